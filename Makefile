@@ -1,0 +1,58 @@
+# Every target that runs something first brings .venv up to date with the lock; nothing is installed outside of it.
+
+PYTHON ?= python3
+EVENTS ?= fixtures/demo.mmj
+REPORT ?= out/demo
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv run test lint format types contracts bench lock clean
+
+help:  ## list the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+venv: $(STAMP)  ## create .venv from requirements.lock
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: mm needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --config-settings editable_mode=compat --editable .
+	@touch $@
+
+run: $(STAMP)  ## replay the bundled journal, print the summary, write the report
+	$(BIN)/mm replay --events $(EVENTS) --report $(REPORT)
+
+test: $(STAMP)  ## run every test; those on recorded feeds skip where there are none
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP)  ## check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP)  ## mend style and formatting
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(STAMP)  ## check types
+	$(BIN)/mypy
+
+contracts: $(STAMP)  ## check that imports point inward
+	$(BIN)/lint-imports --no-logo
+
+bench: $(STAMP)  ## measure this machine: make bench EVENTS=out/n
+	$(BIN)/mm bench --events $(EVENTS)
+
+lock: $(STAMP)  ## renew requirements.lock from pyproject.toml; keeps the pins that still fit
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras --strip-extras \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
+
+clean:  ## remove what was made, except .venv
+	rm -rf out build .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find engine config journal replay reports adapters tests fixtures -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Everything that touches the world: command line, venues, clock, disks; must never decide what to trade."""

@@ -1,0 +1,1 @@
+"""The command line `mm`; must never hold logic that a library call could not give as well."""

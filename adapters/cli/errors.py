@@ -1,0 +1,86 @@
+"""How a failure of `mm` is told and which exit code it has; must never hide a fault of our own.
+
+Exit codes
+  EXIT_ERROR        1    the user's mistake or the machine's: bad input, unreadable file, full disk
+  EXIT_GATE         2    a gate, a verification or a comparison failed
+  EXIT_USAGE       64    wrong usage of the command line
+  EXIT_BUG         70    a broken invariant of ours
+  EXIT_INTERRUPTED 130   Ctrl-C
+"""
+
+import errno
+import sys
+import traceback
+
+EXIT_ERROR = 1
+EXIT_GATE = 2
+EXIT_USAGE = 64
+EXIT_BUG = 70
+EXIT_INTERRUPTED = 130
+
+# By name, so that telling an error apart imports nothing. An error that derives from one of these counts as well.
+USER_ERRORS = frozenset(
+    {
+        "adapters.importers.outcome.ImportFailedError",
+        "config.errors.ConfigError",
+        "config.instruments.InstrumentTableError",
+        "engine.manifest.ManifestError",
+        "engine.params.ConfigPayloadError",
+        "engine.payload.PayloadError",
+        "journal.errors.JournalError",
+        "journal.jsonl.JsonlError",
+    }
+)
+
+HINT_BY_ERRNO = {
+    errno.ENOENT: "check the path",
+    errno.EISDIR: "a file is needed here, this is a directory",
+    errno.ENOTDIR: "a directory is needed here, this is a file",
+    errno.EACCES: "check the permissions, or run as the user who owns it",
+    errno.EPERM: "check the permissions, or run as the user who owns it",
+    errno.EEXIST: "remove it first, or choose another path",
+    errno.ENOSPC: "free some space and run again; what was acknowledged before is kept",
+    errno.EDQUOT: "free some of the quota and run again; what was acknowledged before is kept",
+    errno.EROFS: "choose a path that can be written",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+}
+BUG_HINT = "this is a fault of mm, not yours: please keep the journal, it reproduces the fault"
+
+
+class GateFailed(Exception):
+    """A gate, a verification or a comparison failed; the text, if any, is printed as it is."""
+
+
+def is_user_error(error: BaseException) -> bool:
+    """Tell whether an exception is the user's or the machine's fault, not ours."""
+    if isinstance(error, OSError):
+        return True
+    return any(f"{cls.__module__}.{cls.__qualname__}" in USER_ERRORS for cls in type(error).__mro__)
+
+
+def hint_of(error: BaseException) -> str:
+    """Return what to do next, or nothing."""
+    if isinstance(error, OSError):
+        return HINT_BY_ERRNO.get(error.errno or 0, "")
+    return str(getattr(error, "hint", ""))
+
+
+def message_of(error: BaseException) -> str:
+    """Return what went wrong in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        paths = " -> ".join(str(path) for path in (error.filename, error.filename2) if path is not None)
+        return f"{paths}: {error.strerror}" if paths else error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def print_error(message: str, hint: str = "") -> None:
+    """Print one line that says what is wrong, and one that says what to do."""
+    print(f"error: {message}", file=sys.stderr)
+    if hint:
+        print(f"       {hint}", file=sys.stderr)
+
+
+def print_bug(error: BaseException) -> None:
+    """Print the traceback of a fault of our own and ask for the journal."""
+    traceback.print_exception(error)
+    print_error(f"{type(error).__name__}: {message_of(error)}", BUG_HINT)

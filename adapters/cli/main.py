@@ -1,0 +1,159 @@
+"""Entry of `mm`: finds the command, imports that one only, turns failures into exit codes; must never import the core.
+
+A new command is one module with a click command and one line in `COMMANDS`.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+import click
+from click.shell_completion import get_completion_class
+
+from adapters.cli.errors import (
+    EXIT_BUG,
+    EXIT_ERROR,
+    EXIT_GATE,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    GateFailed,
+    hint_of,
+    is_user_error,
+    message_of,
+    print_bug,
+    print_error,
+)
+
+PROGRAM = "mm"
+COMPLETE_VAR = "_MM_COMPLETE"
+COMPLETION_FILES = {"bash": "~/.bashrc", "zsh": "~/.zshrc", "fish": "~/.config/fish/completions/mm.fish"}
+
+
+class Entry(NamedTuple):
+    """One command: where it is and what `mm --help` says of it, so that help imports nothing."""
+
+    target: str
+    summary: str
+
+
+COMMANDS = {
+    "import": Entry(
+        "adapters.cli.import_command:command",
+        "Turn raw captures of a venue, or our own JSONL, into a journal: all or nothing.",
+    ),
+    "journal": Entry("adapters.cli.journal_command:command", "Look into, verify, convert and recover journals."),
+    "replay": Entry("adapters.cli.replay_command:command", "Run the core over a journal and show what it decides."),
+    "bench": Entry("adapters.cli.bench_command:command", "Measure this machine and print rates and ratios."),
+    "config": Entry("adapters.cli.config_command:command", "Show, explain, start and check a configuration."),
+    "completion": Entry("adapters.cli.main:completion", "Print the completion script of a shell."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table, which is the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].target.partition(":")
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command), COMMANDS[cmd_name]
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments start with.
+
+        Raises: NoSuchCommand with the nearest names.
+        """
+        if args[0] not in COMMANDS and not ctx.resilient_parsing:
+            raise click.exceptions.NoSuchCommand(args[0], possibilities=COMMANDS, ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mm", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Market making as one pure function over one hash-chained log.
+
+    \b
+    Example:
+      mm import bybit capture.jsonl.zst --out out/b
+      mm replay --events out/b --report out/report
+    """
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(sorted(COMPLETION_FILES)))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell.
+
+    \b
+    Example:
+      mm completion bash >> ~/.bashrc
+    """
+    completion_class = get_completion_class(shell)
+    assert completion_class is not None, shell
+    click.echo(completion_class(cli, {}, PROGRAM, COMPLETE_VAR).source())
+    if sys.stdout.isatty():
+        click.echo(f"add it to {COMPLETION_FILES[shell]}: mm completion {shell} >> {COMPLETION_FILES[shell]}", err=True)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code."""
+    try:
+        result = cli.main(arguments, prog_name=PROGRAM, complete_var=COMPLETE_VAR, standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return EXIT_USAGE
+    except click.UsageError as error:
+        see = f"see: {error.ctx.command_path} --help" if error.ctx else ""
+        print_error(error.format_message(), see)
+        return EXIT_USAGE
+    except click.ClickException as error:
+        print_error(error.format_message(), hint_of(error))
+        return EXIT_ERROR
+    except (click.Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except GateFailed as error:
+        if str(error):
+            print(error, file=sys.stderr)
+        return EXIT_GATE
+    except BrokenPipeError:
+        # The reader has gone; without this the interpreter would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_ERROR
+    except Exception as error:
+        if is_user_error(error):
+            print_error(message_of(error), hint_of(error))
+            return EXIT_ERROR
+        print_bug(error)
+        return EXIT_BUG
+
+
+def main() -> None:
+    """Run `mm` and exit the process."""
+    if not __debug__:
+        print_error("python -O strips the invariants of the core", "run mm without -O and without PYTHONOPTIMIZE")
+        sys.exit(EXIT_USAGE)
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""The README stays true: every command and option that it shows exists."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from adapters.cli.main import cli
+
+REPO = Path(__file__).resolve().parent.parent
+README = (REPO / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+LINES = [line for block in BLOCKS for line in block.splitlines() if line.strip()]
+MAKE_TARGETS = set(re.findall(r"^([a-z]+):", (REPO / "Makefile").read_text(), re.MULTILINE))
+
+
+def mm_arguments(line: str) -> list[list[str]]:
+    """Return the arguments of each `mm` call of a line: environment before it and comments after it do not count."""
+    calls = []
+    for part in re.split(r"&&|\||;(?=\s)", line):
+        words = shlex.split(part, comments=True)
+        while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
+            words = words[1:]
+        if words and words[0].rpartition("/")[2] == "mm":
+            calls.append(words[1:])
+    return calls
+
+
+CALLS = [call for line in LINES if "python" not in line.split()[0] for call in mm_arguments(line)]
+
+
+def check_call(words: list[str]) -> None:
+    """Parse a call as click would, without running it.
+
+    Raises: click.UsageError for a command, option or argument that does not exist or is missing.
+    """
+    command: click.Command = cli
+    context = click.Context(cli, info_name="mm")
+    while isinstance(command, click.Group):
+        name, found, words = command.resolve_command(context, words)
+        assert found is not None
+        command, context = found, click.Context(found, info_name=name, parent=context)
+    for path in (option for option in command.params if isinstance(option.type, click.Path)):
+        path.type = click.STRING  # the README's files need not exist while its words are checked
+    command.parse_args(context, list(words))
+
+
+@pytest.mark.parametrize("words", CALLS, ids=" ".join)
+def test_every_call_parses(words: list[str]) -> None:
+    check_call(words)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["mm repaly --events out/b", "A=1 mm replay --evnts out/b", "mm journal verfy out/b", "true && mm journal --json"],
+)
+def test_a_wrong_call_would_be_noticed(line: str) -> None:
+    [words] = mm_arguments(line)
+    with pytest.raises(click.UsageError):
+        check_call(words)
+
+
+def test_set_up_is_two_commands() -> None:
+    block = README.split("## Set up", 1)[1].split("```bash\n", 1)[1].split("```", 1)[0]
+    assert block.splitlines() == ["make run", "make test"]
+
+
+def test_every_make_target_named_exists() -> None:
+    named = {word for text in re.findall(r"make ((?:[a-z]+ ?)+)[`\n]", README) for word in text.split()}
+    assert named and not named - MAKE_TARGETS
+
+
+def test_the_tour_shows_a_query() -> None:
+    assert any("duckdb.sql" in line for line in LINES)
+    assert len(CALLS) >= 9
