@@ -1,0 +1,212 @@
+"""Layers of YAML to a checked Config: defaults, profile, file, key=value; must never print or guess.
+
+Errors are one line with key, value, range and the file's line; a mistyped key names the nearest one.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from config.document import Document, KeyPath, leaves, merge, merge_values, parse_value, read_document
+from config.errors import Code, ConfigError, nearest_text
+from config.models import Config, Layers, Section, Settings
+
+FOLDER = Path(__file__).resolve().parent
+DEFAULTS = FOLDER / "defaults.yaml"
+PROFILES = FOLDER / "profiles"
+PER_SYMBOL = "per_symbol"
+COMMON_ONLY = ("policy", "autopolicy", "allocator")  # one policy lane serves all symbols
+
+# Old key -> (its name now, divisor). Source: spec/core.md 0, spec/control.md 24.
+SMOOTHING = ("allocator", "smoothing")
+ALIASES: dict[KeyPath, tuple[KeyPath, int]] = {
+    (*SMOOTHING, "bias_cap"): ((*SMOOTHING, "bias_cap_ratio"), 1),
+    (*SMOOTHING, "fee_bias_cap"): ((*SMOOTHING, "fee_bias_cap_ratio"), 1),
+    (*SMOOTHING, "fee_bias_cap_bps"): ((*SMOOTHING, "fee_bias_cap_ratio"), 10_000),
+}
+
+# pydantic's error type -> our code and text; `{bounds}` comes from the field.
+PHRASES: dict[str, tuple[Code, str]] = {
+    "int_type": ("E_CFG_TYPE", "must be a whole number, not {value}"),
+    "bool_type": ("E_CFG_TYPE", "must be true or false, not {value}"),
+    "dict_type": ("E_CFG_TYPE", "must be a section of `key: value` lines, not {value}"),
+    "model_type": ("E_CFG_TYPE", "must be a section of `key: value` lines, not {value}"),
+    "cfg_type": ("E_CFG_TYPE", "{message}, not {value}"),
+    "cfg_range": ("E_CFG_RANGE", "{value} {message}"),
+    "cfg_invariant": ("E_CFG_INVARIANT", "{message}"),
+    "greater_than": ("E_CFG_RANGE", "{value} is out of range {bounds}"),
+    "greater_than_equal": ("E_CFG_RANGE", "{value} is out of range {bounds}"),
+    "less_than_equal": ("E_CFG_RANGE", "{value} is out of range {bounds}"),
+    "literal_error": ("E_CFG_RANGE", "{value} is not one of: {bounds}"),
+}
+S = TypeVar("S", bound=Section)
+
+
+def load_config(path: Path | None, profile: str | None = None, overrides: Sequence[str] = ()) -> Config:
+    """Return defaults <- profile <- file <- `key=value` overrides, checked.
+
+    Raises: ConfigError for the first thing wrong, with its file and line.
+    """
+    warnings: list[str] = []
+    document = read_document(DEFAULTS)
+    document = Document(document.values, dict.fromkeys((path for path, _ in leaves(document.values)), "default"))
+    layers = [] if profile is None else [read_document(profile_path(profile))]
+    if path is not None:
+        layers.append(read_document(path))
+    layers += [parse_override(text) for text in overrides]
+    for layer in layers:
+        document = merge(document, fold_symbols(rename_aliases(layer, warnings)))
+    checked = check(Layers, document.values, document, ())
+    common = {key: value for key, value in document.values.items() if key != PER_SYMBOL}
+    symbol_settings: dict[str, Settings] = {}
+    for symbol, values in checked.per_symbol.items():
+        for key in COMMON_ONLY:
+            if key in values:
+                where = document.origin((PER_SYMBOL, symbol, key))
+                raise ConfigError("E_CFG_KEY", f"per_symbol.{symbol}.{key}: cannot differ by symbol", where)
+        symbol_settings[symbol] = check(Settings, merge_values(common, values), document, (PER_SYMBOL, symbol))
+    origins = {".".join(key): document.origin(key) for key, _ in leaves(document.values)}
+    return Config(**dict(checked), symbol_settings=symbol_settings, origins=origins, warnings=tuple(warnings))
+
+
+def profile_names() -> list[str]:
+    """Return the names that `profile` may have."""
+    return sorted(path.stem for path in PROFILES.glob("*.yaml"))
+
+
+def profile_path(name: str) -> Path:
+    """Return the file of a profile.
+
+    Raises: ConfigError with the nearest name.
+    """
+    names = profile_names()
+    if name not in names:
+        guess = nearest_text(name, names) or f", known are {', '.join(names)}"
+        raise ConfigError("E_CFG_KEY", f"unknown profile {name!r}{guess}")
+    return PROFILES / f"{name}.yaml"
+
+
+def parse_override(text: str) -> Document:
+    """Return the layer of one `key=value`, the value being YAML.
+
+    Raises: ConfigError when there is no `=` or no key.
+    """
+    key, equals, value_text = text.partition("=")
+    path = tuple(part.strip() for part in key.split("."))
+    if not equals or not all(path):
+        raise ConfigError("E_CFG_KEY", f"{text!r} is not key=value, as in strategy.skew_coeff=0.5")
+    where = f"--set {text}"
+    value = parse_value(value_text, where)
+    for part in reversed(path):
+        value = {part: value}
+    assert isinstance(value, dict)
+    return Document(value, {path[:length]: where for length in range(1, len(path) + 1)})
+
+
+def rename_aliases(layer: Document, warnings: list[str]) -> Document:
+    """Return the layer with old key names replaced and one warning each; the new name wins where both are set."""
+    for old, (new, divisor) in ALIASES.items():
+        section: Any = layer.values
+        for part in old[:-1]:
+            section = section.get(part) if isinstance(section, dict) else None
+        if not isinstance(section, dict) or old[-1] not in section:
+            continue
+        value = section.pop(old[-1])
+        note = f", divided by {divisor:,}" if divisor > 1 else ""
+        warnings.append(f"{layer.origin(old)}: {'.'.join(old)} is now {'.'.join(new)}{note}")
+        if new[-1] not in section:
+            is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
+            section[new[-1]] = Decimal(value) / divisor if is_number else value
+            layer.origins[new] = layer.origin(old)
+    return layer
+
+
+def fold_symbols(layer: Document) -> Document:
+    """Return the layer with the symbols of `per_symbol` in upper case.
+
+    Raises: ConfigError when two names become one.
+    """
+    symbols = layer.values.get(PER_SYMBOL)
+    if not isinstance(symbols, dict):
+        return layer
+    folded: dict[str, Any] = {}
+    for symbol, values in symbols.items():
+        if symbol.upper() in folded:
+            at = (PER_SYMBOL, symbol)
+            raise ConfigError("E_CFG_KEY", f"{'.'.join(at)}: set twice", layer.origin(at))
+        folded[symbol.upper()] = {} if values is None else values
+    origins = {
+        (path[0], path[1].upper(), *path[2:]) if path[0] == PER_SYMBOL and len(path) > 1 else path: where
+        for path, where in layer.origins.items()
+    }
+    return Document({**layer.values, PER_SYMBOL: folded}, origins)
+
+
+def check(model: type[S], values: dict[str, Any], document: Document, prefix: KeyPath) -> S:
+    """Return the values as a model; `prefix` is where in the document they stand.
+
+    Raises: ConfigError for the first mistake; unknown keys come first.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        mistakes = sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
+        first = mistakes[0]
+        more = f"; {len(mistakes) - 1} more to mend" if len(mistakes) > 1 else ""
+        path = tuple(str(part) for part in first["loc"])
+        key = ".".join((*prefix, *path))
+        where = document.origin((*prefix, *path)) or document.origin(path)
+        if first["type"] == "extra_forbidden":
+            guess = unknown_text(".".join(path), key_names(model), ".".join(prefix))
+            raise ConfigError("E_CFG_KEY", f"{key}: unknown key{guess}{more}", where) from error
+        code, phrase = PHRASES.get(first["type"], ("E_CFG_TYPE", "{message}"))
+        text = phrase.format(value=show_value(first["input"]), message=first["msg"], bounds=bounds_of(model, path))
+        hint = f"mm config describe {'.'.join(path)} shows what it may be"
+        raise ConfigError(code, f"{key}: {text}{more}", where, hint) from error
+
+
+def unknown_text(key: str, known: list[str], prefix: str) -> str:
+    """Return what to write instead of an unknown key."""
+    if key in known:  # written with dots where YAML wants a nested section
+        return f", write {key.replace('.', ': {')}: ..." + "}" * key.count(".")
+    guess = nearest_text(key, known)
+    return guess.replace("did you mean ", f"did you mean {prefix}.") if prefix else guess
+
+
+def key_names(model: type[BaseModel], prefix: str = "") -> list[str]:
+    """Return every dotted key of a model, sections included, in the order they are declared."""
+    names = []
+    for name, info in model.model_fields.items():
+        if info.exclude:
+            continue
+        names.append(prefix + name)
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            names += key_names(info.annotation, f"{prefix}{name}.")
+    return names
+
+
+def bounds_of(model: type[BaseModel], path: KeyPath) -> str:
+    """Return the range that a field declares."""
+    for part in path:
+        info = model.model_fields.get(part)
+        if info is None:
+            return ""
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            model = info.annotation
+        elif isinstance(info.json_schema_extra, dict):
+            return str(info.json_schema_extra["range"])
+    return ""
+
+
+def show_value(value: Any) -> str:
+    """Return a value as a person wrote it, cut to a line's room."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return str(value) if isinstance(value, int) else repr(value)[:60]

@@ -1,0 +1,213 @@
+"""Every setting: its kind, range, unit and meaning; must never hold a default (config/defaults.yaml does).
+
+Source: spec/core.md 0, 5, 8, 9, 11, 27. What may change at run time: spec/core.md 27.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, model_validator
+from pydantic_core import PydanticCustomError
+
+from engine.limits import LEVEL_COUNT_MAX, ORDER_COUNT_MAX
+from engine.manifest import is_plain_decimal
+
+DIGIT_COUNT_MAX = 15  # a decimal of 15 significant digits survives JSON numbers in both directions
+USD_MAX = 1_000_000_000
+QUOTED_USD_MAX = 9_000_000  # the core scales these micros by a million: the product must fit 63 bits
+BPS_MAX = 1000
+MS_MAX = 3_600_000
+
+
+def parse_number(value: Any) -> Decimal:
+    """Return a YAML number or a decimal text as the exact number it is written as.
+
+    Raises: PydanticCustomError for anything else: booleans, floats, NaN, exponents in text.
+    """
+    if isinstance(value, str) and is_plain_decimal(value.removeprefix("-")):
+        value = Decimal(value)
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise PydanticCustomError("cfg_type", "must be a number")
+    number = Decimal(value)
+    if len(number.normalize().as_tuple().digits) > DIGIT_COUNT_MAX:
+        raise PydanticCustomError("cfg_range", "has more than 15 digits")
+    return number
+
+
+Number = Annotated[Decimal, BeforeValidator(parse_number)]
+
+
+def ranged(meaning: str, unit: str, low: int | str, high: int | str, *, above: bool = False, live: bool = False) -> Any:
+    """Return the field of a number in [low, high], or (low, high] with `above`; `live` = may change at run time."""
+    floor, ceiling = (Decimal(bound) if isinstance(bound, str) else bound for bound in (low, high))
+    text = f"{'(' if above else '['}{low}, {high}]"
+    extra: dict[str, Any] = {"unit": unit, "range": text, "runtime_mutable": live}
+    bounds: dict[str, Any] = {"gt" if above else "ge": floor, "le": ceiling}
+    return Field(description=meaning, json_schema_extra=extra, **bounds)
+
+
+def switch(meaning: str, values: str = "true or false", *, live: bool = False) -> Any:
+    """Return the field of a choice between named values."""
+    return Field(description=meaning, json_schema_extra={"unit": "-", "range": values, "runtime_mutable": live})
+
+
+class Section(BaseModel):
+    """A group of settings: frozen, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StrategySection(Section):
+    """How quotes are made. Source: spec/core.md 5."""
+
+    name: Literal["ladder", "grid"] = switch("which quoter runs; grid has its own section", "ladder or grid")
+    k_vola_spread: Number = ranged("spread per unit of volatility", "-", 0, 2, above=True, live=True)
+    min_spread_bps: Number = ranged("narrowest spread quoted", "bps", 0, BPS_MAX, live=True)
+    max_spread_bps: Number = ranged("widest spread before guards", "bps", 0, BPS_MAX, live=True)
+    skew_coeff: Number = ranged("shift of quotes per unit of inventory over equity", "-", 0, 1, live=True)
+    imbalance_cutoff: Number = ranged(
+        "share of bid volume beyond which the adverse guard pauses a side", "ratio", "0.5", "0.9", live=True
+    )
+    levels_per_side: StrictInt = ranged("quoted levels of one side", "levels", 1, LEVEL_COUNT_MAX, live=True)
+    level_spacing_coeff: Number = ranged("distance of levels, in spreads", "spreads", 0, 10, live=True)
+    vola_half_life_s: Number = ranged("half-life of the volatility estimate", "s", 10, 300)
+    microprice_drift_bps: Number = ranged("microprice drift that widens the spread", "bps", 1, 10)
+    imbalance_levels: StrictInt = ranged("book levels that the imbalance looks at", "levels", 3, 10)
+    guard_pause_ms: StrictInt = ranged("pause of a side after the adverse guard trips", "ms", 100, 1000)
+    min_time_in_book_ms: StrictInt = ranged("time an order rests before it may be replaced", "ms", 100, 3000, live=True)
+    replace_threshold_bps: Number = ranged("price move up to which an order is amended", "bps", 0, BPS_MAX, live=True)
+    enable_dynamic_spread: StrictBool = switch("spread follows volatility; else it is min_spread_bps")
+    enable_inventory_skew: StrictBool = switch("quotes shift against the position")
+    enable_adverse_guard: StrictBool = switch("imbalance and microprice drift widen the spread and pause sides")
+    quote_refresh_ms: StrictInt = ranged("longest time between two quotes", "ms", 1, MS_MAX)
+    amend_price_threshold_bps: Number = ranged("mid move that makes a new quote due", "bps", 0, BPS_MAX)
+    amend_size_threshold: Number = ranged("relative size change up to which an order is amended", "ratio", 0, 1)
+    target_usd: Number = ranged("quoted notional of one side", "USD", 0, QUOTED_USD_MAX, live=True)
+
+    @model_validator(mode="after")
+    def check_spreads(self) -> Self:
+        """Refuse a narrowest spread above the widest one."""
+        if self.min_spread_bps > self.max_spread_bps:
+            text = f"min_spread_bps {self.min_spread_bps:f} is above max_spread_bps {self.max_spread_bps:f}"
+            raise PydanticCustomError("cfg_invariant", "{text}", {"text": text})
+        return self
+
+
+class GridSection(Section):
+    """The grid quoter: fixed half spread around a reservation price that leans against the position."""
+
+    half_spread: Number = ranged("distance of a quote from the reservation price", "quote currency", 0, USD_MAX)
+    skew_per_unit: Number = ranged("reservation price shift per base unit held", "quote currency", 0, USD_MAX)
+    qty: Number = ranged("size of each quote", "base units", 0, USD_MAX, above=True)
+    max_notional_usd: Number = ranged("position value beyond which a side stops", "USD", 0, USD_MAX)
+    step_ms: StrictInt = ranged("time between two quotes", "ms", 1, MS_MAX)
+
+
+class MakerSection(Section):
+    """The maker-only policy. Source: spec/core.md 8."""
+
+    maker_only: StrictBool = switch("orders are post-only")
+    post_only_offset_bps: Number = ranged("least distance from the own best price", "bps", 0, BPS_MAX)
+    post_only_mode: Literal["adjust", "block"] = switch(
+        "a quote that would cross is moved to the passive side, or dropped", "adjust or block"
+    )
+    min_qty_pad: Number = ranged("least order size, in minimum sizes of the venue", "x min_qty", 1, 10)
+
+
+class RiskSection(Section):
+    """Pre-trade limits. Source: spec/core.md 9."""
+
+    # A limit of 0 is refused: the core reads 0 as no limit, a person as hold nothing (that is enabled: false).
+    max_inv_usd_per_symbol: Number = ranged(
+        "limit of |position + open orders| of one symbol", "USD", 0, QUOTED_USD_MAX, above=True
+    )
+    max_total_notional_usd: Number = ranged("limit of the positions of all symbols", "USD", 0, USD_MAX, above=True)
+    max_position_base: Number | None = ranged("limit of |position|; null: none", "base units", 0, USD_MAX, above=True)
+    equity_usd: Number = ranged("equity that inventory skew is measured against", "USD", 0, USD_MAX, above=True)
+
+
+class LimitsSection(Section):
+    """How many orders may rest. Source: spec/core.md 11."""
+
+    max_active_per_side: StrictInt = ranged("active orders of one side", "orders", 1, ORDER_COUNT_MAX // 2, live=True)
+    max_active_orders_per_symbol: StrictInt = ranged(
+        "active orders of one symbol", "orders", 1, ORDER_COUNT_MAX, live=True
+    )
+
+
+class MarketDataSection(Section):
+    """When the market's word is too old to quote on."""
+
+    stale_ms: StrictInt = ranged("silence after which quotes are pulled", "ms", 1, MS_MAX)
+
+
+class PolicySection(Section):
+    """The policy lane."""
+
+    interval_ms: StrictInt = ranged("event time between two runs of the policies", "ms", 1, MS_MAX)
+
+
+class AutopolicySection(Section):
+    """The policy that quotes less and slower while the order flow is too busy. Source: spec/core.md 16."""
+
+    enabled: StrictBool = switch("whether the policy runs")
+    trigger_events_total: StrictInt = ranged("orders in one interval that count as busy", "orders", 1, 1_000_000)
+    hysteresis_bad_required: StrictInt = ranged("busy intervals before a step up", "intervals", 1, 1000)
+    hysteresis_good_required: StrictInt = ranged("quiet intervals before a step down", "intervals", 1, 1000)
+    cooldown_minutes: Number = ranged("least time between two steps", "min", 0, 1440)
+    max_level: StrictInt = ranged("highest step", "steps", 0, 10)
+    step_ratio: Number = ranged("growth of resting time and replace threshold per step", "ratio", 0, 1)
+    levels_shrink_ratio: Number = ranged("share of the levels dropped per step", "ratio", 0, 1)
+    min_levels_cap: StrictInt = ranged("levels kept at any step", "levels", 1, LEVEL_COUNT_MAX)
+    max_min_time_in_book_ms: StrictInt = ranged("most that resting time may grow to", "ms", 1, MS_MAX)
+    max_replace_threshold_bps: Number = ranged("most that the replace threshold may grow to", "bps", 0, BPS_MAX)
+
+
+class Smoothing(Section):
+    """How strongly the allocator may lean. Source: spec/core.md 18 stage 8 and 19."""
+
+    bias_cap_ratio: Number = ranged("most a position-skew breach leans a target", "ratio", 0, 1)
+    fee_bias_cap_ratio: Number = ranged("most a near fee tier leans a target", "ratio", 0, 1)
+
+
+class AllocatorSection(Section):
+    """The allocator policy."""
+
+    smoothing: Smoothing
+
+
+class Settings(Section):
+    """All settings of one symbol."""
+
+    mode: Literal["shadow", "sent"] = switch("whether decisions are only recorded, or sent", "shadow or sent")
+    enabled: StrictBool = switch("whether the symbol is quoted")
+    strategy: StrategySection
+    grid: GridSection
+    maker: MakerSection
+    risk: RiskSection
+    limits: LimitsSection
+    market_data: MarketDataSection
+    policy: PolicySection
+    autopolicy: AutopolicySection
+    allocator: AllocatorSection
+
+
+class Layers(Settings):
+    """What a merged YAML document may hold."""
+
+    per_symbol: dict[str, dict[str, Any]] = Field(
+        description="overrides for one symbol: {SYMBOL: {section: {key: value}}}, as mutable as each key",
+        json_schema_extra={"unit": "-", "range": "any key but those of policies", "runtime_mutable": True},
+    )
+
+
+class Config(Layers):
+    """The settings in force, those of each symbol with overrides, where each key was set, and what to tell the user."""
+
+    symbol_settings: dict[str, Settings] = Field(exclude=True, repr=False)
+    origins: dict[str, str] = Field(exclude=True, repr=False)
+    warnings: tuple[str, ...] = Field(exclude=True, repr=False)
+
+    def for_symbol(self, symbol: str) -> Settings:
+        """Return the settings of a symbol: its overrides laid over the common ones."""
+        return self.symbol_settings.get(symbol, self)

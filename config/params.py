@@ -1,0 +1,173 @@
+"""Settings to the core's PARAMS: exact integers per instrument; must never round.
+
+A setting that is not a whole number of lots, micros or millionths of a tick is refused, so that the same file
+means the same numbers everywhere.
+"""
+
+import hashlib
+from decimal import Decimal
+from fractions import Fraction
+
+from config.errors import ConfigError
+from config.models import Config, Settings
+from engine.codes import Mode, Strategy
+from engine.limits import MICROS_PER_UNIT, NS_PER_MS, NS_PER_S, PPM, QTY_LOTS_MAX
+from engine.manifest import Instrument, Manifest, canonical_json
+
+PARAM_VALUE_MAX = 1 << 62
+NEVER = 1_000_000.0  # a threshold that no move of a price or a size reaches
+DIGEST_HEX_COUNT = 12
+Number = int | float
+
+# Settings of `strategy` that the grid rule does not read: GRID_FIXED and grid.step_ms stand in for them.
+GRID_REPLACES = frozenset(
+    f"strategy.{name}"
+    for name in (
+        "levels_per_side",
+        "min_time_in_book_ms",
+        "replace_threshold_bps",
+        "amend_price_threshold_bps",
+        "amend_size_threshold",
+        "quote_refresh_ms",
+    )
+)
+
+# What the grid rule itself fixes, whatever `strategy` says: one quote a side, judged each step and never between, kept
+# as long as its price is right (whatever is left of it), else cancelled and placed anew at once, not amended.
+GRID_FIXED: dict[str, Number] = {
+    "replace_overlap": 1,
+    "levels_per_side": 1,
+    "min_time_in_book_ns": 0,
+    "replace_threshold_bps": 0.0,
+    "amend_price_threshold_bps": NEVER,
+    "amend_size_threshold": NEVER,
+}
+
+
+def to_params(config: Config, manifest: Manifest) -> dict[str, dict[str, Number]]:
+    """Return {symbol: {PARAM field: number}} for every instrument of a manifest.
+
+    Raises: ConfigError when a value is not exact in the instrument's ticks or lots.
+    """
+    return {one.symbol: symbol_params(config.for_symbol(one.symbol), one) for one in manifest.instruments}
+
+
+def to_policies(config: Config) -> dict[str, dict[str, Number]]:
+    """Return {policy: {setting: number}} for the policies of the core."""
+    settings = config.autopolicy.model_dump()
+    return {
+        "autopolicy": {
+            name: float(value) if isinstance(value, Decimal) else int(value) for name, value in settings.items()
+        }
+    }
+
+
+def config_digest(params: dict[str, dict[str, Number]]) -> str:
+    """Return the 12 hex digits that name a set of PARAMS."""
+    return hashlib.sha256(canonical_json(params)).hexdigest()[:DIGEST_HEX_COUNT]
+
+
+def unused_settings(config: Config, manifest: Manifest) -> tuple[str, ...]:
+    """Return a warning for each setting that no instrument or strategy here uses: a shared file, or a typo."""
+    symbols = manifest.symbol_index()
+    absent = sorted(symbol for symbol in config.per_symbol if symbol not in symbols)
+    warnings = [f"per_symbol.{symbol} is not used: no such instrument here ({', '.join(symbols)})" for symbol in absent]
+    names = {config.for_symbol(symbol).strategy.name for symbol in symbols}
+    for key, origin in sorted(config.origins.items()):
+        if origin == "default" or (key.startswith("grid.") and "grid" in names):
+            continue
+        if key.startswith("grid.") or (key in GRID_REPLACES and names == {"grid"}):
+            warnings.append(f"{key} ({origin}) is not used by strategy {', '.join(sorted(names))}")
+    return tuple(warnings)
+
+
+def symbol_params(settings: Settings, instrument: Instrument) -> dict[str, Number]:
+    """Return one instrument's PARAMS."""
+    strategy, maker, risk, limits = settings.strategy, settings.maker, settings.risk, settings.limits
+    params: dict[str, Number] = {
+        "strategy": int(Strategy[strategy.name.upper()]),
+        "mode": int(Mode[settings.mode.upper()]),
+        "enabled": int(settings.enabled),
+        "maker_only": int(maker.maker_only),
+        "post_only_block": int(maker.post_only_mode == "block"),
+        "enable_dynamic_spread": int(strategy.enable_dynamic_spread),
+        "enable_inventory_skew": int(strategy.enable_inventory_skew),
+        "enable_adverse_guard": int(strategy.enable_adverse_guard),
+        "replace_overlap": 0,
+        "levels_per_side": strategy.levels_per_side,
+        "imbalance_levels": strategy.imbalance_levels,
+        "active_per_side_max": limits.max_active_per_side,
+        "active_per_symbol_max": limits.max_active_orders_per_symbol,
+        "vola_half_life_ns": whole("strategy.vola_half_life_s", strategy.vola_half_life_s, NS_PER_S, "ns"),
+        "guard_pause_ns": strategy.guard_pause_ms * NS_PER_MS,
+        "min_time_in_book_ns": strategy.min_time_in_book_ms * NS_PER_MS,
+        "quote_refresh_ns": strategy.quote_refresh_ms * NS_PER_MS,
+        "md_stale_ns": settings.market_data.stale_ms * NS_PER_MS,
+        "target_micros": micros("strategy.target_usd", strategy.target_usd),
+        "equity_micros": micros("risk.equity_usd", risk.equity_usd),
+        "inventory_micros_max": micros("risk.max_inv_usd_per_symbol", risk.max_inv_usd_per_symbol),
+        "total_notional_micros_max": micros("risk.max_total_notional_usd", risk.max_total_notional_usd),
+        "position_lots_max": QTY_LOTS_MAX
+        if risk.max_position_base is None
+        else lots("risk.max_position_base", risk.max_position_base, instrument),
+        "k_vola_spread": float(strategy.k_vola_spread),
+        "min_spread_bps": float(strategy.min_spread_bps),
+        "max_spread_bps": float(strategy.max_spread_bps),
+        "skew_coeff": float(strategy.skew_coeff),
+        "imbalance_cutoff": float(strategy.imbalance_cutoff),
+        "level_spacing_coeff": float(strategy.level_spacing_coeff),
+        "microprice_drift_bps": float(strategy.microprice_drift_bps),
+        "replace_threshold_bps": float(strategy.replace_threshold_bps),
+        "amend_price_threshold_bps": float(strategy.amend_price_threshold_bps),
+        "amend_size_threshold": float(strategy.amend_size_threshold),
+        "post_only_offset_bps": float(maker.post_only_offset_bps),
+        "min_qty_pad": float(maker.min_qty_pad),
+    }
+    return {**params, **grid_params(settings, instrument)}
+
+
+def grid_params(settings: Settings, instrument: Instrument) -> dict[str, Number]:
+    """Return the grid quoter's PARAMS, zeros when another strategy runs: one qty need not fit every lot size then."""
+    grid = settings.grid
+    if settings.strategy.name != "grid":
+        return {
+            "grid_half_spread_ticks_e6": 0,
+            "grid_skew_ticks_per_lot_e6": 0,
+            "grid_qty_lots": 0,
+            "grid_notional_micros_max": 0,
+        }
+    ticks_e6 = PPM / Fraction(instrument.tick_size)
+    skew_e6 = ticks_e6 * Fraction(instrument.lot_size)
+    unit = f"millionths of a tick of {instrument.symbol} (tick {instrument.tick_size}, lot {instrument.lot_size})"
+    return {
+        "grid_half_spread_ticks_e6": whole("grid.half_spread", grid.half_spread, ticks_e6, unit),
+        "grid_skew_ticks_per_lot_e6": whole("grid.skew_per_unit", grid.skew_per_unit, skew_e6, unit),
+        "grid_qty_lots": lots("grid.qty", grid.qty, instrument),
+        "grid_notional_micros_max": micros("grid.max_notional_usd", grid.max_notional_usd),
+        "quote_refresh_ns": grid.step_ms * NS_PER_MS,
+        **GRID_FIXED,
+    }
+
+
+def micros(key: str, amount: Decimal) -> int:
+    """Return an amount of money in micros."""
+    return whole(key, amount, MICROS_PER_UNIT, "micros")
+
+
+def lots(key: str, qty: Decimal, instrument: Instrument) -> int:
+    """Return a quantity in lots of an instrument."""
+    unit = f"lots of {instrument.symbol} (lot {instrument.lot_size})"
+    return whole(key, qty, 1 / Fraction(instrument.lot_size), unit, QTY_LOTS_MAX)
+
+
+def whole(key: str, value: Decimal, factor: int | Fraction, unit: str, ceiling: int = PARAM_VALUE_MAX) -> int:
+    """Return value x factor.
+
+    Raises: ConfigError when that is not a whole number, or above `ceiling`.
+    """
+    product = Fraction(value) * factor
+    if product.denominator != 1:
+        raise ConfigError("E_CFG_RANGE", f"{key}: {value:f} is not a whole number of {unit}")
+    if product > ceiling:
+        raise ConfigError("E_CFG_RANGE", f"{key}: {value:f} is too large in {unit}")
+    return product.numerator
