@@ -1,0 +1,287 @@
+"""The core as drivers use it: feed rows, take effects; joins the two lanes. Must never do I/O or read a clock."""
+
+import hashlib
+import json
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from engine.codes import AuditKind, EventKind, PolicyTask, Reason, Stop
+from engine.effects import emit_audit
+from engine.limits import CHAIN_BLOCK_EVENT_COUNT, E9
+from engine.manifest import Manifest, canonical_json
+from engine.params import Change, ConfigPayloadError, apply_params, params_dict, parse_config
+from engine.payload import payload_bytes
+from engine.policy.registry import make_policy_state
+from engine.policy.seam import PolicyState, View, policy_json, run_policies
+from engine.state import digest_state, dump_state, load_state, make_cursor, make_effects, make_state
+from engine.step import run, run_decide_all
+
+OnEffects = Callable[[np.ndarray], None]
+HEADER = struct.Struct("<QQ")
+
+
+class WitnessDiffers(Exception):
+    """A witnessed effect is not the computed one.
+
+    Attributes: witnessed and computed are EVENT rows, None where one side has no effect; seq is of the first difference.
+    """
+
+    def __init__(self, seq: int, witnessed: np.void | None, computed: np.void | None) -> None:
+        super().__init__(f"decision differs at seq {seq}")
+        self.seq = seq
+        self.witnessed = witnessed
+        self.computed = computed
+
+
+class DigestDiffers(Exception):
+    """A DIGEST witness is not the state's digest."""
+
+    def __init__(self, seq: int, witnessed: str, computed: str) -> None:
+        super().__init__(f"state digest differs at seq {seq}: witnessed {witnessed}, computed {computed}")
+        self.seq = seq
+        self.witnessed = witnessed
+        self.computed = computed
+
+
+class EffectsDigest:
+    """The digest of all effects, the same for every batching and every split at chain block boundaries.
+
+    d = sha256(d || sha256(effect rows caused in one chain block)), folded over the blocks that have effects.
+    """
+
+    def __init__(self) -> None:
+        self.block_digests: list[bytes] = []
+        self.value = hashlib.sha256(b"mm/effects/1").digest()
+        self.hasher = hashlib.sha256()
+        self.dirty = False
+
+    def update(self, effects: np.ndarray) -> None:
+        """Add effects of the block under way."""
+        if effects.size:
+            self.hasher.update(effects.data.cast("B"))
+            self.dirty = True
+
+    def close_block(self) -> None:
+        """End the block under way."""
+        if self.dirty:
+            self.block_digests.append(self.hasher.digest())
+            self.value = fold_digest(self.value, self.block_digests[-1])
+            self.hasher = hashlib.sha256()
+            self.dirty = False
+
+    def hexdigest(self) -> str:
+        """Return the digest of all effects so far."""
+        value = fold_digest(self.value, self.hasher.digest()) if self.dirty else self.value
+        return value.hex()
+
+
+def fold_digest(value: bytes, block_digest: bytes) -> bytes:
+    """Return the effects digest after one more block."""
+    return hashlib.sha256(value + block_digest).digest()
+
+
+class Core:
+    """One state with its policies, fed with rows.
+
+    `on_effects` gets every effect row once, in order, after it was compared with its witness if there is one; the rows
+    are a view that the next call overwrites.
+    """
+
+    def __init__(self, manifest: Manifest, on_effects: OnEffects | None = None, *, config_from_journal: bool = True) -> None:
+        self.manifest = manifest
+        self.state = make_state(manifest)
+        self.policy_state = make_policy_state()
+        self.cursor = make_cursor(manifest.witnessed)
+        self.effects = make_effects()
+        self.effects_digest = EffectsDigest()
+        self.on_effects = on_effects
+        self.config_from_journal = config_from_journal
+        self.effect_kind_counts = np.zeros(256, np.int64)
+        self.witnessed_count = 0
+
+    def configure(self, document: dict[str, Any]) -> None:
+        """Set PARAMS and policies before the first event; a journal's own CONFIG events come later and change them."""
+        self.apply_config(document)
+
+    def apply_config(self, document: dict[str, Any]) -> list[Change]:
+        """Apply a CONFIG document.
+
+        Raises: ConfigPayloadError, ValueError from a policy.
+        """
+        configured = dict(self.policy_state.policies)
+        for name, values in document.get("policies", {}).items():
+            if name not in configured:
+                raise ConfigPayloadError(f"unknown policy {name!r}")
+            try:
+                configured[name] = configured[name].configure(values)
+            except ValueError as error:
+                raise ConfigPayloadError(str(error)) from error
+        changes = apply_params(self.state, self.manifest, document.get("params", {}))
+        interval_ns = document.get("policy_interval_ns", int(self.state.clock[0]["policy_interval_ns"]))
+        if not isinstance(interval_ns, int) or interval_ns <= 0:
+            raise ConfigPayloadError(f"policy_interval_ns: {interval_ns!r} is not a positive integer")
+        self.state.clock["policy_interval_ns"] = interval_ns
+        self.policy_state = PolicyState(tuple(sorted(configured.items())))
+        return changes
+
+    def feed(self, rows: np.ndarray) -> None:
+        """Fold a batch of whole events.
+
+        Raises: WitnessDiffers, DigestDiffers, ConfigPayloadError; AssertionError for a broken invariant, with the seq.
+        """
+        place = self.cursor[0]
+        place["row_index"] = 0
+        while True:
+            try:
+                stop = run(self.state, rows, self.effects, self.cursor)
+            except AssertionError as error:
+                seq = rows[int(place["event_row_index"])]["seq"]
+                raise AssertionError(f"invariant broken at seq {seq}: {error or 'see docs/runbook.md'}") from error
+            if stop == Stop.END:
+                return
+            if stop == Stop.POLICY:
+                self.run_policy_lane(rows[place["event_row_index"] : place["row_index"]])
+            elif stop == Stop.WITNESS_DIFFERS:
+                self.raise_witness_differs(rows)
+            elif stop == Stop.DIGEST:
+                self.check_digest(rows[place["event_row_index"] : place["row_index"]])
+            elif stop == Stop.BLOCK:
+                self.drain()
+                self.effects_digest.close_block()
+            else:
+                assert stop == Stop.EFFECTS_FULL
+                self.drain()
+
+    def drain(self) -> None:
+        """Hand the effects decided so far to the driver and empty the buffer."""
+        place = self.cursor[0]
+        count = int(place["effect_count"])
+        if count:
+            decided = self.effects[:count]
+            self.effects_digest.update(decided)
+            self.effect_kind_counts += np.bincount(decided["kind"], minlength=256)
+            if self.on_effects is not None:
+                self.on_effects(decided)
+        self.witnessed_count += int(place["witness_index"])
+        place["effect_count"] = 0
+        place["witness_index"] = 0
+
+    def finish(self) -> int:
+        """Drain at the end of the journal; returns how many last effects had no witness (a crash before they were written)."""
+        unwitnessed = int(self.cursor[0]["effect_count"] - self.cursor[0]["witness_index"])
+        self.drain()
+        return unwitnessed if self.manifest.witnessed else 0
+
+    def run_policy_lane(self, rows: np.ndarray) -> None:
+        """Run what the fast lane cannot: configuration, commands and due policies; then decide with the new PARAMS."""
+        task = PolicyTask(int(self.cursor[0]["policy_task"]))
+        if task == PolicyTask.CONFIG:
+            if self.config_from_journal:
+                self.audit_changes(self.apply_config(parse_config(payload_bytes(rows))), Reason.CONFIG)
+        elif task == PolicyTask.COMMAND:
+            self.run_command(json.loads(payload_bytes(rows)))
+        else:
+            self.run_due_policies()
+        self.state.quoters["requote_forced"] = 1
+        run_decide_all(self.state, self.effects, self.cursor)
+
+    def run_command(self, command: dict[str, Any]) -> None:
+        """Carry out a COMMAND: freeze or unfreeze one symbol or all (spec/core.md 9; unfreeze is explicit only)."""
+        frozen = {"freeze": 1, "unfreeze": 0}[command["command"]]
+        index = self.manifest.symbol_index()
+        for symbol in [command["symbol"]] if "symbol" in command else sorted(index):
+            quoter = self.state.quoters[index[symbol]]
+            effect = emit_audit(self.state, self.effects, self.cursor, index[symbol], AuditKind.GUARD)
+            effect["price_ticks"] = quoter["frozen"]
+            effect["qty_lots"] = frozen
+            effect["aux"] = Reason.COMMAND
+            quoter["frozen"] = frozen
+
+    def run_due_policies(self) -> None:
+        """Run every policy on copies of what it may see and apply its decisions through audit."""
+        names = self.state.counters.dtype.names or ()
+        counters = {
+            instrument.symbol: {name: int(self.state.counters[i][name]) for name in names}
+            for i, instrument in enumerate(self.manifest.instruments)
+        }
+        view = View(int(self.state.clock[0]["ts_now_ns"]), params_dict(self.state, self.manifest), counters)
+        self.policy_state, decisions = run_policies(self.policy_state, view, self.manifest)
+        for decision in decisions:
+            changes = apply_params(self.state, self.manifest, {decision.symbol: {decision.param: decision.value}})
+            self.audit_changes(changes, decision.reason)
+
+    def audit_changes(self, changes: list[Change], reason: Reason) -> None:
+        """Append one AUDIT row per changed PARAM: order_id = field index, before and after x 1e9."""
+        for change in changes:
+            effect = emit_audit(self.state, self.effects, self.cursor, change.instrument_index, AuditKind.PARAM)
+            effect["order_id"] = change.param_index
+            effect["price_ticks"] = fixed_e9(change.before)
+            effect["qty_lots"] = fixed_e9(change.after)
+            effect["aux"] = reason
+
+    def check_digest(self, rows: np.ndarray) -> None:
+        """Compare a DIGEST witness with the state.
+
+        Raises: DigestDiffers.
+        """
+        witnessed, computed = payload_bytes(rows).hex(), self.state_digest()
+        if self.cursor[0]["witnessed"] and witnessed != computed:
+            raise DigestDiffers(int(rows[0]["seq"]), witnessed, computed)
+
+    def raise_witness_differs(self, rows: np.ndarray) -> None:
+        """Name the first difference between a witnessed and a computed effect."""
+        place = self.cursor[0]
+        row = rows[int(place["row_index"])]
+        is_effect = EventKind.PLACE <= row["kind"] < EventKind.FRAME
+        computed = None
+        if place["witness_index"] < place["effect_count"]:
+            computed = self.effects[int(place["witness_index"])].copy()
+        raise WitnessDiffers(int(row["seq"]), row.copy() if is_effect else None, computed)
+
+    def state_digest(self) -> str:
+        """Return the digest of the whole state, policies included."""
+        return digest_state(self.state, policy_json(self.policy_state)).hex()
+
+    def dump(self) -> bytes:
+        """Return a checkpoint: the state's bytes and the policies' canonical JSON; effects must be drained."""
+        assert self.cursor[0]["effect_count"] == 0
+        policies = policy_json(self.policy_state)
+        counts = self.effect_kind_counts.tobytes()
+        state = dump_state(self.state)
+        return HEADER.pack(len(state), len(policies)) + state + policies + counts
+
+    def load(self, data: bytes) -> None:
+        """Take over a checkpoint of the same build and manifest.
+
+        Raises: ValueError.
+        """
+        state_size, policies_size = HEADER.unpack_from(data)
+        state_end = HEADER.size + state_size
+        policies_end = state_end + policies_size
+        self.state = load_state(self.manifest, data[HEADER.size : state_end])
+        restored = json.loads(data[state_end:policies_end])
+        self.policy_state = PolicyState(
+            tuple((name, replace(policy, **as_fields(restored[name]))) for name, policy in self.policy_state.policies)  # type: ignore[type-var]
+        )
+        self.effect_kind_counts = np.frombuffer(data[policies_end:], np.int64).copy()
+        self.cursor[0]["block"] = int(self.state.clock[0]["seq_last"] + 1) // CHAIN_BLOCK_EVENT_COUNT
+        assert policy_json(self.policy_state) == data[state_end:policies_end]
+
+
+def fixed_e9(value: float) -> int:
+    """Return a PARAM's value x 1e9 for an AUDIT row; integers of any size stay exact within 64 bits or are clamped."""
+    return max(-(1 << 62), min(1 << 62, round(value * E9)))
+
+
+def as_fields(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a policy's fields from JSON: lists were tuples."""
+    return {key: tuple(map(tuple, value)) if isinstance(value, list) else value for key, value in values.items()}
+
+
+def config_payload(document: dict[str, Any]) -> bytes:
+    """Return the payload of a CONFIG event."""
+    return canonical_json(document)

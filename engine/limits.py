@@ -1,0 +1,43 @@
+"""Every limit of the core and the relations between them; must never be read from configuration."""
+
+NS_PER_MS = 1_000_000
+NS_PER_S = 1_000_000_000
+MICROS_PER_UNIT = 1_000_000
+PPM = 1_000_000
+E8 = 100_000_000
+E9 = 1_000_000_000
+
+ROW_BYTES = 64
+PAYLOAD_ROW_BYTES = 48  # bytes of a payload that one row carries
+PAYLOAD_BYTES_MAX = 1 << 20
+EVENT_ROW_COUNT_MAX = 1 << 17  # rows of one event: a full-depth snapshot of any venue known fits 10 times
+CHAIN_BLOCK_EVENT_COUNT = 1024  # events between two restarts of the chain's hash (docs/data.md, chain)
+
+INSTRUMENT_COUNT_MAX = 256
+LEVEL_COUNT_MAX = 10  # quoted levels of one side
+ORDER_COUNT_MAX = 64  # own orders of one instrument, both sides, any status
+EFFECT_COUNT_MAX = 1 << 16  # effects buffer of the driver, drained between batches
+EFFECT_COUNT_PER_EVENT_MAX = 1 << 14  # what one event may decide at most: the room that `run` keeps free
+
+BOOK_WINDOW_TICKS = 1 << 17  # dense part of one side of a book, a ring of ticks
+BOOK_BETTER_TICKS = 1 << 15  # room kept between the window's start and the best price
+BOOK_BLOCK_TICKS = 64  # ticks counted together, so that the scan for the next level skips empty blocks
+BOOK_FAR_COUNT_MAX = 1 << 13  # levels of one side beyond the window
+BOOK_HELD_ROW_COUNT_MAX = 1 << 13  # rows of deltas kept while a book waits for its snapshot
+
+PRICE_TICKS_MAX = 1 << 40
+QTY_LOTS_MAX = 1 << 44
+TS_NS_MAX = 1 << 62
+ORDER_ID_SEQ_SHIFT = 16  # order_id = seq << 16 | instrument_index << 6 | slot
+ORDER_ID_INSTRUMENT_SHIFT = 6
+SEQ_MAX = 1 << 46
+
+assert BOOK_WINDOW_TICKS & (BOOK_WINDOW_TICKS - 1) == 0, "the window is a ring: index = key & (size - 1)"
+assert BOOK_WINDOW_TICKS % BOOK_BLOCK_TICKS == 0
+assert BOOK_BETTER_TICKS * 2 <= BOOK_WINDOW_TICKS
+assert 1 << ORDER_ID_INSTRUMENT_SHIFT == ORDER_COUNT_MAX
+assert INSTRUMENT_COUNT_MAX << ORDER_ID_INSTRUMENT_SHIFT <= 1 << ORDER_ID_SEQ_SHIFT
+assert SEQ_MAX << ORDER_ID_SEQ_SHIFT <= 1 << 62
+assert ORDER_COUNT_MAX >= 2 * 2 * LEVEL_COUNT_MAX, "each level may have one order leaving and one arriving"
+assert EFFECT_COUNT_MAX >= 2 * EFFECT_COUNT_PER_EVENT_MAX
+assert PAYLOAD_BYTES_MAX <= EVENT_ROW_COUNT_MAX * PAYLOAD_ROW_BYTES

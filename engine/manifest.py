@@ -1,0 +1,138 @@
+"""The MANIFEST event: which instruments, which code, which run; must never read a clock or a file."""
+
+import json
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from engine.codes import Continuity, Contract, Venue
+from engine.limits import INSTRUMENT_COUNT_MAX, MICROS_PER_UNIT
+
+SCHEMA_VERSION = 1
+DEFAULT_MAKER_FEE_PPM = 100  # spec/core.md 20: maker 1.0 bps, taker 5.0 bps; positive is a cost
+DEFAULT_TAKER_FEE_PPM = 500
+
+
+class ManifestError(ValueError):
+    """A manifest that cannot be understood; the message says which key."""
+
+
+def canonical_json(value: Any) -> bytes:
+    """Return the one JSON form of a value: ASCII, sorted keys, no spaces, no NaN.
+
+    Raises: ValueError for NaN and infinities.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instrument:
+    """One tradable instrument and its filters.
+
+    Units: sizes are decimal strings in the venue's units; fees in ppm of notional, positive = cost, negative = rebate.
+    """
+
+    symbol: str
+    venue: str = "generic"
+    contract: str = "linear"
+    tick_size: str
+    lot_size: str
+    min_qty_lots: int = 1
+    min_notional_micros: int = 0
+    maker_fee_ppm: int = DEFAULT_MAKER_FEE_PPM
+    taker_fee_ppm: int = DEFAULT_TAKER_FEE_PPM
+    contract_value: str = "1"  # quote value of one contract, for inverse contracts
+
+    def __post_init__(self) -> None:
+        if not self.symbol or not self.symbol.isascii() or len(self.symbol) > 32:
+            raise ManifestError(f"symbol {self.symbol!r} must be 1 to 32 ASCII characters")
+        for key in ("tick_size", "lot_size", "contract_value"):
+            text = getattr(self, key)
+            if not is_plain_decimal(text) or Decimal(text) <= 0:
+                raise ManifestError(f'{self.symbol}: {key} "{text}" is not a positive decimal number')
+        if self.venue.upper() not in Venue.__members__:
+            raise ManifestError(f"{self.symbol}: unknown venue {self.venue!r}")
+        if self.contract.upper() not in Contract.__members__:
+            raise ManifestError(f"{self.symbol}: unknown contract {self.contract!r}")
+        if self.min_qty_lots < 1:
+            raise ManifestError(f"{self.symbol}: min_qty_lots must be at least 1")
+
+    @property
+    def continuity(self) -> Continuity:
+        """Where the venue's book snapshots stand relative to its deltas."""
+        return Continuity.BESIDE_STREAM if self.venue == "binance" else Continuity.IN_STREAM
+
+    def tick_value_micros(self) -> tuple[int, int]:
+        """Return the quote value of one tick times one lot in micros, as (numerator, denominator)."""
+        value = Fraction(self.tick_size) * Fraction(self.lot_size) * MICROS_PER_UNIT
+        return value.numerator, value.denominator
+
+    def lot_size_ratio(self) -> tuple[int, int]:
+        """Return the base units of one lot, as (numerator, denominator)."""
+        value = Fraction(self.lot_size)
+        return value.numerator, value.denominator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a journal is a journal of."""
+
+    run_id: str
+    instruments: tuple[Instrument, ...]
+    schema_version: int = SCHEMA_VERSION
+    code_version: str = "0.1.0"
+    parent_run: str = ""
+    seed: int = 0
+    source: str = ""
+    witnessed: bool = False  # the journal holds the effects of its inputs
+    extra: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        symbols = [instrument.symbol for instrument in self.instruments]
+        if not symbols:
+            raise ManifestError("no instruments")
+        if len(symbols) > INSTRUMENT_COUNT_MAX:
+            raise ManifestError(f"{len(symbols)} instruments, at most {INSTRUMENT_COUNT_MAX}")
+        if symbols != sorted(set(symbols)):
+            raise ManifestError("instruments must be unique and sorted by symbol")
+
+    def symbol_index(self) -> dict[str, int]:
+        """Return {symbol: instrument_index}."""
+        return {instrument.symbol: index for index, instrument in enumerate(self.instruments)}
+
+
+def is_plain_decimal(text: str) -> bool:
+    """Tell whether a text is digits with at most one point: no sign, no exponent, no NaN."""
+    whole, point, fraction = text.partition(".")
+    return whole.isascii() and whole.isdigit() and (not point or (fraction.isascii() and fraction.isdigit()))
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Return the manifest's payload: canonical JSON."""
+    document: dict[str, Any] = {name: getattr(manifest, name) for name in Manifest.__dataclass_fields__}
+    document["instruments"] = [
+        {name: getattr(instrument, name) for name in Instrument.__dataclass_fields__}
+        for instrument in manifest.instruments
+    ]
+    return canonical_json(document)
+
+
+def parse_manifest(payload: bytes) -> Manifest:
+    """Parse a manifest's payload.
+
+    Raises: ManifestError with the key at fault.
+    """
+    try:
+        document = json.loads(payload)
+    except ValueError as error:
+        raise ManifestError(f"manifest is not JSON: {error}") from error
+    if not isinstance(document, dict) or not isinstance(document.get("instruments"), list):
+        raise ManifestError("manifest has no instruments")
+    if document.get("schema_version") != SCHEMA_VERSION:
+        raise ManifestError(f"schema version {document.get('schema_version')}, this build reads {SCHEMA_VERSION}")
+    try:
+        instruments = tuple(Instrument(**instrument) for instrument in document["instruments"])
+        return Manifest(**{**document, "instruments": instruments})
+    except TypeError as error:
+        raise ManifestError(f"manifest: {error}") from error

@@ -1,0 +1,239 @@
+"""Own orders as a state machine: one table, status x event; must never forget an order whose end the venue has not told.
+
+An order's slot is side x 32 + level x 2 + k: a level has two places, so that a new order can be placed while the old one
+is still being cancelled.
+"""
+
+import numpy as np
+
+from engine.codes import AlertCode, EventKind, OrderEvent, OrderStatus, RequestOutcome, Side
+from engine.effects import emit_alert
+from engine.jit import kernel
+from engine.limits import (
+    LEVEL_COUNT_MAX,
+    ORDER_COUNT_MAX,
+    ORDER_ID_INSTRUMENT_SHIFT,
+    ORDER_ID_SEQ_SHIFT,
+    SEQ_MAX,
+)
+from engine.position import apply_fill
+
+SLOTS_PER_LEVEL = 2
+SLOTS_PER_SIDE = ORDER_COUNT_MAX // 2
+assert LEVEL_COUNT_MAX * SLOTS_PER_LEVEL <= SLOTS_PER_SIDE
+STATUS_COUNT = len(OrderStatus)
+ORDER_EVENT_COUNT = len(OrderEvent)
+S = OrderStatus
+# Rows: status. Columns: SENT ACK REJECT AMEND AMENDED CANCEL CANCELED EXPIRED FILL_PARTIAL FILL_FULL TIMEOUT SEEN_OPEN
+# SEEN_ABSENT. An event that means nothing in a status leaves it; a slot that is free or done stays so.
+# fmt: off
+TRANSITIONS = np.array([
+    [S.FREE] * ORDER_EVENT_COUNT,
+    [S.PENDING, S.LIVE, S.DONE, S.NEW, S.NEW, S.CANCELLING, S.DONE, S.DONE, S.LIVE, S.DONE, S.UNKNOWN, S.LIVE, S.NEW],
+    [S.PENDING, S.LIVE, S.DONE, S.PENDING, S.PENDING, S.CANCELLING, S.DONE, S.DONE, S.LIVE, S.DONE, S.UNKNOWN, S.LIVE,
+     S.PENDING],
+    # The venue does not list an order that we believe live: its fill or cancel may be on the way.
+    [S.LIVE, S.LIVE, S.LIVE, S.AMENDING, S.LIVE, S.CANCELLING, S.DONE, S.DONE, S.LIVE, S.DONE, S.LIVE, S.LIVE,
+     S.UNKNOWN],
+    [S.AMENDING, S.AMENDING, S.LIVE, S.AMENDING, S.LIVE, S.CANCELLING, S.DONE, S.DONE, S.AMENDING, S.DONE, S.UNKNOWN,
+     S.AMENDING, S.UNKNOWN],
+    # A refused cancel mostly means that the order ended before: only the venue's word tells how.
+    [S.CANCELLING, S.CANCELLING, S.UNKNOWN, S.CANCELLING, S.CANCELLING, S.CANCELLING, S.DONE, S.DONE, S.CANCELLING,
+     S.DONE, S.UNKNOWN, S.CANCELLING, S.DONE],
+    [S.UNKNOWN, S.LIVE, S.DONE, S.UNKNOWN, S.LIVE, S.UNKNOWN, S.DONE, S.DONE, S.LIVE, S.DONE, S.UNKNOWN, S.LIVE, S.DONE],
+    [S.DONE] * ORDER_EVENT_COUNT,
+], dtype=np.int64)
+# fmt: on
+assert TRANSITIONS.shape == (STATUS_COUNT, ORDER_EVENT_COUNT)
+
+
+@kernel
+def slot_of(side, level, place):
+    """Return the slot of a level's first or second place."""
+    assert 0 <= level < LEVEL_COUNT_MAX
+    return side * SLOTS_PER_SIDE + level * SLOTS_PER_LEVEL + place
+
+
+@kernel
+def side_of_slot(slot):
+    """Return the side that a slot's order is on."""
+    return Side.BID if slot < SLOTS_PER_SIDE else Side.ASK
+
+
+@kernel
+def make_order_id(seq, instrument_index, slot):
+    """Return the client order id: a function of the deciding event and the slot, so a duplicate is impossible."""
+    assert 0 <= seq < SEQ_MAX
+    return (seq << ORDER_ID_SEQ_SHIFT) | (instrument_index << ORDER_ID_INSTRUMENT_SHIFT) | slot
+
+
+@kernel
+def is_active(status):
+    """Tell whether an order is, or may soon be, resting and is not on its way out."""
+    return (
+        status == OrderStatus.NEW
+        or status == OrderStatus.PENDING
+        or status == OrderStatus.LIVE
+        or status == OrderStatus.AMENDING
+    )
+
+
+@kernel
+def is_open(status):
+    """Tell whether an order may still be filled."""
+    return is_active(status) or status == OrderStatus.CANCELLING or status == OrderStatus.UNKNOWN
+
+
+@kernel
+def exposed_lots(order):
+    """Return the lots that an order may still fill: the greater of before and after an amend under way."""
+    return max(order["qty_lots"], order["pending_qty_lots"])
+
+
+@kernel
+def apply_order_event(state, instrument_index, slot, order_event):
+    """Move one order along the table and keep its side's open lots and counts in step."""
+    order = state.cells[instrument_index]["orders"][slot]
+    side = state.cells[instrument_index]["quote_sides"][side_of_slot(slot)]
+    before = order["status"]
+    assert 0 <= before < STATUS_COUNT
+    after = TRANSITIONS[before, order_event]
+    order["status"] = after
+    order["ts_changed_ns"] = state.clock[0]["ts_now_ns"]
+    if is_open(before) and not is_open(after):
+        side["open_lots"] -= exposed_lots(order)
+        side["open_order_count"] -= 1
+        order["pending_qty_lots"] = 0
+    quoter = state.cells[instrument_index]["quoter"]
+    quoter["unknown_order_count"] += (after == OrderStatus.UNKNOWN) * 1 - (before == OrderStatus.UNKNOWN) * 1
+    assert side["open_lots"] >= 0 and side["open_order_count"] >= 0
+    return after
+
+
+@kernel
+def set_quantity(state, instrument_index, slot, qty_lots, pending_qty_lots):
+    """Write an open order's remaining and amended-to quantity; the side's open lots follow."""
+    order = state.cells[instrument_index]["orders"][slot]
+    side = state.cells[instrument_index]["quote_sides"][side_of_slot(slot)]
+    before = exposed_lots(order)
+    order["qty_lots"] = qty_lots
+    order["pending_qty_lots"] = pending_qty_lots
+    side["open_lots"] += exposed_lots(order) - before
+
+
+@kernel
+def find_slot(state, instrument_index, order_id):
+    """Return the slot that holds an order, -1 when it is not (or no longer) known."""
+    if order_id < 0:
+        return -1
+    slot = order_id & (ORDER_COUNT_MAX - 1)
+    order = state.cells[instrument_index]["orders"][slot]
+    known = order["order_id"] == order_id and order["status"] != OrderStatus.FREE
+    return slot if known else -1
+
+
+@kernel
+def apply_amended(state, event, slot):
+    """Write the price and remaining quantity that the venue now has for an order."""
+    instrument_index = np.int64(event["instrument_index"])
+    order = state.cells[instrument_index]["orders"][slot]
+    if is_open(order["status"]):
+        order["price_ticks"] = event["price_ticks"]
+        set_quantity(state, instrument_index, slot, event["qty_lots"], 0)
+
+
+@kernel
+def apply_order_fill(state, effects, cursor, event):
+    """Fold one FILL: the position always moves, the order moves if it is still known."""
+    instrument_index = np.int64(event["instrument_index"])
+    apply_fill(state, event)
+    slot = find_slot(state, instrument_index, event["order_id"])
+    state.cells[instrument_index]["quoter"]["requote_forced"] = 1
+    if slot < 0 or not is_open(state.cells[instrument_index]["orders"][slot]["status"]):
+        # The venue's word is the truth about the position, whatever we believed of the order.
+        state.cells[instrument_index]["counter"]["late_event_count"] += 1
+        emit_alert(state, effects, cursor, instrument_index, AlertCode.FILL_UNKNOWN_ORDER, event["qty_lots"])
+        return
+    order = state.cells[instrument_index]["orders"][slot]
+    filled_lots = event["qty_lots"]
+    order["filled_lots"] += filled_lots
+    remaining_lots = max(0, order["qty_lots"] - filled_lots)
+    pending_lots = max(0, order["pending_qty_lots"] - filled_lots)
+    set_quantity(state, instrument_index, slot, remaining_lots, pending_lots)
+    full = remaining_lots == 0 and pending_lots == 0
+    apply_order_event(state, instrument_index, slot, OrderEvent.FILL_FULL if full else OrderEvent.FILL_PARTIAL)
+
+
+@kernel
+def order_event_of(kind):
+    """Return the order event of a venue's answer."""
+    if kind == EventKind.ACK:
+        return OrderEvent.ACK
+    if kind == EventKind.REJECT:
+        return OrderEvent.REJECT
+    if kind == EventKind.AMENDED:
+        return OrderEvent.AMENDED
+    if kind == EventKind.CANCELED:
+        return OrderEvent.CANCELED
+    assert kind == EventKind.EXPIRED
+    return OrderEvent.EXPIRED
+
+
+@kernel
+def apply_answer(state, event):
+    """Fold an ACK, REJECT, AMENDED, CANCELED or EXPIRED; one for an order that is gone is only counted."""
+    instrument_index = np.int64(event["instrument_index"])
+    counter = state.cells[instrument_index]["counter"]
+    state.cells[instrument_index]["quoter"]["requote_forced"] = 1
+    order_event = order_event_of(event["kind"])
+    counter["acked_count"] += (order_event == OrderEvent.ACK) * 1
+    counter["rejected_count"] += (order_event == OrderEvent.REJECT) * 1
+    counter["expired_count"] += (order_event == OrderEvent.EXPIRED) * 1
+    slot = find_slot(state, instrument_index, event["order_id"])
+    if slot < 0 or not is_open(state.cells[instrument_index]["orders"][slot]["status"]):
+        counter["late_event_count"] += 1
+        return
+    order = state.cells[instrument_index]["orders"][slot]
+    if order_event == OrderEvent.AMENDED:
+        apply_amended(state, event, slot)
+    elif order_event == OrderEvent.REJECT and order["status"] == OrderStatus.AMENDING:
+        set_quantity(state, instrument_index, slot, order["qty_lots"], 0)
+    apply_order_event(state, instrument_index, slot, order_event)
+
+
+@kernel
+def apply_rate(state, effects, cursor, event):
+    """Fold a request's outcome: sent, or not known (then only the venue's word ends it)."""
+    instrument_index = np.int64(event["instrument_index"])
+    slot = find_slot(state, instrument_index, event["order_id"])
+    if slot < 0:
+        return
+    state.cells[instrument_index]["quoter"]["requote_forced"] = 1
+    outcome = event["code"]
+    if outcome == RequestOutcome.OK:
+        apply_order_event(state, instrument_index, slot, OrderEvent.SENT)
+    elif outcome == RequestOutcome.TIMEOUT or outcome == RequestOutcome.SERVER_ERROR:
+        state.cells[instrument_index]["counter"]["request_timeout_count"] += 1
+        after = apply_order_event(state, instrument_index, slot, OrderEvent.TIMEOUT)
+        if after == OrderStatus.UNKNOWN:
+            emit_alert(state, effects, cursor, instrument_index, AlertCode.ORDER_UNKNOWN, event["order_id"])
+    else:
+        apply_order_event(state, instrument_index, slot, OrderEvent.REJECT)
+
+
+@kernel
+def apply_open_orders(state, rows, start, end):
+    """Reconcile one instrument's open orders with the venue's list."""
+    instrument_index = np.int64(rows[start]["instrument_index"])
+    state.cells[instrument_index]["quoter"]["requote_forced"] = 1
+    for slot in range(ORDER_COUNT_MAX):
+        order = state.cells[instrument_index]["orders"][slot]
+        if not is_open(order["status"]):
+            continue
+        seen = False
+        for i in range(start, end):
+            if rows[i]["order_id"] == order["order_id"]:
+                seen = True
+                apply_amended(state, rows[i], slot)
+        event = OrderEvent.SEEN_OPEN if seen else OrderEvent.SEEN_ABSENT
+        apply_order_event(state, instrument_index, slot, event)

@@ -1,0 +1,96 @@
+"""PARAMS: what a CONFIG event may set, and the doors through which it changes; must never have defaults (config/ has)."""
+
+import json
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from engine.codes import Mode, Strategy
+from engine.limits import LEVEL_COUNT_MAX
+from engine.manifest import Manifest
+from engine.records import PARAM
+from engine.state import State
+
+PARAM_NAMES: tuple[str, ...] = PARAM.names or ()
+FLOAT_PARAMS = frozenset(name for name in PARAM_NAMES if PARAM[name].kind == "f")
+# The kernels multiply these by a million: beyond, 64 bits overflow.
+MICROS_MAX = {"target_micros": 9_000_000_000_000, "inventory_micros_max": 9_000_000_000_000}
+ENUM_PARAMS = {"strategy": Strategy, "mode": Mode}
+
+
+class ConfigPayloadError(ValueError):
+    """A CONFIG event that cannot be applied; the message says which key."""
+
+
+class Change(NamedTuple):
+    """One PARAM of one instrument that got a new value."""
+
+    instrument_index: int
+    param_index: int
+    before: float
+    after: float
+
+
+def parse_config(payload: bytes) -> dict[str, Any]:
+    """Parse a CONFIG payload: {"params": {symbol: {param: number}}, "policies": {name: {key: number}},
+    "policy_interval_ns": n}, each optional.
+
+    Raises: ConfigPayloadError.
+    """
+    try:
+        document = json.loads(payload)
+    except ValueError as error:
+        raise ConfigPayloadError(f"CONFIG payload is not JSON: {error}") from error
+    if not isinstance(document, dict) or not set(document) <= {"params", "policies", "policy_interval_ns"}:
+        raise ConfigPayloadError('CONFIG payload must be an object with "params" and "policies"')
+    return document
+
+
+def check_value(name: str, value: Any) -> None:
+    """Check one PARAM's type and the bounds that the kernels rely on; the user's ranges are config's."""
+    if name not in PARAM_NAMES:
+        raise ConfigPayloadError(f"unknown param {name!r}")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigPayloadError(f"param {name}: {value!r} is not a number")
+    if name not in FLOAT_PARAMS and not isinstance(value, int):
+        raise ConfigPayloadError(f"param {name}: {value!r} is not an integer")
+    if not -(1 << 62) < value < 1 << 62:
+        raise ConfigPayloadError(f"param {name}: {value!r} is out of range")
+    if name in MICROS_MAX and not 0 <= value <= MICROS_MAX[name]:
+        raise ConfigPayloadError(f"param {name}: {value!r} is not within 0..{MICROS_MAX[name]}")
+    if name in ENUM_PARAMS and value not in list(ENUM_PARAMS[name]):
+        raise ConfigPayloadError(f"param {name}: {value!r} is not a code")
+    if name in ("levels_per_side", "imbalance_levels") and not 1 <= value <= LEVEL_COUNT_MAX:
+        raise ConfigPayloadError(f"param {name}: {value!r} is not within 1..{LEVEL_COUNT_MAX}")
+
+
+def apply_params(state: State, manifest: Manifest, params: dict[str, dict[str, int | float]]) -> list[Change]:
+    """Set PARAMS by symbol and name, all or none; returns what changed, sorted by instrument and field.
+
+    Raises: ConfigPayloadError.
+    """
+    index = manifest.symbol_index()
+    for symbol, values in params.items():
+        if symbol not in index:
+            raise ConfigPayloadError(f"unknown symbol {symbol!r}")
+        for name, value in values.items():
+            check_value(name, value)
+    # Must succeed from here.
+    changes = []
+    for symbol in sorted(params):
+        row = state.params[index[symbol]]
+        for param_index, name in enumerate(PARAM_NAMES):
+            if name in params[symbol] and row[name] != params[symbol][name]:
+                changes.append(Change(index[symbol], param_index, float(row[name]), float(params[symbol][name])))
+                row[name] = params[symbol][name]
+    return changes
+
+
+def params_dict(state: State, manifest: Manifest) -> dict[str, dict[str, int | float]]:
+    """Return the PARAMS in force, by symbol and name."""
+    return {
+        instrument.symbol: {name: np.asarray(state.params[i][name]).item() for name in PARAM_NAMES}
+        for i, instrument in enumerate(manifest.instruments)
+    }
+
+

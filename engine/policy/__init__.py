@@ -1,0 +1,1 @@
+"""The policy lane: pure Python that reads counters on due timers and answers with new PARAMS; never touches orders."""

@@ -1,0 +1,109 @@
+"""Fills to position, average cost, PnL, fees and funding, in integers; must never round in our favour."""
+
+import numpy as np
+
+from engine.codes import Contract, Flag, Side
+from engine.jit import kernel
+from engine.limits import E8, E9, MICROS_PER_UNIT, PPM, QTY_LOTS_MAX
+from engine.records import NO_PRICE_TICKS
+
+POSITION_LOTS_MAX = 1 << 31  # cost x lots stays in 64 bits
+assert POSITION_LOTS_MAX <= QTY_LOTS_MAX
+
+
+@kernel
+def notional_micros(instrument, price_ticks, qty_lots):
+    """Return price x quantity in micros of the quote currency, rounded down; linear and spot contracts."""
+    return price_ticks * qty_lots * instrument["tick_value_numerator"] // instrument["tick_value_denominator"]
+
+
+@kernel
+def fee_micros(instrument, price_ticks, qty_lots, maker):
+    """Return the signed fee of a fill, rounded up: a cost is never too small, a rebate never too big (spec/core.md 20)."""
+    rate_ppm = instrument["maker_fee_ppm"] if maker else instrument["taker_fee_ppm"]
+    return -(-notional_micros(instrument, price_ticks, qty_lots) * rate_ppm // PPM)
+
+
+@kernel
+def share_of(amount, part, whole):
+    """Return amount x part / whole rounded down, for non-negative numbers, without overflow of the product."""
+    assert 0 <= part <= whole <= POSITION_LOTS_MAX
+    return amount // whole * part + amount % whole * part // whole
+
+
+@kernel
+def apply_fill(state, event):
+    """Fold one FILL into its instrument's position by average cost.
+
+    Units: cost and realised PnL in ticklots (tick x lot, exact), fees in micros. Source: spec/core.md 20.
+    """
+    instrument_index = np.int64(event["instrument_index"])
+    instrument = state.cells[instrument_index]["instrument"]
+    position = state.cells[instrument_index]["position"]
+    price_ticks, qty_lots = event["price_ticks"], event["qty_lots"]
+    maker = (event["flags"] & Flag.MAKER) != 0
+    assert qty_lots > 0 and price_ticks > 0
+    assert instrument["contract"] != Contract.INVERSE
+    sign = 1 if event["side"] == Side.BID else -1
+    held_lots = position["position_lots"]
+    assert abs(held_lots + sign * qty_lots) <= POSITION_LOTS_MAX
+    # Must succeed from here.
+    opened_lots = qty_lots
+    if held_lots * sign < 0:
+        closed_lots = min(qty_lots, abs(held_lots))
+        cost_share = share_of(abs(position["cost_ticklots"]), closed_lots, abs(held_lots))
+        position["realized_ticklots"] += -sign * (price_ticks * closed_lots - cost_share)
+        position["cost_ticklots"] += sign * cost_share
+        opened_lots = qty_lots - closed_lots
+    position["cost_ticklots"] += sign * price_ticks * opened_lots
+    position["position_lots"] = held_lots + sign * qty_lots
+    position["fees_micros"] += fee_micros(instrument, price_ticks, qty_lots, maker)
+    position["turnover_ticklots"] += price_ticks * qty_lots
+    position["fill_count"] += 1
+    position["maker_fill_count"] += 1 if maker else 0
+    position["bought_lots"] += qty_lots if sign > 0 else 0
+    position["sold_lots"] += qty_lots if sign < 0 else 0
+    position["ts_fill_ns"] = state.clock[0]["ts_now_ns"]
+    position["price_fill_ticks"] = price_ticks
+
+
+@kernel
+def apply_funding(state, event):
+    """Charge a funding settlement at the mark price: longs pay a positive rate; rounded up.
+
+    Units: aux = rate x 1e9, order_id = mark price x 1e8 in quote currency (docs/data.md).
+    """
+    instrument = state.cells[event["instrument_index"]]["instrument"]
+    position = state.cells[event["instrument_index"]]["position"]
+    lot_micros = (
+        event["order_id"] // (E8 // MICROS_PER_UNIT) * instrument["lot_size_numerator"]
+    ) // instrument["lot_size_denominator"]
+    value_micros = lot_micros * position["position_lots"]
+    position["funding_micros"] += -(-value_micros // PPM * event["aux"] // (E9 // PPM))
+
+
+@kernel
+def unrealized_micros(state, instrument_index):
+    """Return the open position's value at the mid less its cost, in micros rounded down; 0 without a mid."""
+    instrument = state.cells[instrument_index]["instrument"]
+    position = state.cells[instrument_index]["position"]
+    mid_half_ticks = state.cells[instrument_index]["signal"]["mid_half_ticks"]
+    if position["position_lots"] == 0:
+        return 0
+    if mid_half_ticks == NO_PRICE_TICKS:
+        mid_half_ticks = 2 * position["price_fill_ticks"]
+    gain = position["position_lots"] * mid_half_ticks - 2 * position["cost_ticklots"]
+    return gain * instrument["tick_value_numerator"] // (2 * instrument["tick_value_denominator"])
+
+
+@kernel
+def pnl_micros(state, instrument_index):
+    """Return realised + unrealised - fees - funding, in micros."""
+    instrument = state.cells[instrument_index]["instrument"]
+    position = state.cells[instrument_index]["position"]
+    realized = (
+        position["realized_ticklots"] * instrument["tick_value_numerator"] // instrument["tick_value_denominator"]
+    )
+    return (
+        realized + unrealized_micros(state, instrument_index) - position["fees_micros"] - position["funding_micros"]
+    )

@@ -1,0 +1,1 @@
+"""The quoters: each writes the targets of one instrument from the state, one file each; never touches orders."""

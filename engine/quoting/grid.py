@@ -1,0 +1,45 @@
+"""The grid: one fixed-size order a side around a position-skewed mid, the peers' benchmark rule, in exact integers.
+
+reservation = mid - skew x position; bid = round(reservation - half spread), at most the best bid; ask likewise. A side
+whose position notional is beyond the limit keeps no order. Must never round differently from round-half-even.
+"""
+
+import numpy as np
+
+from engine.codes import Side
+from engine.jit import kernel
+from engine.limits import MICROS_PER_UNIT
+from engine.position import notional_micros
+from engine.quoting.maker import set_target
+
+
+@kernel
+def round_half_even(numerator, denominator):
+    """Return numerator / denominator rounded to the nearest integer, ties to even, as NumPy's round does on exact values."""
+    whole = numerator // denominator
+    twice = 2 * (numerator - whole * denominator)
+    if twice > denominator or (twice == denominator and whole % 2 == 1):
+        whole += 1
+    return whole
+
+
+@kernel
+def decide_grid(state, instrument_index):
+    """Write the grid's two targets.
+
+    Units: *_ticks_e6 params are millionths of a tick.
+    """
+    param = state.cells[instrument_index]["param"]
+    mid_half_ticks = state.cells[instrument_index]["signal"]["mid_half_ticks"]
+    position_lots = state.cells[instrument_index]["position"]["position_lots"]
+    skew = param["grid_skew_ticks_per_lot_e6"] * position_lots
+    reservation = mid_half_ticks * (MICROS_PER_UNIT // 2) - skew
+    value_micros = notional_micros(state.cells[instrument_index]["instrument"], mid_half_ticks, position_lots) // 2
+    for side in range(2):
+        sign = 1 if side == Side.ASK else -1
+        if -sign * value_micros > param["grid_notional_micros_max"]:
+            continue
+        best_ticks = state.cells[instrument_index]["sides"][side]["best_price_ticks"]
+        wanted = round_half_even(reservation + sign * param["grid_half_spread_ticks_e6"], MICROS_PER_UNIT)
+        price_ticks = min(wanted, best_ticks) if side == Side.BID else max(wanted, best_ticks)
+        set_target(state, instrument_index, side, np.int64(0), price_ticks, param["grid_qty_lots"])

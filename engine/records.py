@@ -1,0 +1,320 @@
+"""Every record of the core, to the byte; must never have hidden padding, unsigned 64-bit fields or defaults.
+
+Hidden padding: numba copies it, NumPy skips it, so equal states would hash differently. The bytes are described in
+docs/data.md; sentinels stand for absence, never 0, -1 or NaN.
+"""
+
+import numpy as np
+
+from engine.codes import EventKind, Reason
+from engine.limits import (
+    BOOK_BLOCK_TICKS,
+    BOOK_FAR_COUNT_MAX,
+    BOOK_WINDOW_TICKS,
+    LEVEL_COUNT_MAX,
+    ORDER_COUNT_MAX,
+    PAYLOAD_ROW_BYTES,
+    ROW_BYTES,
+)
+
+NO_PRICE_TICKS = -(1 << 62)
+NO_TS_NS = -(1 << 62)
+NO_SEQ = -(1 << 62)
+NO_ORDER_ID = -(1 << 62)
+NO_VALUE = -(1 << 62)
+
+I8 = "<i8"
+F8 = "<f8"
+
+SIDE_COUNT = 2
+KIND_COUNT = int(EventKind.FRAME) + 1
+REASON_COUNT = int(max(Reason)) + 1
+BOOK_BLOCK_COUNT = BOOK_WINDOW_TICKS // BOOK_BLOCK_TICKS
+
+
+def record(size_bytes: int, fields: list[tuple]) -> np.dtype:
+    """Return a packed little-endian dtype and assert its size.
+
+    Raises: AssertionError when the fields do not fill `size_bytes` exactly.
+    """
+    dtype = np.dtype(fields)
+    assert dtype.itemsize == size_bytes, (dtype.itemsize, size_bytes)
+    assert dtype.itemsize == sum(dtype[name].itemsize for name in dtype.names or ()), "hidden padding"
+    return dtype
+
+
+EVENT = record(
+    ROW_BYTES,
+    [
+        ("seq", I8),
+        ("ts_exchange_ns", I8),
+        ("ts_receive_ns", I8),
+        ("price_ticks", I8),
+        ("qty_lots", I8),
+        ("order_id", I8),
+        ("aux", I8),
+        ("kind", "u1"),
+        ("side", "u1"),
+        ("flags", "<u2"),
+        ("instrument_index", "<u2"),
+        ("code", "<u2"),
+    ],
+)
+
+PAYLOAD = record(
+    ROW_BYTES,
+    [
+        ("seq", I8),
+        ("payload", "u1", (PAYLOAD_ROW_BYTES,)),
+        ("kind", "u1"),
+        ("side", "u1"),
+        ("flags", "<u2"),
+        ("instrument_index", "<u2"),
+        ("code", "<u2"),  # payload bytes used in this row
+    ],
+)
+assert EVENT.fields is not None and PAYLOAD.fields is not None
+assert EVENT.fields["kind"][1] == PAYLOAD.fields["kind"][1] == 56
+
+INSTRUMENT = record(
+    88,
+    [
+        ("lot_size_numerator", I8),  # base units of one lot = numerator / denominator
+        ("lot_size_denominator", I8),
+        ("tick_value_numerator", I8),  # micros of one tick times one lot = numerator / denominator
+        ("tick_value_denominator", I8),
+        ("min_qty_lots", I8),
+        ("min_notional_micros", I8),
+        ("maker_fee_ppm", I8),
+        ("taker_fee_ppm", I8),
+        ("contract", I8),
+        ("continuity", I8),
+        ("venue", I8),
+    ],
+)
+
+CLOCK = record(
+    96 + 8 * KIND_COUNT,
+    [
+        ("seq_last", I8),
+        ("ts_now_ns", I8),  # the greatest receive time seen: the core's only clock
+        ("event_count", I8),
+        ("row_count", I8),
+        ("effect_count", I8),
+        ("effect_slot", I8),  # effects decided by the current event so far
+        ("policy_due_ns", I8),
+        ("policy_interval_ns", I8),
+        ("connection_state", I8),
+        ("cash_micros", I8),  # as the venue last reported it, or the sentinel
+        ("rss_bytes", I8),
+        ("policy_run_count", I8),
+        ("kind_counts", I8, (KIND_COUNT,)),  # events by kind
+    ],
+)
+
+BOOK = record(
+    128,
+    [
+        ("status", I8),
+        ("venue_seq", I8),
+        ("bridging", I8),  # 1 between a snapshot beside the stream and the first delta that joins it
+        ("ts_exchange_ns", I8),
+        ("ts_receive_ns", I8),
+        ("held_row_count", I8),
+        ("snapshot_count", I8),
+        ("delta_count", I8),
+        ("gap_count", I8),
+        ("ignored_count", I8),  # messages older than the book
+        ("crossed_count", I8),
+        ("clear_count", I8),
+        ("trade_count", I8),
+        ("trade_price_ticks", I8),
+        ("mark_price_e8", I8),
+        ("score_e9", I8),
+    ],
+)
+
+BOOK_SIDE = record(
+    64,
+    [
+        ("best_key", I8),  # key = price for asks, -price for bids: the best level has the smallest key on both sides
+        ("best_price_ticks", I8),
+        ("window_start_key", I8),
+        ("window_level_count", I8),
+        ("far_level_count", I8),
+        ("bbo_price_ticks", I8),
+        ("bbo_qty_lots", I8),
+        ("bbo_venue_seq", I8),
+    ],
+)
+
+LEVEL = record(16, [("key", I8), ("qty_lots", I8)])
+
+SIGNAL = record(
+    72,
+    [
+        ("mid_half_ticks", I8),  # best bid + best ask, in half ticks
+        ("mid_vola_half_ticks", I8),  # mid at the last volatility sample
+        ("ts_vola_ns", I8),
+        ("vola_sample_count", I8),
+        ("variance", F8),
+        ("vola_bps", F8),
+        ("spread_bps", F8),
+        ("microprice_ticks", F8),
+        ("imbalance", F8),  # (B - A) / (B + A) over the top `imbalance_levels`, -1..1
+    ],
+)
+
+QUOTER = record(
+    56,
+    [
+        ("ts_quote_ns", I8),
+        ("mid_quote_half_ticks", I8),
+        ("requote_forced", I8),
+        ("block_reason", I8),  # Reason that keeps the instrument from quoting, NONE when it may
+        ("frozen", I8),
+        ("unknown_order_count", I8),
+        ("quote_count", I8),
+    ],
+)
+
+QUOTE_SIDE = record(
+    32,
+    [("pause_until_ns", I8), ("paused", I8), ("open_lots", I8), ("open_order_count", I8)],
+)
+
+TARGET = record(16, [("price_ticks", I8), ("qty_lots", I8)])
+
+ORDER = record(
+    88,
+    [
+        ("order_id", I8),
+        ("status", I8),
+        ("price_ticks", I8),
+        ("qty_lots", I8),  # remaining
+        ("filled_lots", I8),
+        ("pending_price_ticks", I8),  # of the amend under way
+        ("pending_qty_lots", I8),
+        ("ts_placed_ns", I8),
+        ("ts_changed_ns", I8),
+        ("mid_placed_half_ticks", I8),
+        ("amend_count", I8),
+    ],
+)
+
+POSITION = record(
+    104,
+    [
+        ("position_lots", I8),
+        ("cost_ticklots", I8),  # signed cost of the open position, exact: sum of price x lots
+        ("realized_ticklots", I8),
+        ("fees_micros", I8),  # positive = paid, negative = rebate
+        ("funding_micros", I8),  # positive = paid
+        ("fill_count", I8),
+        ("maker_fill_count", I8),
+        ("bought_lots", I8),
+        ("sold_lots", I8),
+        ("turnover_ticklots", I8),
+        ("venue_position_lots", I8),
+        ("ts_fill_ns", I8),
+        ("price_fill_ticks", I8),
+    ],
+)
+
+COUNTER = record(
+    96,
+    [
+        ("placed_count", I8),
+        ("amended_count", I8),
+        ("cancelled_count", I8),
+        ("acked_count", I8),
+        ("rejected_count", I8),
+        ("expired_count", I8),
+        ("audit_count", I8),
+        ("alert_count", I8),
+        ("request_timeout_count", I8),
+        ("late_event_count", I8),  # venue answers for an order that is done or not known
+        ("post_only_adjust_count", I8),
+        ("guard_trip_count", I8),
+    ],
+)
+
+PARAM = record(
+    312,
+    [
+        ("strategy", I8),
+        ("mode", I8),
+        ("enabled", I8),
+        ("maker_only", I8),
+        ("post_only_block", I8),  # 1: a quote that would cross is dropped, 0: it is moved to the passive side
+        ("enable_dynamic_spread", I8),
+        ("enable_inventory_skew", I8),
+        ("enable_adverse_guard", I8),
+        ("replace_overlap", I8),  # 1: a new order may be placed while the old one is still being cancelled
+        ("levels_per_side", I8),
+        ("imbalance_levels", I8),
+        ("active_per_side_max", I8),
+        ("active_per_symbol_max", I8),
+        ("vola_half_life_ns", I8),
+        ("guard_pause_ns", I8),
+        ("min_time_in_book_ns", I8),
+        ("quote_refresh_ns", I8),
+        ("md_stale_ns", I8),
+        ("target_micros", I8),  # quoted notional of one side
+        ("equity_micros", I8),
+        ("inventory_micros_max", I8),  # worst-case |position + open orders| of the symbol
+        ("total_notional_micros_max", I8),
+        ("position_lots_max", I8),
+        ("grid_half_spread_ticks_e6", I8),
+        ("grid_skew_ticks_per_lot_e6", I8),
+        ("grid_qty_lots", I8),
+        ("grid_notional_micros_max", I8),
+        ("k_vola_spread", F8),
+        ("min_spread_bps", F8),
+        ("max_spread_bps", F8),
+        ("skew_coeff", F8),
+        ("imbalance_cutoff", F8),
+        ("level_spacing_coeff", F8),
+        ("microprice_drift_bps", F8),
+        ("replace_threshold_bps", F8),
+        ("amend_price_threshold_bps", F8),
+        ("amend_size_threshold", F8),
+        ("post_only_offset_bps", F8),
+        ("min_qty_pad", F8),
+    ],
+)
+
+CURSOR = record(
+    64,
+    [
+        ("row_index", I8),  # next row of the batch
+        ("event_row_index", I8),  # first row of the event that `run` stopped after
+        ("policy_task", I8),
+        ("block", I8),  # chain block of the effects in the buffer
+        ("effect_count", I8),  # effects in the buffer
+        ("witness_index", I8),  # effects of the buffer already compared
+        ("stop", I8),
+        ("witnessed", I8),  # 1: the rows hold witnesses, compare them
+    ],
+)
+
+# Everything of one instrument. One record, so that a kernel is handed one pointer: eighteen arrays as arguments made the
+# compiler spend 40 s on reference counts and argument lists, this takes a fraction (docs/adr/0003).
+CELL_FIELDS: list[tuple] = [
+    ("instrument", INSTRUMENT),
+    ("param", PARAM),
+    ("book", BOOK),
+    ("sides", BOOK_SIDE, (SIDE_COUNT,)),
+    ("signal", SIGNAL),
+    ("quoter", QUOTER),
+    ("quote_sides", QUOTE_SIDE, (SIDE_COUNT,)),
+    ("targets", TARGET, (SIDE_COUNT, LEVEL_COUNT_MAX)),
+    ("orders", ORDER, (ORDER_COUNT_MAX,)),
+    ("position", POSITION),
+    ("counter", COUNTER),
+    ("blocked_counts", I8, (REASON_COUNT,)),
+    ("window_qty_lots", I8, (SIDE_COUNT, BOOK_WINDOW_TICKS)),  # a ring over keys
+    ("window_block_counts", I8, (SIDE_COUNT, BOOK_BLOCK_COUNT)),  # levels per block of the ring
+    ("far_levels", LEVEL, (SIDE_COUNT, BOOK_FAR_COUNT_MAX)),  # beyond the window, worst first
+]
+CELL = record(sum(np.dtype([field]).itemsize for field in CELL_FIELDS), CELL_FIELDS)

@@ -1,0 +1,197 @@
+"""The state of the core: flat arrays, made from a manifest; must never hold anything that an event did not bring."""
+
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.codes import BookStatus, ConnectionState, Contract, Venue
+from engine.limits import BOOK_HELD_ROW_COUNT_MAX, EFFECT_COUNT_MAX, NS_PER_S
+from engine.manifest import Manifest
+from engine.records import (
+    CELL,
+    CLOCK,
+    CURSOR,
+    EVENT,
+    NO_PRICE_TICKS,
+    NO_SEQ,
+    NO_TS_NS,
+    NO_VALUE,
+)
+
+NO_KEY = 1 << 61  # best key of an empty side: worse than every price
+
+
+class State(NamedTuple):
+    """Everything that decides; what every instrument has is one CELL.
+
+    Shape: clock (1,) CLOCK; cells (n,) CELL; held_rows (n, BOOK_HELD_ROW_COUNT_MAX) EVENT, the deltas that wait for a
+    snapshot. The properties are views for Python, kernels use the fields.
+    """
+
+    clock: np.ndarray
+    cells: np.ndarray
+    held_rows: np.ndarray
+
+    @property
+    def instruments(self) -> np.ndarray:
+        """(n,) INSTRUMENT."""
+        return self.cells["instrument"]
+
+    @property
+    def params(self) -> np.ndarray:
+        """(n,) PARAM."""
+        return self.cells["param"]
+
+    @property
+    def books(self) -> np.ndarray:
+        """(n,) BOOK."""
+        return self.cells["book"]
+
+    @property
+    def book_sides(self) -> np.ndarray:
+        """(n, 2) BOOK_SIDE."""
+        return self.cells["sides"]
+
+    @property
+    def signals(self) -> np.ndarray:
+        """(n,) SIGNAL."""
+        return self.cells["signal"]
+
+    @property
+    def quoters(self) -> np.ndarray:
+        """(n,) QUOTER."""
+        return self.cells["quoter"]
+
+    @property
+    def quote_sides(self) -> np.ndarray:
+        """(n, 2) QUOTE_SIDE."""
+        return self.cells["quote_sides"]
+
+    @property
+    def targets(self) -> np.ndarray:
+        """(n, 2, LEVEL_COUNT_MAX) TARGET."""
+        return self.cells["targets"]
+
+    @property
+    def orders(self) -> np.ndarray:
+        """(n, ORDER_COUNT_MAX) ORDER."""
+        return self.cells["orders"]
+
+    @property
+    def positions(self) -> np.ndarray:
+        """(n,) POSITION."""
+        return self.cells["position"]
+
+    @property
+    def counters(self) -> np.ndarray:
+        """(n,) COUNTER."""
+        return self.cells["counter"]
+
+    @property
+    def blocked_counts(self) -> np.ndarray:
+        """(n, reasons) i64."""
+        return self.cells["blocked_counts"]
+
+    @property
+    def kind_counts(self) -> np.ndarray:
+        """(kinds,) i64, events by kind."""
+        return self.clock[0]["kind_counts"]
+
+
+def make_state(manifest: Manifest) -> State:
+    """Return the state before the first event."""
+    count = len(manifest.instruments)
+    state = State(
+        clock=np.zeros(1, CLOCK),
+        cells=np.zeros(count, CELL),
+        held_rows=np.zeros((count, BOOK_HELD_ROW_COUNT_MAX), EVENT),
+    )
+    set_absent(state)
+    for index, instrument in enumerate(manifest.instruments):
+        row = state.instruments[index]
+        row["tick_value_numerator"], row["tick_value_denominator"] = instrument.tick_value_micros()
+        row["lot_size_numerator"], row["lot_size_denominator"] = instrument.lot_size_ratio()
+        for name in ("min_qty_lots", "min_notional_micros", "maker_fee_ppm", "taker_fee_ppm"):
+            row[name] = getattr(instrument, name)
+        row["contract"] = Contract[instrument.contract.upper()]
+        row["venue"] = Venue[instrument.venue.upper()]
+        row["continuity"] = instrument.continuity
+    return state
+
+
+def set_absent(state: State) -> None:
+    """Write the sentinels of everything that no event has set yet."""
+    clock = state.clock
+    clock["seq_last"] = -1
+    clock["ts_now_ns"] = NO_TS_NS
+    clock["policy_due_ns"] = NO_TS_NS
+    clock["policy_interval_ns"] = NS_PER_S
+    clock["connection_state"] = ConnectionState.UP
+    clock["cash_micros"] = NO_VALUE
+    books = state.books
+    books["status"] = BookStatus.EMPTY
+    books["venue_seq"] = NO_SEQ
+    for name in ("ts_exchange_ns", "ts_receive_ns"):
+        books[name] = NO_TS_NS
+    books["trade_price_ticks"] = NO_PRICE_TICKS
+    for name in ("mark_price_e8", "score_e9"):
+        books[name] = NO_VALUE
+    sides = state.book_sides
+    sides["best_key"] = NO_KEY
+    sides["best_price_ticks"] = NO_PRICE_TICKS
+    sides["bbo_price_ticks"] = NO_PRICE_TICKS
+    sides["bbo_venue_seq"] = NO_SEQ
+    for name in ("mid_half_ticks", "mid_vola_half_ticks"):
+        state.signals[name] = NO_PRICE_TICKS
+    state.signals["ts_vola_ns"] = NO_TS_NS
+    state.quoters["ts_quote_ns"] = NO_TS_NS
+    state.quoters["mid_quote_half_ticks"] = NO_PRICE_TICKS
+    state.quote_sides["pause_until_ns"] = NO_TS_NS
+    state.positions["venue_position_lots"] = NO_VALUE
+    state.positions["ts_fill_ns"] = NO_TS_NS
+    state.positions["price_fill_ticks"] = NO_PRICE_TICKS
+
+
+def make_cursor(witnessed: bool) -> np.ndarray:
+    """Return the place of a run in its batch and in the effects buffer."""
+    cursor = np.zeros(1, CURSOR)
+    cursor["witnessed"] = int(witnessed)
+    return cursor
+
+
+def make_effects() -> np.ndarray:
+    """Return an empty effects buffer."""
+    return np.zeros(EFFECT_COUNT_MAX, EVENT)
+
+
+def digest_state(state: State, policy_json: bytes) -> bytes:
+    """Return sha256 of the state's bytes, array by array, and of the policy state's canonical JSON."""
+    hasher = hashlib.sha256()
+    for array in state:
+        hasher.update(array.data.cast("B"))
+    hasher.update(policy_json)
+    return hasher.digest()
+
+
+def dump_state(state: State) -> bytes:
+    """Return the state's bytes, array by array."""
+    return b"".join(array.tobytes() for array in state)
+
+
+def load_state(manifest: Manifest, data: bytes) -> State:
+    """Return the state that `dump_state` gave the bytes of.
+
+    Raises: ValueError when the bytes are not of this build's layout.
+    """
+    state = make_state(manifest)
+    if len(data) != sum(array.nbytes for array in state):
+        raise ValueError("state bytes are of another layout")
+    offset = 0
+    for array in state:
+        part = np.frombuffer(data, array.dtype, array.size, offset)
+        array[...] = part.reshape(array.shape)
+        offset += array.nbytes
+    return state
+
+
