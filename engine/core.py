@@ -135,6 +135,9 @@ class Core:
         """
         place = self.cursor[0]
         place["row_index"] = 0
+        if rows.flags.writeable:  # one kind of array, so that the kernels are compiled once
+            rows = rows.view()
+            rows.flags.writeable = False
         while True:
             try:
                 stop = run(self.state, rows, self.effects, self.cursor)

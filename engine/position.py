@@ -79,7 +79,10 @@ def apply_funding(state, event):
         event["order_id"] // (E8 // MICROS_PER_UNIT) * instrument["lot_size_numerator"]
     ) // instrument["lot_size_denominator"]
     value_micros = lot_micros * position["position_lots"]
-    position["funding_micros"] += -(-value_micros // PPM * event["aux"] // (E9 // PPM))
+    assert abs(event["aux"]) <= E9
+    # value x rate in two parts, so that the product stays in 64 bits.
+    whole_micros = value_micros // E9 * event["aux"]
+    position["funding_micros"] += whole_micros - (-(value_micros % E9 * event["aux"]) // E9)
 
 
 @kernel

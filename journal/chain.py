@@ -1,0 +1,160 @@
+"""The hash chain over canonical rows and the structure of events; must never depend on batches, frames or segments.
+
+Source: docs/data.md 3. One running sha256 serves a block of 1,024 events, so big batches hash at the speed of sha256.
+"""
+
+import struct
+from hashlib import sha256
+
+import numpy as np
+
+from engine.codes import EventKind, Flag
+from engine.limits import CHAIN_BLOCK_EVENT_COUNT, EVENT_ROW_COUNT_MAX, ROW_BYTES
+from engine.records import EVENT
+
+GENESIS_BASE = sha256(b"mm/chain/1").digest()
+DIGEST_BYTES = 32
+SMALL_ROW_COUNT = 16  # up to here the interpreter checks faster than numpy starts
+TILE_ROW_COUNT = 8192  # rows checked at once: their columns stay in the cache (3.4 ns a row, 19 without)
+WORD_COUNT = ROW_BYTES // 8
+FLAGS_SHIFT = 16  # of the row's last word: kind, side, flags (u16), instrument_index, code
+KIND_MASK = 0xFF
+NO_KIND = -1
+ROW_STRUCT = struct.Struct("<q48xBxH4x")  # seq, kind, flags
+
+assert EVENT.fields is not None and ROW_STRUCT.size == ROW_BYTES
+assert EVENT.fields["seq"][1] == 0
+assert EVENT.fields["kind"][1] == (WORD_COUNT - 1) * 8 and EVENT.fields["flags"][1] * 8 % 64 == FLAGS_SHIFT
+
+
+class RowFault(ValueError):
+    """Rows that are not whole consecutive events: `row` is the index at fault, `seq` the one that belongs there."""
+
+    def __init__(self, message: str, *, row: int, seq: int) -> None:
+        super().__init__(message)
+        self.row = row
+        self.seq = seq
+
+
+class Chain:
+    """The running digest of a journal, from its start or from any block boundary.
+
+    Raises: ValueError when the start is not a block boundary or the base is not 32 bytes.
+    """
+
+    __slots__ = ("_base", "_hasher", "_seq_next")
+
+    def __init__(self, base: bytes = GENESIS_BASE, seq_next: int = 0) -> None:
+        if seq_next % CHAIN_BLOCK_EVENT_COUNT or seq_next < 0 or len(base) != DIGEST_BYTES:
+            raise ValueError(f"a chain starts at a block boundary from 32 bytes, not at seq {seq_next}")
+        self._base = base
+        self._hasher = sha256(base)
+        self._seq_next = seq_next
+
+    @property
+    def head(self) -> bytes:
+        """Hash of the last event, the base where there is none."""
+        return self._base if self._seq_next % CHAIN_BLOCK_EVENT_COUNT == 0 else self._hasher.digest()
+
+    @property
+    def seq_next(self) -> int:
+        """The seq that must come next."""
+        return self._seq_next
+
+    def copy(self) -> "Chain":
+        """Return an independent chain at the same place."""
+        twin = Chain.__new__(Chain)
+        twin._base, twin._hasher, twin._seq_next = self._base, self._hasher.copy(), self._seq_next
+        return twin
+
+    def update(self, rows: np.ndarray) -> None:
+        """Take whole consecutive events.
+
+        Raises: ValueError when the first seq or a block's first seq is not where it must be; nothing is taken then.
+        """
+        if not len(rows):
+            return
+        seqs = rows["seq"]
+        seq_first, seq_last = int(seqs[0]), int(seqs[-1])
+        if seq_first != self._seq_next or seq_last < seq_first:
+            raise ValueError(f"seq {self._seq_next} must come next, found {seq_first} to {seq_last}")
+        boundary = seq_first - seq_first % CHAIN_BLOCK_EVENT_COUNT + CHAIN_BLOCK_EVENT_COUNT
+        start = 0
+        if seq_last >= boundary:
+            boundaries = np.arange(boundary, seq_last + 1, CHAIN_BLOCK_EVENT_COUNT)
+            cuts = np.searchsorted(seqs, boundaries)
+            if not np.array_equal(seqs[cuts], boundaries):
+                raise ValueError(f"a seq is missing between {seq_first} and {seq_last}")
+            for cut, seq in zip(cuts.tolist(), boundaries.tolist(), strict=True):
+                self._take(rows[start:cut], seq)
+                start = cut
+        self._take(rows[start:], seq_last + 1)
+
+    def event_hashes(self, rows: np.ndarray) -> list[bytes]:
+        """Take whole consecutive events and return the hash of each.
+
+        Raises: RowFault when they are not.
+        """
+        check_rows(rows, self._seq_next)
+        hashes = []
+        start = 0
+        for end in (np.flatnonzero(rows["flags"] & Flag.LAST) + 1).tolist():
+            self._take(rows[start:end], self._seq_next + 1)
+            hashes.append(self.head)
+            start = end
+        return hashes
+
+    def _take(self, rows: np.ndarray, seq_next: int) -> None:
+        """Hash rows of one block; a block that ends becomes the base of the next."""
+        self._hasher.update(np.ascontiguousarray(rows).view(np.uint8).data)
+        self._seq_next = seq_next
+        if seq_next % CHAIN_BLOCK_EVENT_COUNT == 0:
+            self._base = self._hasher.digest()
+            self._hasher = sha256(self._base)
+
+
+def check_rows(rows: np.ndarray, seq_next: int) -> None:
+    """Check that rows are whole consecutive events from `seq_next` on, each of one kind and of bounded length.
+
+    Raises: RowFault with the first row at fault.
+    """
+    count = len(rows)
+    if count <= SMALL_ROW_COUNT:
+        check_each_row(rows, seq_next)
+        return
+    words = np.ascontiguousarray(rows).view("<i8").reshape(-1, WORD_COUNT)
+    is_good = words[0, 0] == seq_next and bool(words[-1, -1] >> FLAGS_SHIFT & Flag.LAST)
+    for start in range(0, count, TILE_ROW_COUNT):
+        end = start + TILE_ROW_COUNT + 1  # one row more: each is compared with the next
+        seqs, tails = words[start:end, 0].copy(), words[start:end, -1].copy()
+        last = (tails >> FLAGS_SHIFT) & Flag.LAST
+        kind_changes = ((tails[1:] ^ tails[:-1]) & KIND_MASK) != 0
+        kind_changes &= last[:-1] == 0
+        is_bad = (seqs[1:] - seqs[:-1] != last[:-1]).any() or kind_changes.any()
+        is_good = is_good and not is_bad and not ((tails & KIND_MASK) == EventKind.FRAME).any()
+    if is_good and count > EVENT_ROW_COUNT_MAX:
+        ends = np.flatnonzero(rows["flags"] & Flag.LAST)
+        is_good = bool(np.diff(ends, prepend=-1).max() <= EVENT_ROW_COUNT_MAX)
+    if not is_good:
+        check_each_row(rows, seq_next)
+        raise AssertionError("the two checks of an event's structure disagree")
+
+
+def check_each_row(rows: np.ndarray, seq_next: int) -> None:
+    """Check rows one by one: for few rows, and to find the one at fault among many.
+
+    Raises: RowFault with the first row at fault.
+    """
+    seq, kind_event, start, row = seq_next, NO_KIND, 0, 0
+    for row, (found, kind, flags) in enumerate(ROW_STRUCT.iter_unpack(rows.tobytes())):
+        if found != seq:
+            raise RowFault(f"expected seq {seq}, found {found}", row=row, seq=seq)
+        if kind == EventKind.FRAME or kind_event not in (NO_KIND, kind):
+            raise RowFault(f"expected one kind of event per seq, found kind {kind}", row=row, seq=seq)
+        if row - start >= EVENT_ROW_COUNT_MAX:
+            raise RowFault(f"expected at most {EVENT_ROW_COUNT_MAX} rows in an event", row=row, seq=seq)
+        kind_event = kind
+        if flags & Flag.LAST:
+            seq, kind_event, start = seq + 1, NO_KIND, row + 1
+    if kind_event != NO_KIND:
+        raise RowFault("expected the last row of the event, found the end", row=row, seq=seq)

@@ -1,0 +1,339 @@
+"""Readers of a journal: frames, chunks, chunks with the chain verified ahead, and following; must never write.
+
+Every array is read-only and holds whole events. Only committed frames are ever seen, also while a writer appends.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from engine.codes import EventKind, Flag
+from engine.limits import ROW_BYTES
+from engine.manifest import Manifest, ManifestError, parse_manifest
+from engine.payload import PayloadError, payload_bytes
+from engine.records import EVENT
+from journal.chain import GENESIS_BASE, Chain, RowFault, check_rows
+from journal.errors import Corrupt, JournalError, NotAJournal, TornTail
+from journal.lock import is_locked
+from journal.segment import (
+    FRAME_BYTES,
+    FRAME_ROW_COUNT,
+    SEGMENT_HEADER_BYTES,
+    Frame,
+    Mark,
+    SegmentFile,
+    SegmentHeader,
+    Span,
+    parse_frame_header,
+    parse_segment_header,
+    segment_name,
+    segment_paths,
+)
+from journal.upcast import upcast
+
+FOLLOW_READ_BYTES = 4 << 20
+
+T = TypeVar("T")
+
+
+class Journal:
+    """A journal directory or one segment file, as far as it is committed when reading gets there.
+
+    `head`, `events` and `rows` count what the last `verified_chunks` verified, whole once it has ended.
+    Raises: NotAJournal, JournalError.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.head = GENESIS_BASE
+        self.events = 0
+        self.rows = 0
+        if self.path.is_dir():
+            self.segments = segment_paths(self.path)
+            if not self.segments:
+                raise NotAJournal(self.path, "expected segments (000000.mmj, ...), found none")
+        elif self.path.exists():
+            self.segments = [self.path]
+        else:
+            raise NotAJournal(self.path, "expected a journal, found nothing")
+
+    def frames(self, seq_from: int = 0, verify_frame_check: bool = True) -> Iterator[Frame]:
+        """Yield the frames from the one that holds `seq_from` on, rows as views of the map.
+
+        Raises: TornTail, Corrupt, WrongVersion.
+        """
+        for file in self._files(seq_from):
+            yield from self._committed(file, file.frames(seq_from, verify_frame_check))
+
+    def chunks(self, row_count: int = FRAME_ROW_COUNT, seq_from: int = 0) -> Iterator[np.ndarray]:
+        """Yield whole events from `seq_from` on, at most `row_count` rows at once unless one event is longer.
+
+        Raises: TornTail, Corrupt, WrongVersion.
+        """
+        for file in self._files(seq_from):
+            for span in self._committed(file, file.spans(row_count, seq_from)):
+                yield from pieces(span, row_count, seq_from)
+
+    def verified_chunks(
+        self, row_count: int = FRAME_ROW_COUNT, seq_from: int = 0, base: bytes | None = None
+    ) -> Iterator[np.ndarray]:
+        """Yield the same chunks, each after its frame's digest was found right; hashing runs one step ahead.
+
+        With the chain's `base` at the block boundary `seq_from` (a checkpoint has it), nothing before is hashed;
+        without, hashing starts where the segment that holds `seq_from` starts.
+        Raises: TornTail and Corrupt with the first bad seq, WrongVersion; ValueError for a base inside a block.
+        """
+        chain = None if base is None else Chain(base, seq_from)
+        hash_from = 0 if chain is None else seq_from
+        self.events = self.rows = 0
+        previous: Span | None = None
+        with ThreadPoolExecutor(1, "verify") as pool:
+            for place, file in enumerate(self._files(seq_from)):
+                if chain is None:
+                    chain = Chain(file.header.base, file.header.seq_first)
+                    self.head = chain.head
+                elif place or file.header.seq_first == chain.seq_next:
+                    check_link(file.path, file.header, chain.seq_next, chain.head)
+                for untrimmed in self._committed(file, file.spans(row_count, hash_from)):
+                    span = trimmed(untrimmed, hash_from)
+                    future = pool.submit(advance, chain, span)
+                    if previous is not None:
+                        yield from pieces(previous, row_count, seq_from)
+                    self.events += span.marks[-1].seq_last + 1 - chain.seq_next
+                    chain = future.result()
+                    self.head = chain.head
+                    self.rows += len(span.rows)
+                    previous = span
+            if previous is not None:
+                yield from pieces(previous, row_count, seq_from)
+
+    def follow(self, poll_s: float, stop: Callable[[], bool], seq_from: int = 0) -> Iterator[np.ndarray]:
+        """Yield each commit of a growing journal, verified, across rotations; `stop` is asked when all is read.
+
+        Raises: Corrupt with the first bad seq, WrongVersion.
+        """
+        if not self.path.is_dir():
+            raise NotAJournal(self.path, "expected a journal directory to follow, found a file")
+        index = self._start(seq_from)
+        chain: Chain | None = None
+        while not is_started(self.segments[index]):
+            if stop():
+                return
+            time.sleep(poll_s)
+        while True:
+            with Tail(self.path / segment_name(index)) as tail:
+                if chain is not None:
+                    check_link(tail.path, tail.header, chain.seq_next, chain.head)
+                chain = Chain(tail.header.base, tail.header.seq_first)
+                rotated = False
+                while not rotated:
+                    # Asked before reading: what was written before the answer is read before the answer counts.
+                    stopping = stop()
+                    rotated = is_started(self.path / segment_name(index + 1))
+                    seq_before = chain.seq_next
+                    for span in tail.read(seq_before):
+                        chain = advance(chain, span)
+                        yield from pieces(span, len(span.rows), seq_from)
+                    if rotated or chain.seq_next != seq_before:
+                        continue
+                    if stopping:
+                        return
+                    time.sleep(poll_s)
+            index += 1
+
+    def manifest(self) -> Manifest:
+        """Return the journal's manifest, its first event.
+
+        Raises: Corrupt when the first event is not one, TornTail, WrongVersion.
+        """
+        path = self.segments[0]
+        for rows in self.chunks(1):
+            if rows["kind"][0] != EventKind.MANIFEST or rows["seq"][0] != 0:
+                found = f"found kind {rows['kind'][0]} at seq {rows['seq'][0]}"
+                raise Corrupt(path, f"expected the manifest at seq 0, {found}", seq=int(rows["seq"][0]))
+            try:
+                return parse_manifest(payload_bytes(rows))
+            except (ManifestError, PayloadError) as error:
+                raise Corrupt(path, f"expected a manifest: {error}", seq=0) from error
+        raise Corrupt(path, "expected the manifest at seq 0, found no event", seq=0)
+
+    def _files(self, seq_from: int) -> Iterator[SegmentFile]:
+        """Open the segments from the one that holds `seq_from` on, each linked to the one before."""
+        for index in range(self._start(seq_from), len(self.segments)):
+            path = self.segments[index]
+            is_last = index + 1 == len(self.segments)
+            if is_last and not is_started(path) and self._is_growing():
+                return
+            file = SegmentFile(path, is_last=is_last)
+            if self.path.is_dir() and file.header.segment_index != index:
+                message = f"expected segment {index}, found segment {file.header.segment_index}"
+                raise Corrupt(path, message, seq=file.header.seq_first, offset=12)
+            yield file
+
+    def _committed(self, file: SegmentFile, items: Iterator[T]) -> Iterator[T]:
+        """Pass items on; a last commit that its living writer has not finished is not there yet."""
+        try:
+            yield from items
+        except TornTail:
+            if not (file.is_last and self._is_growing()):
+                raise
+
+    def _start(self, seq_from: int) -> int:
+        """Return the index of the segment that holds `seq_from`."""
+        start = len(self.segments) - 1
+        while start and (not is_started(self.segments[start]) or first_seq(self.segments[start]) > seq_from):
+            start -= 1
+        return start
+
+    def _is_growing(self) -> bool:
+        return self.path.is_dir() and is_locked(self.path)
+
+
+class Tail:
+    """The growing end of one segment, read with pread: a map faults where a failing writer cut bytes off."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise JournalError(path, f"expected a readable segment: {error.strerror}") from error
+        try:
+            self.header: SegmentHeader = parse_segment_header(os.pread(self._fd, SEGMENT_HEADER_BYTES, 0), path)
+        except JournalError:
+            os.close(self._fd)
+            raise
+        self._offset = SEGMENT_HEADER_BYTES
+
+    def __enter__(self) -> "Tail":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        os.close(self._fd)
+
+    def read(self, seq_next: int) -> Iterator[Span]:
+        """Yield the whole frames that were not read yet."""
+        need_bytes = FOLLOW_READ_BYTES
+        while True:
+            asked_bytes = need_bytes
+            data = memoryview(os.pread(self._fd, asked_bytes, self._offset))
+            at = 0
+            while at + FRAME_BYTES <= len(data):
+                mark = parse_frame_header(data, at, self._offset + at)
+                if mark is None or mark.seq_first != seq_next:
+                    message = f"expected a frame from seq {seq_next}, found other bytes"
+                    raise Corrupt(self.path, message, seq=seq_next, offset=self._offset + at)
+                end = mark.end - self._offset
+                if end > len(data):
+                    need_bytes = max(FOLLOW_READ_BYTES, end - at)
+                    break
+                rows = np.frombuffer(data, EVENT, mark.row_count, at + FRAME_BYTES)
+                yield Span(self.path, self.header.schema_version, [mark], rows)
+                at, seq_next = end, mark.seq_last + 1
+            if not at and len(data) < asked_bytes:
+                return
+            self._offset += at
+
+
+def is_started(path: Path) -> bool:
+    """Tell whether a segment has its header: its writer makes the file, then writes header and first frame at once."""
+    try:
+        return path.stat().st_size >= SEGMENT_HEADER_BYTES
+    except OSError:
+        return False
+
+
+def first_seq(path: Path) -> int:
+    """Return the seq that a segment starts with."""
+    try:
+        with open(path, "rb") as file:
+            return parse_segment_header(file.read(SEGMENT_HEADER_BYTES), path).seq_first
+    except OSError as error:
+        raise JournalError(path, f"expected a readable segment: {error.strerror}") from error
+
+
+def check_link(path: Path, header: SegmentHeader, seq_next: int, head: bytes) -> None:
+    """Check that a segment continues the chain.
+
+    Raises: Corrupt.
+    """
+    if header.seq_first != seq_next:
+        message = f"expected the segment to start at seq {seq_next}, found seq {header.seq_first}"
+        raise Corrupt(path, message, seq=seq_next, offset=16)
+    if header.base != head:
+        message = f"expected base {head.hex()}, the head before it, found {header.base.hex()}"
+        raise Corrupt(path, message, seq=seq_next, offset=24)
+
+
+def advance(chain: Chain, span: Span, *, every_digest: bool = False) -> Chain:
+    """Return the chain after a span; the last digest covers all rows before it, `every_digest` checks the others too.
+
+    Raises: Corrupt at the row or the frame at fault.
+    """
+    after = chain.copy()
+    try:
+        check_rows(span.rows, chain.seq_next)
+    except RowFault as fault:
+        raise locate(chain, span, fault) from None
+    if not every_digest:
+        after.update(span.rows)
+        if after.head != span.marks[-1].digest or after.seq_next != span.marks[-1].seq_last + 1:
+            raise locate(chain, span, None)
+        return after
+    start = 0
+    for mark in span.marks:
+        after.update(span.rows[start : start + mark.row_count])
+        start += mark.row_count
+        if after.head != mark.digest or after.seq_next != mark.seq_last + 1:
+            raise locate(chain, span, None)
+    return after
+
+
+def locate(chain: Chain, span: Span, fault: RowFault | None) -> Corrupt:
+    """Return the first error of a span that is known to have one."""
+    chain = chain.copy()
+    start = 0
+    for mark in span.marks:
+        end = start + mark.row_count
+        if fault is not None and fault.row < end:
+            offset = mark.offset + FRAME_BYTES + (fault.row - start) * ROW_BYTES
+            return Corrupt(span.path, f"{fault}", seq=fault.seq, offset=offset)
+        chain.update(span.rows[start:end])
+        if chain.head != mark.digest or chain.seq_next != mark.seq_last + 1:
+            return frame_fault(span.path, mark, chain.head)
+        start = end
+    raise AssertionError("a span differs as a whole but not in any of its frames")
+
+
+def frame_fault(path: Path, mark: Mark, found: bytes) -> Corrupt:
+    """Return the error of a frame whose rows do not hash to its digest."""
+    where = f"something between seq {mark.seq_first} and {mark.seq_last} was changed"
+    message = f"expected digest {mark.digest.hex()[:16]}..., found {found.hex()[:16]}...: {where}"
+    return Corrupt(path, message, seq=mark.seq_first, offset=mark.offset, hint="mm journal verify, mm journal recover")
+
+
+def trimmed(span: Span, seq_from: int) -> Span:
+    """Return the span without the events before `seq_from`, for a chain that starts there."""
+    if span.marks[0].seq_first >= seq_from:
+        return span
+    start = int(np.searchsorted(span.rows["seq"], seq_from))
+    first = span.marks[0]
+    cut = first._replace(offset=first.offset + start * ROW_BYTES, seq_first=seq_from, row_count=first.row_count - start)
+    return span._replace(marks=[cut, *span.marks[1:]], rows=span.rows[start:])
+
+
+def pieces(span: Span, row_count: int, seq_from: int) -> Iterator[np.ndarray]:
+    """Yield a span's events from `seq_from` on, at most `row_count` rows at once unless one event is longer."""
+    rows = trimmed(span, seq_from).rows
+    while len(rows) > row_count:
+        ends = np.flatnonzero(rows["flags"][:row_count] & Flag.LAST)
+        end = int(ends[-1]) + 1 if len(ends) else int(np.argmax(rows["flags"] & Flag.LAST)) + 1
+        yield upcast(rows[:end], span.schema_version)
+        rows = rows[end:]
+    if len(rows):
+        yield upcast(rows, span.schema_version)

@@ -1,0 +1,353 @@
+"""The one writer of a journal: append, commit, rotate, seal; must never leave half a frame that it knows of.
+
+`append` takes whole events into memory, `commit` makes them one frame with one write call and returns the running
+digest: what it acknowledged survives kill -9, with sync="commit" a power cut too. More than 65,536 rows become several
+frames, and full frames are written as soon as there is one, so that memory does not grow with what is appended.
+"""
+
+import errno
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+import numpy as np
+
+from engine.codes import PAYLOAD_KINDS, Flag
+from engine.limits import CHAIN_BLOCK_EVENT_COUNT, EVENT_ROW_COUNT_MAX, NS_PER_S, ROW_BYTES
+from engine.manifest import SCHEMA_VERSION
+from engine.records import EVENT, NO_TS_NS, NO_VALUE
+from journal.chain import Chain, check_rows
+from journal.errors import RECOVER_HINT, Corrupt, JournalError, JournalFull, SealDiffers, WrongVersion
+from journal.lock import Lock
+from journal.reader import advance
+from journal.seal import SEAL_NAME, Seal, check_seal, read_seal, remove_seal, sync_directory, write_seal
+from journal.segment import (
+    FRAME_BYTES,
+    FRAME_ROW_COUNT,
+    SEGMENT_HEADER_BYTES,
+    SegmentFile,
+    SegmentHeader,
+    encode_frame_header,
+    encode_segment_header,
+    segment_name,
+    segment_paths,
+)
+
+SEGMENT_BYTES_MAX = 256 << 20
+NS_PER_DAY = 86_400 * NS_PER_S
+BUFFER_ROW_COUNT = 256  # to begin with
+FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+HAS_TIME = np.ones(256, bool)  # by kind; payload rows hold bytes where others hold times
+HAS_TIME[list(PAYLOAD_KINDS)] = False
+
+
+class Writer:
+    """Appends to a journal directory, new or existing, alone.
+
+    Raises: Locked, TornTail (recover first), Corrupt, SealDiffers, WrongVersion, JournalError.
+    """
+
+    def __init__(
+        self,
+        directory: Path | str,
+        *,
+        sync: Literal["none", "commit"] = "none",
+        segment_bytes_max: int = SEGMENT_BYTES_MAX,
+    ) -> None:
+        self.directory = Path(directory)
+        self._sync = sync
+        self._segment_bytes_max = segment_bytes_max
+        self._chain = Chain()
+        self._buffer = np.empty(BUFFER_ROW_COUNT, EVENT)
+        self._bytes = bytes_of(self._buffer)
+        self._buffered = 0
+        self._fd: int | None = None  # of the last segment, None until a first frame makes one
+        self._index = 0
+        self._offset = 0
+        self._day: int | None = None  # of the segment's first event whose receive time is known
+        self._rows_here = 0  # committed rows of the last segment
+        self._rows_before: int | None = 0  # of the segments before; None is not counted yet
+        self._first_unsynced = 0
+        self._failure: JournalError | None = None
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._lock: Lock | None = Lock(self.directory)
+        except OSError as error:
+            raise JournalError(self.directory, f"expected a writable directory: {error.strerror}") from error
+        try:
+            self._open()
+        except BaseException as error:
+            self._release()
+            if isinstance(error, OSError):
+                raise JournalError(self.directory, f"expected a writable journal: {error.strerror}") from error
+            raise
+        self.seq_next = self._chain.seq_next
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._release()
+
+    @property
+    def head(self) -> bytes:
+        """The running digest: hash of the last committed event."""
+        return self._chain.head
+
+    @property
+    def row_count(self) -> int:
+        """Committed rows of the whole journal."""
+        if self._rows_before is None:
+            paths = segment_paths(self.directory)[: self._index]
+            files = [SegmentFile(path, is_last=False) for path in paths]
+            self._rows_before = sum(mark.row_count for file in files for mark in file.marks())
+        return self._rows_before + self._rows_here
+
+    def append(self, rows: np.ndarray) -> None:
+        """Take a copy of whole events, which must continue the journal; writes only when a full frame is there.
+
+        Raises: ValueError for rows that are not the next whole events, nothing is taken then; see `commit` for others.
+        """
+        self._check_usable()
+        if rows.dtype != EVENT or rows.ndim != 1:
+            raise ValueError(f"expected a row of EVENT records, found {rows.dtype}")
+        check_rows(rows, self.seq_next)
+        count = len(rows)
+        if not count:
+            return
+        end = self._buffered + count
+        if end > len(self._buffer):
+            grown = np.empty(max(end, 2 * len(self._buffer)), EVENT)
+            grown[: self._buffered] = self._buffer[: self._buffered]
+            self._buffer, self._bytes = grown, bytes_of(grown)
+        self._bytes[self._buffered * ROW_BYTES : end * ROW_BYTES] = bytes_of(np.ascontiguousarray(rows))
+        self._buffered = end
+        self.seq_next = int(rows["seq"][-1]) + 1
+        if end >= FRAME_ROW_COUNT:
+            self._write(FRAME_ROW_COUNT)
+
+    def commit(self) -> bytes:
+        """Write what was appended and return the running digest.
+
+        Raises: JournalFull, JournalError; the frame at fault is taken back whole and stays in memory for another try.
+        """
+        self._check_usable()
+        self._write(1)
+        return self._chain.head
+
+    def close(self, seal: bool = True) -> None:
+        """Commit, make all durable, seal and give the lock free; a journal without events gets no seal."""
+        if self._lock is None:
+            return
+        try:
+            self.commit()
+            if seal and self.seq_next:
+                self._write_seal()
+        except OSError as error:
+            raise self._error(error, "seal the journal") from error
+        finally:
+            self._release()
+
+    def _open(self) -> None:
+        """Take up an existing journal: the last segment is verified, the ones before are not read."""
+        paths = segment_paths(self.directory)
+        seal = read_seal(self.directory)
+        if not paths:
+            if seal is not None:
+                message = f"expected {seal.segments} segments as sealed, found none"
+                raise SealDiffers(self.directory / SEAL_NAME, message, seq=0)
+            return
+        file = SegmentFile(paths[-1])
+        if file.header.schema_version != SCHEMA_VERSION:
+            message = f"expected schema version {SCHEMA_VERSION} to append to, found {file.header.schema_version}"
+            raise WrongVersion(file.path, message, hint="start a new journal: an old one is only read")
+        if file.header.segment_index != len(paths) - 1:
+            raise Corrupt(file.path, f"expected segment {len(paths) - 1}, found {file.header.segment_index}", offset=12)
+        chain = Chain(file.header.base, file.header.seq_first)
+        for span in file.spans(FRAME_ROW_COUNT):
+            chain = advance(chain, span)
+            self._rows_here += len(span.rows)
+            if self._day is None:
+                self._day = first_day(span.rows)
+        self._index, self._offset, self._chain = len(paths) - 1, file.size_bytes, chain
+        if self._index:
+            self._rows_before = None
+        if seal is not None:
+            rows = self._rows_here if not self._index else None
+            check_seal(self.directory, seal, events=chain.seq_next, head=chain.head, segments=len(paths), rows=rows)
+            self._rows_before = seal.rows - self._rows_here
+        self._first_unsynced = self._index
+        self._fd = os.open(paths[-1], os.O_RDWR | os.O_CLOEXEC)
+        remove_seal(self.directory)
+
+    def _write(self, row_count_min: int) -> None:
+        """Write frames while at least `row_count_min` rows are buffered."""
+        start = 0
+        try:
+            while self._buffered - start >= row_count_min:
+                rows = self._buffer[start : self._buffered]
+                if self._fd is not None and self._is_rotation_due(rows[:1], self._offset):
+                    self._rotate()
+                cut = self._cut(rows)
+                self._write_frame(rows[:cut])
+                start += cut
+        finally:
+            if 0 < start < self._buffered:
+                self._buffer[: self._buffered - start] = self._buffer[start : self._buffered].copy()
+            self._buffered -= start
+
+    def _cut(self, rows: np.ndarray) -> int:
+        """Return how many rows the next frame takes: whole events, up to its limit or the segment's end."""
+        end = len(rows)
+        if end > FRAME_ROW_COUNT:
+            ends = np.flatnonzero(rows["flags"][:EVENT_ROW_COUNT_MAX] & Flag.LAST) + 1
+            fitting = int(np.searchsorted(ends, FRAME_ROW_COUNT, side="right"))
+            end = int(ends[max(0, fitting - 1)])
+        seqs = rows["seq"][:end]
+        seq_first, seq_last = int(seqs[0]), int(seqs[-1])
+        boundary = seq_first - seq_first % CHAIN_BLOCK_EVENT_COUNT + CHAIN_BLOCK_EVENT_COUNT
+        offset = (self._offset or SEGMENT_HEADER_BYTES) + FRAME_BYTES
+        for seq in range(boundary, seq_last + 1, CHAIN_BLOCK_EVENT_COUNT):
+            row = int(np.searchsorted(seqs, seq))
+            if self._day is None:
+                self._day = first_day(rows[:row])
+            if self._is_rotation_due(rows[row : row + 1], offset + row * ROW_BYTES):
+                return row
+        return end
+
+    def _is_rotation_due(self, row: np.ndarray, offset: int) -> bool:
+        """Tell whether a row starts a new segment: at a block boundary, by the size so far or a later UTC day."""
+        if row["seq"][0] % CHAIN_BLOCK_EVENT_COUNT or offset <= SEGMENT_HEADER_BYTES:
+            return False
+        if offset >= self._segment_bytes_max:
+            return True
+        day = first_day(row)
+        return self._day is not None and day is not None and day > self._day
+
+    def _rotate(self) -> None:
+        """End the segment; the next frame starts the next one."""
+        assert self._fd is not None
+        os.close(self._fd)
+        self._rows_before = self.row_count
+        self._fd, self._index, self._offset, self._rows_here, self._day = None, self._index + 1, 0, 0, None
+
+    def _write_frame(self, rows: np.ndarray) -> None:
+        """Write one frame with one call, or nothing."""
+        chain = self._chain.copy()
+        chain.update(rows)
+        header = encode_frame_header(chain.head, self._chain.seq_next, chain.seq_next - 1, len(rows))
+        data: list[bytes | memoryview] = [header, bytes_of(rows)]
+        is_new = self._fd is None
+        try:
+            if self._fd is None:
+                path = self.directory / segment_name(self._index)
+                self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+                day = first_day(rows[:1])
+                start = SegmentHeader(
+                    self._index, self._chain.seq_next, self._chain.head, NO_VALUE if day is None else day
+                )
+                data.insert(0, encode_segment_header(start))
+            end = self._offset + write_all(self._fd, data, self._offset)
+            if self._sync == "commit":
+                os.fdatasync(self._fd)
+                if is_new:
+                    sync_directory(self.directory)
+        except BaseException as error:
+            # Also on Ctrl-C: a call that was cut short may have written a part.
+            self._take_back(is_new)
+            if isinstance(error, OSError):
+                raise self._error(error, f"write {len(rows):,} rows") from error
+            raise
+        # Must succeed from here.
+        self._chain, self._offset = chain, end
+        self._rows_here += len(rows)
+        if self._day is None:
+            self._day = first_day(rows)
+
+    def _take_back(self, is_new: bool) -> None:
+        """Cut the file at its last whole frame, or remove one that was just made."""
+        try:
+            if is_new and self._fd is not None:
+                os.close(self._fd)
+                self._fd = None
+                (self.directory / segment_name(self._index)).unlink(missing_ok=True)
+            elif self._fd is not None:
+                os.ftruncate(self._fd, self._offset)
+        except OSError as error:
+            message = f"could not take back a failed write: {error.strerror}"
+            self._failure = JournalError(self.directory, message, seq=self._chain.seq_next, hint=RECOVER_HINT)
+            raise self._failure from error
+
+    def _error(self, error: OSError, what: str) -> JournalError:
+        is_full = error.errno in FULL_ERRNOS
+        message = f"could not {what}: {error.strerror}; the journal ends at its last commit"
+        hint = "free some space" if is_full else ""
+        kind = JournalFull if is_full else JournalError
+        return kind(self.directory, message, seq=self._chain.seq_next, offset=self._offset, hint=hint)
+
+    def _write_seal(self) -> None:
+        """Make every segment of this session durable, then say so in the seal."""
+        for index in range(self._first_unsynced, self._index + 1):
+            fd = os.open(self.directory / segment_name(index), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fdatasync(fd)
+            finally:
+                os.close(fd)
+        events = self._chain.seq_next
+        head = self._chain.head.hex()
+        seal = Seal(events=events, head=head, rows=self.row_count, segments=self._index + 1, seq_last=events - 1)
+        write_seal(self.directory, seal)
+
+    def _check_usable(self) -> None:
+        if self._lock is None:
+            raise JournalError(self.directory, "expected an open writer, found a closed one")
+        if self._failure is not None:
+            raise self._failure
+
+    def _release(self) -> None:
+        """Let go of files and lock; what is not committed is dropped."""
+        fd, lock = self._fd, self._lock
+        self._fd = self._lock = None
+        try:
+            if fd is not None:
+                os.close(fd)
+        finally:
+            if lock is not None:
+                lock.release()
+
+
+def write_all(fd: int, parts: list[bytes | memoryview], offset: int) -> int:
+    """Write parts one after the other, in one call unless the system takes less, and return their bytes."""
+    total = sum(len(part) for part in parts)
+    done = os.pwritev(fd, parts, offset)
+    if done == total:
+        return total
+    rest = b"".join(parts)
+    while done < total:
+        count = os.pwrite(fd, rest[done:], offset + done)
+        if not count:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        done += count
+    return total
+
+
+def bytes_of(rows: np.ndarray) -> memoryview:
+    """Return the bytes of contiguous rows; copying them costs a twentieth of what copying records does."""
+    return rows.view(np.uint8).data
+
+
+def first_day(rows: np.ndarray) -> int | None:
+    """Return the UTC day of the first row whose receive time is known.
+
+    Units: days since 1970-01-01. Payload rows carry no time.
+    """
+    stamped = (rows["ts_receive_ns"] != NO_TS_NS) & HAS_TIME[rows["kind"]]
+    first = int(np.argmax(stamped))
+    return int(rows["ts_receive_ns"][first]) // NS_PER_DAY if stamped[first] else None

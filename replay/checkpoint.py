@@ -1,0 +1,36 @@
+"""Checkpoints of a replay: where they stand, what they depend on; disposable, must never be needed for an answer."""
+
+import hashlib
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from engine.cache import core_digest
+from engine.core import Core
+from engine.manifest import Manifest, canonical_json, encode_manifest
+from journal.checkpoints import list_checkpoints, save, seq_next_of
+
+
+def checkpoint_key(manifest: Manifest, document: dict[str, Any], config_from_journal: bool) -> str:
+    """Return what a state depends on besides the events: build, instruments, configuration."""
+    hasher = hashlib.sha256(core_digest().encode())
+    hasher.update(encode_manifest(manifest))
+    hasher.update(canonical_json(document))
+    hasher.update(b"journal" if config_from_journal else b"replaced")
+    return hasher.hexdigest()
+
+
+def save_checkpoint(directory: Path, key: str, core: Core, seq_next: int, base: bytes, rows: int) -> None:
+    """Save the core's state at a segment's start, once; a directory that cannot be written has no cache."""
+    if seq_next in {seq_next_of(path) for path in list_checkpoints(directory, key)}:
+        return
+    core.drain()
+    core.effects_digest.close_block()
+    meta = {
+        "effects_digest": core.effects_digest.value.hex(),
+        "rows": rows,
+        "state_digest": core.state_digest(),
+        "witnessed_count": core.witnessed_count,
+    }
+    with suppress(OSError):
+        save(directory, key, seq_next, base, core.dump(), meta)

@@ -1,0 +1,31 @@
+"""Effects as JSONL, one a line, as `mm journal cat` would show them; must never be read back as a journal."""
+
+from pathlib import Path
+
+import numpy as np
+
+from engine.manifest import Manifest
+from journal.lines import LineEncoder
+from journal.seal import replace_file
+
+
+class EffectsWriter:
+    """Collects effect lines and writes the file at the end, whole or not at all."""
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self.encoder = LineEncoder(manifest)
+        self.parts: list[bytes] = []
+
+    def __enter__(self) -> "EffectsWriter":
+        return self
+
+    def write(self, effects: np.ndarray) -> None:
+        """Add effect rows; the effects of several causes need not be consecutive, a line's seq is a witness's place."""
+        starts = np.flatnonzero(np.diff(effects["seq"]) != 1) + 1
+        for run in np.split(effects, starts):
+            self.parts.append(self.encoder.encode(run, None, b""))
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        if kind is None:
+            replace_file(self.path, b"".join(self.parts))

@@ -1,0 +1,93 @@
+"""Replay of a long journal on several processes: each verifies one segment from its checkpoint; the answer is the same.
+
+By induction: segment 0 starts from nothing, every other one from a checkpoint whose digest the segment before must reach.
+Must never trust a checkpoint: one that is not reached is an error, one that is missing means one process.
+"""
+
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from engine.core import fold_digest
+from journal.checkpoints import Checkpoint, nearest
+from replay.result import ReplayResult
+from replay.run import Replay, ReplayOptions
+
+
+class CheckpointDiffers(Exception):
+    """A segment does not end in the state that the next one's checkpoint has; the caches are wrong or tampered with."""
+
+    def __init__(self, seq: int, path: Path) -> None:
+        super().__init__(f"the checkpoint at seq {seq:,} is not the state that its journal leads to")
+        self.hint = f"remove {path / 'checkpoints'} and run again: checkpoints are only caches"
+
+
+@dataclass(frozen=True)
+class SegmentResult:
+    """What one process found in one segment."""
+
+    result: ReplayResult
+    block_digests: list[bytes]
+
+
+class SegmentReplay(Replay):
+    """A replay from one segment's checkpoint to the start of the next."""
+
+    def run_segment(self, seq_first: int, seq_end: int | None) -> SegmentResult:
+        """Replay one segment; its chain is verified from the checkpoint's head on."""
+        started_s = time.perf_counter()
+        checkpoint: Checkpoint | None = None
+        if seq_first:
+            checkpoint = nearest(self.source.path, self.key, seq_first)
+            assert checkpoint is not None and checkpoint.seq_next == seq_first
+            self.restore_from(checkpoint)
+        for chunk in self.chunks(checkpoint):
+            rows = chunk
+            if seq_end is not None and int(chunk[-1]["seq"]) >= seq_end:
+                rows = chunk[: int(np.searchsorted(chunk["seq"], seq_end))]
+            if len(rows):
+                self.feed(rows)
+            if len(rows) < len(chunk):
+                break
+        self.core.finish()
+        self.core.effects_digest.close_block()
+        result = self.result(self.source.head, time.perf_counter() - started_s)
+        return SegmentResult(result, self.core.effects_digest.block_digests)
+
+
+def run_segment(path: Path, options: ReplayOptions, seq_first: int, seq_end: int | None) -> SegmentResult:
+    """Replay one segment; runs in a worker process."""
+    return SegmentReplay(path, options).run_segment(seq_first, seq_end)
+
+
+def replay_segments(path: Path, options: ReplayOptions, workers: int) -> ReplayResult:
+    """Replay a journal on several processes; on one where checkpoints are missing, which leaves them for next time.
+
+    Raises: as `Replay.run`, and CheckpointDiffers.
+    """
+    whole = Replay(path, options)
+    starts = [seq_first for seq_first, _ in whole.source.segment_starts()]
+    found = [nearest(path, whole.key, seq) for seq in starts[1:]]
+    if len(starts) < 2 or any(c is None or c.seq_next != seq for c, seq in zip(found, starts[1:], strict=True)):
+        return whole.run()
+    started_s = time.perf_counter()
+    ends: list[int | None] = [*starts[1:], None]
+    quiet = replace(options, checkpoints=False)
+    with ProcessPoolExecutor(min(workers, len(starts)), get_context("spawn")) as pool:
+        futures = [pool.submit(run_segment, path, quiet, *part) for part in zip(starts, ends, strict=True)]
+        parts = [future.result() for future in futures]
+    value = whole.core.effects_digest.value
+    for part, checkpoint in zip(parts, [*found, None], strict=True):
+        for block_digest in part.block_digests:
+            value = fold_digest(value, block_digest)
+        if checkpoint is not None and (
+            part.result.state_digest != checkpoint.meta["state_digest"]
+            or value.hex() != checkpoint.meta["effects_digest"]
+        ):
+            raise CheckpointDiffers(checkpoint.seq_next, path)
+    last = parts[-1].result
+    return replace(last, effects_digest=value.hex(), seconds=time.perf_counter() - started_s)

@@ -1,0 +1,48 @@
+"""What a replay hands to its readers: counts, digests, the final state, a thinned history; must never be changed."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from engine.manifest import Manifest
+from engine.records import I8, record
+from engine.state import State
+
+SAMPLE = record(
+    56,
+    [
+        ("ts_ns", I8),
+        ("instrument_index", I8),
+        ("mid_half_ticks", I8),  # best bid + best ask, NO_PRICE_TICKS when there is no mid
+        ("quote_bid_ticks", I8),  # own best quote, NO_PRICE_TICKS when none rests
+        ("quote_ask_ticks", I8),
+        ("position_lots", I8),
+        ("pnl_micros", I8),  # net: realised + unrealised - fees - funding
+    ],
+)
+
+
+@dataclass(frozen=True)
+class ReplayResult:
+    """One finished replay.
+
+    Shape: `samples` are SAMPLE rows in time order, some 1,000 to 2,000 per instrument; `fill_rows` the FILL events.
+    """
+
+    manifest: Manifest
+    state: State
+    events: int
+    rows: int
+    head: str
+    sealed: bool
+    state_digest: str
+    effects_digest: str
+    effect_counts: dict[str, int]  # place, amend, cancel, audit, alert
+    fills: int
+    witnessed_count: int | None  # None: the journal has no witnesses
+    samples: np.ndarray
+    fill_rows: np.ndarray
+    params: dict[str, Any] = field(default_factory=dict)
+    source: str = ""
+    seconds: float = 0.0

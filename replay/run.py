@@ -1,0 +1,198 @@
+"""`replay`: feed a journal to the core and give back what it decided and became; must never write to the journal's events."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from config.load import load_config
+from config.models import Config
+from config.params import to_params, to_policies
+from engine.codes import EventKind
+from engine.core import Core
+from engine.limits import NS_PER_MS
+from engine.manifest import Manifest
+from engine.records import EVENT
+from journal.chain import Chain
+from journal.checkpoints import Checkpoint, nearest
+from replay.checkpoint import checkpoint_key, save_checkpoint
+from replay.result import SAMPLE, ReplayResult
+from replay.sampling import Sampler
+from replay.source import EventSource
+
+EFFECT_NAMES = {
+    "place": EventKind.PLACE,
+    "amend": EventKind.AMEND,
+    "cancel": EventKind.CANCEL,
+    "audit": EventKind.AUDIT,
+    "alert": EventKind.ALERT,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayOptions:
+    """What a replay may be asked for.
+
+    Units: until_ts_ns is compared with the receive time; effects before `seq_from` are not handed out.
+    """
+
+    config: Config | None = None  # replaces the journal's own CONFIG events
+    seq_from: int = 0
+    until_seq: int | None = None
+    until_ts_ns: int | None = None
+    sample: bool = False
+    checkpoints: bool = True
+
+
+def config_document(config: Config, manifest: Manifest) -> dict[str, Any]:
+    """Return the CONFIG document of a configuration for a journal's instruments.
+
+    Raises: ConfigError when a value is not exact in an instrument's ticks or lots.
+    """
+    return {
+        "params": to_params(config, manifest),
+        "policies": to_policies(config),
+        "policy_interval_ns": int(config.policy.interval_ms) * NS_PER_MS,
+    }
+
+
+def until_rows(rows: np.ndarray, options: ReplayOptions) -> tuple[np.ndarray, bool]:
+    """Cut a chunk at the first event after --until; tells whether there was one."""
+    end = len(rows)
+    if options.until_seq is not None:
+        end = int(np.searchsorted(rows["seq"], options.until_seq, side="right"))
+    if options.until_ts_ns is not None:
+        late = (rows["ts_receive_ns"][:end] > options.until_ts_ns) & (rows["kind"][:end] > EventKind.COMMAND)
+        late &= rows["kind"][:end] != EventKind.DIGEST
+        if late.any():
+            end = int(np.searchsorted(rows["seq"], rows["seq"][int(np.argmax(late))]))
+    return rows[:end], end < len(rows)
+
+
+class Replay:
+    """One replay under way: a core, its source, and what is collected beside."""
+
+    def __init__(self, path: Path, options: ReplayOptions) -> None:
+        self.options = options
+        self.source = EventSource(path)
+        self.manifest = self.source.manifest
+        self.core = Core(self.manifest, self.take_effects, config_from_journal=options.config is None)
+        self.document = config_document(options.config or load_config(None), self.manifest)
+        self.core.configure(self.document)
+        self.key = checkpoint_key(self.manifest, self.document, options.config is None)
+        self.sampler = Sampler(len(self.manifest.instruments)) if options.sample else None
+        self.writers: list[Callable[[np.ndarray], None]] = []  # get the effects
+        self.on_progress: Callable[[int], None] = lambda rows: None
+        self.fill_rows: list[np.ndarray] = []
+        self.rows = 0
+        self.seq_next = 0
+
+    def take_effects(self, effects: np.ndarray) -> None:
+        """Hand effects on, those of the asked-for part."""
+        if self.writers:
+            wanted = effects[effects["seq"] > self.options.seq_from] if self.options.seq_from else effects
+            for write in self.writers:
+                write(wanted)
+
+    def run(self) -> ReplayResult:
+        """Replay to the end or to --until.
+
+        Raises: JournalError, JsonlError, WitnessDiffers, DigestDiffers, ConfigPayloadError, AssertionError.
+        """
+        started_s = time.perf_counter()
+        chain = Chain() if self.is_cut() else None
+        checkpoint = self.restore()
+        for chunk in self.chunks(checkpoint):
+            rows, cut = until_rows(chunk, self.options) if self.is_cut() else (chunk, False)
+            if len(rows):
+                self.feed(rows)
+                if chain is not None and checkpoint is None:
+                    chain.update(rows)
+            if cut:
+                break
+        self.core.finish()
+        head = self.source.head if chain is None else chain.head.hex()
+        return self.result(head, time.perf_counter() - started_s)
+
+    def is_cut(self) -> bool:
+        """Tell whether the replay may end before the journal does."""
+        return self.options.until_seq is not None or self.options.until_ts_ns is not None
+
+    def restore(self) -> Checkpoint | None:
+        """Go on from the nearest checkpoint when asked to start late."""
+        if not self.options.seq_from or self.source.is_jsonl or self.is_cut():
+            return None
+        checkpoint = nearest(self.source.path, self.key, self.options.seq_from)
+        if checkpoint is not None:
+            self.restore_from(checkpoint)
+        return checkpoint
+
+    def restore_from(self, checkpoint: Checkpoint) -> None:
+        """Take over a checkpoint's state and what was counted up to it."""
+        self.core.load(checkpoint.state)
+        self.core.effects_digest.value = bytes.fromhex(checkpoint.meta["effects_digest"])
+        self.core.witnessed_count = int(checkpoint.meta["witnessed_count"])
+        self.rows = int(checkpoint.meta["rows"])
+        self.seq_next = checkpoint.seq_next
+
+    def chunks(self, checkpoint: Checkpoint | None) -> Iterator[np.ndarray]:
+        """Yield verified events, from the checkpoint on if there is one."""
+        if checkpoint is None:
+            return self.source.chunks()
+        return self.source.chunks(checkpoint.seq_next, checkpoint.head)
+
+    def feed(self, rows: np.ndarray) -> None:
+        """Fold a chunk, sampling in between; leave a checkpoint where a segment starts."""
+        for part in self.at_segment_starts(rows):
+            if self.sampler is None:
+                self.core.feed(part)
+            else:
+                self.fill_rows.append(part[part["kind"] == EventKind.FILL])
+                for piece in self.sampler.pieces(part):
+                    self.core.feed(piece)
+                    self.sampler.take(self.core.state)
+            self.rows += len(part)
+            self.seq_next = int(part[-1]["seq"]) + 1
+        self.on_progress(self.rows)
+
+    def at_segment_starts(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """Split a chunk where a segment starts and save the state there, unless it is saved already."""
+        if self.options.checkpoints:
+            for seq_first, base in self.source.segment_starts():
+                if int(rows[0]["seq"]) < seq_first <= int(rows[-1]["seq"]):
+                    middle = int(np.searchsorted(rows["seq"], seq_first))
+                    yield rows[:middle]
+                    rows = rows[middle:]
+                if int(rows[0]["seq"]) == seq_first == self.seq_next and seq_first > 0:
+                    save_checkpoint(self.source.path, self.key, self.core, seq_first, base, self.rows)
+        yield rows
+
+    def result(self, head: str, seconds: float) -> ReplayResult:
+        """Return what the replay found."""
+        core = self.core
+        return ReplayResult(
+            manifest=self.manifest,
+            state=core.state,
+            events=self.seq_next,
+            rows=self.rows,
+            head=head,
+            sealed=self.source.sealed,
+            state_digest=core.state_digest(),
+            effects_digest=core.effects_digest.hexdigest(),
+            effect_counts={name: int(core.effect_kind_counts[kind]) for name, kind in EFFECT_NAMES.items()},
+            fills=int(core.state.kind_counts[EventKind.FILL]),
+            witnessed_count=core.witnessed_count if self.manifest.witnessed else None,
+            samples=self.sampler.table(core.state) if self.sampler is not None else np.zeros(0, SAMPLE),
+            fill_rows=np.concatenate(self.fill_rows) if self.fill_rows else np.zeros(0, EVENT),
+            params=self.document["params"],
+            source=str(self.source.path),
+            seconds=seconds,
+        )
+
+
+def replay(path: Path, options: ReplayOptions) -> ReplayResult:
+    """Replay a journal; see `Replay.run`."""
+    return Replay(path, options).run()

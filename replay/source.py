@@ -1,0 +1,66 @@
+"""Where a replay's events come from: a journal directory, a segment or JSONL, all behind one face; must never interpret events."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from engine.limits import ROW_BYTES
+from engine.manifest import Manifest
+from journal.jsonl import JsonlReader
+from journal.reader import Journal
+from journal.segment import SEGMENT_HEADER_BYTES, parse_segment_header
+
+CHUNK_ROW_COUNT = 65_536
+JSONL_SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
+
+
+class EventSource:
+    """One readable run of events.
+
+    `head` and `sealed` are known once `chunks` has ended. Raises: JournalError, JsonlError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.is_jsonl = path.name.endswith(JSONL_SUFFIXES)
+        self.reader: JsonlReader | Journal = JsonlReader(path) if self.is_jsonl else Journal(path)
+        self._starts: list[tuple[int, bytes]] | None = None
+        self.manifest: Manifest = (
+            self.reader.manifest if isinstance(self.reader, JsonlReader) else self.reader.manifest()
+        )
+
+    @property
+    def sealed(self) -> bool:
+        """Whether a chain vouches for the events; a hand-written JSONL file may have none."""
+        return self.reader.sealed if isinstance(self.reader, JsonlReader) else True
+
+    @property
+    def head(self) -> str:
+        """Head of the chain over what was read, hex."""
+        return self.reader.head.hex()
+
+    def segment_starts(self) -> list[tuple[int, bytes]]:
+        """Return (first seq, chain base) of every segment of a journal directory, in order."""
+        if isinstance(self.reader, JsonlReader) or not self.path.is_dir():
+            return []
+        if self._starts is None:
+            self._starts = []
+            for path in self.reader.segments:
+                with open(path, "rb") as file:
+                    header = parse_segment_header(file.read(SEGMENT_HEADER_BYTES), path)
+                self._starts.append((header.seq_first, header.base))
+        return self._starts
+
+    def row_count_estimate(self) -> int | None:
+        """Return about how many rows there are, None for JSONL."""
+        if isinstance(self.reader, JsonlReader):
+            return None
+        return sum(path.stat().st_size for path in self.reader.segments) // ROW_BYTES
+
+    def chunks(self, seq_from: int = 0, base: bytes | None = None) -> Iterator[np.ndarray]:
+        """Yield whole events, each verified against the chain before it is handed out."""
+        if isinstance(self.reader, JsonlReader):
+            yield from self.reader.chunks(CHUNK_ROW_COUNT)
+        else:
+            yield from self.reader.verified_chunks(CHUNK_ROW_COUNT, seq_from, base)

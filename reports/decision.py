@@ -1,0 +1,29 @@
+"""One decision in words, for differences and explanations; must never recompute it."""
+
+import numpy as np
+
+from engine.codes import AuditKind, EventKind, Reason, Side
+from engine.manifest import Manifest
+from reports.audit import enum_name
+from reports.money import instrument_units
+
+
+def decision_text(row: np.void | None, manifest: Manifest) -> str:
+    """Return one effect row as a line, `nothing` for none."""
+    if row is None:
+        return "nothing"
+    instrument = manifest.instruments[int(row["instrument_index"])]
+    units = instrument_units(instrument)
+    kind = EventKind(int(row["kind"]))
+    words = [kind.name, instrument.symbol]
+    if kind in (EventKind.PLACE, EventKind.AMEND, EventKind.CANCEL):
+        words.append(enum_name(Side, int(row["side"])))
+        if kind != EventKind.CANCEL:
+            words.append(f"{units.price(int(row['price_ticks']))} x {units.qty(int(row['qty_lots']))}")
+        words.append(f"({enum_name(Reason, int(row['code']))}, order {int(row['order_id']):x})")
+    elif kind == EventKind.AUDIT:
+        words.append(enum_name(AuditKind, int(row["code"])))
+        words.append(f"{int(row['price_ticks'])} -> {int(row['qty_lots'])} ({enum_name(Reason, int(row['aux']))})")
+    else:
+        words.append(f"code {int(row['code'])} ({int(row['aux'])})")
+    return " ".join(words)

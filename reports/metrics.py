@@ -1,0 +1,239 @@
+"""The metric table: every metric's name, labels, help and source in the state; must never add a clock or a host.
+
+The Prometheus endpoint and `mm replay --metrics FILE` print the same text from `METRICS`. An absent value is an absent
+sample, never 0. Amounts are computed exactly and leave as the nearest float64, the only number Prometheus has: their
+text is exact to 15 significant digits.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+from prometheus_client import generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from engine.codes import BookStatus, EventKind, Reason, Side
+from engine.limits import MICROS_PER_UNIT, NS_PER_MS, NS_PER_S
+from engine.manifest import Manifest
+from engine.records import NO_PRICE_TICKS, NO_VALUE
+from engine.state import State
+from reports.money import instrument_units
+from reports.position import position_amounts
+
+FLOAT_DECIMALS = 6  # spec/core.md 0: %.6f in text artifacts
+SIDES = (Side.BID, Side.ASK)
+
+Sample = tuple[Sequence[str], int | float | Fraction | None]
+Read = Callable[[Manifest, State], Iterable[Sample]]
+
+
+class MetricRow(NamedTuple):
+    """One metric: a counter when its name ends in `_total`, else a gauge."""
+
+    name: str
+    labels: tuple[str, ...]
+    help: str
+    source: str
+    read: Read
+
+
+def symbols(manifest: Manifest) -> Iterator[tuple[int, str]]:
+    """Return (instrument_index, symbol) in the manifest's order, which is sorted."""
+    return ((index, instrument.symbol) for index, instrument in enumerate(manifest.instruments))
+
+
+def of_symbol(name: str, help_text: str, source: str, divisor: int = 1) -> MetricRow:
+    """Return a metric per symbol from `array.field`, divided exactly when the state has a smaller unit."""
+    array, field = source.split(".")
+
+    def read(manifest: Manifest, state: State) -> Iterator[Sample]:
+        for index, symbol in symbols(manifest):
+            value = getattr(state, array)[index][field].item()
+            yield (symbol,), value if divisor == 1 else Fraction(value, divisor)
+
+    return MetricRow(name, ("symbol",), help_text, source, read)
+
+
+def of_signal(name: str, help_text: str, source: str) -> MetricRow:
+    """Return a signal per symbol, absent until the book has had a mid."""
+    row = of_symbol(name, help_text, source)
+
+    def read(manifest: Manifest, state: State) -> Iterator[Sample]:
+        for (index, _), (labels, value) in zip(symbols(manifest), row.read(manifest, state), strict=True):
+            yield labels, None if state.signals[index]["mid_half_ticks"] == NO_PRICE_TICKS else value
+
+    return row._replace(read=read)
+
+
+def of_side(name: str, help_text: str, source: str) -> MetricRow:
+    """Return a metric per symbol and side from `array.field`."""
+    array, field = source.split(".")
+
+    def read(manifest: Manifest, state: State) -> Iterator[Sample]:
+        for index, symbol in symbols(manifest):
+            for side in SIDES:
+                yield (symbol, side.name.lower()), int(getattr(state, array)[index, side][field])
+
+    return MetricRow(name, ("symbol", "side"), help_text, source, read)
+
+
+def of_amount(name: str, help_text: str, source: str) -> MetricRow:
+    """Return a money amount per symbol, computed exactly by `reports.position`."""
+
+    def read(manifest: Manifest, state: State) -> Iterator[Sample]:
+        for index, symbol in symbols(manifest):
+            yield (symbol,), getattr(position_amounts(manifest, state, index), source.split(".")[1])
+
+    return MetricRow(name, ("symbol",), help_text, source, read)
+
+
+def of_clock(name: str, help_text: str, source: str, divisor: int = 1) -> MetricRow:
+    """Return a metric of the whole run from the clock record."""
+    field = source.split(".")[1]
+
+    def read(manifest: Manifest, state: State) -> Iterator[Sample]:
+        value = int(state.clock[0][field])
+        yield (), None if value == NO_VALUE else value if divisor == 1 else Fraction(value, divisor)
+
+    return MetricRow(name, (), help_text, source, read)
+
+
+def read_kinds(manifest: Manifest, state: State) -> Iterator[Sample]:
+    """Count events by kind, every input kind present."""
+    for kind in EventKind:
+        if kind < EventKind.PLACE:
+            yield (kind.name.lower(),), int(state.kind_counts[kind])
+
+
+def read_blocked(manifest: Manifest, state: State) -> Iterator[Sample]:
+    """Count blocked quotes by reason, reasons that happened only."""
+    for index, symbol in symbols(manifest):
+        for reason in Reason:
+            if count := int(state.blocked_counts[index, reason]):
+                yield (symbol, reason.name.lower()), count
+
+
+def read_book_status(manifest: Manifest, state: State) -> Iterator[Sample]:
+    """Show the book's status one-hot."""
+    for index, symbol in symbols(manifest):
+        for status in BookStatus:
+            yield (symbol, status.name.lower()), int(state.books[index]["status"] == status)
+
+
+def read_inventory(manifest: Manifest, state: State) -> Iterator[Sample]:
+    """Show the absolute position in base units."""
+    for index, symbol in symbols(manifest):
+        lots = abs(int(state.positions[index]["position_lots"]))
+        yield (symbol,), lots * instrument_units(manifest.instruments[index]).lot
+
+
+METRICS: tuple[MetricRow, ...] = (
+    # The run
+    MetricRow("mm_events_total", ("kind",), "Input events reduced.", "kind_counts", read_kinds),
+    of_clock("mm_rows_total", "Journal rows reduced.", "clock.row_count"),
+    of_clock("mm_effects_total", "Effects decided: orders, audit records and alerts.", "clock.effect_count"),
+    of_clock("mm_policy_runs_total", "Runs of the policy lane.", "clock.policy_run_count"),
+    of_clock("mm_connection_up", "1 while the venue is connected.", "clock.connection_state"),
+    of_clock("mm_resident_bytes", "Resident memory by the last HEALTH event.", "clock.rss_bytes"),
+    of_clock("mm_cash_usd", "Cash by the last BALANCE event.", "clock.cash_micros", MICROS_PER_UNIT),
+    # Book and signals
+    of_signal("spread_bps", "Best ask less best bid over mid, bps.", "signals.spread_bps"),
+    of_signal("ob_imbalance", "(B - A) / (B + A) over the top imbalance_levels, -1 to 1.", "signals.imbalance"),
+    of_signal(
+        "vola_1m",
+        "EWMA volatility of the mid, bps; time-aware with half-life vola_half_life_s, one minute by default only.",
+        "signals.vola_bps",
+    ),
+    MetricRow(
+        "mm_book_status", ("symbol", "status"), "Whether the book may be quoted on, one-hot.", "books", read_book_status
+    ),
+    of_symbol("mm_book_snapshots_total", "Book snapshots applied.", "books.snapshot_count"),
+    of_symbol("mm_book_deltas_total", "Book deltas applied.", "books.delta_count"),
+    of_symbol("mm_book_clears_total", "Books cleared by the venue.", "books.clear_count"),
+    of_symbol("mm_book_gaps_total", "Gaps in the book's sequence.", "books.gap_count"),
+    of_symbol("mm_book_ignored_total", "Book messages older than the book.", "books.ignored_count"),
+    of_symbol("mm_book_crossed_total", "Times the book was crossed or locked.", "books.crossed_count"),
+    of_symbol("mm_trades_total", "Public trades seen.", "books.trade_count"),
+    # Quotes and orders
+    of_symbol("mm_quote_rounds_total", "Times the quoter set its targets.", "quoters.quote_count"),
+    of_symbol("quotes_placed_total", "Quotes placed.", "counters.placed_count"),
+    of_symbol("creates_total", "Orders created.", "counters.placed_count"),
+    of_symbol("replaces_total", "Orders amended in place.", "counters.amended_count"),
+    of_symbol("cancels_total", "Orders cancelled by us.", "counters.cancelled_count"),
+    of_side("orders_active", "Own orders open now.", "quote_sides.open_order_count"),
+    of_symbol("mm_orders_placed_total", "Orders placed.", "counters.placed_count"),
+    MetricRow(
+        "mm_orders_blocked_total",
+        ("symbol", "reason"),
+        "Orders not placed, by reason; reasons that happened only.",
+        "blocked_counts",
+        read_blocked,
+    ),
+    of_symbol("mm_orders_acked_total", "Orders the venue accepted.", "counters.acked_count"),
+    of_symbol("mm_orders_rejected_total", "Orders the venue refused.", "counters.rejected_count"),
+    of_symbol("mm_orders_expired_total", "Orders the venue let expire.", "counters.expired_count"),
+    of_symbol("mm_orders_filled_total", "Fills.", "positions.fill_count"),
+    of_symbol("mm_orders_filled_maker_total", "Fills as maker.", "positions.maker_fill_count"),
+    of_symbol("mm_post_only_adjustments_total", "Prices moved to the passive side.", "counters.post_only_adjust_count"),
+    of_symbol("mm_request_timeouts_total", "Requests the venue never answered.", "counters.request_timeout_count"),
+    of_symbol("mm_late_events_total", "Answers for an order done or not known.", "counters.late_event_count"),
+    of_symbol("mm_orders_unknown", "Orders whose state only the venue knows.", "quoters.unknown_order_count"),
+    # Guards
+    of_symbol("mm_guard_trips_total", "Guard trips.", "counters.guard_trip_count"),
+    of_symbol("mm_frozen", "1 while the symbol may not quote until it is unfrozen.", "quoters.frozen"),
+    of_side("mm_side_paused", "1 while the side is paused by a guard.", "quote_sides.paused"),
+    of_symbol("mm_audit_records_total", "Audit records decided.", "counters.audit_count"),
+    of_symbol("mm_alerts_total", "Alerts raised.", "counters.alert_count"),
+    # Position and money
+    MetricRow("inventory_abs", ("symbol",), "Position size, base units.", "positions.position_lots", read_inventory),
+    of_amount("position_notional_usd", "Position at mid, signed.", "amounts.notional"),
+    of_amount("gross_exposure_usd", "Absolute position at mid.", "amounts.exposure"),
+    of_amount("mm_pnl_realized_usd", "Realised PnL before fees and funding.", "amounts.realized"),
+    of_amount("mm_pnl_unrealized_usd", "Unrealised PnL at mid.", "amounts.unrealized"),
+    of_symbol("mm_fees_usd", "Fees paid; negative is rebate.", "positions.fees_micros", MICROS_PER_UNIT),
+    of_symbol("mm_funding_usd", "Funding paid; negative is received.", "positions.funding_micros", MICROS_PER_UNIT),
+    of_amount("mm_pnl_net_usd", "Realised and unrealised PnL less fees and funding.", "amounts.net"),
+    of_amount("mm_turnover_usd_total", "Traded notional.", "amounts.turnover"),
+    # Configuration in force
+    of_symbol("cfg_levels_per_side", "Levels quoted on each side.", "params.levels_per_side"),
+    of_symbol(
+        "cfg_min_time_in_book_ms",
+        "Youngest age at which an order is replaced, ms.",
+        "params.min_time_in_book_ns",
+        NS_PER_MS,
+    ),
+    of_symbol("cfg_k_vola_spread", "Spread per unit of volatility.", "params.k_vola_spread"),
+    of_symbol("cfg_skew_coeff", "Shift of quotes per unit of position over equity.", "params.skew_coeff"),
+    of_symbol("cfg_imbalance_cutoff", "Imbalance ratio beyond which a side pauses.", "params.imbalance_cutoff"),
+    of_symbol("cfg_vola_half_life_s", "Half-life of the volatility, s.", "params.vola_half_life_ns", NS_PER_S),
+    of_symbol("mm_maker_only_enabled", "1 when only passive orders are placed.", "params.maker_only"),
+)
+
+
+def metric_value(value: int | float | Fraction) -> float:
+    """Return a sample's value: signals to 6 decimals, everything else as it is."""
+    return round(value, FLOAT_DECIMALS) if isinstance(value, float) else float(value)
+
+
+class StateCollector(Collector):
+    """Shows a state to prometheus_client, metric by metric in the table's order."""
+
+    def __init__(self, manifest: Manifest, state: State) -> None:
+        self.manifest = manifest
+        self.state = state
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every metric of the table with the samples that are present."""
+        for row in METRICS:
+            kind = CounterMetricFamily if row.name.endswith("_total") else GaugeMetricFamily
+            family = kind(row.name, row.help, labels=row.labels)
+            for labels, value in row.read(self.manifest, self.state):
+                if value is not None:
+                    family.add_metric(labels, metric_value(value))
+            yield family
+
+
+def render_metrics(manifest: Manifest, state: State) -> str:
+    """Return the metrics of a state as Prometheus text."""
+    return generate_latest(StateCollector(manifest, state)).decode("ascii")

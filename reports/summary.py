@@ -1,0 +1,274 @@
+"""The report of one replay as data and as a person first sees it; must never hold what varies outside `run`."""
+
+import hashlib
+import shlex
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from engine.codes import BookStatus, Mode, Reason, Side
+from engine.limits import NS_PER_S
+from engine.manifest import canonical_json
+from engine.records import NO_PRICE_TICKS, NO_TS_NS
+from replay.result import ReplayResult
+from reports.audit import utc_text
+from reports.money import decimal_text, fixed_text, instrument_units, money_decimals
+from reports.position import PositionAmounts, position_amounts
+
+REPORT_SCHEMA_VERSION = 1
+RATIO_DECIMALS = 6
+NARROW_CONSOLE_WIDTH = 80
+WIDE_CONSOLE_WIDTH = 120
+MONEY_KEYS = ("realized_pnl", "unrealized_pnl", "fees", "funding", "net_pnl", "turnover")
+COUNT_KEYS = ("fills", "placed", "amended", "cancelled", "rejected")
+BOOK_COUNTS = {
+    "clears": "clear_count",
+    "crossed": "crossed_count",
+    "deltas": "delta_count",
+    "gaps": "gap_count",
+    "ignored": "ignored_count",
+    "snapshots": "snapshot_count",
+    "trades": "trade_count",
+}
+BOOK_FAULTS = ("gaps", "ignored", "crossed")
+
+
+def exact(value: Fraction | None) -> str | None:
+    """Return an amount as exact decimal text, None when absent."""
+    return None if value is None else decimal_text(value)
+
+
+def ratio(value: Fraction | None) -> float | None:
+    """Return a ratio rounded to 6 decimals (spec/reports.md 0.1), None when absent."""
+    return None if value is None else float(round(value, RATIO_DECIMALS))
+
+
+def best_ticks(result: ReplayResult, index: int, side: Side) -> int | None:
+    """Return the best price of a side: the book's, else the venue's BBO where there is no book."""
+    row = result.state.book_sides[index, side]
+    for field in ("best_price_ticks", "bbo_price_ticks"):
+        if row[field] != NO_PRICE_TICKS:
+            return int(row[field])
+    return None
+
+
+def price_fields(result: ReplayResult, index: int) -> dict[str, Any]:
+    """Return best prices, mid and spread of an instrument, each None when absent."""
+    units = instrument_units(result.manifest.instruments[index])
+    bid, ask = best_ticks(result, index, Side.BID), best_ticks(result, index, Side.ASK)
+    both = None if bid is None or ask is None else (bid, ask)
+    return {
+        "best_bid": None if bid is None else units.price(bid),
+        "best_ask": None if ask is None else units.price(ask),
+        "mid": None if both is None else decimal_text(sum(both) * units.tick / 2),
+        "spread_bps": None if both is None else ratio(Fraction(20_000 * (both[1] - both[0]), sum(both))),
+    }
+
+
+def money_fields(amounts: PositionAmounts) -> dict[str, str | None]:
+    """Return the amounts that add up over symbols, as exact decimal text."""
+    values = (amounts.realized, amounts.unrealized, amounts.fees, amounts.funding, amounts.net, amounts.turnover)
+    return dict(zip(MONEY_KEYS, map(exact, values), strict=True))
+
+
+def blocked_fields(result: ReplayResult, index: int) -> dict[str, int]:
+    """Return how many orders each reason kept from being placed; reasons that happened only."""
+    counts = result.state.blocked_counts[index]
+    return {reason.name.lower(): int(counts[reason]) for reason in Reason if counts[reason]}
+
+
+def symbol_report(result: ReplayResult, index: int) -> dict[str, Any]:
+    """Return everything the report says about one instrument."""
+    state, instrument = result.state, result.manifest.instruments[index]
+    units, position, counters, book = (
+        instrument_units(instrument),
+        state.positions[index],
+        state.counters[index],
+        state.books[index],
+    )
+    fills = int(position["fill_count"])
+    return {
+        **price_fields(result, index),
+        **money_fields(position_amounts(result.manifest, state, index)),
+        "amended": int(counters["amended_count"]),
+        "blocked": blocked_fields(result, index),
+        "book": {
+            "status": BookStatus(int(book["status"])).name.lower(),
+            **{key: int(book[field]) for key, field in BOOK_COUNTS.items()},
+        },
+        "cancelled": int(counters["cancelled_count"]),
+        "currency": units.quote,
+        "fills": fills,
+        "guard_trips": int(counters["guard_trip_count"]),
+        "maker_share": ratio(Fraction(int(position["maker_fill_count"]), fills)) if fills else None,
+        "orders_live": {
+            side.name.lower(): int(state.quote_sides[index, side]["open_order_count"]) for side in (Side.BID, Side.ASK)
+        },
+        "placed": int(counters["placed_count"]),
+        "position": units.qty(int(position["position_lots"])),
+        "rejected": int(counters["rejected_count"]),
+    }
+
+
+def symbols_json(result: ReplayResult) -> dict[str, dict[str, Any]]:
+    """Return {symbol: report}, the `symbols` part of `mm replay --json`."""
+    return {
+        instrument.symbol: symbol_report(result, index) for index, instrument in enumerate(result.manifest.instruments)
+    }
+
+
+def sum_exact(values: Iterable[str | None]) -> str | None:
+    """Return the exact sum of decimal texts, None when one of them is absent."""
+    texts = list(values)
+    return None if None in texts else decimal_text(sum((Fraction(text) for text in texts if text), Fraction(0)))
+
+
+def total_report(symbols: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the sums over symbols; money is summed per currency, never across."""
+    currencies = sorted({symbol["currency"] for symbol in symbols.values()})
+    money = {}
+    for currency in currencies:
+        members = [symbol for symbol in symbols.values() if symbol["currency"] == currency]
+        money[currency] = {key: sum_exact(symbol[key] for symbol in members) for key in MONEY_KEYS}
+    return {**{key: sum(symbol[key] for symbol in symbols.values()) for key in COUNT_KEYS}, "money": money}
+
+
+def time_span(result: ReplayResult) -> tuple[int, int]:
+    """Return the first and last time of the history in ns, the sentinel twice when there is none."""
+    if len(result.samples) == 0:
+        now = int(result.state.clock[0]["ts_now_ns"])
+        return now, now
+    return int(result.samples["ts_ns"].min()), int(result.samples["ts_ns"].max())
+
+
+def name_assumptions(result: ReplayResult, symbols: dict[str, dict[str, Any]]) -> list[str]:
+    """Return what the figures take for granted, one sentence each."""
+    notes = []
+    if (result.state.params["mode"] == Mode.SHADOW).any():
+        notes.append("Shadow: nothing is sent; a quote counts as resting from the moment it is decided.")
+        if not result.fills:
+            notes.append("No fills are assumed: position and PnL move on FILL events only, and the journal has none.")
+    notes.append("Open positions are valued at the mid, or at the last fill where there is no mid.")
+    notes.append("Net PnL = realised + unrealised - fees - funding; fees and funding are positive when paid.")
+    if result.witnessed_count is None:
+        notes.append("The journal holds inputs only: decisions are computed here, there are none to compare with.")
+    if not result.sealed:
+        notes.append("The journal is not sealed: an end that was cut off would not show.")
+    for symbol, row in symbols.items():
+        faults = [f"{key} {row['book'][key]:,}" for key in BOOK_FAULTS if row["book"][key]]
+        if faults:
+            notes.append(f"{symbol} book: {', '.join(faults)}; quotes are pulled while a book is not sound.")
+    return notes
+
+
+def build_report(result: ReplayResult) -> dict[str, Any]:
+    """Return the report document; everything outside `run` is the same whenever and wherever a journal is replayed."""
+    symbols = symbols_json(result)
+    first_ns, last_ns = time_span(result)
+    manifest = result.manifest
+    return {
+        "assumptions": name_assumptions(result, symbols),
+        "digests": {
+            "config": hashlib.sha256(canonical_json(result.params)).hexdigest(),
+            "effects": result.effects_digest,
+            "head": result.head,
+            "state": result.state_digest,
+        },
+        "effects": dict(result.effect_counts),
+        "events": result.events,
+        "fills": result.fills,
+        "journal": {
+            "code_version": manifest.code_version,
+            "parent_run": manifest.parent_run,
+            "run_id": manifest.run_id,
+            "schema_version": manifest.schema_version,
+            "sealed": result.sealed,
+            "seed": manifest.seed,
+            "witnessed": result.witnessed_count,
+        },
+        "params": result.params,
+        "rows": result.rows,
+        "run": {
+            "rows_per_s": round(result.rows / result.seconds) if result.seconds > 0 else 0,
+            "seconds": round(result.seconds, RATIO_DECIMALS),
+            "source": result.source,
+        },
+        "runtime": {"utc": utc_text(int(result.state.clock[0]["ts_now_ns"])), "version": manifest.code_version},
+        "schema_version": REPORT_SCHEMA_VERSION,
+        "symbols": symbols,
+        "time": {
+            "first": utc_text(first_ns),
+            "last": utc_text(last_ns),
+            "seconds": 0.0 if first_ns == NO_TS_NS else round((last_ns - first_ns) / NS_PER_S, 3),
+        },
+        "totals": total_report(symbols),
+    }
+
+
+def all_witnessed(result: ReplayResult) -> bool:
+    """Tell whether every decision was compared with a witness, so that "identical" may be said of all of them."""
+    return result.witnessed_count == sum(result.effect_counts.values())
+
+
+def witness_text(result: ReplayResult) -> str:
+    """Return what the comparison with the journal's witnesses says, and no more than it says."""
+    if result.witnessed_count is None:
+        return "decisions computed; the journal has no witnesses to compare with"
+    counts = f"({result.witnessed_count:,} of {sum(result.effect_counts.values()):,})"
+    if all_witnessed(result):
+        return f"decisions identical to the witnessed ones {counts}"
+    return f"not every decision was compared with a witness {counts}"
+
+
+def summary_table(result: ReplayResult) -> Table:
+    """Return one aligned line per symbol."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("  symbol", no_wrap=True)
+    for header in ("mid", "placed", "amended", "cancelled", "fills", "maker", "position", "net PnL"):
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for instrument, row in zip(result.manifest.instruments, symbols_json(result).values(), strict=True):
+        units = instrument_units(instrument)
+        maker = "-" if row["maker_share"] is None else f"{row['maker_share']:.0%}"
+        table.add_row(
+            f"  {instrument.symbol}",
+            fixed_text(row["mid"], units.price_decimals + 1),
+            *(f"{row[key]:,}" for key in ("placed", "amended", "cancelled", "fills")),
+            maker,
+            fixed_text(row["position"], units.qty_decimals, signed=True),
+            fixed_text(row["net_pnl"], money_decimals(units.quote), signed=True),
+            units.quote,
+        )
+    return table
+
+
+def print_summary(result: ReplayResult, report_path: Path | None, console: Console | None = None) -> None:
+    """Print what a person sees first: what was replayed, what came out, where the report is, what to do next."""
+    console = console or Console(highlight=False)
+    if not console.is_terminal and console.width <= NARROW_CONSOLE_WIDTH:
+        console.width = WIDE_CONSOLE_WIDTH  # a pipe has no edge to wrap at
+    head = f"{result.head[:8]}…{result.head[-4:]}"
+    line = Text.assemble(
+        ("mm replay", "bold"),
+        f"  {result.source}   {result.events:,} events  {result.rows:,} rows  ",
+        ("sealed", "green") if result.sealed else ("unsealed", "yellow"),
+        f"  head {head}   {'verified' if result.sealed else 'replayed'} {result.seconds:.1f} s",
+    )
+    console.print(line, soft_wrap=True)
+    console.print(summary_table(result))
+    console.print(Text(f"  {witness_text(result)}"), soft_wrap=True)
+    if report_path is not None:
+        console.print(Text(f"report    {report_path}"), soft_wrap=True)
+    source = shlex.quote(result.source)
+    steps = (
+        ("next", f"mm replay --events {source} --audit audit.jsonl", "every decision with its reason, hash-chained"),
+        ("", f"mm journal cat {source}", "the events, one JSON line each"),
+    )
+    width = max(len(command) for _, command, _ in steps)
+    for label, command, meaning in steps:
+        console.print(Text.assemble(f"{label:<10}{command:<{width}}   ", (meaning, "dim")), soft_wrap=True)
