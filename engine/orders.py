@@ -23,6 +23,11 @@ SLOTS_PER_SIDE = ORDER_COUNT_MAX // 2
 assert LEVEL_COUNT_MAX * SLOTS_PER_LEVEL <= SLOTS_PER_SIDE
 STATUS_COUNT = len(OrderStatus)
 ORDER_EVENT_COUNT = len(OrderEvent)
+FIRST_OPEN, LAST_ACTIVE, LAST_OPEN = int(OrderStatus.NEW), int(OrderStatus.AMENDING), int(OrderStatus.UNKNOWN)
+assert list(OrderStatus)[FIRST_OPEN : LAST_ACTIVE + 1] == [
+    OrderStatus.NEW, OrderStatus.PENDING, OrderStatus.LIVE, OrderStatus.AMENDING
+]  # fmt: skip
+assert list(OrderStatus)[LAST_ACTIVE + 1 : LAST_OPEN + 1] == [OrderStatus.CANCELLING, OrderStatus.UNKNOWN]
 S = OrderStatus
 # Rows: status. Columns: SENT ACK REJECT AMEND AMENDED CANCEL CANCELED EXPIRED FILL_PARTIAL FILL_FULL TIMEOUT SEEN_OPEN
 # SEEN_ABSENT. An event that means nothing in a status leaves it; a slot that is free or done stays so.
@@ -70,18 +75,13 @@ def make_order_id(seq, instrument_index, slot):
 @kernel
 def is_active(status):
     """Tell whether an order is, or may soon be, resting and is not on its way out."""
-    return (
-        status == OrderStatus.NEW
-        or status == OrderStatus.PENDING
-        or status == OrderStatus.LIVE
-        or status == OrderStatus.AMENDING
-    )
+    return FIRST_OPEN <= status <= LAST_ACTIVE
 
 
 @kernel
 def is_open(status):
     """Tell whether an order may still be filled."""
-    return is_active(status) or status == OrderStatus.CANCELLING or status == OrderStatus.UNKNOWN
+    return FIRST_OPEN <= status <= LAST_OPEN
 
 
 @kernel

@@ -1,0 +1,165 @@
+"""Binance messages to rows (spot, USD-M, COIN-M); must never do I/O and never read a clock.
+
+Book numbers, as the core bridges them: `venue_seq` is `u`; `venue_seq_prev` is `pu` where the market has it, else
+`U - 1`; of a REST snapshot `venue_seq` is `lastUpdateId`. Deltas go out in arrival order, those before the snapshot
+included. Source: Binance docs, "How to manage a local order book correctly" and the streams of spot, USD-M, COIN-M.
+"""
+
+import re
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import orjson
+
+from adapters.importers.grid import E8_GRID, E8_MAX, read_integer, read_steps
+from adapters.importers.outcome import Parsed, PassedOverError, Refusal, RefusedError, Skipped
+from adapters.importers.rows import bbo_rows, book_rows, finish_event, mark_rows, read_ts_ns, trade_row
+from adapters.importers.table import Context, Listing
+from engine.codes import EventKind, Side
+from engine.records import NO_ORDER_ID
+
+MARKETS = ("usdm", "coinm", "spot")
+UNUSED_EVENTS = {
+    "kline": "kline",
+    "continuous_kline": "kline",
+    "24hrTicker": "ticker",
+    "24hrMiniTicker": "ticker",
+    "forceOrder": "liquidation",
+}
+COINM_SYMBOL = re.compile(r"[A-Z0-9]+USD_(PERP|[0-9]{6})")
+PARTIAL_DEPTH_STREAM = re.compile(r"@depth[0-9]")
+BBO_KEYS = ("b", "B", "a", "A")
+
+
+def parse_message(raw: bytes, ts_receive_ns: int, context: Context) -> Parsed:
+    """Return the rows of one received message, with `seq` 0, or why there are none.
+
+    Shape:  EVENT rows of one event.
+    Raises: ImportFailedError for a symbol without a grid.
+    """
+    try:
+        message = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        return Refusal(f"not JSON: {error}")
+    if not isinstance(message, dict):
+        return Refusal("not a JSON object")
+    try:
+        stream = message.get("stream", "") if "data" in message else ""
+        data = message.get("data", message)
+        if not isinstance(data, dict) or not isinstance(stream, str):
+            return Refusal('"stream" or "data" of the frame is not what it should be')
+        return parse_data(data, stream, ts_receive_ns, context)
+    except PassedOverError as passed:
+        return Skipped(str(passed))
+    except RefusedError as refused:
+        return Refusal(str(refused))
+
+
+def parse_data(data: dict[str, Any], stream: str, ts_receive_ns: int, context: Context) -> np.ndarray:
+    """Return the rows of one message without its envelope.
+
+    Raises: RefusedError, PassedOverError, ImportFailedError.
+    """
+    event = data.get("e")
+    if event == "depthUpdate":
+        return depth_rows(data, stream, ts_receive_ns, context)
+    if event == "bookTicker" or (event is None and all(key in data for key in BBO_KEYS)):
+        return best_rows(data, ts_receive_ns, context)
+    if event in ("trade", "aggTrade"):
+        return trade_rows(data, "t" if event == "trade" else "a", ts_receive_ns, context)
+    if event == "markPriceUpdate":
+        return mark_price_rows(data, ts_receive_ns, context)
+    if event is None and "lastUpdateId" in data:
+        return snapshot_rows(data, stream, ts_receive_ns, context)
+    if event is None and "result" in data and "id" in data:
+        raise PassedOverError("ack")
+    if isinstance(event, str) and event in UNUSED_EVENTS:
+        raise PassedOverError(UNUSED_EVENTS[event])
+    raise RefusedError(f"unknown kind of message {event!r}")
+
+
+def resolve(data: dict[str, Any], symbol: object, context: Context) -> Listing:
+    """Return the listing of a message's symbol; the first message settles the market of the import.
+
+    The futures stamp every message with the transaction time `T`, spot only its trades, which alone have `M`. COIN-M is
+    known by its symbols: `...USD_PERP` and `...USD_<date>`.
+    Raises: RefusedError, PassedOverError, ImportFailedError.
+    """
+    market = context.market
+    if not context.market_forced and isinstance(symbol, str):
+        futures = "M" not in data and ("T" in data or "pu" in data)
+        market = ("coinm" if COINM_SYMBOL.fullmatch(symbol) else "usdm") if futures else "spot"
+        if context.market and market != context.market:
+            raise RefusedError(f"a {market} message in a {context.market} capture; import them apart or give --market")
+    listing = context.table.resolve(symbol, market)
+    context.market = market
+    return listing
+
+
+def depth_rows(data: dict[str, Any], stream: str, ts_receive_ns: int, context: Context) -> np.ndarray:
+    """Return a BOOK_DELTA.
+
+    Raises: RefusedError; PassedOverError for the partial book streams, which repeat the top levels.
+    """
+    if PARTIAL_DEPTH_STREAM.search(stream):
+        raise PassedOverError("partial depth")
+    listing = resolve(data, data.get("s"), context)
+    first, last = read_integer(data, "U"), read_integer(data, "u")
+    if first > last:
+        raise RefusedError(f'"U" {first} is above "u" {last}')
+    previous = read_integer(data, "pu") if "pu" in data else first - 1
+    times = (read_ts_ns(data, "T", "E"), ts_receive_ns)
+    return book_rows(EventKind.BOOK_DELTA, listing, times, (last, previous), (data.get("b"), data.get("a")))
+
+
+def best_rows(data: dict[str, Any], ts_receive_ns: int, context: Context) -> np.ndarray:
+    """Return a BBO; spot's has no time."""
+    listing = resolve(data, data.get("s"), context)
+    times = (read_ts_ns(data, "T", "E"), ts_receive_ns)
+    return bbo_rows(listing, times, read_integer(data, "u"), [data.get(key) for key in BBO_KEYS])
+
+
+def trade_rows(data: dict[str, Any], number_key: str, ts_receive_ns: int, context: Context) -> np.ndarray:
+    """Return a TRADE; `m` says that the buyer was the maker, so the aggressor sold.
+
+    Raises: RefusedError; PassedOverError for futures trades of another type than MARKET: insurance fund, ADL and NA
+        entries never met the book, and some carry a price and a size of 0.
+    """
+    listing = resolve(data, data.get("s"), context)
+    if data.get("X", "MARKET") != "MARKET":
+        raise PassedOverError("trade beside the book")
+    maker_bought = data.get("m")
+    if not isinstance(maker_bought, bool):
+        raise RefusedError('"m" is missing or not true or false')
+    side = Side.ASK if maker_bought else Side.BID
+    times = (read_ts_ns(data, "T", "E"), ts_receive_ns)
+    number = read_integer(data, number_key)
+    return finish_event([trade_row(listing, times, (data.get("p"), data.get("q")), side, number)])
+
+
+def mark_price_rows(data: dict[str, Any], ts_receive_ns: int, context: Context) -> np.ndarray:
+    """Return a MARK; its `T` is the next funding time, so `E` is when it happened."""
+    listing = resolve(data, data.get("s"), context)
+    mark_e8 = read_steps(data.get("p"), E8_GRID, E8_MAX, f"{listing.symbol} mark price")
+    times = (read_ts_ns(data, "E"), ts_receive_ns)
+    if not data.get("i"):  # COIN-M has no index price here
+        return mark_rows(listing, times, mark_e8)
+    return mark_rows(listing, times, mark_e8, read_steps(data["i"], E8_GRID, E8_MAX, f"{listing.symbol} index price"))
+
+
+def snapshot_rows(data: dict[str, Any], stream: str, ts_receive_ns: int, context: Context) -> np.ndarray:
+    """Return the BOOK_SNAPSHOT of a REST depth response.
+
+    Only COIN-M's names its symbol: else it is the URL's, else the only symbol of the file.
+    Raises: RefusedError when neither says it; PassedOverError for a partial book stream.
+    """
+    if stream:
+        raise PassedOverError("partial depth")
+    symbol = data.get("symbol") or parse_qs(urlsplit(context.url).query).get("symbol", [context.symbol_hint])[0]
+    if not symbol:
+        raise RefusedError("a depth snapshot without its symbol, in a capture of several (--symbols A chooses one)")
+    listing = resolve(data, symbol, context)
+    times = (read_ts_ns(data, "T", "E"), ts_receive_ns)
+    seqs = (read_integer(data, "lastUpdateId"), NO_ORDER_ID)
+    return book_rows(EventKind.BOOK_SNAPSHOT, listing, times, seqs, (data.get("bids"), data.get("asks")))

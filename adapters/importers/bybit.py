@@ -1,0 +1,207 @@
+"""Bybit v5 public messages to rows; must never do I/O and never read a clock.
+
+Book numbers: `venue_seq` is `u`, a delta continues `u - 1`; a snapshot restarts the book whatever its `u` (depth 1
+repeats `u`, and `u` = 1 follows a restart of the venue).
+Source: Bybit v5 docs, websocket public channels: orderbook, trade, ticker.
+"""
+
+from typing import Any
+
+import numpy as np
+import orjson
+
+from adapters.importers.grid import E8_GRID, E8_MAX, read_integer, read_steps
+from adapters.importers.outcome import Parsed, PassedOverError, Refusal, RefusedError, Skipped
+from adapters.importers.rows import Row, book_rows, mark_rows, read_ts_ns, trade_row
+from adapters.importers.table import Context, Listing
+from config.instruments import CONTRACT_OF_MARKET, InstrumentFilters, InstrumentTableError, build_instrument
+from engine.codes import EventKind, Flag, Side
+from engine.limits import EVENT_ROW_COUNT_MAX
+from engine.records import EVENT, NO_ORDER_ID, NO_VALUE
+
+MARKETS = ("linear", "inverse", "spot")
+UNUSED_TOPICS = {
+    "kline": "kline",
+    "allLiquidation": "liquidation",
+    "liquidation": "liquidation",
+    "insurance": "insurance",
+    "priceLimit": "price limit",
+    "adlAlert": "adl alert",
+}
+SIDES = {"Buy": Side.BID, "Sell": Side.ASK}
+
+
+def parse_message(raw: bytes, ts_receive_ns: int, context: Context) -> Parsed:
+    """Return the rows of one received message, `seq` counting its events from 0, or why there are none.
+
+    Shape:  EVENT rows; several events only for trades.
+    Raises: ImportFailedError for a symbol without a grid.
+    """
+    try:
+        message = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        return Refusal(f"not JSON: {error}")
+    if not isinstance(message, dict):
+        return Refusal("not a JSON object")
+    try:
+        return parse_object(message, ts_receive_ns, context)
+    except PassedOverError as passed:
+        return Skipped(str(passed))
+    except RefusedError as refused:
+        return Refusal(str(refused))
+
+
+def parse_object(message: dict[str, Any], ts_receive_ns: int, context: Context) -> np.ndarray:
+    """Return the rows of one message by its topic.
+
+    Raises: RefusedError, PassedOverError, ImportFailedError.
+    """
+    topic = message.get("topic")
+    if topic is None and "retCode" in message:
+        return offer_instruments(message, context)
+    if topic is None and "op" in message:
+        raise PassedOverError("ack")
+    if not isinstance(topic, str):
+        raise RefusedError("unknown kind of message: it has neither topic, op nor retCode")
+    channel, *parts = topic.split(".")
+    if channel == "orderbook":
+        return orderbook_rows(message, parts, ts_receive_ns, context)
+    if channel == "publicTrade":
+        return trade_rows(message, ts_receive_ns, context)
+    if channel == "tickers":
+        return ticker_rows(message, ts_receive_ns, context)
+    if channel in UNUSED_TOPICS:
+        raise PassedOverError(UNUSED_TOPICS[channel])
+    raise RefusedError(f"unknown topic {topic!r}")
+
+
+def resolve(symbol: object, context: Context) -> Listing:
+    """Return the listing of a symbol.
+
+    Bybit's messages do not say their market: where no flag and no address does, it is that of the instruments list, or
+    linear.
+    """
+    if not context.market:
+        categories = {category for category, _ in context.table.offered}
+        context.market = categories.pop() if len(categories) == 1 else "linear"
+    return context.table.resolve(symbol, context.market)
+
+
+def read_object(message: dict[str, Any]) -> dict[str, Any]:
+    """Return the `data` object of a message.
+
+    Raises: RefusedError.
+    """
+    data = message.get("data")
+    if not isinstance(data, dict):
+        raise RefusedError('"data" is missing or not an object')
+    return data
+
+
+def orderbook_rows(message: dict[str, Any], parts: list[str], ts_receive_ns: int, context: Context) -> np.ndarray:
+    """Return a BOOK_SNAPSHOT or a BOOK_DELTA, stamped with the matching engine's time `cts` where there is one.
+
+    Every depth numbers its own updates, so a symbol's book is the first depth that the capture shows.
+    Raises: RefusedError; PassedOverError for further depths.
+    """
+    data = read_object(message)
+    listing = resolve(data.get("s"), context)
+    depth = ".".join(parts[:-1])
+    if context.book_depths.setdefault(listing.symbol, depth) != depth:
+        raise PassedOverError(f"orderbook.{depth} beside orderbook.{context.book_depths[listing.symbol]}")
+    times = (read_ts_ns(message, "cts", "ts"), ts_receive_ns)
+    update = read_integer(data, "u")
+    levels = (data.get("b"), data.get("a"))
+    if message.get("type") == "snapshot":
+        return book_rows(EventKind.BOOK_SNAPSHOT, listing, times, (update, NO_ORDER_ID), levels)
+    if message.get("type") == "delta":
+        return book_rows(EventKind.BOOK_DELTA, listing, times, (update, update - 1), levels)
+    raise RefusedError(f"orderbook message of unknown type {message.get('type')!r}")
+
+
+def trade_rows(message: dict[str, Any], ts_receive_ns: int, context: Context) -> np.ndarray:
+    """Return one TRADE per trade of the list; its number is `seq`, because the ids are no numbers.
+
+    Raises: RefusedError: all trades of a message or none.
+    """
+    trades = message.get("data")
+    if not isinstance(trades, list) or not 0 < len(trades) <= EVENT_ROW_COUNT_MAX:
+        raise RefusedError('"data" is missing or not a list of trades')
+    rows: list[Row] = []
+    for trade in trades:
+        if not isinstance(trade, dict):
+            raise RefusedError("a trade is not an object")
+        listing = resolve(trade.get("s"), context)
+        side = SIDES.get(str(trade.get("S")))
+        if side is None:
+            raise RefusedError(f'"S" {trade.get("S")!r} is neither Buy nor Sell')
+        times = (read_ts_ns(trade, "T"), ts_receive_ns)
+        number = read_integer(trade, "seq") if "seq" in trade else NO_VALUE
+        rows.append(trade_row(listing, times, (trade.get("p"), trade.get("v")), side, number))
+    events = np.array(rows, dtype=EVENT)
+    events["seq"] = np.arange(len(rows))
+    events["flags"] |= np.array([Flag.BLOCK if trade.get("BT") is True else 0 for trade in trades], "<u2")
+    return events
+
+
+def ticker_rows(message: dict[str, Any], ts_receive_ns: int, context: Context) -> np.ndarray:
+    """Return a MARK when the ticker says a mark or an index price.
+
+    A delta leaves out what did not change, so an index price alone comes with the last mark price that the stream said.
+    Raises: RefusedError; PassedOverError for a ticker without either, or without any mark price so far.
+    """
+    data = read_object(message)
+    if "markPrice" not in data and "indexPrice" not in data:
+        raise PassedOverError("ticker")
+    listing = resolve(data.get("symbol"), context)
+    index_e8 = NO_VALUE
+    if "indexPrice" in data:
+        index_e8 = read_steps(data["indexPrice"], E8_GRID, E8_MAX, f"{listing.symbol} index price")
+    if "markPrice" in data:
+        mark_e8 = read_steps(data["markPrice"], E8_GRID, E8_MAX, f"{listing.symbol} mark price")
+        context.marks_e8[listing.symbol] = mark_e8
+    if listing.symbol not in context.marks_e8:
+        raise PassedOverError("ticker")
+    times = (read_ts_ns(message, "ts"), ts_receive_ns)
+    return mark_rows(listing, times, context.marks_e8[listing.symbol], index_e8)
+
+
+def offer_instruments(message: dict[str, Any], context: Context) -> np.ndarray:
+    """Take the grids of an instruments-info response into the symbol table; it has no rows of its own.
+
+    Raises: PassedOverError always, unless RefusedError: the response is an error or not understood.
+    Source: Bybit v5 docs, GET /v5/market/instruments-info.
+    """
+    if message.get("retCode") != 0:
+        raise RefusedError(f"the venue answered an error: {message.get('retCode')} {message.get('retMsg')!r}")
+    result = message.get("result")
+    if not isinstance(result, dict) or not isinstance(result.get("list"), list):
+        raise RefusedError("a response without a result list")
+    category = result.get("category")
+    if category not in MARKETS or not all(isinstance(row, dict) and "lotSizeFilter" in row for row in result["list"]):
+        raise PassedOverError("response")
+    for row in result["list"]:
+        offer_instrument(row, category, context)
+    raise PassedOverError("instruments list")
+
+
+def offer_instrument(row: dict[str, Any], category: str, context: Context) -> None:
+    """Take one instrument's filters into the symbol table.
+
+    Raises: RefusedError when they are not complete decimal numbers.
+    """
+    assert category in CONTRACT_OF_MARKET
+    symbol, prices, sizes = row.get("symbol"), row.get("priceFilter"), row["lotSizeFilter"]
+    if not isinstance(symbol, str) or not isinstance(prices, dict) or not isinstance(sizes, dict):
+        raise RefusedError("an instrument without symbol, priceFilter or lotSizeFilter")
+    try:
+        filters = InstrumentFilters(
+            tick_size=prices.get("tickSize", ""),
+            lot_size=sizes.get("qtyStep") or sizes.get("basePrecision", ""),  # spot names it so
+            min_qty=sizes.get("minOrderQty") or "0",
+            min_notional=sizes.get("minNotionalValue") or sizes.get("minOrderAmt") or "0",
+        )
+        context.table.offered[category, symbol] = build_instrument(symbol, "bybit", category, filters)
+    except (InstrumentTableError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise RefusedError(f"instrument {symbol!r} of the instruments list: {reason}") from error

@@ -1,0 +1,185 @@
+"""The three forms of captures, one line at a time; must never look at what a venue's message says.
+
+    stamped     `<receive time, ns> <message>`
+    cryptofeed  `<receive time, s>: <message>` received, `<url> -> <t>: <body>` an HTTP response,
+                `<url> <- <t>: <message>` sent by the client, `<url> <-> <t>` a connection opened (cryptofeed v2 text)
+    capture     one JSON object a line: `t` = header, http, connect, send or recv; `ts` in seconds;
+                `data` the message as a string
+
+Times in seconds become ns digit by digit: a float of today's seconds is only good to 200 ns.
+"""
+
+import enum
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from adapters.importers.outcome import ImportFailedError, RefusedError
+from adapters.importers.streams import read_lines
+from engine.limits import NS_PER_S, TS_NS_MAX
+from engine.records import NO_TS_NS
+
+SECONDS = rb"([0-9]{1,10})(?:\.([0-9]{1,9}))?"
+STAMPED_LINE = re.compile(rb"([0-9]{1,19}) (.+)", re.DOTALL)
+RECEIVED_LINE = re.compile(SECONDS + rb": (.*)", re.DOTALL)
+SPOKEN_LINE = re.compile(rb"([a-z]+://[^ ]+) (<->|<-|->) " + SECONDS + rb"(?:: (.*))?", re.DOTALL)
+CAPTURE_TIME = re.compile(rb'[,{]"ts": ?' + SECONDS + rb"[,}]")
+SYMBOL_KEY = b'"s":"'
+SYMBOL_IN_MESSAGE = re.compile(SYMBOL_KEY + rb'([A-Z0-9_]{1,32})"')
+SNIFF_LINE_COUNT = 100
+MARKET_IN_URL = re.compile(r"/public/(linear|inverse|spot)\b|//(fapi|fstream)|//(dapi|dstream)|//(api|stream)\.binance")
+
+
+class Form(enum.IntEnum):
+    """How a capture's lines are made; the numbers are the kernels' too."""
+
+    STAMPED = 0
+    CRYPTOFEED = 1
+    CAPTURE = 2
+
+
+class Origin(enum.Enum):
+    """Who said what a line holds."""
+
+    RECEIVED = "received"
+    RESPONSE = "response"
+    SENT = "sent"
+    OPENED = "connect"
+    HEADER = "header"
+
+
+CAPTURE_ORIGINS = {
+    "recv": Origin.RECEIVED,
+    "http": Origin.RESPONSE,
+    "send": Origin.SENT,
+    "connect": Origin.OPENED,
+    "header": Origin.HEADER,
+}
+SPOKEN_ORIGINS = {b"<->": Origin.OPENED, b"<-": Origin.SENT, b"->": Origin.RESPONSE}
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One line of a capture.
+
+    Units: ts_receive_ns is `NO_TS_NS` where the line has no time.
+    """
+
+    origin: Origin
+    ts_receive_ns: int
+    message: bytes
+    url: str = ""
+    connection: str = ""  # its name, where the form has one
+
+
+@dataclass(frozen=True, slots=True)
+class Sniffed:
+    """What the start of a file shows: its form, its first receive time, its symbol when it has only one."""
+
+    path: Path
+    form: Form
+    ts_receive_ns: int
+    symbol_hint: str
+
+
+def parse_frame(form: Form, line: bytes) -> Frame:
+    """Return what one line without its LF holds.
+
+    Raises: RefusedError.
+    """
+    if form == Form.STAMPED:
+        match = STAMPED_LINE.fullmatch(line)
+        if match is None:
+            raise RefusedError("not `<receive time in ns> <message>`")
+        return Frame(Origin.RECEIVED, check_ts_ns(int(match[1])), match[2])
+    if form == Form.CAPTURE:
+        return parse_capture_line(line)
+    if match := RECEIVED_LINE.fullmatch(line):
+        return Frame(Origin.RECEIVED, seconds_ns(match[1], match[2]), match[3])
+    if match := SPOKEN_LINE.fullmatch(line):
+        url = match[1].decode("utf-8", "replace")
+        return Frame(SPOKEN_ORIGINS[match[2]], seconds_ns(match[3], match[4]), match[5] or b"", url)
+    raise RefusedError("not `<seconds>: <message>` and not `<url> -> <seconds>: <message>`")
+
+
+def parse_capture_line(line: bytes) -> Frame:
+    """Return what one JSON line of a capture holds.
+
+    Raises: RefusedError.
+    """
+    try:
+        record = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise RefusedError(f"not JSON: {error}") from error
+    if not isinstance(record, dict) or record.get("t") not in CAPTURE_ORIGINS:
+        raise RefusedError('unknown record: "t" is none of ' + ", ".join(CAPTURE_ORIGINS))
+    origin = CAPTURE_ORIGINS[record["t"]]
+    if origin == Origin.HEADER:
+        return Frame(origin, NO_TS_NS, b"")
+    match = CAPTURE_TIME.search(line)
+    if match is None:
+        raise RefusedError('"ts" is missing or not plain seconds')
+    message = record.get("data", "")
+    if not isinstance(message, str) or (not message and origin in (Origin.RECEIVED, Origin.RESPONSE)):
+        raise RefusedError('"data" is missing or not a string')
+    url, connection = record.get("url") or record.get("addr") or "", record.get("conn", "")
+    if not isinstance(url, str) or not isinstance(connection, str):
+        raise RefusedError('"url", "addr" or "conn" is not a string')
+    return Frame(origin, seconds_ns(match[1], match[2]), message.encode(), url, connection)
+
+
+def seconds_ns(seconds: bytes, fraction: bytes | None) -> int:
+    """Return a decimal number of seconds in ns, exactly.
+
+    Raises: RefusedError.
+    """
+    return check_ts_ns(int(seconds) * NS_PER_S + int((fraction or b"").ljust(9, b"0")))
+
+
+def check_ts_ns(ts_ns: int) -> int:
+    """Return a time that a row can hold.
+
+    Raises: RefusedError.
+    """
+    if ts_ns >= TS_NS_MAX:
+        raise RefusedError(f"receive time {ts_ns} is out of range")
+    return ts_ns
+
+
+def market_of_url(url: str) -> str:
+    """Return the market that a connection's address names, or nothing."""
+    match = MARKET_IN_URL.search(url)
+    if match is None:
+        return ""
+    return match[1] or ("usdm" if match[2] else "coinm" if match[3] else "spot")
+
+
+def sniff(path: Path) -> Sniffed:
+    """Read the start of a file and tell its form.
+
+    Raises: ImportFailedError when it is empty or no form that is known.
+    """
+    head = next(read_lines(path, lambda _: None), b"")
+    if not head.strip():
+        raise ImportFailedError(f"{path.name}: the file is empty")
+    first_symbol = SYMBOL_IN_MESSAGE.search(head)
+    # Counting is what makes this cheap: the head may be megabytes.
+    alone = first_symbol is not None and head.count(first_symbol[0]) == head.count(SYMBOL_KEY)
+    lines = head.split(b"\n", SNIFF_LINE_COUNT)[:SNIFF_LINE_COUNT]
+    form: Form | None = None
+    for line in (line.rstrip(b"\r") for line in lines if line.strip()):
+        for candidate in Form if form is None else (form,):
+            try:
+                frame = parse_frame(candidate, line)
+            except RefusedError:
+                continue
+            form = candidate
+            if frame.ts_receive_ns != NO_TS_NS:
+                hint = first_symbol[1].decode() if first_symbol is not None and alone else ""
+                return Sniffed(path, form, frame.ts_receive_ns, hint)
+    raise ImportFailedError(
+        f"{path.name} line 1 (byte 0): no form of capture that is known",
+        "expected `<ns> <json>` lines, cryptofeed text, or one JSON object a line with t, ts, data",
+    )

@@ -1,0 +1,65 @@
+"""Our own JSONL to a binary journal; must never leave out or repair a line.
+
+An event's place in the chain depends on every line before it, so a line that is wrong ends the import: there is nothing
+to set aside. The journal has the file's head.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from adapters.importers.outcome import ImportFailedError, ImportRequest, ImportResult
+from adapters.importers.output import check_out, publish, work_directory
+from engine.codes import EventKind, Flag
+from journal.jsonl import JsonlReader
+from journal.writer import Writer
+
+
+def import_jsonl(request: ImportRequest, on_progress: Callable[[int], None]) -> ImportResult:
+    """Import one JSONL journal, all or nothing.
+
+    Units:  on_progress gets the number of input bytes when the file is done: the reader does not tell before.
+    Raises: ImportFailedError, journal.jsonl.JsonlError with line and byte.
+    """
+    if len(request.files) != 1:
+        raise ImportFailedError("one JSONL file is one journal", "import the files one by one")
+    if request.symbols or request.market or request.ticks or request.lots:
+        raise ImportFailedError(
+            "--symbols, --market, --tick and --lot are for venue captures", "a JSONL journal brings its own manifest"
+        )
+    check_out(request.out, request.force)
+    path = request.files[0]
+    events: Counter[str] = Counter()
+    try:
+        reader = JsonlReader(path)
+        with work_directory(request.out) as work:
+            with Writer(work / "journal") as writer:
+                for rows in counted(reader.chunks(), events):
+                    writer.append(rows)
+                head = writer.commit()
+                row_count = writer.row_count
+            publish(work / "journal", request.out, work)
+    except OSError as error:
+        raise ImportFailedError(f"{error.filename or path}: {error.strerror or error}") from error
+    on_progress(path.stat().st_size)
+    return ImportResult(
+        messages=sum(events.values()),
+        events=dict(events),
+        rows=row_count,
+        gaps=events.get("book_gap", 0),
+        rejected=0,
+        skipped={},
+        head=head.hex(),
+        symbols=tuple(instrument.symbol for instrument in reader.manifest.instruments),
+        out=str(request.out),
+    )
+
+
+def counted(chunks: Iterator[np.ndarray], events: Counter[str]) -> Iterator[np.ndarray]:
+    """Yield chunks as they are and count their events by kind."""
+    for rows in chunks:
+        kinds = np.bincount(rows["kind"][(rows["flags"] & Flag.LAST) != 0])
+        for kind in np.flatnonzero(kinds).tolist():
+            events[EventKind(kind).name.lower()] += int(kinds[kind])
+        yield rows

@@ -1,0 +1,216 @@
+"""Raw venue captures to a journal; must never write anything before the last line is read.
+
+Order of several files: by their first receive time, whatever the order on the command line. When one starts before the
+one before it has ended (a websocket capture and the REST responses of the same minutes), all lines are merged by
+receive time, each file keeping its own order and the earlier file going first at equal times.
+"""
+
+import heapq
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from adapters.importers import binance, bybit
+from adapters.importers.frames import Sniffed, parse_frame, sniff
+from adapters.importers.outcome import ImportFailedError, ImportRequest, ImportResult, RefusedError
+from adapters.importers.output import check_out, publish, work_directory, write_journal
+from adapters.importers.quarantine import Quarantine
+from adapters.importers.session import ParseMessage, Place, Session
+from adapters.importers.spool import Spool
+from adapters.importers.streams import InputHash, read_ahead, read_lines
+from adapters.importers.table import Context, SymbolTable
+from engine.jit import JIT_ENABLED
+from engine.manifest import Manifest
+
+FAST_LANE_BYTES_MIN = 1 << 19  # a smaller import is done before the kernels are loaded, let alone compiled
+
+OnProgress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    """What is particular to the captures of one venue."""
+
+    name: str
+    markets: tuple[str, ...]
+    parse_message: ParseMessage
+    has_fast_lane: bool
+
+
+BINANCE = Venue("binance", binance.MARKETS, binance.parse_message, JIT_ENABLED)
+BYBIT = Venue("bybit", bybit.MARKETS, bybit.parse_message, False)
+
+
+class _OverlapError(Exception):
+    """Two files cover the same time: the lines must be merged."""
+
+
+def import_binance(request: ImportRequest, on_progress: OnProgress) -> ImportResult:
+    """Import captures of Binance spot, USD-M or COIN-M streams."""
+    return import_captures(request, on_progress, BINANCE)
+
+
+def import_bybit(request: ImportRequest, on_progress: OnProgress) -> ImportResult:
+    """Import captures of Bybit v5 public streams."""
+    return import_captures(request, on_progress, BYBIT)
+
+
+def import_captures(request: ImportRequest, on_progress: OnProgress, venue: Venue) -> ImportResult:
+    """Import captures, all or nothing; refused lines go to a quarantine file beside the output.
+
+    Units:  on_progress gets the number of input bytes read so far.
+    Raises: ImportFailedError.
+    """
+    check_out(request.out, request.force)
+    if request.market and request.market not in venue.markets:
+        raise ImportFailedError(f"--market {request.market}: {venue.name} has {', '.join(venue.markets)}")
+    files = sorted((sniff(path) for path in request.files), key=lambda file: file.ts_receive_ns)
+    quarantine = Quarantine.beside(request.out)
+    with work_directory(request.out) as work:
+        try:
+            session, inputs = read_files(files, request, on_progress, venue, quarantine, Spool(work / "spool"))
+            result = write_result(session, inputs, files, request, work)
+        except BaseException:
+            if request.strict or not quarantine.count:
+                quarantine.clear()
+            else:
+                quarantine.publish()
+            raise
+        quarantine.publish()
+    return result
+
+
+def read_files(
+    files: list[Sniffed],
+    request: ImportRequest,
+    on_progress: OnProgress,
+    venue: Venue,
+    quarantine: Quarantine,
+    spool: Spool,
+) -> tuple[Session, InputHash]:
+    """Read all files, one after the other if their times allow it, else merged.
+
+    Raises: ImportFailedError.
+    """
+    input_bytes = sum(file.path.stat().st_size for file in files)
+    for read in (read_in_turn, read_merged):
+        spool.clear()
+        quarantine.clear()
+        table = SymbolTable(venue=venue.name, wanted=request.symbols, ticks=request.ticks, lots=request.lots)
+        session = Session(
+            parse_message=venue.parse_message,
+            context=Context(table=table, market=request.market, market_forced=bool(request.market)),
+            spool=spool,
+            quarantine=quarantine,
+            has_fast_lane=venue.has_fast_lane and input_bytes >= FAST_LANE_BYTES_MIN,
+            strict=request.strict,
+        )
+        inputs = InputHash()
+
+        def on_bytes(data: bytes, inputs: InputHash = inputs) -> None:
+            inputs.update(data)
+            on_progress(inputs.byte_count)
+
+        try:
+            read(files, session, on_bytes)
+            return session, inputs
+        except _OverlapError:
+            continue
+    raise AssertionError("merged files cannot overlap")
+
+
+def hint_symbol(file: Sniffed, session: Session) -> str:
+    """Return the symbol of messages that do not name theirs: the only one wanted, else the only one of the file."""
+    wanted = session.context.table.wanted
+    return next(iter(wanted)) if len(wanted) == 1 else file.symbol_hint
+
+
+def read_in_turn(files: list[Sniffed], session: Session, on_bytes: Callable[[bytes], None]) -> None:
+    """Read files one after the other.
+
+    Raises: _OverlapError, ImportFailedError.
+    """
+    for file in files:
+        if file.ts_receive_ns < session.ts_receive_ns:
+            raise _OverlapError
+        session.context.symbol_hint = hint_symbol(file, session)
+        line, byte = 1, 0
+        with closing(read_ahead(read_lines(file.path, on_bytes))) as buffers:
+            for buffer in buffers:
+                line = session.read_buffer(file.path, file.form, buffer, line, byte)
+                byte += len(buffer)
+
+
+def read_merged(files: list[Sniffed], session: Session, on_bytes: Callable[[bytes], None]) -> None:
+    """Read files together, line by line, in the order of their receive times.
+
+    Raises: ImportFailedError.
+    """
+    streams = [stamped_lines(file, on_bytes) for file in files]
+    hints = {file.path: hint_symbol(file, session) for file in files}
+    forms = {file.path: file.form for file in files}
+    for _, place, line in heapq.merge(*streams, key=lambda item: item[0]):
+        session.context.symbol_hint = hints[place.path]
+        session.read_line(place, forms[place.path], line)
+
+
+def stamped_lines(file: Sniffed, on_bytes: Callable[[bytes], None]) -> Iterator[tuple[int, Place, bytes]]:
+    """Yield a file's lines with the latest receive time so far, which keeps the file's own order in a merge."""
+    ts_receive_ns = file.ts_receive_ns
+    line_number, byte = 1, 0
+    for buffer in read_lines(file.path, on_bytes):
+        for line in buffer.split(b"\n")[:-1]:
+            with suppress(RefusedError):  # the session refuses it, with its reason
+                ts_receive_ns = max(ts_receive_ns, parse_frame(file.form, line.removesuffix(b"\r")).ts_receive_ns)
+            yield ts_receive_ns, Place(file.path, line_number, byte), line
+            line_number, byte = line_number + 1, byte + len(line) + 1
+
+
+def write_result(
+    session: Session, inputs: InputHash, files: list[Sniffed], request: ImportRequest, work: Path
+) -> ImportResult:
+    """Write the journal of a finished session and put it in its place.
+
+    Raises: ImportFailedError when there is nothing to write.
+    """
+    table, out = session.context.table, request.out
+    listings = [listing for listing in table.listings.values() if table.records["event_count"][listing.index]]
+    if not listings:
+        names = ", ".join(file.path.name for file in files)
+        first = f"the first refusal: {session.quarantine.first}" if session.quarantine.count else "check --symbols"
+        raise ImportFailedError(f"{names}: no market event to import in {session.message_count:,} messages", first)
+    listings.sort(key=lambda listing: listing.symbol)
+    manifest = Manifest(
+        run_id=inputs.run_id(),
+        instruments=tuple(listing.instrument for listing in listings),
+        source=",".join(file.path.name for file in files),
+    )
+    index_of = np.zeros(len(table.listings), "<u2")
+    for index, listing in enumerate(listings):
+        index_of[listing.index] = index
+    journal = work / "journal"
+    head = write_journal(journal, manifest, renumber(session.spool, index_of))
+    publish(journal, out, work)
+    return ImportResult(
+        messages=session.message_count,
+        events=dict(session.events),
+        rows=len(session.spool),
+        gaps=int(table.records["gap_count"].sum()),
+        rejected=session.quarantine.count,
+        skipped=dict(session.skipped),
+        head=head,
+        symbols=tuple(listing.symbol for listing in listings),
+        out=str(out),
+    )
+
+
+def renumber(spool: Spool, index_of: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the spooled rows with the manifest's instrument indices."""
+    changed = bool((index_of != np.arange(len(index_of))).any())
+    for rows in spool.parts():
+        if changed:
+            rows["instrument_index"] = index_of[rows["instrument_index"]]
+        yield rows

@@ -1,0 +1,167 @@
+"""Scanners of the fast lane: one token of a line each; must never read past the LF that ends it.
+
+Each returns the position after its token, or -1 for anything but the plain form it knows.
+"""
+
+import numpy as np
+
+from adapters.importers.frames import Form
+from engine.jit import kernel
+from engine.limits import NS_PER_S, TS_NS_MAX
+
+DIGIT_COUNT_MAX = 18  # any number of so many digits fits i64
+Scanned = tuple[np.int64, int]  # a value and the position after it, or -1
+
+POWERS_OF_TEN = 10 ** np.arange(19, dtype=np.int64)
+
+QUOTE, COMMA, COLON, BRACE_OPEN, BRACE_CLOSE, BRACKET_OPEN, BRACKET_CLOSE = (ord(char) for char in '",:{}[]')
+POINT, ZERO, NINE, SPACE, TILDE, BACKSLASH, LF, AT = (ord(char) for char in ".09 ~\\\n@")
+
+
+def literal_text(text: str) -> np.ndarray:
+    """Return a text as the kernels compare it."""
+    return np.frombuffer(text.encode("ascii"), np.uint8).copy()
+
+
+STREAM_OPEN = literal_text('{"stream":"')
+DATA_OPEN = literal_text('","data":{')
+DEPTH_STREAM = literal_text("depth")
+
+
+@kernel
+def match(text: np.ndarray, pos: int, literal: np.ndarray) -> int:
+    """Return the position after a literal, or -1."""
+    for index in range(literal.size):
+        if text[pos + index] != literal[index]:
+            return -1
+    return pos + literal.size
+
+
+@kernel
+def is_text(text: np.ndarray, start: int, end: int, literal: np.ndarray) -> bool:
+    """Tell whether a span is exactly a literal."""
+    return end - start == literal.size and match(text, start, literal) == end
+
+
+@kernel
+def scan_string(text: np.ndarray, pos: int) -> int:
+    """Return the position of the quote that ends a plain ASCII string, or -1; pos is after the opening one."""
+    while text[pos] != QUOTE:
+        if text[pos] < SPACE or text[pos] > TILDE or text[pos] == BACKSLASH:
+            return -1
+        pos += 1
+    return pos
+
+
+@kernel
+def scan_integer(text: np.ndarray, pos: int) -> Scanned:
+    """Return a JSON integer without a sign and the position after it, or -1."""
+    value = np.int64(0)
+    start = pos
+    while ZERO <= text[pos] <= NINE:
+        value = value * 10 + (np.int64(text[pos]) - ZERO)
+        pos += 1
+        if pos - start > DIGIT_COUNT_MAX:
+            return value, -1
+    if pos == start or (text[start] == ZERO and pos - start > 1):
+        return value, -1
+    return value, pos
+
+
+@kernel
+def scan_steps(text: np.ndarray, pos: int, exponent: int, mantissa: int) -> Scanned:
+    """Return a decimal string in steps of a grid and the position after its closing quote, or -1.
+
+    Units: a step is mantissa / 10**exponent; pos is after the opening quote.
+    """
+    value = np.int64(0)
+    start = pos
+    while ZERO <= text[pos] <= NINE:
+        value = value * 10 + (np.int64(text[pos]) - ZERO)
+        pos += 1
+        if pos - start > DIGIT_COUNT_MAX:
+            return value, -1
+    digit_count = pos - start
+    fraction_count = 0
+    if digit_count == 0:
+        return value, -1
+    if text[pos] == POINT:
+        pos += 1
+        start = pos
+        while ZERO <= text[pos] <= NINE:
+            if fraction_count < exponent:
+                value = value * 10 + (np.int64(text[pos]) - ZERO)
+                fraction_count += 1
+                if digit_count + fraction_count > DIGIT_COUNT_MAX:
+                    return value, -1
+            elif text[pos] != ZERO or pos - start > DIGIT_COUNT_MAX:
+                return value, -1
+            pos += 1
+        if pos == start:
+            return value, -1
+    if text[pos] != QUOTE or digit_count + exponent > DIGIT_COUNT_MAX:
+        return value, -1
+    value *= POWERS_OF_TEN[exponent - fraction_count]
+    if mantissa != 1:
+        if value % mantissa != 0:
+            return value, -1
+        value //= mantissa
+    return value, pos + 1
+
+
+@kernel
+def scan_receive_time(text: np.ndarray, pos: int, form: int) -> Scanned:
+    """Return the receive time at a line's start in ns and the position of the message, or -1."""
+    value = np.int64(0)
+    start = pos
+    while ZERO <= text[pos] <= NINE:
+        # Nineteen digits below 5e18 fit i64; the range is checked at the end.
+        if pos - start == DIGIT_COUNT_MAX and text[start] >= ZERO + 5:
+            return value, -1
+        if pos - start > DIGIT_COUNT_MAX:
+            return value, -1
+        value = value * 10 + (np.int64(text[pos]) - ZERO)
+        pos += 1
+    if pos == start:
+        return value, -1
+    if form == Form.CRYPTOFEED:
+        # Ten digits of seconds may overflow: 4.6e9 s is the year 2116.
+        if pos - start > 10 or (pos - start == 10 and text[start] >= ZERO + 4):
+            return value, -1
+        scale = np.int64(NS_PER_S)
+        if text[pos] == POINT:
+            pos += 1
+            start = pos
+            while ZERO <= text[pos] <= NINE:
+                if scale == 1:
+                    return value, -1
+                value = value * 10 + (np.int64(text[pos]) - ZERO)
+                scale //= 10
+                pos += 1
+            if pos == start:
+                return value, -1
+        value *= scale
+        if text[pos] != COLON:
+            return value, -1
+        pos += 1
+    if text[pos] != SPACE or value >= TS_NS_MAX:
+        return value, -1
+    return value, pos + 1
+
+
+@kernel
+def scan_stream(text: np.ndarray, pos: int) -> int:
+    """Return the position after a combined stream's envelope, or -1; a partial book stream is not known here."""
+    pos = match(text, pos, STREAM_OPEN)
+    if pos < 0:
+        return -1
+    start = pos
+    end = scan_string(text, pos)
+    if end < 0:
+        return -1
+    for index in range(start, end):
+        if text[index] == AT:
+            after = match(text, index + 1, DEPTH_STREAM)
+            if after >= 0 and ZERO <= text[after] <= NINE:
+                return -1
+    return match(text, end, DATA_OPEN)

@@ -1,0 +1,186 @@
+"""One import while it runs: lines in, rows into the spool, counts; must never decide what to write where.
+
+A buffer of lines goes through the fast lane where there is one; each line that it stops at goes through the parser.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from adapters.importers.frames import Form, Frame, Origin, market_of_url, parse_frame
+from adapters.importers.lane import CURSOR, FIELD_COUNT, KIND_COUNT, Lane
+from adapters.importers.outcome import ImportFailedError, Parsed, Refusal, RefusedError, Skipped
+from adapters.importers.quarantine import Quarantine
+from adapters.importers.spool import Spool
+from adapters.importers.table import Context
+from engine.codes import EventKind, Flag
+from engine.records import EVENT, NO_SEQ, NO_TS_NS
+
+ParseMessage = Callable[[bytes, int, Context], Parsed]
+FUTURES = ("usdm", "coinm")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a line stands."""
+
+    path: Path
+    line: int
+    byte: int
+
+    def __str__(self) -> str:
+        return f"{self.path.name} line {self.line:,} (byte {self.byte:,})"
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """The state of one import.
+
+    Units: seq is the next event's; the manifest, written at the end, has 0.
+    """
+
+    parse_message: ParseMessage
+    context: Context
+    spool: Spool
+    quarantine: Quarantine
+    has_fast_lane: bool
+    strict: bool
+    seq: int = 1
+    ts_receive_ns: int = NO_TS_NS  # latest so far
+    message_count: int = 0
+    market_of_connection: dict[str, str] = field(default_factory=dict)
+    events: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    def read_buffer(self, path: Path, form: Form, buffer: bytes, line: int, byte: int) -> int:
+        """Take a buffer of whole lines and return the number of the line after it."""
+        pos = 0
+        while pos < len(buffer):
+            if self.has_fast_lane and form != Form.CAPTURE and self.context.market:
+                pos, line = self.run_fast_lane(form, buffer, pos, line)
+            end = buffer.find(b"\n", pos)
+            if end < 0:
+                break
+            self.read_line(Place(path, line, byte + pos), form, buffer[pos:end])
+            pos, line = end + 1, line + 1
+        return line
+
+    def run_fast_lane(self, form: Form, buffer: bytes, pos: int, line: int) -> tuple[int, int]:
+        """Take lines up to the first one that needs the parser; return the position and number of that line."""
+        # Only here: a capture without such lines need not wait for numba.
+        from adapters.importers.kernel import ROWS_FULL, scan_lines
+
+        table = self.context.table
+        text = np.frombuffer(buffer, np.uint8)
+        cursor = np.zeros(1, CURSOR)
+        cursor["pos"], cursor["line"], cursor["ts_receive_ns"] = pos, line, self.ts_receive_ns
+        cursor["seq"], cursor["symbol_count"] = self.seq, len(table.listings)
+        fields, kinds = np.zeros((FIELD_COUNT, 2), np.int64), np.zeros(KIND_COUNT, np.int64)
+        stop = ROWS_FULL
+        while stop == ROWS_FULL:
+            cursor["row_count"] = self.spool.buffer_row_count
+            lane = Lane(text, self.spool.buffer, table.records, cursor, fields, kinds)
+            stop = scan_lines(lane, int(form), self.context.market in FUTURES)
+            self.spool.buffer_row_count = int(cursor["row_count"][0])
+            if stop == ROWS_FULL:
+                if not self.spool.buffer_row_count:
+                    break  # more rows than any event may have: the parser says so
+                self.spool.turn()
+        for kind, name in ((EventKind.BOOK_DELTA, "delta"), (EventKind.BBO, "bbo"), (EventKind.TRADE, "trade")):
+            count = int(cursor[f"{name}_count"][0])
+            self.message_count += count
+            if count:
+                self.events[kind.name.lower()] += count
+        self.seq, self.ts_receive_ns = int(cursor["seq"][0]), int(cursor["ts_receive_ns"][0])
+        return int(cursor["pos"][0]), int(cursor["line"][0])
+
+    def read_line(self, place: Place, form: Form, line: bytes) -> None:
+        """Take one line the slow way: parse it, or set it aside with its reason."""
+        line = line.removesuffix(b"\r")
+        if not line:
+            return
+        try:
+            frame = parse_frame(form, line)
+        except RefusedError as error:
+            self.message_count += 1
+            self.refuse(place, str(error), line)
+            return
+        self.ts_receive_ns = max(self.ts_receive_ns, frame.ts_receive_ns)
+        if frame.origin in (Origin.RECEIVED, Origin.RESPONSE):
+            self.message_count += 1
+            self.read_message(place, frame, line)
+            return
+        if frame.origin == Origin.OPENED:
+            self.open_connection(place, frame)
+        self.skipped[frame.origin.value] += 1
+
+    def open_connection(self, place: Place, frame: Frame) -> None:
+        """Note which market a connection is of; the first one's is the import's, unless --market says another.
+
+        Raises: ImportFailedError for a second market in a form of capture whose lines do not name their connection.
+        """
+        market = market_of_url(frame.url)
+        self.context.market = self.context.market or market
+        self.market_of_connection[frame.connection] = market
+        if market not in ("", self.context.market) and not frame.connection:
+            raise ImportFailedError(
+                f"{place}: a connection to {market} in a {self.context.market} capture",
+                "split the capture by connection",
+            )
+
+    def read_message(self, place: Place, frame: Frame, line: bytes) -> None:
+        """Take one message of the venue."""
+        if self.market_of_connection.get(frame.connection, "") not in ("", self.context.market):
+            self.skipped["other market"] += 1
+            return
+        self.context.url = frame.url
+        try:
+            parsed = self.parse_message(frame.message, frame.ts_receive_ns, self.context)
+        except ImportFailedError as error:
+            raise ImportFailedError(f"{place}: {error}", error.hint) from error
+        if isinstance(parsed, Skipped):
+            self.skipped[parsed.what] += 1
+        elif isinstance(parsed, Refusal):
+            self.refuse(place, parsed.reason, line)
+        else:
+            self.take(parsed)
+
+    def take(self, rows: np.ndarray) -> None:
+        """Number the events of one message, count them and put them into the spool."""
+        assert rows.dtype == EVENT and len(rows)
+        ends = np.flatnonzero(rows["flags"] & Flag.LAST)
+        assert ends[-1] == len(rows) - 1
+        rows["seq"] += self.seq
+        self.seq += len(ends)
+        self.events[EventKind(int(rows["kind"][0])).name.lower()] += len(ends)
+        for end in ends.tolist():
+            self.context.table.records["event_count"][rows["instrument_index"][end]] += 1
+        self.follow(rows)
+        self.spool.append(rows)
+
+    def follow(self, rows: np.ndarray) -> None:
+        """Follow the venue's numbering of a book: count a delta that does not continue the message before.
+
+        A REST snapshot stands beside Binance's stream and is no part of its numbering; Bybit's is in the stream.
+        """
+        kind, record = int(rows["kind"][0]), self.context.table.records[int(rows["instrument_index"][0])]
+        if kind == EventKind.BOOK_DELTA:
+            known, previous = int(record["venue_seq"]), int(rows["order_id"][0])
+            if known not in (NO_SEQ, previous):
+                record["gap_count"] += 1
+            record["venue_seq"] = rows["aux"][0]
+        elif kind == EventKind.BOOK_SNAPSHOT and self.context.table.venue == "bybit":
+            record["venue_seq"] = rows["aux"][0]
+
+    def refuse(self, place: Place, reason: str, line: bytes) -> None:
+        """Set a line aside.
+
+        Raises: ImportFailedError when the import is strict.
+        """
+        if self.strict:
+            hint = "fix the line, or import without --strict to set such lines aside; nothing was written"
+            raise ImportFailedError(f"{place}: {reason}", hint)
+        self.quarantine.add(place.path.name, place.line, place.byte, reason, line)

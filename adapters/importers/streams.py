@@ -1,0 +1,176 @@
+"""A capture file as a stream of whole lines, decompressed on the way; must never hold more than a few chunks.
+
+gzip, zstd and plain files are told apart by their first bytes, not by their names. A thread reads and decompresses
+ahead: zlib and zstd let the interpreter go meanwhile.
+"""
+
+import hashlib
+import queue
+import threading
+import zlib
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import zstandard
+
+from adapters.importers.outcome import ImportFailedError
+
+READ_BYTES = 1 << 17
+CHUNK_BYTES = 1 << 21
+LINE_BYTES_MAX = 1 << 26
+AHEAD_COUNT = 4
+GZIP_MAGIC = b"\x1f\x8b"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+GZIP_WBITS = 31
+REFETCH = "fetch or copy the file again; nothing was written"
+
+OnBytes = Callable[[bytes], None]
+
+
+class Decoder(Protocol):
+    """The part of zlib's and zstandard's decompression objects that is used here."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the member has ended."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What follows the end of the member."""
+
+    def decompress(self, data: bytes, /) -> bytes:
+        """Return what some more input decompresses to."""
+
+
+def read_lines(path: Path, on_bytes: OnBytes) -> Iterator[bytes]:
+    """Yield buffers of whole lines, each ending with LF; a last line without one gets it.
+
+    Raises: ImportFailedError for a file that cannot be read, is cut short or has a line without end.
+    """
+    carry: list[bytes] = []
+    carry_bytes = 0
+    for chunk in read_chunks(path, on_bytes):
+        cut = chunk.rfind(b"\n") + 1
+        if cut:
+            yield b"".join([*carry, chunk[:cut]]) if carry else chunk[:cut]
+            carry, carry_bytes = [], 0
+        if cut < len(chunk):
+            carry.append(chunk[cut:])
+            carry_bytes += len(chunk) - cut
+        if carry_bytes > LINE_BYTES_MAX:
+            raise ImportFailedError(f"{path.name}: a line of more than {LINE_BYTES_MAX:,} bytes")
+    if carry:
+        yield b"".join([*carry, b"\n"])
+
+
+def read_chunks(path: Path, on_bytes: OnBytes) -> Iterator[bytes]:
+    """Yield the decompressed bytes of a file in chunks, giving the compressed ones to `on_bytes`.
+
+    Raises: ImportFailedError with file and byte offset.
+    """
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+            file.seek(0)
+            if magic.startswith(GZIP_MAGIC):
+                yield from decompress(path, iter(lambda: file.read(READ_BYTES), b""), on_bytes, new_gzip_decoder)
+            elif magic == ZSTD_MAGIC:
+                yield from decompress(path, iter(lambda: file.read(READ_BYTES), b""), on_bytes, new_zstd_decoder)
+            else:
+                for data in iter(lambda: file.read(CHUNK_BYTES), b""):
+                    on_bytes(data)
+                    yield data
+    except OSError as error:
+        raise ImportFailedError(f"{path}: {error.strerror or error}") from error
+
+
+def new_gzip_decoder() -> Decoder:
+    """Return a decoder of one gzip member."""
+    decoder: Decoder = zlib.decompressobj(GZIP_WBITS)
+    return decoder
+
+
+def new_zstd_decoder() -> Decoder:
+    """Return a decoder of one zstd frame."""
+    decoder: Decoder = zstandard.ZstdDecompressor().decompressobj()
+    return decoder
+
+
+def decompress(
+    path: Path, blocks: Iterator[bytes], on_bytes: OnBytes, new_decoder: Callable[[], Decoder]
+) -> Iterator[bytes]:
+    """Yield what a file of one or more compressed members holds.
+
+    Raises: ImportFailedError when it is damaged or ends within a member.
+    """
+    decoder: Decoder | None = None  # none between two members
+    read_bytes = text_bytes = 0
+    for block in blocks:
+        on_bytes(block)
+        read_bytes += len(block)
+        rest = block
+        while rest:
+            decoder = decoder or new_decoder()
+            try:
+                text = decoder.decompress(rest)
+            except (zlib.error, zstandard.ZstdError) as error:
+                place = f"damaged at or before byte {read_bytes:,}, after {text_bytes:,} bytes of text"
+                raise ImportFailedError(f"{path.name}: {place} ({error})", REFETCH) from error
+            rest = decoder.unused_data if decoder.eof else b""
+            decoder = None if decoder.eof else decoder
+            text_bytes += len(text)
+            if text:
+                yield text
+    if decoder is not None:
+        place = f"cut short at byte {read_bytes:,}, after {text_bytes:,} bytes of text"
+        raise ImportFailedError(f"{path.name}: {place}", REFETCH)
+
+
+def read_ahead(chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
+    """Yield the same chunks, produced by a thread a few chunks ahead; its exceptions arrive in their place."""
+    ready: queue.Queue[bytes | BaseException | None] = queue.Queue(AHEAD_COUNT)
+    stopped = threading.Event()
+
+    def produce() -> None:
+        last: BaseException | None = None
+        try:
+            for chunk in chunks:
+                ready.put(chunk)
+                if stopped.is_set():
+                    return
+        except BaseException as error:
+            last = error
+        ready.put(last)
+
+    thread = threading.Thread(target=produce, name="import-read-ahead", daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stopped.set()
+        while thread.is_alive():  # a full queue would hold the thread for ever
+            try:
+                ready.get(timeout=0.01)
+            except queue.Empty:
+                thread.join(timeout=0.01)
+
+
+class InputHash:
+    """The hash of all input bytes, from which an import's run id is made."""
+
+    def __init__(self) -> None:
+        self._hasher = hashlib.sha256()
+        self.byte_count = 0
+
+    def update(self, data: bytes) -> None:
+        """Take some more input."""
+        self._hasher.update(data)
+        self.byte_count += len(data)
+
+    def run_id(self) -> str:
+        """Return `import-` and 12 hex digits."""
+        return f"import-{self._hasher.hexdigest()[:12]}"

@@ -1,0 +1,235 @@
+"""A law: the fast lane and the parser make the same rows, counts and refusals of the same bytes."""
+
+import gzip
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from adapters.importers.binance import parse_message
+from adapters.importers.frames import Form
+from adapters.importers.outcome import ImportFailedError
+from adapters.importers.quarantine import Quarantine
+from adapters.importers.session import Session
+from adapters.importers.spool import Spool
+from adapters.importers.table import Context, SymbolTable
+from engine.jit import JIT_ENABLED
+from engine.records import EVENT
+
+pytestmark = pytest.mark.skipif(not JIT_ENABLED, reason="without JIT there is no fast lane")
+
+GRIDS = {"ticks": {"A": "0.5", "B_C": "0.01"}, "lots": {"A": "0.001", "B_C": "10"}}
+USDM = [
+    b'{"stream":"a@depth@0ms","data":{"e":"depthUpdate","E":12,"T":11,"s":"A","U":5,"u":9,"pu":4,'
+    b'"b":[["61776.50","0.412"],["1.0","0"]],"a":[["61777","1.000"]]}}',
+    b'{"stream":"a@depth@0ms","data":{"e":"depthUpdate","E":12,"T":11,"s":"A","ps":"X","U":10,"u":10,"pu":9,"b":[],"a":[]}}',
+    b'{"stream":"b@depth","data":{"e":"depthUpdate","E":12,"T":11,"s":"B_C","U":7,"u":9,"pu":3,"b":[],"a":[["0.01","70"]]}}',
+    b'{"stream":"a@bookTicker","data":{"e":"bookTicker","u":11,"s":"A","b":"61800.0","B":"2.5","a":"61800.5","A":"0","T":1,"E":2}}',
+    b'{"stream":"a@bookTicker","data":{"u":12,"e":"bookTicker","s":"A","ps":"X","b":"1","B":"2","a":"1.50","A":"3","T":1,"E":2}}',
+    b'{"stream":"a@trade","data":{"e":"trade","E":12,"T":11,"s":"A","t":3,"p":"61800.50","q":"0.006","X":"MARKET","m":false}}',
+    b'{"stream":"a@trade","data":{"e":"trade","E":12,"T":11,"s":"A","t":3,"p":"0","q":"0","X":"NA","m":true}}',
+    b'{"stream":"a@aggTrade","data":{"e":"aggTrade","E":12,"a":87,"s":"A","p":"7.5","q":"297","f":12,"l":13,"T":11,"m":true}}',
+]
+SPOT = [
+    b'{"stream":"a@depth@100ms","data":{"e":"depthUpdate","E":12,"s":"A","U":5,"u":9,"b":[["61737.50000000","0.00000000"]],"a":[]}}',
+    b'{"stream":"a@bookTicker","data":{"u":9,"s":"A","b":"61837.50000000","B":"3.78800000","a":"61838.0","A":"1.5"}}',
+    b'{"stream":"a@trade","data":{"e":"trade","E":12,"s":"A","t":3,"p":"61837.5","q":"0.02","T":11,"m":true,"M":true}}',
+    b'{"stream":"a@aggTrade","data":{"e":"aggTrade","E":12,"s":"A","a":8,"p":"1.5","q":"2","f":1,"l":1,"T":11,"m":false,"M":true}}',
+]
+PIECES = [
+    b"", b"0", b"-", b"1e5", b".", b"5", b'"', b"\\", b"{}", b"[", b"]", b",", b":", b" ", b"\r", b"\x00", b"\xff",
+    b"null", b"true", b"99999999999999999999", b'"e":"trade",', b'"T":4,', b"pu", b"u", b"\xc3\xa9", b"@depth5",
+    b"0.0000000000000000001",
+]  # fmt: skip
+
+
+def take(lines, market, fast, form=Form.STAMPED, **grids):
+    """Everything that came of some lines."""
+    table = SymbolTable(venue="binance", **(grids or GRIDS))
+    session = Session(
+        parse_message=parse_message,
+        context=Context(table=table, market=market),
+        spool=Spool(Path("never-written")),
+        quarantine=MemoryQuarantine(Path("never-written")),
+        has_fast_lane=fast,
+        strict=False,
+    )
+    failure = ""
+    try:
+        session.read_buffer(Path("f"), form, b"".join(line + b"\n" for line in lines), 1, 0)
+    except ImportFailedError as error:
+        failure = str(error)
+    rows = np.concatenate([np.empty(0, EVENT), *session.spool.parts()])
+    counts = (session.message_count, dict(session.events), dict(session.skipped), session.seq, session.ts_receive_ns)
+    symbols = table.records[: len(table.listings)].tobytes()
+    return rows.tobytes(), counts, symbols, session.quarantine.entries, failure
+
+
+class MemoryQuarantine(Quarantine):
+    """The real one keeps a file; here the entries themselves are compared."""
+
+    __slots__ = ("entries",)
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.entries = []
+
+    def add(self, file_name, line, byte, reason, raw):
+        self.entries.append((line, byte, reason, raw))
+
+
+def stamped(messages):
+    return [b"%d %s" % (1723161255030314667 + index, message) for index, message in enumerate(messages)]
+
+
+@pytest.mark.parametrize(("messages", "market"), [(USDM, "usdm"), (SPOT, "spot")])
+@pytest.mark.parametrize("form", [Form.STAMPED, Form.CRYPTOFEED])
+def test_known_shapes_stay_in_the_fast_lane(messages, market, form, monkeypatch):
+    lines = stamped(messages)
+    if form == Form.CRYPTOFEED:
+        lines = [b"1749833474.%s: %s" % (b"2851315"[: 1 + index], message) for index, message in enumerate(messages)]
+    expected = take(lines, market, fast=False, form=form)
+    assert expected == take(lines, market, fast=True, form=form)
+    assert not expected[3] and not expected[4]
+    # With the symbols known, no line but the trade beside the book goes the slow way.
+    slow = []
+    read_line = Session.read_line
+    monkeypatch.setattr(
+        Session, "read_line", lambda self, place, *rest: (slow.append(place), read_line(self, place, *rest))
+    )
+    take(lines * 20, market, fast=True, form=form)
+    assert len(slow) <= 20 * sum(b'"NA"' in line for line in lines) + 2
+
+
+@given(data=st.data(), market=st.sampled_from(["usdm", "spot"]))
+def test_spoiled_lines(data, market):
+    lines = stamped(USDM if market == "usdm" else SPOT)
+    for _ in range(data.draw(st.integers(1, 4))):
+        which = data.draw(st.integers(0, len(lines) - 1))
+        start = data.draw(st.integers(0, len(lines[which])))
+        end = data.draw(st.integers(start, min(len(lines[which]), start + 6)))
+        piece = data.draw(st.sampled_from(PIECES) | st.binary(max_size=2).filter(lambda text: b"\n" not in text))
+        lines[which] = lines[which][:start] + piece + lines[which][end:]
+    assert take(lines, market, fast=False) == take(lines, market, fast=True)
+
+
+ODD = [
+    (0, b'"61776.50"', b'"0"'),
+    (0, b'"61776.50"', b'"0.00"'),
+    (0, b'"U":5', b'"U":05'),
+    (0, b'"U":5', b'"U":10'),
+    (0, b'"U":5', b'"U":-5'),
+    (0, b'"U":5', b'"U":5,"U":5'),
+    (0, b'"U":5', b'"U":5.0'),
+    (0, b'"T":11', b'"T":4611686018428'),
+    (0, b'"E":12', b'"E":"12"'),
+    (0, b'"s":"A",', b""),
+    (0, b'"pu":4,', b""),
+    (0, b'"a":', b'"b":'),
+    (0, b'"0.412"]', b'"0.412","1"]'),
+    (0, b'"0.412"', b'"0.4125"'),
+    (0, b'"0.412"', b'"17592186044417"'),
+    (0, b"a@depth@0ms", b"a@depth20@0ms"),
+    (0, b"a@depth@0ms", "\N{GREEK SMALL LETTER ALPHA}".encode()),
+    (0, b'{"stream"', b'{ "stream"'),
+    (0, b"]]}}", b"]]}} "),
+    (3, b'"61800.0"', b'"61800.3"'),
+    (3, b'"bookTicker"', b'"bookTicket"'),
+    (3, b',"T":1', b""),
+    (5, b'"q":"0.006"', b'"q":"0"'),
+    (5, b'"p":"61800.50"', b'"p":"0"'),
+    (5, b"false", b"null"),
+    (5, b'"MARKET"', b'"ADL"'),
+    (5, b'"X":"MARKET",', b""),
+    (7, b'"q":"297"', b'"q":"297","nq":"1"'),
+]
+
+
+@pytest.mark.parametrize(("which", "good", "odd"), ODD)
+def test_odd_lines(which, good, odd):
+    assert good in USDM[which]
+    lines = stamped([USDM[which], USDM[which].replace(good, odd, 1), USDM[which]])
+    assert take(lines, "usdm", fast=False) == take(lines, "usdm", fast=True)
+
+
+def test_every_cut_and_every_byte():
+    """Each line cut at each place, and with each byte replaced by a few others, between two good ones."""
+    rng = random.Random(2)
+    for message in (USDM[0], USDM[3], USDM[5]):
+        good = stamped([message])[0]
+        lines = [good[:cut] for cut in range(len(good))]
+        lines += [good[:at] + bytes([rng.choice(b'0918.-"[]{},: aTu\\')]) + good[at + 1 :] for at in range(len(good))]
+        lines = [good, *lines, good]
+        assert take(lines, "usdm", fast=False) == take(lines, "usdm", fast=True)
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        "1",
+        "01",
+        "4611686018427387903",
+        "4611686018427387904",
+        "9999999999999999999",
+        "12345678901234567890",
+        "",
+        "-1",
+        "1 ",
+    ],
+)
+def test_receive_times_at_their_limits(stamp):
+    lines = [stamped([USDM[3]])[0], stamp.encode() + b" " + USDM[3]]
+    assert take(lines, "usdm", fast=False) == take(lines, "usdm", fast=True)
+
+
+@pytest.mark.parametrize(
+    "stamp", ["1", "1.", "1.123456789", "1.1234567890", "4611686018.4", "4611686018.5", "9999999999", "0.1", ".1"]
+)
+def test_receive_seconds_at_their_limits(stamp):
+    lines = [b"1.5: " + USDM[3], stamp.encode() + b": " + USDM[3]]
+    assert take(lines, "usdm", fast=False, form=Form.CRYPTOFEED) == take(lines, "usdm", fast=True, form=Form.CRYPTOFEED)
+
+
+@given(
+    price=st.from_regex(r"[0-9]{1,21}(\.[0-9]{1,20})?", fullmatch=True),
+    tick=st.sampled_from(["0.1", "0.25", "5", "0.00000001", "0.000000000000000001", "1000"]),
+)
+@example(price="999999999999999999", tick="1000")
+@example(price="1099511627776", tick="1")
+@example(price="1099511627777", tick="1")
+def test_decimals(price, tick):
+    message = USDM[5].replace(b"61800.50", price.encode())
+    lines = stamped([message.replace(b'"%s"' % price.encode(), b'"1000"'), message])
+    grids = {"ticks": {"A": tick}, "lots": {"A": "0.001"}}
+    assert take(lines, "usdm", fast=False, **grids) == take(lines, "usdm", fast=True, **grids)
+
+
+def test_gaps_are_counted_alike():
+    lines = stamped([USDM[0], USDM[1], USDM[0], USDM[0], USDM[2], USDM[2]])
+    table = np.frombuffer(take(lines, "usdm", fast=True)[2], SymbolTable(venue="").records.dtype)
+    assert table["gap_count"].tolist() == [2, 1]
+    assert take(lines, "usdm", fast=False) == take(lines, "usdm", fast=True)
+
+
+def test_more_rows_than_the_buffer_holds():
+    levels = b",".join(b'["%d","1"]' % price for price in range(1, 40_001))
+    line = USDM[0].replace(b'["61777","1.000"]', levels)
+    lines = stamped([line] * 5)
+    fast = take(lines, "usdm", fast=True)
+    assert len(fast[0]) == 5 * 40_002 * 64
+    assert fast == take(lines, "usdm", fast=False)
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("name", ["usdm_btcusdt_20240808", "cm_btcusd_perp_20240808", "spot_btcusdt_20240808"])
+def test_recorded_feeds(shared_data, name):
+    with gzip.open(shared_data / "binance_raw_ws" / f"{name}.gz") as file:
+        lines = file.read(1_500_000).split(b"\n")[:-1]
+    market = {"usdm": "usdm", "cm": "coinm", "spot": "spot"}[name.partition("_")[0]]
+    lines = [line for line in lines if b"lastUpdateId" not in line]
+    expected = take(lines, market, fast=False, ticks={})
+    assert expected[0] and not expected[3]
+    assert expected == take(lines, market, fast=True, ticks={})
