@@ -1,0 +1,97 @@
+"""Text files, plain, .gz or .zst by their name, written whole or not at all.
+
+Must never take a cut stream for its end.
+"""
+
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import zstandard
+
+from journal.decimals import FieldError
+
+PIECE_BYTES = 1 << 20
+PACKED_PIECE_BYTES = 1 << 14  # bounds what one read can unpack to
+ZSTD_LEVEL = 3
+GZIP_WINDOW = 31  # zlib: 15 bits and a gzip header, whose time stays zero: the same events, the same bytes
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path to write to, which takes the place of `path` once it is whole and on disk.
+
+    Raises: OSError; the file that was there before then still is.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        with open(part, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+class PackedWriter:
+    """Writes text to a file, packed as a name says."""
+
+    def __init__(self, file: IO[bytes], suffix: str) -> None:
+        self._file = file
+        self._packer: Any = None
+        if suffix == ".gz":
+            self._packer = zlib.compressobj(wbits=GZIP_WINDOW)
+        elif suffix == ".zst":
+            self._packer = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compressobj()
+
+    def write(self, text: bytes) -> None:
+        """Add text."""
+        self._file.write(self._packer.compress(text) if self._packer else text)
+
+    def finish(self) -> None:
+        """Write what the packer still holds; the file stays open."""
+        if self._packer:
+            self._file.write(self._packer.flush())
+
+
+def read_pieces(path: Path) -> Iterator[bytes]:
+    """Return the text of a file in pieces.
+
+    Raises: FieldError where packed data is damaged or ends early, after all the text before it; OSError.
+    """
+    with open(path, "rb") as file:
+        if path.suffix in (".gz", ".zst"):
+            yield from _unpack(file, path.suffix)
+        else:
+            while piece := file.read(PIECE_BYTES):
+                yield piece
+
+
+def _unpack(file: IO[bytes], suffix: str) -> Iterator[bytes]:
+    """Return the text of a packed file, which may have several members."""
+    unpacker: Any = None
+    while piece := file.read(PACKED_PIECE_BYTES):
+        while piece:
+            if unpacker is None:
+                is_gzip = suffix == ".gz"
+                unpacker = zlib.decompressobj(GZIP_WINDOW) if is_gzip else zstandard.ZstdDecompressor().decompressobj()
+            try:
+                text = unpacker.decompress(piece)
+            except (zlib.error, zstandard.ZstdError) as error:
+                hint = "unpack it with its own tool to see what is left of it"
+                raise FieldError(f"the {suffix} data is damaged: {error}", hint) from error
+            if text:
+                yield text
+            piece = unpacker.unused_data if unpacker.eof else b""
+            if unpacker.eof:
+                unpacker = None
+    if unpacker is not None:
+        raise FieldError(f"the {suffix} data ends early: the file was cut", "copy it again from its source")
