@@ -81,7 +81,8 @@ class Replay:
         self.manifest = self.source.manifest
         self.core = Core(self.manifest, self.take_effects, config_from_journal=options.config is None)
         self.document = config_document(options.config or load_config(None), self.manifest)
-        self.core.configure(self.document)
+        if options.config is not None or not self.manifest.witnessed:
+            self.core.configure(self.document)  # a witnessed journal brings its own, from nothing
         self.key = checkpoint_key(self.manifest, self.document, options.config is None)
         self.sampler = Sampler(len(self.manifest.instruments)) if options.sample else None
         self.writers: list[Callable[[np.ndarray], None]] = []  # get the effects

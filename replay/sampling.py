@@ -15,7 +15,7 @@ from engine.state import State
 from replay.result import SAMPLE
 
 SAMPLE_COUNT_MAX = 2_048  # per instrument; then every second one goes and the step doubles
-ROW_STEP_FIRST = 16
+ROW_STEP_FIRST = 32
 
 
 @entry

@@ -1,0 +1,189 @@
+"""`mm replay`: run the core over a journal, compare, report; must never decide anything itself."""
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from adapters.cli.errors import GateFailed
+from adapters.cli.interpreted import choose_mode
+from adapters.cli.output import emit_json, progress
+
+if TYPE_CHECKING:
+    from engine.core import DigestDiffers, WitnessDiffers
+    from engine.manifest import Manifest
+    from replay.result import ReplayResult
+    from replay.run import ReplayOptions
+
+
+def parse_until(text: str | None) -> tuple[int | None, int | None]:
+    """Return (seq, time in ns) of SEQ or an ISO time in UTC."""
+    if text is None:
+        return None, None
+    if text.isdigit():
+        return int(text), None
+    from datetime import UTC, datetime
+
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is neither a seq nor a time such as 2024-08-08T23:54:17Z") from None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    micros = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // (datetime.resolution)
+    return None, micros * 1_000
+
+
+@click.command(
+    name="replay",
+    epilog="Example: mm replay --events out/b --report out/report",
+    short_help="Run the core over a journal and show what it decides.",
+)
+@click.option("--events", required=True, metavar="PATH", type=click.Path(path_type=Path), help="Journal or JSONL.")
+@click.option("--config", "config_path", metavar="FILE", type=click.Path(path_type=Path), help="Replaces the journal's.")
+@click.option("--profile", metavar="NAME", help="A profile of config/profiles, such as grid.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one configuration key.")
+@click.option("--until", metavar="SEQ|TIME", help="Stop after this event.")
+@click.option("--from", "seq_from", metavar="SEQ", default=0, help="Start at the nearest checkpoint before this event.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes, one per segment.")
+@click.option("--metrics", metavar="FILE", type=click.Path(path_type=Path), help="Write the final metrics.")
+@click.option("--audit", metavar="FILE", type=click.Path(path_type=Path), help="Write every decision, hash-chained.")
+@click.option("--effects", metavar="FILE", type=click.Path(path_type=Path), help="Write every effect as JSONL.")
+@click.option("--report", metavar="DIR", type=click.Path(path_type=Path), help="Write the report page and its data.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(events: Path, as_json: bool, workers: int, **asked: Any) -> None:
+    """Run the core over a journal and show what it decides.
+
+    PATH is a journal directory, a segment or a .jsonl file. Witnessed decisions are compared: the first that differs
+    is printed with both sides, and the exit code is 2.
+    """
+    choose_mode(events, workers)
+    from engine.core import DigestDiffers, WitnessDiffers
+
+    try:
+        result = run_replay(events, workers, asked)
+    except WitnessDiffers as error:
+        raise GateFailed(difference_text(error, manifest_of(events))) from None
+    except DigestDiffers as error:
+        raise GateFailed(digest_text(error)) from None
+    page = None
+    if asked["report"] is not None:
+        from reports.page import write_report
+
+        page = write_report(result, asked["report"])
+    if asked["metrics"] is not None:
+        from reports.artifact import write_artifact
+        from reports.metrics import render_metrics
+
+        write_artifact(asked["metrics"], render_metrics(result.manifest, result.state).encode())
+    if as_json:
+        emit_json(result_document(result, page))
+    else:
+        from reports.summary import print_summary
+
+        print_summary(result, page)
+
+
+def run_replay(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResult":
+    """Replay with the outputs that were asked for open beside."""
+    from replay.parallel import replay_segments
+    from replay.run import Replay
+
+    options = replay_options(asked)
+    if workers > 1:
+        if asked["report"] or asked["audit"] or asked["effects"] or asked["until"] or asked["seq_from"]:
+            raise click.UsageError("--workers verifies whole journals: it goes with --config, --set, --metrics, --json")
+        return replay_segments(events, options, workers)
+    with ExitStack() as outputs:
+        run = Replay(events, options)
+        writers = []
+        if asked["audit"] is not None:
+            from reports.audit import AuditWriter
+
+            writers.append(outputs.enter_context(AuditWriter(asked["audit"], run.manifest)).write)
+        if asked["effects"] is not None:
+            from replay.effects_file import EffectsWriter
+
+            writers.append(outputs.enter_context(EffectsWriter(asked["effects"], run.manifest)).write)
+        run.writers = writers
+        run.on_progress = outputs.enter_context(progress(run.source.row_count_estimate(), "replay", "rows"))
+        return run.run()
+
+
+def replay_options(asked: dict[str, Any]) -> "ReplayOptions":
+    """Return the options of a replay from the command line's.
+
+    Raises: ConfigError, click.BadParameter.
+    """
+    from config.load import load_config
+    from replay.run import ReplayOptions
+
+    config = None
+    if asked["config_path"] or asked["profile"] or asked["overrides"]:
+        config = load_config(asked["config_path"], asked["profile"], asked["overrides"])
+        for warning in config.warnings:
+            click.echo(f"warning: {warning}", err=True)
+    until_seq, until_ts_ns = parse_until(asked["until"])
+    return ReplayOptions(
+        config=config,
+        seq_from=asked["seq_from"],
+        until_seq=until_seq,
+        until_ts_ns=until_ts_ns,
+        sample=asked["report"] is not None,
+    )
+
+
+def result_document(result: "ReplayResult", page: Path | None) -> dict[str, Any]:
+    """Return what --json prints."""
+    from reports.summary import symbols_json
+
+    seconds = max(result.seconds, 1e-9)
+    run: dict[str, Any] = {"rows_per_s": round(result.rows / seconds), "seconds": round(result.seconds, 6)}
+    run["jit"] = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
+    if page is not None:
+        run["report"] = str(page)
+    return {
+        "effects": result.effect_counts,
+        "effects_digest": result.effects_digest,
+        "events": result.events,
+        "fills": result.fills,
+        "head": result.head,
+        "rows": result.rows,
+        "run": run,
+        "sealed": result.sealed,
+        "state_digest": result.state_digest,
+        "symbols": symbols_json(result),
+        "witnessed": result.witnessed_count,
+    }
+
+
+def manifest_of(events: Path) -> "Manifest":
+    """Return the manifest of a journal that was opened before."""
+    from replay.source import EventSource
+
+    return EventSource(events).manifest
+
+
+def difference_text(error: "WitnessDiffers", manifest: "Manifest") -> str:
+    """Return the first difference between a witnessed and a computed decision, both sides."""
+    from reports.decision import decision_text
+
+    return "\n".join(
+        [
+            f"decision differs at seq {error.seq:,}",
+            f"  witnessed  {decision_text(error.witnessed, manifest)}",
+            f"  computed   {decision_text(error.computed, manifest)}",
+        ]
+    )
+
+
+def digest_text(error: "DigestDiffers") -> str:
+    """Return both digests of a state that is not the witnessed one."""
+    return "\n".join(
+        [
+            f"state differs at seq {error.seq:,}",
+            f"  witnessed  {error.witnessed}",
+            f"  computed   {error.computed}",
+        ]
+    )
