@@ -40,17 +40,17 @@ def is_better(side, price_ticks, other_ticks):
 
 
 @kernel
-def level_qty_lots(state, instrument_index, side, price_ticks):
+def level_qty_lots(cell, side, price_ticks):
     """Return the quantity displayed at a price, 0 if none."""
-    book_side = state.cells[instrument_index]["sides"][side]
+    book_side = cell["sides"][side]
     key = key_of(side, price_ticks)
     start = book_side["window_start_key"]
     if book_side["best_key"] == NO_KEY or key < start:
         return 0
     if key < start + BOOK_WINDOW_TICKS:
-        return state.cells[instrument_index]["window_qty_lots"][side, key & WINDOW_MASK]
-    far_index = find_far(state.cells[instrument_index]["far_levels"][side], book_side["far_level_count"], key)
-    level = state.cells[instrument_index]["far_levels"][side, min(far_index, BOOK_FAR_COUNT_MAX - 1)]
+        return cell["window_qty_lots"][side, key & WINDOW_MASK]
+    far_index = find_far(cell["far_levels"][side], book_side["far_level_count"], key)
+    level = cell["far_levels"][side, min(far_index, BOOK_FAR_COUNT_MAX - 1)]
     if far_index < book_side["far_level_count"] and level["key"] == key:
         return level["qty_lots"]
     return 0
@@ -70,13 +70,13 @@ def find_far(far_levels, count, key):
 
 
 @kernel
-def set_far(state, instrument_index, side, key, qty_lots):
+def set_far(cell, side, key, qty_lots):
     """Set one level beyond the window.
 
     Returns False when the far list is full: the caller makes the book stale.
     """
-    book_side = state.cells[instrument_index]["sides"][side]
-    far_levels = state.cells[instrument_index]["far_levels"][side]
+    book_side = cell["sides"][side]
+    far_levels = cell["far_levels"][side]
     count = book_side["far_level_count"]
     index = find_far(far_levels, count, key)
     found = index < count and far_levels[index]["key"] == key
@@ -102,11 +102,11 @@ def set_far(state, instrument_index, side, key, qty_lots):
 
 
 @kernel
-def next_key(state, instrument_index, side, key):
+def next_key(cell, side, key):
     """Return the smallest key of a level at or beyond `key`, NO_KEY if there is none."""
-    book_side = state.cells[instrument_index]["sides"][side]
-    qtys = state.cells[instrument_index]["window_qty_lots"][side]
-    blocks = state.cells[instrument_index]["window_block_counts"][side]
+    book_side = cell["sides"][side]
+    qtys = cell["window_qty_lots"][side]
+    blocks = cell["window_block_counts"][side]
     start = book_side["window_start_key"]
     end = start + BOOK_WINDOW_TICKS
     key = max(key, start)
@@ -119,7 +119,7 @@ def next_key(state, instrument_index, side, key):
                 key += BOOK_BLOCK_TICKS
     far_count = book_side["far_level_count"]
     if far_count > 0:
-        far_levels = state.cells[instrument_index]["far_levels"][side]
+        far_levels = cell["far_levels"][side]
         index = far_count - 1
         while index > 0 and far_levels[index]["key"] < key:
             index -= 1
@@ -129,43 +129,43 @@ def next_key(state, instrument_index, side, key):
 
 
 @kernel
-def set_window(state, instrument_index, side, key, qty_lots):
+def set_window(cell, side, key, qty_lots):
     """Set one level inside the window; keeps the block counts, not the best key."""
     index = key & WINDOW_MASK
-    old_lots = state.cells[instrument_index]["window_qty_lots"][side, index]
-    state.cells[instrument_index]["window_qty_lots"][side, index] = qty_lots
+    old_lots = cell["window_qty_lots"][side, index]
+    cell["window_qty_lots"][side, index] = qty_lots
     change = (1 if qty_lots > 0 else 0) - (1 if old_lots > 0 else 0)
     if change != 0:
-        state.cells[instrument_index]["window_block_counts"][side, index >> BLOCK_SHIFT] += change
-        state.cells[instrument_index]["sides"][side]["window_level_count"] += change
+        cell["window_block_counts"][side, index >> BLOCK_SHIFT] += change
+        cell["sides"][side]["window_level_count"] += change
 
 
 @kernel
-def move_window(state, instrument_index, side, best_key):
+def move_window(cell, side, best_key):
     """Put the window's start a fixed distance before a new best key; levels enter from and leave to the far list.
 
     Returns False when the far list overflows.
     """
-    book_side = state.cells[instrument_index]["sides"][side]
+    book_side = cell["sides"][side]
     old_start = book_side["window_start_key"]
     new_start = (best_key - BOOK_BETTER_TICKS) & ~BLOCK_MASK
     room = True
     if new_start < old_start:
         key = max(old_start, new_start + BOOK_WINDOW_TICKS)
-        key = next_key(state, instrument_index, side, key)
+        key = next_key(cell, side, key)
         while key < old_start + BOOK_WINDOW_TICKS:
-            qty_lots = state.cells[instrument_index]["window_qty_lots"][side, key & WINDOW_MASK]
-            set_window(state, instrument_index, side, key, 0)
-            room = set_far(state, instrument_index, side, key, qty_lots) and room
-            key = next_key(state, instrument_index, side, key + 1)
+            qty_lots = cell["window_qty_lots"][side, key & WINDOW_MASK]
+            set_window(cell, side, key, 0)
+            room = set_far(cell, side, key, qty_lots) and room
+            key = next_key(cell, side, key + 1)
     book_side["window_start_key"] = new_start
-    far_levels = state.cells[instrument_index]["far_levels"][side]
+    far_levels = cell["far_levels"][side]
     while book_side["far_level_count"] > 0:
         last = book_side["far_level_count"] - 1
         key = far_levels[last]["key"]
         if key >= new_start + BOOK_WINDOW_TICKS:
             break
-        set_window(state, instrument_index, side, key, far_levels[last]["qty_lots"])
+        set_window(cell, side, key, far_levels[last]["qty_lots"])
         far_levels[last]["key"] = 0
         far_levels[last]["qty_lots"] = 0
         book_side["far_level_count"] = last
@@ -173,12 +173,12 @@ def move_window(state, instrument_index, side, best_key):
 
 
 @kernel
-def set_best(state, instrument_index, side, key):
+def set_best(cell, side, key):
     """Write a side's best key and price; moves the window when the best has drifted away from its start.
 
     Returns False when the far list overflows.
     """
-    book_side = state.cells[instrument_index]["sides"][side]
+    book_side = cell["sides"][side]
     book_side["best_key"] = key
     if key == NO_KEY:
         book_side["best_price_ticks"] = NO_PRICE_TICKS
@@ -186,114 +186,111 @@ def set_best(state, instrument_index, side, key):
     book_side["best_price_ticks"] = key if side == Side.ASK else -key
     start = book_side["window_start_key"]
     if key < start or key - start > BOOK_WINDOW_TICKS // 2:
-        return move_window(state, instrument_index, side, key)
+        return move_window(cell, side, key)
     return True
 
 
 @kernel
-def set_level(state, instrument_index, side, price_ticks, qty_lots):
+def set_level(cell, side, price_ticks, qty_lots):
     """Set one price level of one side.
 
     Units: qty_lots 0 removes the level. Returns False when the far list overflows.
     """
     assert 0 <= qty_lots <= QTY_LOTS_MAX
     assert 0 < price_ticks <= PRICE_TICKS_MAX
-    book_side = state.cells[instrument_index]["sides"][side]
+    book_side = cell["sides"][side]
     key = key_of(side, price_ticks)
     best_key = book_side["best_key"]
     room = True
     if best_key == NO_KEY or key < book_side["window_start_key"]:
         if qty_lots == 0:
             return True
-        room = move_window(state, instrument_index, side, key)
+        room = move_window(cell, side, key)
     if key < book_side["window_start_key"] + BOOK_WINDOW_TICKS:
-        set_window(state, instrument_index, side, key, qty_lots)
+        set_window(cell, side, key, qty_lots)
     else:
-        room = set_far(state, instrument_index, side, key, qty_lots) and room
+        room = set_far(cell, side, key, qty_lots) and room
     if qty_lots > 0 and key < best_key:
-        room = set_best(state, instrument_index, side, key) and room
+        room = set_best(cell, side, key) and room
     elif qty_lots == 0 and key == best_key:
-        room = set_best(state, instrument_index, side, next_key(state, instrument_index, side, key + 1)) and room
+        room = set_best(cell, side, next_key(cell, side, key + 1)) and room
     return room
 
 
 @kernel
-def clear_side(state, instrument_index, side):
+def clear_side(cell, side):
     """Remove every level of one side."""
-    book_side = state.cells[instrument_index]["sides"][side]
+    book_side = cell["sides"][side]
     if book_side["window_level_count"] > 0:
-        blocks = state.cells[instrument_index]["window_block_counts"][side]
+        blocks = cell["window_block_counts"][side]
         for block in range(blocks.size):
             if blocks[block] > 0:
                 first = block * BOOK_BLOCK_TICKS
-                state.cells[instrument_index]["window_qty_lots"][side, first : first + BOOK_BLOCK_TICKS] = 0
+                cell["window_qty_lots"][side, first : first + BOOK_BLOCK_TICKS] = 0
                 blocks[block] = 0
         book_side["window_level_count"] = 0
     for index in range(book_side["far_level_count"]):
-        state.cells[instrument_index]["far_levels"][side, index]["key"] = 0
-        state.cells[instrument_index]["far_levels"][side, index]["qty_lots"] = 0
+        cell["far_levels"][side, index]["key"] = 0
+        cell["far_levels"][side, index]["qty_lots"] = 0
     book_side["far_level_count"] = 0
     book_side["best_key"] = NO_KEY
     book_side["best_price_ticks"] = NO_PRICE_TICKS
 
 
 @kernel
-def set_levels(state, rows, start, end):
+def set_levels(cell, rows, start, end):
     """Set the levels of one event's rows.
 
     Returns False when the far list overflows.
     """
-    instrument_index = np.int64(rows[start]["instrument_index"])
     room = True
     for i in range(start, end):
         row = rows[i]
         if row["side"] != Side.NONE:
             side = np.int64(row["side"])
-            room = set_level(state, instrument_index, side, row["price_ticks"], row["qty_lots"]) and room
+            room = set_level(cell, side, row["price_ticks"], row["qty_lots"]) and room
     return room
 
 
 @kernel
-def check_crossed(state, instrument_index):
+def check_crossed(cell):
     """Give a live book that is crossed or locked its status; only a snapshot ends that (spec/core.md 2)."""
-    book = state.cells[instrument_index]["book"]
-    bid_key = state.cells[instrument_index]["sides"][Side.BID]["best_key"]
-    ask_key = state.cells[instrument_index]["sides"][Side.ASK]["best_key"]
+    book = cell["book"]
+    bid_key = cell["sides"][Side.BID]["best_key"]
+    ask_key = cell["sides"][Side.ASK]["best_key"]
     if book["status"] == BookStatus.LIVE and bid_key != NO_KEY and ask_key != NO_KEY and ask_key <= -bid_key:
         book["status"] = BookStatus.LOCKED if ask_key == -bid_key else BookStatus.CROSSED
         book["crossed_count"] += 1
 
 
 @kernel
-def hold_delta(state, rows, start, end):
+def hold_delta(cell, rows, start, end):
     """Keep a delta that came before the snapshot it continues; when there is no room, the ones kept so far go.
 
     Source: docs/data.md, book integrity; a later gap then asks for another snapshot.
     """
-    instrument_index = np.int64(rows[start]["instrument_index"])
-    book = state.cells[instrument_index]["book"]
+    book = cell["book"]
     if book["held_row_count"] + (end - start) > BOOK_HELD_ROW_COUNT_MAX:
         book["held_row_count"] = 0
     if end - start > BOOK_HELD_ROW_COUNT_MAX:
         return
     for i in range(start, end):
-        state.held_rows[instrument_index, book["held_row_count"]] = rows[i]
+        cell["held_rows"][book["held_row_count"]] = rows[i]
         book["held_row_count"] += 1
 
 
 @kernel
-def apply_delta(state, rows, start, end):
+def apply_delta(cell, rows, start, end):
     """Apply one BOOK_DELTA, or find that it is old, that it must wait for a snapshot, or that one is missing.
 
     Source: docs/data.md, book integrity. Returns True when the delta opened a gap or overflowed the book.
     """
     row = rows[start]
-    instrument_index = np.int64(row["instrument_index"])
-    book = state.cells[instrument_index]["book"]
+    book = cell["book"]
     venue_seq, venue_seq_prev = row["aux"], row["order_id"]
     if book["status"] == BookStatus.EMPTY or book["status"] == BookStatus.STALE:
-        if state.cells[instrument_index]["instrument"]["continuity"] == Continuity.BESIDE_STREAM:
-            hold_delta(state, rows, start, end)
+        if cell["instrument"]["continuity"] == Continuity.BESIDE_STREAM:
+            hold_delta(cell, rows, start, end)
         else:
             book["ignored_count"] += 1
         return False
@@ -304,79 +301,78 @@ def apply_delta(state, rows, start, end):
     if venue_seq_prev != NO_ORDER_ID and not joins:
         book["status"] = BookStatus.STALE
         book["gap_count"] += 1
-        if state.cells[instrument_index]["instrument"]["continuity"] == Continuity.BESIDE_STREAM:
-            hold_delta(state, rows, start, end)
+        if cell["instrument"]["continuity"] == Continuity.BESIDE_STREAM:
+            hold_delta(cell, rows, start, end)
         return True
     # Must succeed from here.
-    room = set_levels(state, rows, start, end)
+    room = set_levels(cell, rows, start, end)
     book["venue_seq"] = venue_seq
     book["bridging"] = 0
     book["delta_count"] += 1
     if not room:
         book["status"] = BookStatus.STALE
         return True
-    check_crossed(state, instrument_index)
+    check_crossed(cell)
     return False
 
 
 @kernel
-def apply_held(state, instrument_index):
+def apply_held(cell):
     """Apply the deltas that waited for the snapshot now in the book.
 
     Returns True when they do not join it.
     """
-    book = state.cells[instrument_index]["book"]
+    book = cell["book"]
     count = book["held_row_count"]
     book["held_row_count"] = 0
-    rows = state.held_rows[instrument_index]
+    rows = cell["held_rows"]
     start = np.int64(0)  # not a literal, which would be compiled again
     while start < count:
         end = start + 1
         while end < count and rows[end]["seq"] == rows[start]["seq"]:
             end += 1
-        if apply_delta(state, rows, start, end):
+        if apply_delta(cell, rows, start, end):
             return True
         start = end
     return False
 
 
 @kernel
-def apply_snapshot(state, rows, start, end):
+def apply_snapshot(cell, rows, start, end):
     """Rebuild one book from a BOOK_SNAPSHOT.
 
     Source: docs/data.md, book integrity. Returns True when the book is stale all the same.
     """
     row = rows[start]
-    instrument_index = np.int64(row["instrument_index"])
-    book = state.cells[instrument_index]["book"]
-    beside = state.cells[instrument_index]["instrument"]["continuity"] == Continuity.BESIDE_STREAM
+    book = cell["book"]
+    beside = cell["instrument"]["continuity"] == Continuity.BESIDE_STREAM
     if beside and book["status"] == BookStatus.LIVE and row["aux"] <= book["venue_seq"]:
         book["ignored_count"] += 1
         return False
     # Must succeed from here.
     for side in range(2):
-        clear_side(state, instrument_index, side)
-    room = set_levels(state, rows, start, end)
+        clear_side(cell, side)
+    room = set_levels(cell, rows, start, end)
     book["venue_seq"] = row["aux"]
     book["bridging"] = 1 if beside else 0
     book["snapshot_count"] += 1
     book["status"] = BookStatus.LIVE if room else BookStatus.STALE
-    if room and beside and apply_held(state, instrument_index):
+    if room and beside and apply_held(cell):
         return True
-    check_crossed(state, instrument_index)
+    check_crossed(cell)
     return not room
 
 
 @kernel
-def apply_clear(state, instrument_index, is_gap):
+def apply_clear(cell, is_gap):
     """Empty one book (BOOK_CLEAR) or mark it stale (BOOK_GAP).
 
     Returns True when it is stale.
     """
-    book = state.cells[instrument_index]["book"]
+    book = cell["book"]
     if not is_gap:
         for side in range(2):
-            clear_side(state, instrument_index, side)
+            clear_side(cell, side)
         book["clear_count"] += 1
     else:
         book["gap_count"] += 1
@@ -385,13 +381,13 @@ def apply_clear(state, instrument_index, is_gap):
     return is_gap
 
 
-def levels(state: "object", instrument_index: int, side: int) -> list[tuple[int, int]]:
+def levels(cell: np.void, side: int) -> list[tuple[int, int]]:
     """Return one side's levels, best first, as (price_ticks, qty_lots); for reports and tests."""
-    book_side = state.cells[instrument_index]["sides"][side]  # type: ignore[attr-defined]
+    book_side = cell["sides"][side]
     start = int(book_side["window_start_key"])
     keys = start + np.arange(BOOK_WINDOW_TICKS)
-    qtys = state.cells[instrument_index]["window_qty_lots"][side][keys & WINDOW_MASK]  # type: ignore[attr-defined]
+    qtys = cell["window_qty_lots"][side][keys & WINDOW_MASK]
     sign = 1 if side == Side.ASK else -1
     found = [(sign * int(keys[i]), int(qtys[i])) for i in np.flatnonzero(qtys)]
-    far = state.cells[instrument_index]["far_levels"][side, : book_side["far_level_count"]]  # type: ignore[attr-defined]
+    far = cell["far_levels"][side, : book_side["far_level_count"]]
     return found + [(sign * int(level["key"]), int(level["qty_lots"])) for level in far[::-1]]

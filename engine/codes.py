@@ -218,6 +218,7 @@ class Stop(IntEnum):
     POLICY = 2  # a control event or a due timer: run the policy lane, then call again
     WITNESS_DIFFERS = 3  # a witnessed effect is not the computed one
     BLOCK = 5  # a chain block ends: drain the effects and call again
+    DECIDED = 6  # the event decided something and the driver wants to journal it before the next one
     DIGEST = 4  # a DIGEST witness: compare the state's digest, then call again
 
 

@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 
 from engine.codes import AuditKind, EventKind, PolicyTask, Reason, Stop
-from engine.effects import emit_audit
 from engine.limits import CHAIN_BLOCK_EVENT_COUNT, E9
 from engine.manifest import Manifest, canonical_json
 from engine.params import Change, ConfigPayloadError, apply_params, params_dict, parse_config
 from engine.payload import payload_bytes
 from engine.policy.registry import make_policy_state
 from engine.policy.seam import PolicyState, View, policy_json, run_policies
-from engine.state import digest_state, dump_state, load_state, make_cursor, make_effects, make_state
-from engine.step import run, run_decide_all
+from engine.state import digest_state, dump_state, load_state, make_out, make_state
+from engine.step import run, run_decide_all, run_emit_audit
 
 OnEffects = Callable[[np.ndarray], None]
 HEADER = struct.Struct("<QQ")
@@ -95,8 +94,7 @@ class Core:
         self.manifest = manifest
         self.state = make_state(manifest)
         self.policy_state = make_policy_state()
-        self.cursor = make_cursor(manifest.witnessed)
-        self.effects = make_effects()
+        self.out = make_out(manifest.witnessed)
         self.effects_digest = EffectsDigest()
         self.on_effects = on_effects
         self.config_from_journal = config_from_journal
@@ -128,26 +126,38 @@ class Core:
         self.policy_state = PolicyState(tuple(sorted(configured.items())))
         return changes
 
-    def feed(self, rows: np.ndarray) -> None:
+    def advance(self, rows: np.ndarray, start: int) -> int:
+        """Fold events from row `start` on until one has decided something; returns the row after it.
+
+        For drivers that make witnesses: they drain, journal the effects and number the next events behind them.
+        """
+        self.out["witnessed"] = 0
+        self.out["stop_on_effects"] = 1
+        self.feed(rows, start)
+        return int(self.out[0]["row_index"])
+
+    def feed(self, rows: np.ndarray, start: int = 0) -> None:
         """Fold a batch of whole events.
 
         Raises: WitnessDiffers, DigestDiffers, ConfigPayloadError; AssertionError for a broken invariant, with the seq.
         """
-        place = self.cursor[0]
-        place["row_index"] = 0
+        place = self.out[0]
+        place["row_index"] = start
         if rows.flags.writeable:  # one kind of array, so that the kernels are compiled once
             rows = rows.view()
             rows.flags.writeable = False
         while True:
             try:
-                stop = run(self.state, rows, self.effects, self.cursor)
+                stop = run(self.state.clock, self.state.cells, rows, self.out)
             except AssertionError as error:
                 seq = rows[int(place["event_row_index"])]["seq"]
                 raise AssertionError(f"invariant broken at seq {seq}: {error or 'see docs/runbook.md'}") from error
-            if stop == Stop.END:
+            if stop in (Stop.END, Stop.DECIDED):
                 return
             if stop == Stop.POLICY:
                 self.run_policy_lane(rows[place["event_row_index"] : place["row_index"]])
+                if place["stop_on_effects"]:
+                    return
             elif stop == Stop.WITNESS_DIFFERS:
                 self.raise_witness_differs(rows)
             elif stop == Stop.DIGEST:
@@ -161,10 +171,10 @@ class Core:
 
     def drain(self) -> None:
         """Hand the effects decided so far to the driver and empty the buffer."""
-        place = self.cursor[0]
+        place = self.out[0]
         count = int(place["effect_count"])
         if count:
-            decided = self.effects[:count]
+            decided = place["effects"][:count]
             self.effects_digest.update(decided)
             self.effect_kind_counts += np.bincount(decided["kind"], minlength=256)
             if self.on_effects is not None:
@@ -175,13 +185,13 @@ class Core:
 
     def finish(self) -> int:
         """Drain at the end of the journal; returns how many last effects had no witness (a crash before they were written)."""
-        unwitnessed = int(self.cursor[0]["effect_count"] - self.cursor[0]["witness_index"])
+        unwitnessed = int(self.out[0]["effect_count"] - self.out[0]["witness_index"])
         self.drain()
         return unwitnessed if self.manifest.witnessed else 0
 
     def run_policy_lane(self, rows: np.ndarray) -> None:
         """Run what the fast lane cannot: configuration, commands and due policies; then decide with the new PARAMS."""
-        task = PolicyTask(int(self.cursor[0]["policy_task"]))
+        task = PolicyTask(int(self.out[0]["policy_task"]))
         if task == PolicyTask.CONFIG:
             if self.config_from_journal:
                 self.audit_changes(self.apply_config(parse_config(payload_bytes(rows))), Reason.CONFIG)
@@ -190,7 +200,7 @@ class Core:
         else:
             self.run_due_policies()
         self.state.quoters["requote_forced"] = 1
-        run_decide_all(self.state, self.effects, self.cursor)
+        run_decide_all(self.state.clock, self.state.cells, self.out)
 
     def run_command(self, command: dict[str, Any]) -> None:
         """Carry out a COMMAND: freeze or unfreeze one symbol or all (spec/core.md 9; unfreeze is explicit only)."""
@@ -198,7 +208,7 @@ class Core:
         index = self.manifest.symbol_index()
         for symbol in [command["symbol"]] if "symbol" in command else sorted(index):
             quoter = self.state.quoters[index[symbol]]
-            effect = emit_audit(self.state, self.effects, self.cursor, index[symbol], AuditKind.GUARD)
+            effect = self.emit(index[symbol], AuditKind.GUARD)
             effect["price_ticks"] = quoter["frozen"]
             effect["qty_lots"] = frozen
             effect["aux"] = Reason.COMMAND
@@ -220,11 +230,17 @@ class Core:
     def audit_changes(self, changes: list[Change], reason: Reason) -> None:
         """Append one AUDIT row per changed PARAM: order_id = field index, before and after x 1e9."""
         for change in changes:
-            effect = emit_audit(self.state, self.effects, self.cursor, change.instrument_index, AuditKind.PARAM)
+            effect = self.emit(change.instrument_index, AuditKind.PARAM)
             effect["order_id"] = change.param_index
             effect["price_ticks"] = fixed_e9(change.before)
             effect["qty_lots"] = fixed_e9(change.after)
             effect["aux"] = reason
+
+    def emit(self, instrument_index: int, kind: AuditKind) -> np.void:
+        """Append an AUDIT row from the policy lane and return it, to be filled in."""
+        run_emit_audit(self.state.clock, self.state.cells[instrument_index : instrument_index + 1], self.out, int(kind))
+        effect: np.void = self.out[0]["effects"][int(self.out[0]["effect_count"]) - 1]
+        return effect
 
     def check_digest(self, rows: np.ndarray) -> None:
         """Compare a DIGEST witness with the state.
@@ -232,17 +248,17 @@ class Core:
         Raises: DigestDiffers.
         """
         witnessed, computed = payload_bytes(rows).hex(), self.state_digest()
-        if self.cursor[0]["witnessed"] and witnessed != computed:
+        if self.out[0]["witnessed"] and witnessed != computed:
             raise DigestDiffers(int(rows[0]["seq"]), witnessed, computed)
 
     def raise_witness_differs(self, rows: np.ndarray) -> None:
         """Name the first difference between a witnessed and a computed effect."""
-        place = self.cursor[0]
+        place = self.out[0]
         row = rows[int(place["row_index"])]
         is_effect = EventKind.PLACE <= row["kind"] < EventKind.FRAME
         computed = None
         if place["witness_index"] < place["effect_count"]:
-            computed = self.effects[int(place["witness_index"])].copy()
+            computed = place["effects"][int(place["witness_index"])].copy()
         raise WitnessDiffers(int(row["seq"]), row.copy() if is_effect else None, computed)
 
     def state_digest(self) -> str:
@@ -251,7 +267,7 @@ class Core:
 
     def dump(self) -> bytes:
         """Return a checkpoint: the state's bytes and the policies' canonical JSON; effects must be drained."""
-        assert self.cursor[0]["effect_count"] == 0
+        assert self.out[0]["effect_count"] == 0
         policies = policy_json(self.policy_state)
         counts = self.effect_kind_counts.tobytes()
         state = dump_state(self.state)
@@ -271,7 +287,7 @@ class Core:
             tuple((name, replace(policy, **as_fields(restored[name]))) for name, policy in self.policy_state.policies)  # type: ignore[type-var]
         )
         self.effect_kind_counts = np.frombuffer(data[policies_end:], np.int64).copy()
-        self.cursor[0]["block"] = int(self.state.clock[0]["seq_last"] + 1) // CHAIN_BLOCK_EVENT_COUNT
+        self.out[0]["block"] = int(self.state.clock[0]["seq_last"] + 1) // CHAIN_BLOCK_EVENT_COUNT
         assert policy_json(self.policy_state) == data[state_end:policies_end]
 
 

@@ -91,30 +91,30 @@ def exposed_lots(order):
 
 
 @kernel
-def apply_order_event(state, instrument_index, slot, order_event):
+def apply_order_event(clock, cell, slot, order_event):
     """Move one order along the table and keep its side's open lots and counts in step."""
-    order = state.cells[instrument_index]["orders"][slot]
-    side = state.cells[instrument_index]["quote_sides"][side_of_slot(slot)]
+    order = cell["orders"][slot]
+    side = cell["quote_sides"][side_of_slot(slot)]
     before = order["status"]
     assert 0 <= before < STATUS_COUNT
     after = TRANSITIONS[before, order_event]
     order["status"] = after
-    order["ts_changed_ns"] = state.clock[0]["ts_now_ns"]
+    order["ts_changed_ns"] = clock["ts_now_ns"]
     if is_open(before) and not is_open(after):
         side["open_lots"] -= exposed_lots(order)
         side["open_order_count"] -= 1
         order["pending_qty_lots"] = 0
-    quoter = state.cells[instrument_index]["quoter"]
+    quoter = cell["quoter"]
     quoter["unknown_order_count"] += (after == OrderStatus.UNKNOWN) * 1 - (before == OrderStatus.UNKNOWN) * 1
     assert side["open_lots"] >= 0 and side["open_order_count"] >= 0
     return after
 
 
 @kernel
-def set_quantity(state, instrument_index, slot, qty_lots, pending_qty_lots):
+def set_quantity(cell, slot, qty_lots, pending_qty_lots):
     """Write an open order's remaining and amended-to quantity; the side's open lots follow."""
-    order = state.cells[instrument_index]["orders"][slot]
-    side = state.cells[instrument_index]["quote_sides"][side_of_slot(slot)]
+    order = cell["orders"][slot]
+    side = cell["quote_sides"][side_of_slot(slot)]
     before = exposed_lots(order)
     order["qty_lots"] = qty_lots
     order["pending_qty_lots"] = pending_qty_lots
@@ -122,46 +122,44 @@ def set_quantity(state, instrument_index, slot, qty_lots, pending_qty_lots):
 
 
 @kernel
-def find_slot(state, instrument_index, order_id):
+def find_slot(cell, order_id):
     """Return the slot that holds an order, -1 when it is not (or no longer) known."""
     if order_id < 0:
         return -1
     slot = order_id & (ORDER_COUNT_MAX - 1)
-    order = state.cells[instrument_index]["orders"][slot]
+    order = cell["orders"][slot]
     known = order["order_id"] == order_id and order["status"] != OrderStatus.FREE
     return slot if known else -1
 
 
 @kernel
-def apply_amended(state, event, slot):
+def apply_amended(cell, event, slot):
     """Write the price and remaining quantity that the venue now has for an order."""
-    instrument_index = np.int64(event["instrument_index"])
-    order = state.cells[instrument_index]["orders"][slot]
+    order = cell["orders"][slot]
     if is_open(order["status"]):
         order["price_ticks"] = event["price_ticks"]
-        set_quantity(state, instrument_index, slot, event["qty_lots"], 0)
+        set_quantity(cell, slot, event["qty_lots"], 0)
 
 
 @kernel
-def apply_order_fill(state, effects, cursor, event):
+def apply_order_fill(clock, cell, out, event):
     """Fold one FILL: the position always moves, the order moves if it is still known."""
-    instrument_index = np.int64(event["instrument_index"])
-    apply_fill(state, event)
-    slot = find_slot(state, instrument_index, event["order_id"])
-    state.cells[instrument_index]["quoter"]["requote_forced"] = 1
-    if slot < 0 or not is_open(state.cells[instrument_index]["orders"][slot]["status"]):
+    apply_fill(clock, cell, event)
+    slot = find_slot(cell, event["order_id"])
+    cell["quoter"]["requote_forced"] = 1
+    if slot < 0 or not is_open(cell["orders"][slot]["status"]):
         # The venue's word is the truth about the position, whatever we believed of the order.
-        state.cells[instrument_index]["counter"]["late_event_count"] += 1
-        emit_alert(state, effects, cursor, instrument_index, AlertCode.FILL_UNKNOWN_ORDER, event["qty_lots"])
+        cell["counter"]["late_event_count"] += 1
+        emit_alert(clock, cell, out, AlertCode.FILL_UNKNOWN_ORDER, event["qty_lots"])
         return
-    order = state.cells[instrument_index]["orders"][slot]
+    order = cell["orders"][slot]
     filled_lots = event["qty_lots"]
     order["filled_lots"] += filled_lots
     remaining_lots = max(0, order["qty_lots"] - filled_lots)
     pending_lots = max(0, order["pending_qty_lots"] - filled_lots)
-    set_quantity(state, instrument_index, slot, remaining_lots, pending_lots)
+    set_quantity(cell, slot, remaining_lots, pending_lots)
     full = remaining_lots == 0 and pending_lots == 0
-    apply_order_event(state, instrument_index, slot, OrderEvent.FILL_FULL if full else OrderEvent.FILL_PARTIAL)
+    apply_order_event(clock, cell, slot, OrderEvent.FILL_FULL if full else OrderEvent.FILL_PARTIAL)
 
 
 @kernel
@@ -180,60 +178,57 @@ def order_event_of(kind):
 
 
 @kernel
-def apply_answer(state, event):
+def apply_answer(clock, cell, event):
     """Fold an ACK, REJECT, AMENDED, CANCELED or EXPIRED; one for an order that is gone is only counted."""
-    instrument_index = np.int64(event["instrument_index"])
-    counter = state.cells[instrument_index]["counter"]
-    state.cells[instrument_index]["quoter"]["requote_forced"] = 1
+    counter = cell["counter"]
+    cell["quoter"]["requote_forced"] = 1
     order_event = order_event_of(event["kind"])
     counter["acked_count"] += (order_event == OrderEvent.ACK) * 1
     counter["rejected_count"] += (order_event == OrderEvent.REJECT) * 1
     counter["expired_count"] += (order_event == OrderEvent.EXPIRED) * 1
-    slot = find_slot(state, instrument_index, event["order_id"])
-    if slot < 0 or not is_open(state.cells[instrument_index]["orders"][slot]["status"]):
+    slot = find_slot(cell, event["order_id"])
+    if slot < 0 or not is_open(cell["orders"][slot]["status"]):
         counter["late_event_count"] += 1
         return
-    order = state.cells[instrument_index]["orders"][slot]
+    order = cell["orders"][slot]
     if order_event == OrderEvent.AMENDED:
-        apply_amended(state, event, slot)
+        apply_amended(cell, event, slot)
     elif order_event == OrderEvent.REJECT and order["status"] == OrderStatus.AMENDING:
-        set_quantity(state, instrument_index, slot, order["qty_lots"], 0)
-    apply_order_event(state, instrument_index, slot, order_event)
+        set_quantity(cell, slot, order["qty_lots"], 0)
+    apply_order_event(clock, cell, slot, order_event)
 
 
 @kernel
-def apply_rate(state, effects, cursor, event):
+def apply_rate(clock, cell, out, event):
     """Fold a request's outcome: sent, or not known (then only the venue's word ends it)."""
-    instrument_index = np.int64(event["instrument_index"])
-    slot = find_slot(state, instrument_index, event["order_id"])
+    slot = find_slot(cell, event["order_id"])
     if slot < 0:
         return
-    state.cells[instrument_index]["quoter"]["requote_forced"] = 1
+    cell["quoter"]["requote_forced"] = 1
     outcome = event["code"]
     if outcome == RequestOutcome.OK:
-        apply_order_event(state, instrument_index, slot, OrderEvent.SENT)
+        apply_order_event(clock, cell, slot, OrderEvent.SENT)
     elif outcome == RequestOutcome.TIMEOUT or outcome == RequestOutcome.SERVER_ERROR:
-        state.cells[instrument_index]["counter"]["request_timeout_count"] += 1
-        after = apply_order_event(state, instrument_index, slot, OrderEvent.TIMEOUT)
+        cell["counter"]["request_timeout_count"] += 1
+        after = apply_order_event(clock, cell, slot, OrderEvent.TIMEOUT)
         if after == OrderStatus.UNKNOWN:
-            emit_alert(state, effects, cursor, instrument_index, AlertCode.ORDER_UNKNOWN, event["order_id"])
+            emit_alert(clock, cell, out, AlertCode.ORDER_UNKNOWN, event["order_id"])
     else:
-        apply_order_event(state, instrument_index, slot, OrderEvent.REJECT)
+        apply_order_event(clock, cell, slot, OrderEvent.REJECT)
 
 
 @kernel
-def apply_open_orders(state, rows, start, end):
+def apply_open_orders(clock, cell, rows, start, end):
     """Reconcile one instrument's open orders with the venue's list."""
-    instrument_index = np.int64(rows[start]["instrument_index"])
-    state.cells[instrument_index]["quoter"]["requote_forced"] = 1
+    cell["quoter"]["requote_forced"] = 1
     for slot in range(ORDER_COUNT_MAX):
-        order = state.cells[instrument_index]["orders"][slot]
+        order = cell["orders"][slot]
         if not is_open(order["status"]):
             continue
         seen = False
         for i in range(start, end):
             if rows[i]["order_id"] == order["order_id"]:
                 seen = True
-                apply_amended(state, rows[i], slot)
+                apply_amended(cell, rows[i], slot)
         event = OrderEvent.SEEN_OPEN if seen else OrderEvent.SEEN_ABSENT
-        apply_order_event(state, instrument_index, slot, event)
+        apply_order_event(clock, cell, slot, event)

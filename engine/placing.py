@@ -23,34 +23,34 @@ from engine.signals import BPS, apply_top
 
 
 @kernel
-def decide_cancel(state, effects, cursor, instrument_index, slot, reason):
+def decide_cancel(clock, cell, out, slot, reason):
     """Cancel one open order."""
-    order = state.cells[instrument_index]["orders"][slot]
+    order = cell["orders"][slot]
     assert is_open(order["status"])
     side = Side.BID if slot < SLOTS_PER_SIDE else Side.ASK
-    effect = emit_order(state, effects, cursor, EventKind.CANCEL, instrument_index, side)
+    effect = emit_order(clock, cell, out, EventKind.CANCEL, side)
     effect["order_id"] = order["order_id"]
     effect["code"] = reason
-    state.cells[instrument_index]["counter"]["cancelled_count"] += 1
-    apply_order_event(state, instrument_index, slot, OrderEvent.CANCEL)
-    if state.cells[instrument_index]["param"]["mode"] == Mode.SHADOW:
-        apply_order_event(state, instrument_index, slot, OrderEvent.CANCELED)
+    cell["counter"]["cancelled_count"] += 1
+    apply_order_event(clock, cell, slot, OrderEvent.CANCEL)
+    if cell["param"]["mode"] == Mode.SHADOW:
+        apply_order_event(clock, cell, slot, OrderEvent.CANCELED)
 
 
 @kernel
-def decide_place(state, effects, cursor, instrument_index, slot, target):
+def decide_place(clock, cell, out, slot, target):
     """Place one order in a free slot, if the gates let it."""
     side = Side.BID if slot < SLOTS_PER_SIDE else Side.ASK
     price_ticks, qty_lots = target["price_ticks"], target["qty_lots"]
-    reason = place_block(state, instrument_index, side, price_ticks, qty_lots)
+    reason = place_block(clock, cell, side, price_ticks, qty_lots)
     if reason != Reason.NONE:
-        state.cells[instrument_index]["blocked_counts"][reason] += 1
+        cell["blocked_counts"][reason] += 1
         return
     # Must succeed from here.
-    order = state.cells[instrument_index]["orders"][slot]
+    order = cell["orders"][slot]
     assert not is_open(order["status"])
-    clock = state.clock[0]
-    order["order_id"] = make_order_id(clock["seq_last"], instrument_index, slot)
+    clock = clock
+    order["order_id"] = make_order_id(clock["seq_last"], cell["index"], slot)
     order["status"] = OrderStatus.NEW
     order["price_ticks"] = price_ticks
     order["qty_lots"] = 0
@@ -58,154 +58,154 @@ def decide_place(state, effects, cursor, instrument_index, slot, target):
     order["pending_price_ticks"] = NO_PRICE_TICKS
     order["ts_placed_ns"] = clock["ts_now_ns"]
     order["ts_changed_ns"] = clock["ts_now_ns"]
-    order["mid_placed_half_ticks"] = state.cells[instrument_index]["signal"]["mid_half_ticks"]
+    order["mid_placed_half_ticks"] = cell["signal"]["mid_half_ticks"]
     order["amend_count"] = 0
-    set_quantity(state, instrument_index, slot, qty_lots, 0)
-    state.cells[instrument_index]["quote_sides"][side]["open_order_count"] += 1
-    state.cells[instrument_index]["counter"]["placed_count"] += 1
-    effect = emit_order(state, effects, cursor, EventKind.PLACE, instrument_index, side)
+    set_quantity(cell, slot, qty_lots, 0)
+    cell["quote_sides"][side]["open_order_count"] += 1
+    cell["counter"]["placed_count"] += 1
+    effect = emit_order(clock, cell, out, EventKind.PLACE, side)
     effect["order_id"] = order["order_id"]
     effect["price_ticks"] = price_ticks
     effect["qty_lots"] = qty_lots
     effect["code"] = Reason.QUOTE
-    if state.cells[instrument_index]["param"]["mode"] == Mode.SHADOW:
+    if cell["param"]["mode"] == Mode.SHADOW:
         order["status"] = OrderStatus.LIVE
 
 
 @kernel
-def decide_amend(state, effects, cursor, instrument_index, slot, target):
+def decide_amend(clock, cell, out, slot, target):
     """Amend one live order to its target's price and quantity."""
-    order = state.cells[instrument_index]["orders"][slot]
+    order = cell["orders"][slot]
     assert order["status"] == OrderStatus.LIVE
     side = Side.BID if slot < SLOTS_PER_SIDE else Side.ASK
-    effect = emit_order(state, effects, cursor, EventKind.AMEND, instrument_index, side)
+    effect = emit_order(clock, cell, out, EventKind.AMEND, side)
     effect["order_id"] = order["order_id"]
     effect["price_ticks"] = target["price_ticks"]
     effect["qty_lots"] = target["qty_lots"]
     effect["code"] = Reason.REPRICE if target["price_ticks"] != order["price_ticks"] else Reason.RESIZE
     order["pending_price_ticks"] = target["price_ticks"]
     order["amend_count"] += 1
-    set_quantity(state, instrument_index, slot, order["qty_lots"], target["qty_lots"])
-    state.cells[instrument_index]["counter"]["amended_count"] += 1
-    apply_order_event(state, instrument_index, slot, OrderEvent.AMEND)
-    if state.cells[instrument_index]["param"]["mode"] == Mode.SHADOW:
+    set_quantity(cell, slot, order["qty_lots"], target["qty_lots"])
+    cell["counter"]["amended_count"] += 1
+    apply_order_event(clock, cell, slot, OrderEvent.AMEND)
+    if cell["param"]["mode"] == Mode.SHADOW:
         order["price_ticks"] = target["price_ticks"]
-        set_quantity(state, instrument_index, slot, target["qty_lots"], 0)
-        apply_order_event(state, instrument_index, slot, OrderEvent.AMENDED)
+        set_quantity(cell, slot, target["qty_lots"], 0)
+        apply_order_event(clock, cell, slot, OrderEvent.AMENDED)
 
 
 @kernel
-def can_amend(state, instrument_index, slot, target):
+def can_amend(clock, cell, slot, target):
     """Tell whether an order may be amended to its target: near enough in price and size, and within limits."""
-    param = state.cells[instrument_index]["param"]
-    order = state.cells[instrument_index]["orders"][slot]
+    param = cell["param"]
+    order = cell["orders"][slot]
     price_bps = abs(target["price_ticks"] - order["price_ticks"]) * BPS / order["price_ticks"]
     size_change = abs(target["qty_lots"] - order["qty_lots"]) * 1.0 / order["qty_lots"]
     if price_bps > param["replace_threshold_bps"] or size_change > param["amend_size_threshold"]:
         return False
     side = Side.BID if slot < SLOTS_PER_SIDE else Side.ASK
     added_lots = max(0, target["qty_lots"] - order["qty_lots"])
-    reason = exposure_block(state, instrument_index, side, target["price_ticks"], added_lots)
+    reason = exposure_block(clock, cell, side, target["price_ticks"], added_lots)
     return order["status"] == OrderStatus.LIVE and reason == Reason.NONE
 
 
 @kernel
-def decide_level(state, effects, cursor, instrument_index, side, level):
+def decide_level(clock, cell, out, side, level):
     """Bring one level's order to its target (spec/core.md 11, amend first)."""
-    target = state.cells[instrument_index]["targets"][side, level]
+    target = cell["targets"][side, level]
     free_slot = np.int64(-1)
     leaving = False
     active = False
     for place in range(SLOTS_PER_LEVEL):
         slot = slot_of(side, level, place)
-        order = state.cells[instrument_index]["orders"][slot]
+        order = cell["orders"][slot]
         if is_active(order["status"]):
-            active = active or decide_kept(state, effects, cursor, instrument_index, slot, target)
+            active = active or decide_kept(clock, cell, out, slot, target)
         if is_open(order["status"]):
             leaving = leaving or not is_active(order["status"])
         else:
             free_slot = slot
-    overlap = state.cells[instrument_index]["param"]["replace_overlap"] == 1
+    overlap = cell["param"]["replace_overlap"] == 1
     if target["qty_lots"] > 0 and not active and free_slot >= 0 and (overlap or not leaving):
-        decide_place(state, effects, cursor, instrument_index, free_slot, target)
+        decide_place(clock, cell, out, free_slot, target)
 
 
 @kernel
-def decide_kept(state, effects, cursor, instrument_index, slot, target):
+def decide_kept(clock, cell, out, slot, target):
     """Keep, amend or cancel one active order for its target.
 
     Returns True when the order stays the level's order.
     """
-    param = state.cells[instrument_index]["param"]
-    order = state.cells[instrument_index]["orders"][slot]
+    param = cell["param"]
+    order = cell["orders"][slot]
     if target["qty_lots"] == 0:
-        decide_cancel(state, effects, cursor, instrument_index, slot, Reason.LEVEL_DROPPED)
+        decide_cancel(clock, cell, out, slot, Reason.LEVEL_DROPPED)
         return False
     if order["status"] == OrderStatus.AMENDING:
         return True
     size_change = abs(target["qty_lots"] - order["qty_lots"])
     if target["price_ticks"] == order["price_ticks"] and size_change <= param["amend_size_threshold"] * order["qty_lots"]:
         return True
-    if state.clock[0]["ts_now_ns"] - order["ts_placed_ns"] < param["min_time_in_book_ns"]:
-        state.cells[instrument_index]["blocked_counts"][Reason.MIN_TIME_IN_BOOK] += 1
+    if clock["ts_now_ns"] - order["ts_placed_ns"] < param["min_time_in_book_ns"]:
+        cell["blocked_counts"][Reason.MIN_TIME_IN_BOOK] += 1
         return True
-    if can_amend(state, instrument_index, slot, target):
-        decide_amend(state, effects, cursor, instrument_index, slot, target)
+    if can_amend(clock, cell, slot, target):
+        decide_amend(clock, cell, out, slot, target)
         return True
-    decide_cancel(state, effects, cursor, instrument_index, slot, Reason.REPRICE)
+    decide_cancel(clock, cell, out, slot, Reason.REPRICE)
     return False
 
 
 @kernel
-def decide_pull(state, effects, cursor, instrument_index, reason):
+def decide_pull(clock, cell, out, reason):
     """Cancel every active order of an instrument."""
     for slot in range(ORDER_COUNT_MAX):
-        if is_active(state.cells[instrument_index]["orders"][slot]["status"]):
-            decide_cancel(state, effects, cursor, instrument_index, slot, reason)
+        if is_active(cell["orders"][slot]["status"]):
+            decide_cancel(clock, cell, out, slot, reason)
 
 
 @kernel
-def is_requote_due(state, instrument_index):
+def is_requote_due(clock, cell):
     """Tell whether enough time or price has passed since the last decision (spec/core.md 5, last line)."""
-    quoter = state.cells[instrument_index]["quoter"]
+    quoter = cell["quoter"]
     if quoter["requote_forced"] == 1 or quoter["ts_quote_ns"] == NO_TS_NS:
         return True
-    param = state.cells[instrument_index]["param"]
-    if state.clock[0]["ts_now_ns"] - quoter["ts_quote_ns"] >= param["quote_refresh_ns"]:
+    param = cell["param"]
+    if clock["ts_now_ns"] - quoter["ts_quote_ns"] >= param["quote_refresh_ns"]:
         return True
     quoted_half_ticks = quoter["mid_quote_half_ticks"]
-    move_half_ticks = abs(state.cells[instrument_index]["signal"]["mid_half_ticks"] - quoted_half_ticks)
+    move_half_ticks = abs(cell["signal"]["mid_half_ticks"] - quoted_half_ticks)
     return move_half_ticks * BPS >= param["amend_price_threshold_bps"] * quoted_half_ticks
 
 
 @kernel
-def decide_quotes(state, effects, cursor, instrument_index):
+def decide_quotes(clock, cell, out):
     """Decide one instrument's orders after an event: gates first, then targets, then each level."""
-    quoter = state.cells[instrument_index]["quoter"]
-    reason = quoting_block(state, instrument_index)
+    quoter = cell["quoter"]
+    reason = quoting_block(clock, cell)
     before = quoter["block_reason"]
     if reason != before:
         quoter["block_reason"] = reason
         quoter["requote_forced"] = 1
-        emit_guard(state, effects, cursor, instrument_index, before, reason)
+        emit_guard(clock, cell, out, before, reason)
     if reason != Reason.NONE:
         if quoter["requote_forced"] == 1:
             quoter["requote_forced"] = 0
-            state.cells[instrument_index]["blocked_counts"][reason] += 1
-            decide_pull(state, effects, cursor, instrument_index, reason)
+            cell["blocked_counts"][reason] += 1
+            decide_pull(clock, cell, out, reason)
         return
-    if not is_requote_due(state, instrument_index):
+    if not is_requote_due(clock, cell):
         return
     quoter["requote_forced"] = 0
-    quoter["ts_quote_ns"] = state.clock[0]["ts_now_ns"]
-    quoter["mid_quote_half_ticks"] = state.cells[instrument_index]["signal"]["mid_half_ticks"]
+    quoter["ts_quote_ns"] = clock["ts_now_ns"]
+    quoter["mid_quote_half_ticks"] = cell["signal"]["mid_half_ticks"]
     quoter["quote_count"] += 1
-    apply_top(state, instrument_index)
+    apply_top(cell)
     for side in range(2):
         for level in range(LEVEL_COUNT_MAX):
-            state.cells[instrument_index]["targets"][side, level]["price_ticks"] = 0
-            state.cells[instrument_index]["targets"][side, level]["qty_lots"] = 0
-    decide_targets(state, effects, cursor, instrument_index)
+            cell["targets"][side, level]["price_ticks"] = 0
+            cell["targets"][side, level]["qty_lots"] = 0
+    decide_targets(clock, cell, out)
     for side in range(2):
         for level in range(LEVEL_COUNT_MAX):
-            decide_level(state, effects, cursor, instrument_index, side, level)
+            decide_level(clock, cell, out, side, level)

@@ -1,7 +1,5 @@
 """Fills to position, average cost, PnL, fees and funding, in integers; must never round in our favour."""
 
-import numpy as np
-
 from engine.codes import Contract, Flag, Side
 from engine.jit import kernel
 from engine.limits import E8, E9, MICROS_PER_UNIT, PPM, QTY_LOTS_MAX
@@ -32,14 +30,13 @@ def share_of(amount, part, whole):
 
 
 @kernel
-def apply_fill(state, event):
+def apply_fill(clock, cell, event):
     """Fold one FILL into its instrument's position by average cost.
 
     Units: cost and realised PnL in ticklots (tick x lot, exact), fees in micros. Source: spec/core.md 20.
     """
-    instrument_index = np.int64(event["instrument_index"])
-    instrument = state.cells[instrument_index]["instrument"]
-    position = state.cells[instrument_index]["position"]
+    instrument = cell["instrument"]
+    position = cell["position"]
     price_ticks, qty_lots = event["price_ticks"], event["qty_lots"]
     maker = (event["flags"] & Flag.MAKER) != 0
     assert qty_lots > 0 and price_ticks > 0
@@ -63,18 +60,18 @@ def apply_fill(state, event):
     position["maker_fill_count"] += 1 if maker else 0
     position["bought_lots"] += qty_lots if sign > 0 else 0
     position["sold_lots"] += qty_lots if sign < 0 else 0
-    position["ts_fill_ns"] = state.clock[0]["ts_now_ns"]
+    position["ts_fill_ns"] = clock["ts_now_ns"]
     position["price_fill_ticks"] = price_ticks
 
 
 @kernel
-def apply_funding(state, event):
+def apply_funding(cell, event):
     """Charge a funding settlement at the mark price: longs pay a positive rate; rounded up.
 
     Units: aux = rate x 1e9, order_id = mark price x 1e8 in quote currency (docs/data.md).
     """
-    instrument = state.cells[event["instrument_index"]]["instrument"]
-    position = state.cells[event["instrument_index"]]["position"]
+    instrument = cell["instrument"]
+    position = cell["position"]
     lot_micros = (
         event["order_id"] // (E8 // MICROS_PER_UNIT) * instrument["lot_size_numerator"]
     ) // instrument["lot_size_denominator"]
@@ -86,11 +83,11 @@ def apply_funding(state, event):
 
 
 @kernel
-def unrealized_micros(state, instrument_index):
+def unrealized_micros(cell):
     """Return the open position's value at the mid less its cost, in micros rounded down; 0 without a mid."""
-    instrument = state.cells[instrument_index]["instrument"]
-    position = state.cells[instrument_index]["position"]
-    mid_half_ticks = state.cells[instrument_index]["signal"]["mid_half_ticks"]
+    instrument = cell["instrument"]
+    position = cell["position"]
+    mid_half_ticks = cell["signal"]["mid_half_ticks"]
     if position["position_lots"] == 0:
         return 0
     if mid_half_ticks == NO_PRICE_TICKS:
@@ -100,13 +97,13 @@ def unrealized_micros(state, instrument_index):
 
 
 @kernel
-def pnl_micros(state, instrument_index):
+def pnl_micros(cell):
     """Return realised + unrealised - fees - funding, in micros."""
-    instrument = state.cells[instrument_index]["instrument"]
-    position = state.cells[instrument_index]["position"]
+    instrument = cell["instrument"]
+    position = cell["position"]
     realized = (
         position["realized_ticklots"] * instrument["tick_value_numerator"] // instrument["tick_value_denominator"]
     )
     return (
-        realized + unrealized_micros(state, instrument_index) - position["fees_micros"] - position["funding_micros"]
+        realized + unrealized_micros(cell) - position["fees_micros"] - position["funding_micros"]
     )

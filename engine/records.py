@@ -10,7 +10,9 @@ from engine.codes import EventKind, Reason
 from engine.limits import (
     BOOK_BLOCK_TICKS,
     BOOK_FAR_COUNT_MAX,
+    BOOK_HELD_ROW_COUNT_MAX,
     BOOK_WINDOW_TICKS,
+    EFFECT_COUNT_MAX,
     LEVEL_COUNT_MAX,
     ORDER_COUNT_MAX,
     PAYLOAD_ROW_BYTES,
@@ -94,7 +96,7 @@ INSTRUMENT = record(
 )
 
 CLOCK = record(
-    96 + 8 * KIND_COUNT,
+    104 + 8 * KIND_COUNT,
     [
         ("seq_last", I8),
         ("ts_now_ns", I8),  # the greatest receive time seen: the core's only clock
@@ -108,6 +110,7 @@ CLOCK = record(
         ("cash_micros", I8),  # as the venue last reported it, or the sentinel
         ("rss_bytes", I8),
         ("policy_run_count", I8),
+        ("gross_micros", I8),  # sum over symbols of |position| x last mid
         ("kind_counts", I8, (KIND_COUNT,)),  # events by kind
     ],
 )
@@ -203,7 +206,7 @@ ORDER = record(
 )
 
 POSITION = record(
-    104,
+    112,
     [
         ("position_lots", I8),
         ("cost_ticklots", I8),  # signed cost of the open position, exact: sum of price x lots
@@ -218,6 +221,7 @@ POSITION = record(
         ("venue_position_lots", I8),
         ("ts_fill_ns", I8),
         ("price_fill_ticks", I8),
+        ("gross_micros", I8),  # this symbol's part of the clock's
     ],
 )
 
@@ -284,23 +288,10 @@ PARAM = record(
     ],
 )
 
-CURSOR = record(
-    64,
-    [
-        ("row_index", I8),  # next row of the batch
-        ("event_row_index", I8),  # first row of the event that `run` stopped after
-        ("policy_task", I8),
-        ("block", I8),  # chain block of the effects in the buffer
-        ("effect_count", I8),  # effects in the buffer
-        ("witness_index", I8),  # effects of the buffer already compared
-        ("stop", I8),
-        ("witnessed", I8),  # 1: the rows hold witnesses, compare them
-    ],
-)
-
-# Everything of one instrument. One record, so that a kernel is handed one pointer: eighteen arrays as arguments made the
-# compiler spend 40 s on reference counts and argument lists, this takes a fraction (docs/adr/0003).
+# Everything of one instrument. One record, so that a kernel is handed one plain pointer: arrays as arguments are
+# reference-counted at every call, which cost half of the run time and most of the compile time (docs/adr/0003).
 CELL_FIELDS: list[tuple] = [
+    ("index", I8),  # instrument_index
     ("instrument", INSTRUMENT),
     ("param", PARAM),
     ("book", BOOK),
@@ -316,5 +307,23 @@ CELL_FIELDS: list[tuple] = [
     ("window_qty_lots", I8, (SIDE_COUNT, BOOK_WINDOW_TICKS)),  # a ring over keys
     ("window_block_counts", I8, (SIDE_COUNT, BOOK_BLOCK_COUNT)),  # levels per block of the ring
     ("far_levels", LEVEL, (SIDE_COUNT, BOOK_FAR_COUNT_MAX)),  # beyond the window, worst first
+    ("held_rows", EVENT, (BOOK_HELD_ROW_COUNT_MAX,)),  # deltas that wait for a snapshot
 ]
 CELL = record(sum(np.dtype([field]).itemsize for field in CELL_FIELDS), CELL_FIELDS)
+
+# What a run hands back: where it is in its batch, and the effects decided since the last drain. Not state.
+OUT = record(
+    72 + ROW_BYTES * EFFECT_COUNT_MAX,
+    [
+        ("row_index", I8),  # next row of the batch
+        ("event_row_index", I8),  # first row of the event that `run` stopped after
+        ("policy_task", I8),
+        ("block", I8),  # chain block of the effects in the buffer
+        ("effect_count", I8),  # effects in the buffer
+        ("witness_index", I8),  # effects of the buffer already compared
+        ("stop", I8),
+        ("stop_on_effects", I8),  # 1: come back after every event that decided something
+        ("witnessed", I8),  # 1: the rows hold witnesses, compare them
+        ("effects", EVENT, (EFFECT_COUNT_MAX,)),
+    ],
+)

@@ -63,17 +63,17 @@ def ceil_ticks(price):
 
 
 @kernel
-def top_qty_lots(state, instrument_index, side, level_count):
+def top_qty_lots(cell, side, level_count):
     """Return the quantity displayed on the best `level_count` levels of one side."""
-    book_side = state.cells[instrument_index]["sides"][side]
+    book_side = cell["sides"][side]
     end = book_side["window_start_key"] + BOOK_WINDOW_TICKS
     total = 0
     key = book_side["best_key"]
     for _ in range(level_count):
         if key == NO_KEY or key >= end:  # the far list is not near the top
             break
-        total += state.cells[instrument_index]["window_qty_lots"][side, key & WINDOW_MASK]
-        key = next_key(state, instrument_index, side, key + 1)
+        total += cell["window_qty_lots"][side, key & WINDOW_MASK]
+        key = next_key(cell, side, key + 1)
     return total
 
 
@@ -120,33 +120,33 @@ def apply_volatility(signal, ts_now_ns, half_life_ns):
 
 
 @kernel
-def apply_mid(state, instrument_index):
+def apply_mid(clock, cell):
     """Refresh an instrument's mid from its book; the sentinel when there is no valid one."""
-    signal = state.cells[instrument_index]["signal"]
-    bid_ticks = state.cells[instrument_index]["sides"][Side.BID]["best_price_ticks"]
-    ask_ticks = state.cells[instrument_index]["sides"][Side.ASK]["best_price_ticks"]
-    live = state.cells[instrument_index]["book"]["status"] == BookStatus.LIVE
+    signal = cell["signal"]
+    bid_ticks = cell["sides"][Side.BID]["best_price_ticks"]
+    ask_ticks = cell["sides"][Side.ASK]["best_price_ticks"]
+    live = cell["book"]["status"] == BookStatus.LIVE
     if not live or bid_ticks == NO_PRICE_TICKS or ask_ticks == NO_PRICE_TICKS:
         signal["mid_half_ticks"] = NO_PRICE_TICKS
         return
     signal["mid_half_ticks"] = bid_ticks + ask_ticks
-    apply_volatility(signal, state.clock[0]["ts_now_ns"], state.cells[instrument_index]["param"]["vola_half_life_ns"])
+    apply_volatility(signal, clock["ts_now_ns"], cell["param"]["vola_half_life_ns"])
 
 
 @kernel
-def apply_top(state, instrument_index):
+def apply_top(cell):
     """Refresh the signals that read several levels; called before a decision, not on every event."""
-    signal = state.cells[instrument_index]["signal"]
-    bid = state.cells[instrument_index]["sides"][Side.BID]
-    ask = state.cells[instrument_index]["sides"][Side.ASK]
+    signal = cell["signal"]
+    bid = cell["sides"][Side.BID]
+    ask = cell["sides"][Side.ASK]
     bid_ticks, ask_ticks = bid["best_price_ticks"], ask["best_price_ticks"]
     assert bid_ticks < ask_ticks
-    bid_lots = state.cells[instrument_index]["window_qty_lots"][Side.BID, bid["best_key"] & WINDOW_MASK]
-    ask_lots = state.cells[instrument_index]["window_qty_lots"][Side.ASK, ask["best_key"] & WINDOW_MASK]
+    bid_lots = cell["window_qty_lots"][Side.BID, bid["best_key"] & WINDOW_MASK]
+    ask_lots = cell["window_qty_lots"][Side.ASK, ask["best_key"] & WINDOW_MASK]
     signal["spread_bps"] = (ask_ticks - bid_ticks) * 2.0 / signal["mid_half_ticks"] * BPS
     signal["microprice_ticks"] = microprice_ticks(bid_ticks, bid_lots, ask_ticks, ask_lots)
-    level_count = state.cells[instrument_index]["param"]["imbalance_levels"]
+    level_count = cell["param"]["imbalance_levels"]
     signal["imbalance"] = imbalance(
-        top_qty_lots(state, instrument_index, np.int64(Side.BID), level_count),
-        top_qty_lots(state, instrument_index, np.int64(Side.ASK), level_count),
+        top_qty_lots(cell, np.int64(Side.BID), level_count),
+        top_qty_lots(cell, np.int64(Side.ASK), level_count),
     )

@@ -6,17 +6,16 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.codes import BookStatus, ConnectionState, Contract, Venue
-from engine.limits import BOOK_HELD_ROW_COUNT_MAX, EFFECT_COUNT_MAX, NS_PER_S
+from engine.limits import NS_PER_S
 from engine.manifest import Manifest
 from engine.records import (
     CELL,
     CLOCK,
-    CURSOR,
-    EVENT,
     NO_PRICE_TICKS,
     NO_SEQ,
     NO_TS_NS,
     NO_VALUE,
+    OUT,
 )
 
 NO_KEY = 1 << 61  # best key of an empty side: worse than every price
@@ -25,13 +24,11 @@ NO_KEY = 1 << 61  # best key of an empty side: worse than every price
 class State(NamedTuple):
     """Everything that decides; what every instrument has is one CELL.
 
-    Shape: clock (1,) CLOCK; cells (n,) CELL; held_rows (n, BOOK_HELD_ROW_COUNT_MAX) EVENT, the deltas that wait for a
-    snapshot. The properties are views for Python, kernels use the fields.
+    Shape: clock (1,) CLOCK; cells (n,) CELL. The properties are views for Python, kernels use the fields.
     """
 
     clock: np.ndarray
     cells: np.ndarray
-    held_rows: np.ndarray
 
     @property
     def instruments(self) -> np.ndarray:
@@ -102,11 +99,8 @@ class State(NamedTuple):
 def make_state(manifest: Manifest) -> State:
     """Return the state before the first event."""
     count = len(manifest.instruments)
-    state = State(
-        clock=np.zeros(1, CLOCK),
-        cells=np.zeros(count, CELL),
-        held_rows=np.zeros((count, BOOK_HELD_ROW_COUNT_MAX), EVENT),
-    )
+    state = State(clock=np.zeros(1, CLOCK), cells=np.zeros(count, CELL))
+    state.cells["index"] = np.arange(count)
     set_absent(state)
     for index, instrument in enumerate(manifest.instruments):
         row = state.instruments[index]
@@ -153,16 +147,14 @@ def set_absent(state: State) -> None:
     state.positions["price_fill_ticks"] = NO_PRICE_TICKS
 
 
-def make_cursor(witnessed: bool) -> np.ndarray:
-    """Return the place of a run in its batch and in the effects buffer."""
-    cursor = np.zeros(1, CURSOR)
-    cursor["witnessed"] = int(witnessed)
-    return cursor
+def make_out(witnessed: bool) -> np.ndarray:
+    """Return an empty effects buffer and the place of a run in its batch.
 
-
-def make_effects() -> np.ndarray:
-    """Return an empty effects buffer."""
-    return np.zeros(EFFECT_COUNT_MAX, EVENT)
+    Shape: (1,) OUT.
+    """
+    out = np.zeros(1, OUT)
+    out["witnessed"] = int(witnessed)
+    return out
 
 
 def digest_state(state: State, policy_json: bytes) -> bytes:

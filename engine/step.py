@@ -13,85 +13,87 @@ from engine.codes import (
     EventKind,
     Flag,
     PolicyTask,
+    Side,
     Stop,
 )
-from engine.effects import emit_alert
+from engine.effects import emit_alert, emit_audit
 from engine.jit import entry, kernel
-from engine.limits import CHAIN_BLOCK_EVENT_COUNT, EFFECT_COUNT_PER_EVENT_MAX
+from engine.limits import CHAIN_BLOCK_EVENT_COUNT, EFFECT_COUNT_MAX, EFFECT_COUNT_PER_EVENT_MAX
 from engine.orders import apply_answer, apply_open_orders, apply_order_fill, apply_rate
 from engine.placing import decide_quotes
 from engine.position import apply_funding
 from engine.records import NO_TS_NS
+from engine.risk import apply_gross
 from engine.signals import apply_mid
 
 
 @kernel
-def step(state, rows, start, end, effects, cursor):
-    """Fold one event, rows[start:end], into the state; its decisions are appended to `effects`.
+def step(clock, cells, rows, start, end, out):
+    """Fold one event, rows[start:end], into the state; its decisions are appended to `out`.
 
     Returns a Stop: END, or POLICY when the policy lane has to run before the next event.
     """
     row = rows[start]
     kind = np.int64(row["kind"])
-    i = np.int64(row["instrument_index"])
-    apply_clock(state, row, end - start)
-    assert i < state.cells.size
+    apply_clock(clock, row, end - start)
+    assert row["instrument_index"] < cells.size
+    cell = cells[np.int64(row["instrument_index"])]
     match kind:
         case EventKind.BOOK_DELTA:
-            stale = apply_delta(state, rows, start, end)
-            apply_book(state, effects, cursor, row, stale)
+            stale = apply_delta(cell, rows, start, end)
+            apply_book(clock, cell, out, row, stale)
         case EventKind.TRADE:
-            apply_trade(state, row)
+            apply_trade(cell, row)
         case EventKind.BBO:
-            apply_bbo(state, rows, start)
+            apply_bbo(cell, rows[start], rows[start + 1])
         case EventKind.BOOK_SNAPSHOT:
-            stale = apply_snapshot(state, rows, start, end)
-            apply_book(state, effects, cursor, row, stale)
+            stale = apply_snapshot(cell, rows, start, end)
+            apply_book(clock, cell, out, row, stale)
         case EventKind.BOOK_CLEAR | EventKind.BOOK_GAP:
-            stale = apply_clear(state, i, kind == EventKind.BOOK_GAP)
-            apply_book(state, effects, cursor, row, stale)
+            stale = apply_clear(cell, kind == EventKind.BOOK_GAP)
+            apply_book(clock, cell, out, row, stale)
         case EventKind.FILL:
-            apply_order_fill(state, effects, cursor, row)
+            apply_order_fill(clock, cell, out, row)
+            apply_gross(clock, cell)
         case EventKind.ACK | EventKind.REJECT | EventKind.AMENDED | EventKind.CANCELED | EventKind.EXPIRED:
-            apply_answer(state, row)
+            apply_answer(clock, cell, row)
         case EventKind.RATE:
-            apply_rate(state, effects, cursor, row)
+            apply_rate(clock, cell, out, row)
         case EventKind.OPEN_ORDERS:
-            apply_open_orders(state, rows, start, end)
+            apply_open_orders(clock, cell, rows, start, end)
         case EventKind.MARK | EventKind.SCORE:
-            apply_reference(state, row)
+            apply_reference(cell, row)
         case EventKind.FUNDING:
-            apply_funding(state, row)
+            apply_funding(cell, row)
         case EventKind.POSITION:
-            apply_venue_position(state, effects, cursor, row)
+            apply_venue_position(clock, cell, out, row)
         case EventKind.TIMER:
-            return apply_timer(state, effects, cursor)
+            return apply_timer(clock, cells, out)
         case EventKind.CONNECTION | EventKind.BALANCE | EventKind.HEALTH:
-            apply_process(state, row)
-            decide_all(state, effects, cursor)
+            apply_process(clock, row)
+            decide_all(clock, cells, out)
             return Stop.END
         case EventKind.CONFIG:
-            return stop_for_policy(cursor, PolicyTask.CONFIG)
+            return stop_for_policy(out, PolicyTask.CONFIG)
         case EventKind.COMMAND:
-            return stop_for_policy(cursor, PolicyTask.COMMAND)
+            return stop_for_policy(out, PolicyTask.COMMAND)
         case EventKind.MANIFEST:
             return Stop.END
         case _:
             raise AssertionError("unknown event kind")
-    decide_quotes(state, effects, cursor, i)
+    decide_quotes(clock, cell, out)
     return Stop.END
 
 
 @kernel
-def apply_clock(state, row, row_count):
+def apply_clock(clock, row, row_count):
     """Advance the core's clock and counts; seq alone orders, a receive time that goes back leaves the clock."""
-    clock = state.clock[0]
     assert row["seq"] > clock["seq_last"]
     clock["seq_last"] = row["seq"]
     clock["event_count"] += 1
     clock["row_count"] += row_count
     clock["effect_slot"] = 0
-    state.clock[0]["kind_counts"][np.int64(row["kind"])] += 1
+    clock["kind_counts"][np.int64(row["kind"])] += 1
     # A payload row has bytes where the times are: control events carry none.
     if row["kind"] > EventKind.COMMAND:
         ts_ns = row["ts_receive_ns"] if row["ts_receive_ns"] != NO_TS_NS else row["ts_exchange_ns"]
@@ -99,39 +101,49 @@ def apply_clock(state, row, row_count):
 
 
 @kernel
-def apply_book(state, effects, cursor, row, stale):
+def apply_book(clock, cell, out, row, stale):
     """Refresh what follows from a book; a gap or an overflow is told to the adapter, which asks for a snapshot."""
-    i = np.int64(row["instrument_index"])
-    book = state.cells[i]["book"]
+    book = cell["book"]
     book["ts_exchange_ns"] = row["ts_exchange_ns"]
-    book["ts_receive_ns"] = state.clock[0]["ts_now_ns"]
-    apply_mid(state, i)
+    book["ts_receive_ns"] = clock["ts_now_ns"]
+    apply_mid(clock, cell)
+    apply_gross(clock, cell)
     if stale:
-        emit_alert(state, effects, cursor, i, AlertCode.BOOK_GAP, book["venue_seq"])
+        emit_alert(clock, cell, out, AlertCode.BOOK_GAP, book["venue_seq"])
 
 
 @kernel
-def apply_trade(state, row):
+def apply_trade(cell, row):
     """Keep the last trade of an instrument."""
-    book = state.cells[np.int64(row["instrument_index"])]["book"]
+    book = cell["book"]
     book["trade_count"] += 1
     book["trade_price_ticks"] = row["price_ticks"]
 
 
 @kernel
-def apply_reference(state, row):
-    """Keep the last mark price or model score of an instrument."""
-    book = state.cells[np.int64(row["instrument_index"])]["book"]
-    if row["kind"] == EventKind.MARK:
-        book["mark_price_e8"] = row["aux"]
-    else:
-        book["score_e9"] = row["aux"]
+def apply_bbo(cell, bid_row, ask_row):
+    """Keep the venue's own best bid and offer beside the book, as a reference; quotes come from the book."""
+    assert bid_row["side"] == Side.BID and ask_row["side"] == Side.ASK
+    for side in range(2):
+        row = bid_row if side == 0 else ask_row
+        book_side = cell["sides"][side]
+        book_side["bbo_price_ticks"] = row["price_ticks"]
+        book_side["bbo_qty_lots"] = row["qty_lots"]
+        book_side["bbo_venue_seq"] = row["aux"]
 
 
 @kernel
-def apply_process(state, row):
+def apply_reference(cell, row):
+    """Keep the last mark price or model score of an instrument."""
+    if row["kind"] == EventKind.MARK:
+        cell["book"]["mark_price_e8"] = row["aux"]
+    else:
+        cell["book"]["score_e9"] = row["aux"]
+
+
+@kernel
+def apply_process(clock, row):
     """Keep what concerns the whole process: the venue connection, the cash balance, the memory used."""
-    clock = state.clock[0]
     if row["kind"] == EventKind.CONNECTION:
         clock["connection_state"] = row["code"]
     elif row["kind"] == EventKind.BALANCE:
@@ -141,58 +153,50 @@ def apply_process(state, row):
 
 
 @kernel
-def apply_bbo(state, rows, start):
-    """Keep the venue's own best bid and offer beside the book, as a reference; quotes come from the book."""
-    for side in range(2):
-        row = rows[start + side]
-        assert row["side"] == side
-        book_side = state.cells[np.int64(row["instrument_index"])]["sides"][side]
-        book_side["bbo_price_ticks"] = row["price_ticks"]
-        book_side["bbo_qty_lots"] = row["qty_lots"]
-        book_side["bbo_venue_seq"] = row["aux"]
-
-
-@kernel
-def apply_venue_position(state, effects, cursor, row):
+def apply_venue_position(clock, cell, out, row):
     """Compare our position with the venue's word; a difference is told, never silently taken over."""
-    i = np.int64(row["instrument_index"])
-    position = state.cells[i]["position"]
+    position = cell["position"]
     position["venue_position_lots"] = row["qty_lots"]
-    if position["position_lots"] != row["qty_lots"]:
-        difference_lots = row["qty_lots"] - position["position_lots"]
-        emit_alert(state, effects, cursor, i, AlertCode.POSITION_DIFFERS, difference_lots)
+    difference_lots = row["qty_lots"] - position["position_lots"]
+    if difference_lots != 0:
+        emit_alert(clock, cell, out, AlertCode.POSITION_DIFFERS, difference_lots)
 
 
 @kernel
-def apply_timer(state, effects, cursor):
+def apply_timer(clock, cells, out):
     """Let time pass for every instrument; when the policy lane is due, it runs first and decides with it."""
-    clock = state.clock[0]
     if clock["ts_now_ns"] < clock["policy_due_ns"]:
-        decide_all(state, effects, cursor)
+        decide_all(clock, cells, out)
         return Stop.END
     clock["policy_due_ns"] = clock["ts_now_ns"] + clock["policy_interval_ns"]
     clock["policy_run_count"] += 1
-    return stop_for_policy(cursor, PolicyTask.TIMER)
+    return stop_for_policy(out, PolicyTask.TIMER)
 
 
 @kernel
-def stop_for_policy(cursor, task):
+def stop_for_policy(out, task):
     """Ask the driver to run the policy lane."""
-    cursor[0]["policy_task"] = task
+    out["policy_task"] = task
     return Stop.POLICY
 
 
 @kernel
-def decide_all(state, effects, cursor):
+def decide_all(clock, cells, out):
     """Decide every instrument's orders, in index (= lexicographic) order."""
-    for i in range(state.cells.size):
-        decide_quotes(state, effects, cursor, i)
+    for i in range(cells.size):
+        decide_quotes(clock, cells[i], out)
 
 
 @entry
-def run_decide_all(state, effects, cursor):
+def run_decide_all(clocks, cells, outs):
     """Decide after the policy lane has changed params or flags."""
-    decide_all(state, effects, cursor)
+    decide_all(clocks[0], cells, outs[0])
+
+
+@entry
+def run_emit_audit(clocks, cells, outs, kind):
+    """Append an AUDIT row for the first of `cells`; the policy lane fills it in."""
+    emit_audit(clocks[0], cells[0], outs[0], kind)
 
 
 @kernel
@@ -215,21 +219,20 @@ def is_same_row(effect, row):
 
 
 @kernel
-def run_witness(rows, effects, cursor):
+def run_witness(rows, out):
     """Compare one witnessed effect with the computed one and step over it."""
-    place = cursor[0]
-    row = rows[place["row_index"]]
+    row = rows[out["row_index"]]
     if row["kind"] == EventKind.DIGEST:
-        place["event_row_index"] = place["row_index"]
-        place["row_index"] = end_of_event(rows, place["row_index"])
+        out["event_row_index"] = out["row_index"]
+        out["row_index"] = end_of_event(rows, out["row_index"])
         return Stop.DIGEST
-    if place["witnessed"] == 1:
-        if place["witness_index"] >= place["effect_count"]:
+    if out["witnessed"] == 1:
+        if out["witness_index"] >= out["effect_count"]:
             return Stop.WITNESS_DIFFERS
-        if not is_same_row(effects[place["witness_index"]], row):
+        if not is_same_row(out["effects"][out["witness_index"]], row):
             return Stop.WITNESS_DIFFERS
-        place["witness_index"] += 1
-    place["row_index"] += 1
+        out["witness_index"] += 1
+    out["row_index"] += 1
     return Stop.END
 
 
@@ -243,32 +246,43 @@ def end_of_event(rows, start):
     return end
 
 
+@kernel
+def run_input(clock, cells, rows, out):
+    """Fold the input event that is next, unless the driver has to act first."""
+    start = out["row_index"]
+    if out["witnessed"] == 1 and out["witness_index"] < out["effect_count"]:
+        return Stop.WITNESS_DIFFERS
+    if out["effect_count"] + EFFECT_COUNT_PER_EVENT_MAX > EFFECT_COUNT_MAX:
+        return Stop.EFFECTS_FULL
+    block = rows[start]["seq"] // CHAIN_BLOCK_EVENT_COUNT
+    if block != out["block"]:
+        out["block"] = block
+        if out["effect_count"] > 0:
+            return Stop.BLOCK
+    end = end_of_event(rows, start)
+    out["event_row_index"] = start
+    out["row_index"] = end
+    stop = step(clock, cells, rows, start, end, out)
+    if stop == Stop.END and out["stop_on_effects"] == 1 and out["effect_count"] > 0:
+        return Stop.DECIDED
+    return stop
+
+
 @entry
-def run(state, rows, effects, cursor):
+def run(clocks, cells, rows, outs):
     """Fold a batch of whole events, comparing the effects that it holds as witnesses.
 
-    Returns a Stop; `cursor` says where. The driver drains the effects and calls again.
+    Shape: clocks (1,) CLOCK, cells (n,) CELL, rows EVENT, outs (1,) OUT.
+    Returns a Stop; `outs` says where. The driver drains the effects and calls again.
     """
-    place = cursor[0]
-    while place["row_index"] < rows.size:
-        kind = np.int64(rows[place["row_index"]]["kind"])
+    clock = clocks[0]
+    out = outs[0]
+    while out["row_index"] < rows.size:
+        kind = np.int64(rows[out["row_index"]]["kind"])
         if EFFECT_KIND_MIN <= kind <= EFFECT_KIND_MAX:
-            stop = run_witness(rows, effects, cursor)
+            stop = run_witness(rows, out)
         else:
-            if place["witnessed"] == 1 and place["witness_index"] < place["effect_count"]:
-                return Stop.WITNESS_DIFFERS
-            if place["effect_count"] + EFFECT_COUNT_PER_EVENT_MAX > effects.size:
-                return Stop.EFFECTS_FULL
-            start = place["row_index"]
-            block = rows[start]["seq"] // CHAIN_BLOCK_EVENT_COUNT
-            if block != place["block"]:
-                place["block"] = block
-                if place["effect_count"] > 0:
-                    return Stop.BLOCK
-            end = end_of_event(rows, start)
-            place["event_row_index"] = start
-            place["row_index"] = end
-            stop = step(state, rows, start, end, effects, cursor)
+            stop = run_input(clock, cells, rows, out)
         if stop != Stop.END:
             return stop
     return Stop.END

@@ -19,22 +19,23 @@ ROW_STEP_FIRST = 32
 
 
 @entry
-def write_samples(state, samples):
+def write_samples(clocks, cells, samples):
     """Write one SAMPLE per instrument.
 
     Shape: samples (n,) SAMPLE.
     """
-    for i in range(state.cells.size):
+    for i in range(cells.size):
         sample = samples[i]
-        sample["ts_ns"] = state.clock[0]["ts_now_ns"]
+        cell = cells[i]
+        sample["ts_ns"] = clocks[0]["ts_now_ns"]
         sample["instrument_index"] = i
-        sample["mid_half_ticks"] = state.cells[i]["signal"]["mid_half_ticks"]
+        sample["mid_half_ticks"] = cell["signal"]["mid_half_ticks"]
         sample["quote_bid_ticks"] = NO_PRICE_TICKS
         sample["quote_ask_ticks"] = NO_PRICE_TICKS
-        sample["position_lots"] = state.cells[i]["position"]["position_lots"]
-        sample["pnl_micros"] = pnl_micros(state, i)
+        sample["position_lots"] = cell["position"]["position_lots"]
+        sample["pnl_micros"] = pnl_micros(cell)
         for slot in range(ORDER_COUNT_MAX):
-            order = state.cells[i]["orders"][slot]
+            order = cell["orders"][slot]
             if is_active(order["status"]):
                 side = np.int64(side_of_slot(slot))
                 best = sample["quote_bid_ticks"] if side == 0 else sample["quote_ask_ticks"]
@@ -75,7 +76,7 @@ class Sampler:
         if self.samples and self.samples[-1][0] == step_index or state.clock[0]["ts_now_ns"] == NO_TS_NS:
             return
         block = np.zeros(self.instrument_count, SAMPLE)
-        write_samples(state, block)
+        write_samples(state.clock, state.cells, block)
         self.samples.append((step_index, block))
         if len(self.samples) > SAMPLE_COUNT_MAX:
             self.row_step *= 2
@@ -86,5 +87,5 @@ class Sampler:
         if state.clock[0]["ts_now_ns"] == NO_TS_NS:
             return np.zeros(0, SAMPLE)
         last = np.zeros(self.instrument_count, SAMPLE)
-        write_samples(state, last)
+        write_samples(state.clock, state.cells, last)
         return np.concatenate([block for _, block in self.samples] + [last])

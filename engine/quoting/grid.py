@@ -24,22 +24,22 @@ def round_half_even(numerator, denominator):
 
 
 @kernel
-def decide_grid(state, instrument_index):
+def decide_grid(cell):
     """Write the grid's two targets.
 
     Units: *_ticks_e6 params are millionths of a tick.
     """
-    param = state.cells[instrument_index]["param"]
-    mid_half_ticks = state.cells[instrument_index]["signal"]["mid_half_ticks"]
-    position_lots = state.cells[instrument_index]["position"]["position_lots"]
+    param = cell["param"]
+    mid_half_ticks = cell["signal"]["mid_half_ticks"]
+    position_lots = cell["position"]["position_lots"]
     skew = param["grid_skew_ticks_per_lot_e6"] * position_lots
     reservation = mid_half_ticks * (MICROS_PER_UNIT // 2) - skew
-    value_micros = notional_micros(state.cells[instrument_index]["instrument"], mid_half_ticks, position_lots) // 2
+    value_micros = notional_micros(cell["instrument"], mid_half_ticks, position_lots) // 2
     for side in range(2):
         sign = 1 if side == Side.ASK else -1
         if -sign * value_micros > param["grid_notional_micros_max"]:
             continue
-        best_ticks = state.cells[instrument_index]["sides"][side]["best_price_ticks"]
+        best_ticks = cell["sides"][side]["best_price_ticks"]
         wanted = round_half_even(reservation + sign * param["grid_half_spread_ticks_e6"], MICROS_PER_UNIT)
         price_ticks = min(wanted, best_ticks) if side == Side.BID else max(wanted, best_ticks)
-        set_target(state, instrument_index, side, np.int64(0), price_ticks, param["grid_qty_lots"])
+        set_target(cell, side, np.int64(0), price_ticks, param["grid_qty_lots"])

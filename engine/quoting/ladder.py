@@ -29,54 +29,54 @@ def spread_bps_of(signal, param):
 
 
 @kernel
-def shift_bps_of(state, instrument_index):
+def shift_bps_of(cell):
     """Return the inventory skew: positive widens bids, negative asks (spec/core.md 5 step 3)."""
-    param = state.cells[instrument_index]["param"]
+    param = cell["param"]
     if param["enable_inventory_skew"] == 0 or param["equity_micros"] <= 0:
         return 0.0
-    mid_half_ticks = state.cells[instrument_index]["signal"]["mid_half_ticks"]
-    position_lots = state.cells[instrument_index]["position"]["position_lots"]
-    position_micros = notional_micros(state.cells[instrument_index]["instrument"], mid_half_ticks, position_lots) // 2
+    mid_half_ticks = cell["signal"]["mid_half_ticks"]
+    position_lots = cell["position"]["position_lots"]
+    position_micros = notional_micros(cell["instrument"], mid_half_ticks, position_lots) // 2
     share = position_micros * 1.0 / param["equity_micros"]
     return clamp(param["skew_coeff"] * share * BPS, -param["max_spread_bps"], param["max_spread_bps"])
 
 
 @kernel
-def apply_pause(state, effects, cursor, instrument_index, side):
+def apply_pause(clock, cell, out, side):
     """Pause one side for guard_pause and record it, or prolong its pause."""
-    quote_side = state.cells[instrument_index]["quote_sides"][side]
-    now_ns = state.clock[0]["ts_now_ns"]
-    quote_side["pause_until_ns"] = now_ns + state.cells[instrument_index]["param"]["guard_pause_ns"]
+    quote_side = cell["quote_sides"][side]
+    now_ns = clock["ts_now_ns"]
+    quote_side["pause_until_ns"] = now_ns + cell["param"]["guard_pause_ns"]
     if quote_side["paused"] == 0:
         quote_side["paused"] = 1
-        state.cells[instrument_index]["counter"]["guard_trip_count"] += 1
-        emit_pause(state, effects, cursor, instrument_index, side)
+        cell["counter"]["guard_trip_count"] += 1
+        emit_pause(clock, cell, out, side)
 
 
 @kernel
-def end_pauses(state, effects, cursor, instrument_index):
+def end_pauses(clock, cell, out):
     """End the pauses that are over (spec/core.md 5: a pause ends when now > until)."""
     for side in range(2):
-        quote_side = state.cells[instrument_index]["quote_sides"][side]
-        if quote_side["paused"] == 1 and state.clock[0]["ts_now_ns"] > quote_side["pause_until_ns"]:
+        quote_side = cell["quote_sides"][side]
+        if quote_side["paused"] == 1 and clock["ts_now_ns"] > quote_side["pause_until_ns"]:
             quote_side["paused"] = 0
-            emit_pause(state, effects, cursor, instrument_index, side)
+            emit_pause(clock, cell, out, side)
 
 
 @kernel
-def guard_factor(state, effects, cursor, instrument_index):
+def guard_factor(clock, cell, out):
     """Return the adverse guard's spread factor; may pause a side (spec/core.md 5 step 4, first match)."""
-    param = state.cells[instrument_index]["param"]
-    signal = state.cells[instrument_index]["signal"]
+    param = cell["param"]
+    signal = cell["signal"]
     if param["enable_adverse_guard"] == 0:
         return 1.0
-    position_lots = state.cells[instrument_index]["position"]["position_lots"]
+    position_lots = cell["position"]["position_lots"]
     ratio = (signal["imbalance"] + 1.0) * 0.5
     if position_lots > 0 and ratio > param["imbalance_cutoff"]:
-        apply_pause(state, effects, cursor, instrument_index, np.int64(Side.ASK))
+        apply_pause(clock, cell, out, np.int64(Side.ASK))
         return ADVERSE_SPREAD_FACTOR
     if position_lots < 0 and ratio < 1.0 - param["imbalance_cutoff"]:
-        apply_pause(state, effects, cursor, instrument_index, np.int64(Side.BID))
+        apply_pause(clock, cell, out, np.int64(Side.BID))
         return ADVERSE_SPREAD_FACTOR
     mid = signal["mid_half_ticks"] * 0.5
     drift_bps = (signal["microprice_ticks"] - mid) / mid * BPS
@@ -84,24 +84,24 @@ def guard_factor(state, effects, cursor, instrument_index):
 
 
 @kernel
-def level_qty_lots(state, instrument_index, price_ticks, level_count):
+def level_qty_lots(cell, price_ticks, level_count):
     """Return one level's size: its share of the target notional in whole lots (spec/core.md 5 step 6)."""
-    lot_micros = notional_micros(state.cells[instrument_index]["instrument"], price_ticks, 1_000_000)
+    lot_micros = notional_micros(cell["instrument"], price_ticks, 1_000_000)
     if lot_micros <= 0:
         return 0
-    return state.cells[instrument_index]["param"]["target_micros"] // level_count * 1_000_000 // lot_micros
+    return cell["param"]["target_micros"] // level_count * 1_000_000 // lot_micros
 
 
 @kernel
-def decide_ladder(state, effects, cursor, instrument_index):
+def decide_ladder(clock, cell, out):
     """Write the ladder's targets: level i at mid x (1 -+ (s/2 + skew + off_i) / 1e4), rounded to the passive side."""
-    param = state.cells[instrument_index]["param"]
-    signal = state.cells[instrument_index]["signal"]
+    param = cell["param"]
+    signal = cell["signal"]
     level_count = min(param["levels_per_side"], param["active_per_side_max"])
     assert 1 <= level_count <= LEVEL_COUNT_MAX
-    end_pauses(state, effects, cursor, instrument_index)
-    spread_bps = spread_bps_of(signal, param) * guard_factor(state, effects, cursor, instrument_index)
-    shift_bps = shift_bps_of(state, instrument_index)
+    end_pauses(clock, cell, out)
+    spread_bps = spread_bps_of(signal, param) * guard_factor(clock, cell, out)
+    shift_bps = shift_bps_of(cell)
     mid = signal["mid_half_ticks"] * 0.5
     for level in range(level_count):
         offset_bps = param["level_spacing_coeff"] * spread_bps * (level + 1)
@@ -111,12 +111,12 @@ def decide_ladder(state, effects, cursor, instrument_index):
         ask_ticks = ceil_ticks(mid * (1.0 + ask_bps / BPS))
         width_bps = (ask_ticks - bid_ticks) / mid * BPS
         if bid_ticks <= 0 or bid_ticks >= ask_ticks or width_bps < param["min_spread_bps"]:
-            state.cells[instrument_index]["blocked_counts"][Reason.MIN_SPREAD] += 1
+            cell["blocked_counts"][Reason.MIN_SPREAD] += 1
             continue
         for side in range(2):
             price_ticks = bid_ticks if side == Side.BID else ask_ticks
-            if state.cells[instrument_index]["quote_sides"][side]["paused"] == 1:
-                state.cells[instrument_index]["blocked_counts"][Reason.GUARD_PAUSED] += 1
+            if cell["quote_sides"][side]["paused"] == 1:
+                cell["blocked_counts"][Reason.GUARD_PAUSED] += 1
             else:
-                qty_lots = level_qty_lots(state, instrument_index, price_ticks, level_count)
-                set_target(state, instrument_index, side, level, price_ticks, qty_lots)
+                qty_lots = level_qty_lots(cell, price_ticks, level_count)
+                set_target(cell, side, level, price_ticks, qty_lots)

@@ -6,55 +6,55 @@ from engine.signals import BPS, ceil_ticks, floor_ticks
 
 
 @kernel
-def policy_price_ticks(state, instrument_index, side):
+def policy_price_ticks(cell, side):
     """Return the most aggressive price that the maker policy allows: the own best less the post-only offset."""
-    offset = state.cells[instrument_index]["param"]["post_only_offset_bps"] / BPS
-    best_ticks = state.cells[instrument_index]["sides"][side]["best_price_ticks"]
+    offset = cell["param"]["post_only_offset_bps"] / BPS
+    best_ticks = cell["sides"][side]["best_price_ticks"]
     if side == Side.BID:
         return floor_ticks(best_ticks * (1.0 - offset))
     return ceil_ticks(best_ticks * (1.0 + offset))
 
 
 @kernel
-def is_crossing(state, instrument_index, side, price_ticks):
+def is_crossing(cell, side, price_ticks):
     """Tell whether a price reaches the other side's best (equal counts)."""
     if side == Side.BID:
-        return price_ticks >= state.cells[instrument_index]["sides"][Side.ASK]["best_price_ticks"]
-    return price_ticks <= state.cells[instrument_index]["sides"][Side.BID]["best_price_ticks"]
+        return price_ticks >= cell["sides"][Side.ASK]["best_price_ticks"]
+    return price_ticks <= cell["sides"][Side.BID]["best_price_ticks"]
 
 
 @kernel
-def qty_lots_min(state, instrument_index):
+def qty_lots_min(cell):
     """Return the smallest quantity that may be placed: the venue's minimum times the pad, rounded up."""
-    pad = state.cells[instrument_index]["param"]["min_qty_pad"]
-    return ceil_ticks(state.cells[instrument_index]["instrument"]["min_qty_lots"] * pad)
+    pad = cell["param"]["min_qty_pad"]
+    return ceil_ticks(cell["instrument"]["min_qty_lots"] * pad)
 
 
 @kernel
-def set_target(state, instrument_index, side, level, price_ticks, qty_lots):
+def set_target(cell, side, level, price_ticks, qty_lots):
     """Write one target after the maker policy; a target that may not be placed stays empty and is counted with its reason.
 
     The strategy's price is kept where it is more passive than the policy's (spec/core.md 8: min for buys, max for sells).
     """
-    param = state.cells[instrument_index]["param"]
-    blocked = state.cells[instrument_index]["blocked_counts"]
+    param = cell["param"]
+    blocked = cell["blocked_counts"]
     if param["maker_only"] == 1:
-        if param["post_only_block"] == 1 and is_crossing(state, instrument_index, side, price_ticks):
+        if param["post_only_block"] == 1 and is_crossing(cell, side, price_ticks):
             blocked[Reason.CROSS_PRICE] += 1
             return
-        policy_ticks = policy_price_ticks(state, instrument_index, side)
+        policy_ticks = policy_price_ticks(cell, side)
         passive_ticks = min(price_ticks, policy_ticks) if side == Side.BID else max(price_ticks, policy_ticks)
-        state.cells[instrument_index]["counter"]["post_only_adjust_count"] += (passive_ticks != price_ticks) * 1
+        cell["counter"]["post_only_adjust_count"] += (passive_ticks != price_ticks) * 1
         price_ticks = passive_ticks
-    if price_ticks <= 0 or is_crossing(state, instrument_index, side, price_ticks):
+    if price_ticks <= 0 or is_crossing(cell, side, price_ticks):
         blocked[Reason.CROSS_PRICE] += 1
         return
     if qty_lots <= 0:
         blocked[Reason.QTY_ZERO] += 1
         return
-    if qty_lots < qty_lots_min(state, instrument_index):
+    if qty_lots < qty_lots_min(cell):
         blocked[Reason.MIN_QTY] += 1
         return
-    target = state.cells[instrument_index]["targets"][side, level]
+    target = cell["targets"][side, level]
     target["price_ticks"] = price_ticks
     target["qty_lots"] = qty_lots

@@ -7,12 +7,12 @@ from engine.quoting.ladder import decide_ladder
 
 
 @kernel
-def decide_targets(state, effects, cursor, instrument_index):
+def decide_targets(clock, cell, out):
     """Write the targets of one instrument with the quoter that its params name."""
-    match state.cells[instrument_index]["param"]["strategy"]:
+    match cell["param"]["strategy"]:
         case Strategy.LADDER:
-            decide_ladder(state, effects, cursor, instrument_index)
+            decide_ladder(clock, cell, out)
         case Strategy.GRID:
-            decide_grid(state, instrument_index)
+            decide_grid(cell)
         case _:
             raise AssertionError("unknown strategy")

@@ -5,7 +5,12 @@ from config.instruments import InstrumentTableError, find_instrument, load_instr
 
 def test_every_row_of_our_table_is_an_instrument():
     table = load_instrument_table()
-    rows = [(venue, market, symbol) for venue, markets in table.root.items() for market in markets for symbol in markets[market]]
+    rows = [
+        (venue, market, symbol)
+        for venue, markets in table.root.items()
+        for market in markets
+        for symbol in markets[market]
+    ]
     assert len(rows) >= 14
     for venue, market, symbol in rows:
         instrument = find_instrument(venue, market, symbol)
