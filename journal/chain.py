@@ -96,12 +96,19 @@ class Chain:
         Raises: RowFault when they are not.
         """
         check_rows(rows, self._seq_next)
-        hashes = []
-        start = 0
-        for end in (np.flatnonzero(rows["flags"] & Flag.LAST) + 1).tolist():
-            self._take(rows[start:end], self._seq_next + 1)
-            hashes.append(self.head)
+        data = np.ascontiguousarray(rows).view(np.uint8).data
+        hashes: list[bytes] = []
+        start, seq_next, hasher = 0, self._seq_next, self._hasher
+        # One flat loop: this is two thirds of the time that reading a sealed JSONL file takes.
+        for end in ((np.flatnonzero(rows["flags"] & Flag.LAST) + 1) * ROW_BYTES).tolist():
+            hasher.update(data[start:end])
+            hashes.append(hasher.digest())
             start = end
+            seq_next += 1
+            if seq_next % CHAIN_BLOCK_EVENT_COUNT == 0:
+                self._base = hashes[-1]
+                hasher = sha256(self._base)
+        self._seq_next, self._hasher = seq_next, hasher
         return hashes
 
     def _take(self, rows: np.ndarray, seq_next: int) -> None:

@@ -108,6 +108,7 @@ class JsonlReader:
         self.rows = 0
         self._chain = Chain()
         self._fast_from_bytes = fast_from_bytes
+        self._size_bytes = self.path.stat().st_size
         self._bytes_read = 0  # of the blocks that were read
         self._blocks = self._read_blocks()
         self._first = self._next_block()
@@ -129,7 +130,7 @@ class JsonlReader:
         fast: _FastLines | None = None
         block, offset = self._first, 0
         while block:
-            if fast is None and JIT_ENABLED and self._bytes_read >= self._fast_from_bytes:
+            if fast is None and JIT_ENABLED and max(self._size_bytes, self._bytes_read) >= self._fast_from_bytes:
                 fast = _FastLines(self._scales, self.sealed)
             at = 0
             while at < len(block):

@@ -1,6 +1,7 @@
 """Where a replay's events come from: a journal directory, a segment or JSONL, all behind one face; must never interpret events."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,15 @@ from journal.segment import SEGMENT_HEADER_BYTES, parse_segment_header
 
 CHUNK_ROW_COUNT = 65_536
 JSONL_SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
+
+
+def read_ahead(chunks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield the same chunks, each parsed in a thread while the one before is folded: both kernels release the GIL."""
+    with ThreadPoolExecutor(1, "read") as pool:
+        future = pool.submit(next, chunks, None)
+        while (chunk := future.result()) is not None:
+            future = pool.submit(next, chunks, None)
+            yield chunk
 
 
 class EventSource:
@@ -61,6 +71,6 @@ class EventSource:
     def chunks(self, seq_from: int = 0, base: bytes | None = None) -> Iterator[np.ndarray]:
         """Yield whole events, each verified against the chain before it is handed out."""
         if isinstance(self.reader, JsonlReader):
-            yield from self.reader.chunks(CHUNK_ROW_COUNT)
+            yield from read_ahead(self.reader.chunks(CHUNK_ROW_COUNT))
         else:
             yield from self.reader.verified_chunks(CHUNK_ROW_COUNT, seq_from, base)

@@ -1,0 +1,126 @@
+"""The figures of `mm bench`, one function each; every one says what it timed. Must never keep a figure from another sitting."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from engine.codes import Flag
+from engine.core import Core
+from engine.manifest import Instrument, Manifest
+from journal.jsonl import JsonlReader, write_jsonl
+from journal.reader import Journal
+from journal.verify import verify
+from replay.run import ReplayOptions, config_document, replay
+
+BEST_OF = 3
+STEP_COUNT = 20_000
+KB_PER_MB = 1024
+
+
+def best_seconds(work: Callable[[], object]) -> float:
+    """Return the shortest of a few runs after one that warms up: the least disturbed one."""
+    work()
+    times = []
+    for _ in range(BEST_OF):
+        started_s = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started_s)
+    return min(times)
+
+
+def measure_import(capture: Path, instrument: Instrument, work: Path) -> tuple[float, int]:
+    """Return (rows per second, rows) of importing a raw capture, decompression and the journal's writing included."""
+    from adapters.importers import load_importer
+    from adapters.importers.outcome import ImportRequest
+
+    request = ImportRequest(
+        files=(capture,),
+        out=work / "imported",
+        market="usdm",
+        symbols=frozenset({instrument.symbol}),
+        ticks={instrument.symbol: instrument.tick_size},
+        lots={instrument.symbol: instrument.lot_size},
+        force=True,
+    )
+    importer = load_importer("binance")
+    rows = importer(request, lambda _: None).rows
+    return rows / best_seconds(lambda: importer(request, lambda _: None)), rows
+
+
+def measure_verify(journal: Path) -> float:
+    """Return rows per second of a full verification on one worker: chain, frames, structure."""
+    rows = verify(journal).rows
+    return rows / best_seconds(lambda: verify(journal))
+
+
+def measure_replay(journal: Path) -> tuple[float, int]:
+    """Return (rows per second, effects compared) of a replay with the chain checked and every witness compared."""
+    options = ReplayOptions(checkpoints=False)
+    result = replay(journal, options)
+    assert result.witnessed_count == sum(result.effect_counts.values()), "the bench journal must be fully witnessed"
+    return result.rows / best_seconds(lambda: replay(journal, options)), result.witnessed_count or 0
+
+
+def measure_jsonl(journal: Path, work: Path) -> tuple[float, float]:
+    """Return events per second of (replaying, only reading) a sealed JSONL file, every line's hash checked."""
+    path = work / "bench.jsonl"
+    written = write_jsonl(Journal(journal).chunks(), path)
+    options = ReplayOptions(checkpoints=False)
+
+    def read() -> None:
+        for _ in JsonlReader(path).chunks():
+            pass
+
+    return written.events / best_seconds(lambda: replay(path, options)), written.events / best_seconds(read)
+
+
+def measure_steps(manifest: Manifest, rows: np.ndarray) -> dict[str, float]:
+    """Return p50 and p99 of one call of the core from Python with one event, in microseconds."""
+    from config.load import load_config
+
+    core = Core(manifest)
+    core.configure(config_document(load_config(None), manifest))
+    ends = np.flatnonzero(rows["flags"] & Flag.LAST) + 1
+    starts = np.concatenate(([0], ends[:-1]))
+    warm = max(0, len(ends) - STEP_COUNT)
+    core.feed(rows[: ends[warm - 1]] if warm else rows[:0])
+    times_ns = []
+    for start, end in zip(starts[warm:].tolist(), ends[warm:].tolist(), strict=True):
+        event = rows[start:end]
+        started_ns = time.perf_counter_ns()
+        core.feed(event)
+        times_ns.append(time.perf_counter_ns() - started_ns)
+        core.drain()
+    p50, p99 = np.percentile(times_ns, [50, 99])
+    return {"p50": round(p50 / 1e3, 2), "p99": round(p99 / 1e3, 2)}
+
+
+def run_replay_process(journal: Path, cache: Path | None) -> tuple[float, float]:
+    """Return (seconds, peak resident MB) of a fresh `mm replay` process with compiled kernels."""
+    environment = dict(os.environ, NUMBA_DISABLE_JIT="0")
+    if cache is not None:
+        environment["NUMBA_CACHE_DIR"] = str(cache)
+    command = [sys.executable, "-m", "adapters.cli.main", "replay", "--events", str(journal), "--json"]
+    started_s = time.perf_counter()
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started_s
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        assert process.stderr is not None
+        raise RuntimeError(f"{' '.join(command)} failed: {process.stderr.read().decode()}")
+    return seconds, usage.ru_maxrss / KB_PER_MB
+
+
+def measure_starts(small: Path) -> tuple[float, float]:
+    """Return seconds of a whole `mm replay` of a short journal, (with an empty compile cache, with a warm one)."""
+    with tempfile.TemporaryDirectory() as cache:
+        cold_s, _ = run_replay_process(small, Path(cache))
+        warm_s = min(run_replay_process(small, Path(cache))[0] for _ in range(BEST_OF))
+    return cold_s, warm_s

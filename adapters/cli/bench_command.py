@@ -1,0 +1,136 @@
+"""`mm bench`: figures of this build on this machine, beside a peer if asked; must never assert a speed."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from adapters.cli.output import emit_json, format_number, print_table
+
+BUDGETS = {
+    "verify_rows_per_s": "≥ 16,700,000 (1 GB/s)",
+    "replay_rows_per_s": "≥ 18,000,000",
+    "import_rows_per_s": "≥ 5 x peer (1,700,000)",
+    "jsonl_events_per_s": "≥ 500,000",
+    "step_us": "p50 ≤ 30 with I/O",
+    "cold_start_s": "≤ 15",
+    "warm_start_s": "≤ 1",
+    "peak_rss_mb": "≤ 400",
+}
+
+
+@click.command(
+    name="bench",
+    epilog="Example: mm bench --events out/n --peer /path/to/venv/bin/python",
+    short_help="Measure this machine and print rates and ratios.",
+)
+@click.option("--events", required=True, metavar="PATH", type=click.Path(path_type=Path), help="Journal to measure on.")
+@click.option("--repeat", default=20, show_default=True, type=click.IntRange(1, 1000), help="Times the feed is repeated.")
+@click.option("--capture", metavar="FILE", type=click.Path(path_type=Path), help="Raw Binance USD-M capture to import.")
+@click.option("--peer", metavar="PYTHON", type=click.Path(path_type=Path), help="An interpreter that has hftbacktest.")
+@click.option("--peer-program", metavar="FILE", type=click.Path(path_type=Path), help="The peer's program.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    events: Path, repeat: int, capture: Path | None, peer: Path | None, peer_program: Path | None, as_json: bool
+) -> None:
+    """Measure this machine and print rates and ratios.
+
+    The feed of PATH is turned into a raw capture to import (unless --capture gives one) and into a long journal with
+    the decisions of a shadow session, which is verified and replayed. Best of three runs each; only ratios travel.
+    """
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="mm-bench-") as name:
+        document = measure(events, repeat, capture, Path(name), (peer, peer_program))
+    if as_json:
+        emit_json(document)
+    else:
+        print_figures(document)
+
+
+def measure(
+    events: Path, repeat: int, capture: Path | None, work: Path, peer: tuple[Path | None, Path | None]
+) -> dict[str, Any]:
+    """Return every figure of one sitting."""
+    from adapters.bench import feed, machine
+    from adapters.bench import measure as figures
+    from adapters.bench.peer import PROGRAM, run_peer
+
+    say = click.get_text_stream("stderr")
+    manifest, rows = feed.read_market(events)
+    if not len(rows):
+        raise click.UsageError(f"{events} holds no market events to measure on")
+    instrument, busiest = feed.busiest_rows(manifest, rows)
+    print("preparing the feed ...", file=say)
+    if capture is None:
+        capture = work / "capture.gz"
+        feed.write_capture(capture, instrument, busiest)
+    feed.write_long_journal(work / "long", manifest, rows, repeat)
+    feed.write_long_journal(work / "once", manifest, rows, 1)
+    document: dict[str, Any] = {"hardware": machine.describe_machine()}
+    document["feed"] = {"rows": len(rows) * repeat, "rows_once": len(rows), "repeat": repeat}
+    for name in ("import", "verify", "replay", "JSONL", "steps", "starts", "memory"):
+        print(f"measuring {name} ...", file=say)
+        document |= measure_one(name, figures, (capture, instrument), work, (manifest, rows))
+    if peer[0] is not None:
+        print("running the peer ...", file=say)
+        found = run_peer(peer[0], peer[1] or PROGRAM, capture, repeat)
+        document["peer"] = found
+        document["ratios"] = ratios(document, found)
+    return document
+
+
+def measure_one(name: str, figures: Any, source: tuple[Path, Any], work: Path, feed: tuple[Any, Any]) -> dict[str, Any]:
+    """Return the figures of one kind of work."""
+    if name == "import":
+        rate, rows = figures.measure_import(*source, work)
+        return {"import_rows_per_s": round(rate), "import_rows": rows}
+    if name == "verify":
+        return {"verify_rows_per_s": round(figures.measure_verify(work / "long"))}
+    if name == "replay":
+        rate, compared = figures.measure_replay(work / "long")
+        return {"replay_rows_per_s": round(rate), "effects_compared": compared}
+    if name == "JSONL":
+        replayed, read = figures.measure_jsonl(work / "once", work)
+        return {"jsonl_events_per_s": round(replayed), "jsonl_read_events_per_s": round(read)}
+    if name == "steps":
+        return {"step_us": figures.measure_steps(*feed)}
+    if name == "starts":
+        cold_s, warm_s = figures.measure_starts(work / "once")
+        return {"cold_start_s": round(cold_s, 2), "warm_start_s": round(warm_s, 2)}
+    assert name == "memory"
+    figures.run_replay_process(work / "once", None)  # compiles where nothing is compiled: that is not a replay's memory
+    return {"peak_rss_mb": round(figures.run_replay_process(work / "long", None)[1])}
+
+
+def ratios(document: dict[str, Any], peer: dict[str, Any]) -> dict[str, float]:
+    """Return this build's rates over the peer's; `feed_time` compares the seconds that one repeat of the feed takes.
+
+    The two count rows differently (the peer leaves best-bid-offer rows out), so both are shown.
+    """
+    found = {"import_vs_converter": document["import_rows_per_s"] / peer["convert_rows_per_s"]}
+    own_s = document["feed"]["rows"] / document["replay_rows_per_s"]
+    for name in ("hash_map", "roi_vector"):
+        found[f"replay_vs_{name}"] = document["replay_rows_per_s"] / peer[name]["rows_per_s"]
+        found[f"feed_time_vs_{name}"] = peer[name]["run_s"] / own_s
+    return {name: round(value, 2) for name, value in sorted(found.items())}
+
+
+def print_figures(document: dict[str, Any]) -> None:
+    """Print the figures, their budgets and the ratios."""
+    hardware = document["hardware"]
+    click.echo(
+        f"mm bench   {hardware['processor']}, {hardware['cores']} cores, {hardware['memory_gb']} GB   "
+        f"Python {hardware['python']}  numba {hardware['numba']}   load {hardware['load_1min']}"
+    )
+    feed = document["feed"]
+    click.echo(f"feed       {feed['rows_once']:,} rows x {feed['repeat']} = {feed['rows']:,} rows")
+    rows = []
+    for name, budget in BUDGETS.items():
+        value = document[name]
+        shown = f"p50 {value['p50']}  p99 {value['p99']}" if name == "step_us" else format_number(value)
+        rows.append((name, shown, budget))
+    print_table(("figure", "measured", "budget"), rows)
+    if "ratios" in document:
+        peer_rows = [(name, format_number(value, 2)) for name, value in document["ratios"].items()]
+        print_table(("ratio to the peer", "times"), peer_rows)
