@@ -20,10 +20,10 @@ class EffectsWriter:
     def __enter__(self) -> "EffectsWriter":
         return self
 
-    def write(self, effects: np.ndarray) -> None:
+    def write(self, effect_rows: np.ndarray) -> None:
         """Add effect rows; the effects of several causes need not be consecutive, a line's seq is a witness's place."""
-        starts = np.flatnonzero(np.diff(effects["seq"]) != 1) + 1
-        for run in np.split(effects, starts):
+        starts = np.flatnonzero(np.diff(effect_rows["seq"]) != 1) + 1
+        for run in np.split(effect_rows, starts):
             self.parts.append(self.encoder.encode(run, None, b""))
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:

@@ -1,6 +1,6 @@
 """Replay of a long journal on several processes: each verifies one segment from its checkpoint; the answer is the same.
 
-By induction: segment 0 starts from nothing, every other one from a checkpoint whose digest the segment before must reach.
+By induction: segment 0 starts from nothing, every other one from a checkpoint that the one before must reach.
 Must never trust a checkpoint: one that is not reached is an error, one that is missing means one process.
 """
 

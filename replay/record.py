@@ -1,4 +1,4 @@
-"""`record`: run the core over market events and journal them with its decisions, as a shadow session does; never sends."""
+"""`record`: journal market events with the core's decisions, as a shadow session does; never sends."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""`replay`: feed a journal to the core and give back what it decided and became; must never write to the journal's events."""
+"""`replay`: feed a journal to the core and give back what it decided and became; must never change an event."""
 
 import time
 from collections.abc import Callable, Iterator

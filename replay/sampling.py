@@ -1,4 +1,4 @@
-"""A thinned history of a replay, for reports: one SAMPLE per instrument every so many rows; must never change the state."""
+"""A thinned history of a replay, for reports: a SAMPLE per instrument every so many rows; never changes the state."""
 
 from collections.abc import Iterator
 
@@ -73,7 +73,7 @@ class Sampler:
     def take(self, state: State) -> None:
         """Sample now when a step was completed; thins when there are too many."""
         step_index = self.row_count // self.row_step
-        if self.samples and self.samples[-1][0] == step_index or state.clock[0]["ts_now_ns"] == NO_TS_NS:
+        if (self.samples and self.samples[-1][0] == step_index) or state.clock[0]["ts_now_ns"] == NO_TS_NS:
             return
         block = np.zeros(self.instrument_count, SAMPLE)
         write_samples(state.clock, state.cells, block)

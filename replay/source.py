@@ -1,4 +1,4 @@
-"""Where a replay's events come from: a journal directory, a segment or JSONL, all behind one face; must never interpret events."""
+"""Where a replay's events come from: a journal, a segment or JSONL behind one face; must never interpret events."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -42,9 +42,14 @@ def check_call(words: list[str]) -> None:
         name, found, words = command.resolve_command(context, words)
         assert found is not None
         command, context = found, click.Context(found, info_name=name, parent=context)
-    for path in (option for option in command.params if isinstance(option.type, click.Path)):
-        path.type = click.STRING  # the README's files need not exist while its words are checked
-    command.parse_args(context, list(words))
+    paths = [(option, option.type) for option in command.params if isinstance(option.type, click.Path)]
+    try:
+        for option, _ in paths:
+            option.type = click.STRING  # the README's files need not exist while its words are checked
+        command.parse_args(context, list(words))
+    finally:
+        for option, kind in paths:
+            option.type = kind
 
 
 @pytest.mark.parametrize("words", CALLS, ids=" ".join)

@@ -1,4 +1,4 @@
-"""The feed of a benchmark, made from a journal: a raw capture, and a long journal with decisions; never used for trading."""
+"""The feed of a benchmark, made from a journal: a raw capture and a long journal with decisions; never for trading."""
 
 import gzip
 from collections.abc import Iterator
@@ -97,7 +97,7 @@ def repeated(rows: np.ndarray, repeat: int) -> Iterator[np.ndarray]:
         part["order_id"][is_delta] += turn * span_seq
         start = 0
         while start < len(part):
-            end = int(ends[min(np.searchsorted(ends, start + BATCH_ROW_COUNT), len(ends) - 1)])
+            end = int(ends[min(int(np.searchsorted(ends, start + BATCH_ROW_COUNT)), len(ends) - 1)])
             yield part[start:end]
             start = end
 

@@ -1,4 +1,4 @@
-"""The figures of `mm bench`, one function each; every one says what it timed. Must never keep a figure from another sitting."""
+"""The figures of `mm bench`, one function each; every one says what it timed. Must never keep another sitting's."""
 
 import os
 import subprocess

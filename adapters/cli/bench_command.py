@@ -25,7 +25,9 @@ BUDGETS = {
     short_help="Measure this machine and print rates and ratios.",
 )
 @click.option("--events", required=True, metavar="PATH", type=click.Path(path_type=Path), help="Journal to measure on.")
-@click.option("--repeat", default=20, show_default=True, type=click.IntRange(1, 1000), help="Times the feed is repeated.")
+@click.option(
+    "--repeat", default=20, show_default=True, type=click.IntRange(1, 1000), help="Times the feed is repeated."
+)
 @click.option("--capture", metavar="FILE", type=click.Path(path_type=Path), help="Raw Binance USD-M capture to import.")
 @click.option("--peer", metavar="PYTHON", type=click.Path(path_type=Path), help="An interpreter that has hftbacktest.")
 @click.option("--peer-program", metavar="FILE", type=click.Path(path_type=Path), help="The peer's program.")
@@ -56,12 +58,11 @@ def measure(
     from adapters.bench import measure as figures
     from adapters.bench.peer import PROGRAM, run_peer
 
-    say = click.get_text_stream("stderr")
     manifest, rows = feed.read_market(events)
     if not len(rows):
         raise click.UsageError(f"{events} holds no market events to measure on")
     instrument, busiest = feed.busiest_rows(manifest, rows)
-    print("preparing the feed ...", file=say)
+    click.echo("preparing the feed ...", err=True)
     if capture is None:
         capture = work / "capture.gz"
         feed.write_capture(capture, instrument, busiest)
@@ -70,10 +71,10 @@ def measure(
     document: dict[str, Any] = {"hardware": machine.describe_machine()}
     document["feed"] = {"rows": len(rows) * repeat, "rows_once": len(rows), "repeat": repeat}
     for name in ("import", "verify", "replay", "JSONL", "steps", "starts", "memory"):
-        print(f"measuring {name} ...", file=say)
+        click.echo(f"measuring {name} ...", err=True)
         document |= measure_one(name, figures, (capture, instrument), work, (manifest, rows))
     if peer[0] is not None:
-        print("running the peer ...", file=say)
+        click.echo("running the peer ...", err=True)
         found = run_peer(peer[0], peer[1] or PROGRAM, capture, repeat)
         document["peer"] = found
         document["ratios"] = ratios(document, found)

@@ -12,6 +12,10 @@ from adapters.cli.interpreted import choose_mode
 from adapters.cli.output import emit_json, progress
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
     from engine.core import DigestDiffers, WitnessDiffers
     from engine.manifest import Manifest
     from replay.result import ReplayResult
@@ -41,7 +45,9 @@ def parse_until(text: str | None) -> tuple[int | None, int | None]:
     short_help="Run the core over a journal and show what it decides.",
 )
 @click.option("--events", required=True, metavar="PATH", type=click.Path(path_type=Path), help="Journal or JSONL.")
-@click.option("--config", "config_path", metavar="FILE", type=click.Path(path_type=Path), help="Replaces the journal's.")
+@click.option(
+    "--config", "config_path", metavar="FILE", type=click.Path(path_type=Path), help="Replaces the journal's."
+)
 @click.option("--profile", metavar="NAME", help="A profile of config/profiles, such as grid.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one configuration key.")
 @click.option("--until", metavar="SEQ|TIME", help="Stop after this event.")
@@ -97,7 +103,7 @@ def run_replay(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResu
         return replay_segments(events, options, workers)
     with ExitStack() as outputs:
         run = Replay(events, options)
-        writers = []
+        writers: list[Callable[[np.ndarray], None]] = []
         if asked["audit"] is not None:
             from reports.audit import AuditWriter
 

@@ -90,7 +90,8 @@ def test_every_mode_writes_the_same_bytes(mode: str, run_directory: Path, tmp_pa
 def test_the_generator_still_makes_this_journal(tmp_path: Path) -> None:
     program = "import sys; from pathlib import Path; from generate import generate; generate(Path(sys.argv[1]))"
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(ROOT / "fixtures")}
-    subprocess.run([sys.executable, "-c", program, str(tmp_path / "demo.mmj")], env=environment, check=True, timeout=120)
+    command = [sys.executable, "-c", program, str(tmp_path / "demo.mmj")]
+    subprocess.run(command, env=environment, check=True, timeout=120)
     made, kept = tmp_path / "demo.mmj", DEMO
     assert sorted(path.name for path in made.iterdir()) == sorted(path.name for path in kept.iterdir())
     for path in kept.iterdir():

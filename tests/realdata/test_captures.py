@@ -1,4 +1,4 @@
-"""Recorded captures end to end: import, chain, books against the venue's own best bid and offer. Needs ../shared/data."""
+"""Recorded captures end to end: import, chain, books against the venue's own best bid and offer (../shared/data)."""
 
 from pathlib import Path
 
