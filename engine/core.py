@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from engine.codes import AuditKind, EventKind, PolicyTask, Reason, Stop
-from engine.limits import CHAIN_BLOCK_EVENT_COUNT, E9
+from engine.limits import CHAIN_BLOCK_EVENT_COUNT, E9, TS_NS_MAX
 from engine.manifest import Manifest, canonical_json
-from engine.params import Change, ConfigPayloadError, apply_params, params_dict, parse_config
+from engine.params import Change, ConfigPayloadError, apply_params, params_dict, parse_command, parse_config
 from engine.payload import payload_bytes
 from engine.policy.registry import make_policy_state
 from engine.policy.seam import PolicyState, View, policy_json, run_policies
@@ -84,20 +84,22 @@ def fold_digest(value: bytes, block_digest: bytes) -> bytes:
 
 
 class Core:
-    """One state with its policies, fed with rows.
+    """One state with its policies, fed with rows; an `override` document is laid over every CONFIG of the journal.
 
     `on_effects` gets every effect row once, in order, after it was compared with its witness if there is one; the rows
     are a view that the next call overwrites.
     """
 
-    def __init__(self, manifest: Manifest, on_effects: OnEffects | None = None, *, config_from_journal: bool = True) -> None:
+    def __init__(
+        self, manifest: Manifest, on_effects: OnEffects | None = None, *, override: dict[str, Any] | None = None
+    ) -> None:
         self.manifest = manifest
         self.state = make_state(manifest)
         self.policy_state = make_policy_state()
         self.out = make_out(manifest.witnessed)
         self.effects_digest = EffectsDigest()
         self.on_effects = on_effects
-        self.config_from_journal = config_from_journal
+        self.override = override
         self.effect_kind_counts = np.zeros(256, np.int64)
         self.witnessed_count = 0
 
@@ -118,10 +120,11 @@ class Core:
                 configured[name] = configured[name].configure(values)
             except ValueError as error:
                 raise ConfigPayloadError(str(error)) from error
-        changes = apply_params(self.state, self.manifest, document.get("params", {}))
         interval_ns = document.get("policy_interval_ns", int(self.state.clock[0]["policy_interval_ns"]))
-        if not isinstance(interval_ns, int) or interval_ns <= 0:
+        if type(interval_ns) is not int or not 0 < interval_ns < TS_NS_MAX:
             raise ConfigPayloadError(f"policy_interval_ns: {interval_ns!r} is not a positive integer")
+        changes = apply_params(self.state, self.manifest, document.get("params", {}))
+        # Must succeed from here.
         self.state.clock["policy_interval_ns"] = interval_ns
         self.policy_state = PolicyState(tuple(sorted(configured.items())))
         return changes
@@ -151,7 +154,7 @@ class Core:
                 stop = run(self.state.clock, self.state.cells, rows, self.out)
             except AssertionError as error:
                 seq = rows[int(place["event_row_index"])]["seq"]
-                raise AssertionError(f"invariant broken at seq {seq}: {error or 'see docs/runbook.md'}") from error
+                raise AssertionError(f"invariant broken at seq {seq}: {error or 'an assertion of the core'}") from error
             if stop in (Stop.END, Stop.DECIDED):
                 return
             if stop == Stop.POLICY:
@@ -193,20 +196,19 @@ class Core:
         """Run what the fast lane cannot: configuration, commands and due policies; then decide with the new PARAMS."""
         task = PolicyTask(int(self.out[0]["policy_task"]))
         if task == PolicyTask.CONFIG:
-            if self.config_from_journal:
-                self.audit_changes(self.apply_config(parse_config(payload_bytes(rows))), Reason.CONFIG)
+            document = merge_config(parse_config(payload_bytes(rows)), self.override or {})
+            self.audit_changes(self.apply_config(document), Reason.CONFIG)
         elif task == PolicyTask.COMMAND:
-            self.run_command(json.loads(payload_bytes(rows)))
+            self.run_command(*parse_command(payload_bytes(rows), self.manifest))
         else:
             self.run_due_policies()
         self.state.quoters["requote_forced"] = 1
         run_decide_all(self.state.clock, self.state.cells, self.out)
 
-    def run_command(self, command: dict[str, Any]) -> None:
+    def run_command(self, frozen: int, symbols: list[str]) -> None:
         """Carry out a COMMAND: freeze or unfreeze one symbol or all (spec/core.md 9; unfreeze is explicit only)."""
-        frozen = {"freeze": 1, "unfreeze": 0}[command["command"]]
         index = self.manifest.symbol_index()
-        for symbol in [command["symbol"]] if "symbol" in command else sorted(index):
+        for symbol in symbols:
             quoter = self.state.quoters[index[symbol]]
             effect = self.emit(index[symbol], AuditKind.GUARD)
             effect["price_ticks"] = quoter["frozen"]
@@ -299,6 +301,15 @@ def fixed_e9(value: float) -> int:
 def as_fields(values: dict[str, Any]) -> dict[str, Any]:
     """Return a policy's fields from JSON: lists were tuples."""
     return {key: tuple(map(tuple, value)) if isinstance(value, list) else value for key, value in values.items()}
+
+
+def merge_config(document: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
+    """Return a CONFIG document with another one laid over it, key by key."""
+    merged = dict(document)
+    for key, value in override.items():
+        below = merged.get(key)
+        merged[key] = merge_config(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
 
 
 def config_payload(document: dict[str, Any]) -> bytes:

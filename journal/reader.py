@@ -86,7 +86,8 @@ class Journal:
 
         With the chain's `base` at the block boundary `seq_from` (a checkpoint has it), nothing before is hashed;
         without, hashing starts where the segment that holds `seq_from` starts.
-        Raises: TornTail and Corrupt with the first bad seq, WrongVersion; ValueError for a base inside a block.
+        Raises: TornTail and Corrupt with the first bad seq, after all frames before it; WrongVersion; ValueError for a
+            base inside a block.
         """
         chain = None if base is None else Chain(base, seq_from)
         hash_from = 0 if chain is None else seq_from
@@ -104,11 +105,19 @@ class Journal:
                     future = pool.submit(advance, chain, span)
                     if previous is not None:
                         yield from pieces(previous, row_count, seq_from)
-                    self.events += span.marks[-1].seq_last + 1 - chain.seq_next
-                    chain = future.result()
-                    self.head = chain.head
+                    fault: Corrupt | None = None
+                    try:
+                        after = future.result()
+                    except Corrupt as error:
+                        fault, span = error, before(span, error)
+                        after = advance(chain, span) if span.marks else chain
+                    self.events += after.seq_next - chain.seq_next
+                    self.head = after.head
                     self.rows += len(span.rows)
-                    previous = span
+                    chain, previous = after, span
+                    if fault is not None:
+                        yield from pieces(span, row_count, seq_from)
+                        raise fault
             if previous is not None:
                 yield from pieces(previous, row_count, seq_from)
 
@@ -317,9 +326,15 @@ def frame_fault(path: Path, mark: Mark, found: bytes) -> Corrupt:
     return Corrupt(path, message, seq=mark.seq_first, offset=mark.offset, hint="mm journal verify, mm journal recover")
 
 
+def before(span: Span, fault: Corrupt) -> Span:
+    """Return the frames of a span before the one at fault, which `locate` has found good."""
+    marks = [mark for mark in span.marks if mark.end <= (fault.offset or 0)]
+    return span._replace(marks=marks, rows=span.rows[: sum(mark.row_count for mark in marks)])
+
+
 def trimmed(span: Span, seq_from: int) -> Span:
     """Return the span without the events before `seq_from`, for a chain that starts there."""
-    if span.marks[0].seq_first >= seq_from:
+    if not span.marks or span.marks[0].seq_first >= seq_from:
         return span
     start = int(np.searchsorted(span.rows["seq"], seq_from))
     first = span.marks[0]

@@ -104,7 +104,16 @@ def decide(directory: Path) -> Recovery:
     drops_segment = letter in "DEF"
     if seal is not None:
         segments = len(scan.scans) - drops_segment
-        check_seal(directory, seal, events=scan.events, head=scan.head, segments=segments, rows=scan.rows)
+        try:
+            check_seal(directory, seal, events=scan.events, head=scan.head, segments=segments, rows=scan.rows)
+        except SealDiffers as error:
+            if scan.fault is None:
+                raise
+            found = f"found {scan.events:,} whole ones, then in {scan.fault.path.name}: {scan.fault.message}"
+            message = f"expected {seal.events:,} events as sealed, {found}"
+            raise SealDiffers(
+                error.path, message, seq=error.seq, hint="restore the segments from a copy"
+            ) from scan.fault
     return Recovery(
         letter=letter,
         events=scan.events,

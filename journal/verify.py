@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
+from engine.codes import EventKind
 from journal.chain import GENESIS_BASE, Chain
 from journal.errors import Corrupt, JournalError, NotAJournal, SealDiffers, TornTail, WrongVersion
 from journal.lock import is_locked
 from journal.reader import advance, check_link, is_started
 from journal.seal import Seal, check_seal, read_seal
 from journal.segment import (
+    FRAME_BYTES,
     FRAME_ROW_COUNT,
     SEGMENT_HEADER_BYTES,
     Mark,
@@ -85,12 +87,15 @@ def verify(
     """Check every byte of a journal directory or of one segment.
 
     `progress` is called with bytes done and bytes in all.
-    Raises: NotAJournal where there is nothing to verify, JournalError where it cannot be read.
+    Raises: NotAJournal, WrongVersion where not even its start can be read, JournalError where nothing can.
     """
     path = Path(path)
     is_growing = path.is_dir() and is_locked(path)
     scan = scan_journal(path, workers=workers, is_growing=is_growing, progress=progress)
-    fault, last = scan.fault, scan.scans[-1]
+    if scan.events == 0 and isinstance(scan.fault, NotAJournal | WrongVersion):
+        raise scan.fault
+    scan = check_manifest(scan)
+    fault, last = scan.fault, scan.scans[-1] if scan.scans else SegmentScan(path)
     is_torn = isinstance(fault, TornTail)
     if is_torn and is_growing:
         fault, is_torn = None, False  # its living writer has not finished that commit
@@ -100,11 +105,10 @@ def verify(
         if seal is not None and (fault is None or is_torn):
             segments = len(scan.scans)
             check_seal(path, seal, events=scan.events, head=scan.head, segments=segments, rows=scan.rows)
+        if fault is None:
+            check_head(last.path, expect_head, head=scan.head, events=scan.events, offset=last.good_bytes)
     except SealDiffers as error:
         fault = fault or error
-    if fault is None and expect_head is not None and scan.head.hex() != expect_head.lower():
-        message = f"expected head {expect_head}, found {scan.head.hex()}"
-        fault = SealDiffers(last.path, message, seq=scan.events, offset=last.good_bytes)
     return Verification(
         ok=fault is None,
         events=scan.events,
@@ -115,6 +119,29 @@ def verify(
         first_bad=None if fault is None else first_bad(fault, scan.events),
         torn_bytes=last.size_bytes - last.good_bytes if is_torn else 0,
     )
+
+
+def check_head(path: Path, expect_head: str | None, *, head: bytes, events: int, offset: int | None) -> None:
+    """Compare a head that was kept outside, if any, with the one that was found.
+
+    Raises: SealDiffers.
+    """
+    if expect_head is not None and head.hex() != expect_head.lower():
+        message = f"expected head {expect_head}, found {head.hex()} after {events:,} events"
+        raise SealDiffers(path, message, seq=events, offset=offset)
+
+
+def check_manifest(scan: JournalScan) -> JournalScan:
+    """Return a scan from seq 0 on as it is if its first event is a manifest, else with that as its first fault."""
+    if not scan.events or scan.scans[0].header is None or scan.scans[0].header.seq_first:
+        return scan
+    first = next(SegmentFile(scan.scans[0].path).frames())
+    kind = int(first.rows["kind"][0])
+    if kind == EventKind.MANIFEST:
+        return scan
+    message = f"expected the manifest at seq 0, found kind {kind}"
+    fault = Corrupt(first.path, message, seq=0, offset=first.mark.offset + FRAME_BYTES)
+    return JournalScan(scan.scans, 0, 0, GENESIS_BASE, fault)
 
 
 def first_bad(error: JournalError, seq: int) -> FirstBad:
@@ -175,9 +202,7 @@ def list_segments(path: Path) -> tuple[list[Path], Corrupt | None]:
             paths = []
             while (segment := path / segment_name(len(paths))).exists():
                 paths.append(segment)
-            if not paths:
-                raise
-    if not paths:
+    if not paths and missing is None:
         raise NotAJournal(path, "expected segments (000000.mmj, ...), found none")
     return paths, missing
 

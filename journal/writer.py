@@ -13,11 +13,11 @@ from typing import Literal
 
 import numpy as np
 
-from engine.codes import PAYLOAD_KINDS, Flag
+from engine.codes import PAYLOAD_KINDS, EventKind, Flag
 from engine.limits import CHAIN_BLOCK_EVENT_COUNT, EVENT_ROW_COUNT_MAX, NS_PER_S, ROW_BYTES
 from engine.manifest import SCHEMA_VERSION
 from engine.records import EVENT, NO_TS_NS, NO_VALUE
-from journal.chain import Chain, check_rows
+from journal.chain import Chain, RowFault, check_rows
 from journal.errors import RECOVER_HINT, Corrupt, JournalError, JournalFull, SealDiffers, WrongVersion
 from journal.lock import Lock
 from journal.reader import advance
@@ -122,6 +122,8 @@ class Writer:
         count = len(rows)
         if not count:
             return
+        if not self.seq_next and rows["kind"][0] != EventKind.MANIFEST:
+            raise RowFault(f"expected the manifest at seq 0, found kind {rows['kind'][0]}", row=0, seq=0)
         end = self._buffered + count
         if end > len(self._buffer):
             grown = np.empty(max(end, 2 * len(self._buffer)), EVENT)

@@ -11,12 +11,12 @@ from engine.manifest import Manifest, canonical_json, encode_manifest
 from journal.checkpoints import list_checkpoints, save, seq_next_of
 
 
-def checkpoint_key(manifest: Manifest, document: dict[str, Any], config_from_journal: bool) -> str:
+def checkpoint_key(manifest: Manifest, document: dict[str, Any], override: dict[str, Any] | None) -> str:
     """Return what a state depends on besides the events: build, instruments, configuration."""
     hasher = hashlib.sha256(core_digest().encode())
     hasher.update(encode_manifest(manifest))
     hasher.update(canonical_json(document))
-    hasher.update(b"journal" if config_from_journal else b"replaced")
+    hasher.update(canonical_json(override))
     return hasher.hexdigest()
 
 

@@ -40,6 +40,7 @@ class ReplayOptions:
     """
 
     config: Config | None = None  # replaces the journal's own CONFIG events
+    config_is_patch: bool = False  # only what differs from the defaults replaces them
     seq_from: int = 0
     until_seq: int | None = None
     until_ts_ns: int | None = None
@@ -79,17 +80,28 @@ class Replay:
         self.options = options
         self.source = EventSource(path)
         self.manifest = self.source.manifest
-        self.core = Core(self.manifest, self.take_effects, config_from_journal=options.config is None)
         self.document = config_document(options.config or load_config(None), self.manifest)
-        if options.config is not None or not self.manifest.witnessed:
+        self.core = Core(self.manifest, self.take_effects, override=self.override())
+        if not self.manifest.witnessed:
             self.core.configure(self.document)  # a witnessed journal brings its own, from nothing
-        self.key = checkpoint_key(self.manifest, self.document, options.config is None)
+        self.key = checkpoint_key(self.manifest, self.document, self.override())
         self.sampler = Sampler(len(self.manifest.instruments)) if options.sample else None
         self.writers: list[Callable[[np.ndarray], None]] = []  # get the effects
         self.on_progress: Callable[[int], None] = lambda rows: None
         self.fill_rows: list[np.ndarray] = []
         self.rows = 0
         self.seq_next = 0
+
+    def override(self) -> dict[str, Any] | None:
+        """Return what is laid over a witnessed journal's own CONFIG: all of another one, or the keys that were set."""
+        if self.options.config is None or not self.options.config_is_patch:
+            return None if self.options.config is None else self.document
+        default = config_document(load_config(None), self.manifest)
+        params = {
+            symbol: {name: value for name, value in values.items() if value != default["params"][symbol][name]}
+            for symbol, values in self.document["params"].items()
+        }
+        return {"params": params}
 
     def take_effects(self, effects: np.ndarray) -> None:
         """Hand effects on, those of the asked-for part."""

@@ -3,7 +3,9 @@
 import numpy as np
 
 from engine.codes import AuditKind, EventKind, Reason, Side
+from engine.limits import E9
 from engine.manifest import Manifest
+from engine.records import PARAM
 from reports.audit import enum_name
 from reports.money import instrument_units
 
@@ -22,8 +24,17 @@ def decision_text(row: np.void | None, manifest: Manifest) -> str:
             words.append(f"{units.price(int(row['price_ticks']))} x {units.qty(int(row['qty_lots']))}")
         words.append(f"({enum_name(Reason, int(row['code']))}, order {int(row['order_id']):x})")
     elif kind == EventKind.AUDIT:
-        words.append(enum_name(AuditKind, int(row["code"])))
-        words.append(f"{int(row['price_ticks'])} -> {int(row['qty_lots'])} ({enum_name(Reason, int(row['aux']))})")
+        words += audit_words(row)
     else:
         words.append(f"code {int(row['code'])} ({int(row['aux'])})")
     return " ".join(words)
+
+
+def audit_words(row: np.void) -> list[str]:
+    """Return what an AUDIT row says: a PARAM by its name and value, a gate by the reasons before and after."""
+    code, before, after = int(row["code"]), int(row["price_ticks"]), int(row["qty_lots"])
+    reason = enum_name(Reason, int(row["aux"]))
+    if code == AuditKind.PARAM:
+        name = (PARAM.names or ())[int(row["order_id"])]
+        return ["param", name, f"{before / E9:g} -> {after / E9:g}", f"({reason})"]
+    return [enum_name(AuditKind, code), f"{before} -> {after}", f"({reason})"]

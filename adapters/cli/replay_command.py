@@ -133,6 +133,7 @@ def replay_options(asked: dict[str, Any]) -> "ReplayOptions":
     until_seq, until_ts_ns = parse_until(asked["until"])
     return ReplayOptions(
         config=config,
+        config_is_patch=not (asked["config_path"] or asked["profile"]),
         seq_from=asked["seq_from"],
         until_seq=until_seq,
         until_ts_ns=until_ts_ns,
@@ -173,11 +174,17 @@ def manifest_of(events: Path) -> "Manifest":
 
 def difference_text(error: "WitnessDiffers", manifest: "Manifest") -> str:
     """Return the first difference between a witnessed and a computed decision, both sides."""
+    from engine.records import NO_TS_NS
+    from reports.audit import utc_text
     from reports.decision import decision_text
 
+    row = error.computed if error.computed is not None else error.witnessed
+    assert row is not None, "one side has an effect"
+    ts_ns = int(row["ts_receive_ns"])
+    when = "" if ts_ns == NO_TS_NS else f" ({utc_text(ts_ns)})"
     return "\n".join(
         [
-            f"decision differs at seq {error.seq:,}",
+            f"decision differs at seq {error.seq:,}{when}",
             f"  witnessed  {decision_text(error.witnessed, manifest)}",
             f"  computed   {decision_text(error.computed, manifest)}",
         ]

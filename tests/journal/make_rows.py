@@ -9,8 +9,9 @@ import numpy as np
 from engine.codes import EventKind, Flag, Side
 from engine.manifest import Instrument, Manifest, encode_manifest
 from engine.payload import payload_rows
-from engine.records import EVENT, NO_TS_NS
-from journal.segment import SegmentFile, segment_paths
+from engine.records import EVENT, NO_ORDER_ID, NO_TS_NS, NO_VALUE
+from journal.chain import GENESIS_BASE, Chain
+from journal.segment import SegmentFile, SegmentHeader, encode_frame_header, encode_segment_header, segment_paths
 from journal.writer import Writer
 
 MANIFEST = Manifest(run_id="test", instruments=(Instrument(symbol="BTCUSDT", tick_size="0.1", lot_size="0.001"),))
@@ -40,6 +41,14 @@ def journal_rows(event_count: int, row_counts: Iterable[int] = (1, 3, 2)) -> np.
     return np.concatenate([manifest, book_rows(islice(cycle(row_counts), event_count - 1), 1)])
 
 
+def canonical_rows(event_count: int) -> np.ndarray:
+    """Return the same events with unused fields empty, so that text can hold them."""
+    rows = journal_rows(event_count)
+    is_delta = rows["kind"] == EventKind.BOOK_DELTA
+    rows["order_id"][is_delta], rows["aux"][is_delta] = NO_ORDER_ID, NO_VALUE
+    return rows
+
+
 def events_of(rows: np.ndarray) -> list[np.ndarray]:
     """Return the rows of each event."""
     return np.split(rows, np.flatnonzero(rows["flags"] & Flag.LAST)[:-1] + 1)
@@ -60,6 +69,17 @@ def write_journal(
         writer.append(np.concatenate(events[start : start + frame_event_count]))
         writer.commit()
     writer.close(seal=seal)
+    return directory
+
+
+def forge_journal(directory: Path, rows: np.ndarray) -> Path:
+    """Write one segment of one frame whose digests are right, whatever the rows are, and return the directory."""
+    chain = Chain()
+    chain.update(rows)
+    header = encode_segment_header(SegmentHeader(0, 0, GENESIS_BASE, NO_VALUE))
+    frame = encode_frame_header(chain.head, 0, chain.seq_next - 1, len(rows))
+    directory.mkdir(exist_ok=True)
+    (directory / "000000.mmj").write_bytes(header + frame + rows.tobytes())
     return directory
 
 

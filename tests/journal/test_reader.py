@@ -14,8 +14,9 @@ from journal.chain import GENESIS_BASE, Chain
 from journal.errors import Corrupt, JournalError, NotAJournal, TornTail, WrongVersion
 from journal.reader import Journal
 from journal.segment import SegmentFile, encode_segment_header, segment_paths
+from journal.verify import verify
 from journal.writer import Writer
-from tests.journal.make_rows import MANIFEST, book_rows, frame_ends, journal_rows, write_journal
+from tests.journal.make_rows import MANIFEST, book_rows, forge_journal, frame_ends, journal_rows, write_journal
 
 ROWS = journal_rows(5000, (1, 3, 2, 40))
 
@@ -92,6 +93,27 @@ def test_bad_row_is_found_before_it_is_seen(journal: Path, tmp_path: Path) -> No
     assert caught.value.path == path and caught.value.offset == frame.mark.offset
 
 
+@pytest.mark.parametrize("row_count", [1, 500, 1 << 20])
+@pytest.mark.parametrize("frame_index", [0, 1, 5, -1])
+def test_verified_chunks_hand_out_every_frame_before_the_fault(
+    journal: Path, tmp_path: Path, row_count: int, frame_index: int
+) -> None:
+    shutil.copytree(journal, tmp_path / "j")
+    path = segment_paths(tmp_path / "j")[-1]
+    mark = list(SegmentFile(path).marks())[frame_index]
+    data = bytearray(path.read_bytes())
+    data[mark.offset + 64 + 24] ^= 1
+    path.write_bytes(data)
+    reader = Journal(tmp_path / "j")
+    found = b""
+    with pytest.raises(Corrupt) as caught:
+        for chunk in reader.verified_chunks(row_count):
+            found += chunk.tobytes()
+    whole = ROWS[ROWS["seq"] < mark.seq_first]
+    assert caught.value.seq == mark.seq_first == reader.events and found == whole.tobytes()
+    assert (reader.rows, reader.head.hex()) == (len(whole), verify(tmp_path / "j").head)
+
+
 def test_torn_tail_is_an_error_unless_its_writer_lives(tmp_path: Path) -> None:
     writer = Writer(tmp_path)
     writer.append(journal_rows(100))
@@ -148,7 +170,7 @@ def test_unreadable_journal_is_a_one_line_error(tmp_path: Path) -> None:
 
 
 def test_manifest_must_be_the_first_event(tmp_path: Path) -> None:
-    write_journal(tmp_path, book_rows([1, 1]))
+    forge_journal(tmp_path, book_rows([1, 1]))
     with pytest.raises(Corrupt, match="expected the manifest at seq 0, found kind 11"):
         Journal(tmp_path).manifest()
 
@@ -204,7 +226,8 @@ def test_follower_waits_for_the_rest_of_a_commit(tmp_path: Path) -> None:
 def test_memory_stays_flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment, "DROP_BYTES", 4 << 20)
     with Writer(tmp_path) as writer:
-        for start in range(0, 600_000, 20_000):
+        writer.append(journal_rows(1))
+        for start in range(1, 600_000, 20_000):
             writer.append(book_rows([1] * 20_000, start))
             writer.commit()
     before = mapped_bytes()

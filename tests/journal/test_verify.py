@@ -7,11 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from journal.errors import Corrupt, NotAJournal
+from journal.chain import GENESIS_BASE
+from journal.errors import Corrupt, NotAJournal, WrongVersion
 from journal.reader import Journal
-from journal.segment import FRAME_MARK, SegmentFile, encode_frame_header, segment_paths
+from journal.segment import (
+    FRAME_MARK,
+    SegmentFile,
+    SegmentHeader,
+    encode_frame_header,
+    encode_segment_header,
+    segment_paths,
+)
 from journal.verify import verify
-from tests.journal.make_rows import events_of, frame_ends, journal_rows, write_journal
+from tests.journal.make_rows import book_rows, events_of, forge_journal, frame_ends, journal_rows, write_journal
 
 ROWS = journal_rows(5000)
 FRAME_EVENT_COUNT = 25
@@ -129,6 +137,42 @@ def test_missing_segment_is_seen(journal: Path) -> None:
     verification = verify(journal)
     assert (verification.first_bad["seq"], verification.events) == (seq, seq)
     assert "expected segment 000002.mmj" in verification.first_bad["reason"]
+
+
+def test_missing_first_segment_is_seen(journal: Path) -> None:
+    segment_paths(journal)[0].unlink()
+    verification = verify(journal)
+    assert not verification.ok and (verification.events, verification.segments) == (0, 0) and verification.sealed
+    assert verification.first_bad["seq"] == 0 and "000000.mmj, found 000001.mmj" in verification.first_bad["reason"]
+
+
+def test_first_event_must_be_a_manifest(tmp_path: Path) -> None:
+    verification = verify(forge_journal(tmp_path, book_rows([1, 1])))
+    assert not verification.ok and (verification.events, verification.head) == (0, GENESIS_BASE.hex())
+    assert verification.first_bad["reason"] == "expected the manifest at seq 0, found kind 11"
+    assert (verification.first_bad["seq"], verification.first_bad["offset"]) == (0, 192)
+    assert verify(forge_journal(tmp_path, ROWS[ROWS["seq"] == 0])).ok
+
+
+HEADER = SegmentHeader(0, 0, GENESIS_BASE, 0)
+# change of the first segment's bytes -> error: nothing can be said of what follows
+UNREADABLE = {
+    "other bytes": (lambda data: b"x" + data[1:], NotAJournal),
+    "another version": (
+        lambda data: encode_segment_header(HEADER._replace(schema_version=9)) + data[128:],
+        WrongVersion,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_what_cannot_be_read_from_its_start_on_is_an_error(journal: Path, name: str) -> None:
+    change, error = UNREADABLE[name]
+    path = segment_paths(journal)[0]
+    path.write_bytes(change(path.read_bytes()))
+    for place in (journal, path):
+        with pytest.raises(error):
+            verify(place)
 
 
 @pytest.mark.parametrize("cut", ["a frame", "half a frame", "a segment"])

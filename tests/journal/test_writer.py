@@ -82,19 +82,32 @@ def test_rows_that_are_not_the_next_events_are_refused(tmp_path: Path, bad: np.n
 
 
 def test_large_appends_become_frames_of_whole_events(tmp_path: Path) -> None:
-    rows = book_rows([3] * 30_000 + [100_000] + [1] * 10)
+    rows = book_rows([3] * 30_000 + [100_000] + [1] * 10, 1)
     with Writer(tmp_path) as writer:
+        writer.append(journal_rows(1))
+        writer.commit()
         writer.append(rows)
-    frames = list(Journal(tmp_path).frames())
+    frames = list(Journal(tmp_path).frames(1))
     # 65,535 is the last multiple of 3; the event of 100,000 rows is one frame of its own.
     assert [frame.mark.row_count for frame in frames] == [65_535, 24_465, 100_000, 10]
     assert all(frame.rows["flags"][-1] & 1 for frame in frames)
     assert np.concatenate([frame.rows for frame in frames]).tobytes() == rows.tobytes()
 
 
+def test_first_event_is_the_manifest(tmp_path: Path) -> None:
+    with Writer(tmp_path) as writer:
+        with pytest.raises(ValueError, match="expected the manifest at seq 0, found kind 11"):
+            writer.append(book_rows([1]))
+        assert writer.seq_next == 0
+        writer.append(journal_rows(1))
+        writer.append(book_rows([1], 1))
+    assert verify(tmp_path).ok and verify(tmp_path).events == 2
+
+
 def test_memory_is_bounded_without_commits(tmp_path: Path) -> None:
     with Writer(tmp_path) as writer:
-        for start in range(0, 200_000, 20_000):
+        writer.append(journal_rows(1))
+        for start in range(1, 200_000, 20_000):
             writer.append(book_rows([1] * 20_000, start))
             assert writer.seq_next - writer.row_count < 65_536
 
