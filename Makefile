@@ -3,6 +3,8 @@
 PYTHON ?= python3
 EVENTS ?= fixtures/demo.mmj
 REPORT ?= out/demo
+# The core's own tests run twice: interpreted with every warning an error, then compiled with all the others.
+CORE_TESTS := tests/engine tests/property/test_book.py tests/property/test_orders.py tests/property/test_position.py
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -30,6 +32,7 @@ run: $(STAMP)  ## replay the bundled journal, print the summary, write the repor
 	$(BIN)/mm replay --events $(EVENTS) --report $(REPORT)
 
 test: $(STAMP)  ## run every test; those on recorded feeds skip where there are none
+	$(if $(ARGS),,NUMBA_DISABLE_JIT=1 $(BIN)/python -W error -m pytest $(CORE_TESTS))
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(STAMP)  ## check style and formatting

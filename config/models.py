@@ -79,6 +79,7 @@ class StrategySection(Section):
     enable_dynamic_spread: StrictBool = switch("spread follows volatility; else it is min_spread_bps")
     enable_inventory_skew: StrictBool = switch("quotes shift against the position")
     enable_adverse_guard: StrictBool = switch("imbalance and microprice drift widen the spread and pause sides")
+    quote_on_timer: StrictBool = switch("orders are decided on timer events alone; a market-only recording has none")
     quote_refresh_ms: StrictInt = ranged("longest time between two quotes", "ms", 1, MS_MAX)
     amend_price_threshold_bps: Number = ranged("mid move that makes a new quote due", "bps", 0, BPS_MAX)
     amend_size_threshold: Number = ranged("relative size change up to which an order is amended", "ratio", 0, 1)

@@ -93,6 +93,7 @@ def symbol_params(settings: Settings, instrument: Instrument) -> dict[str, Numbe
         "enable_dynamic_spread": int(strategy.enable_dynamic_spread),
         "enable_inventory_skew": int(strategy.enable_inventory_skew),
         "enable_adverse_guard": int(strategy.enable_adverse_guard),
+        "quote_on_timer": int(strategy.quote_on_timer),
         "replace_overlap": 0,
         "levels_per_side": strategy.levels_per_side,
         "imbalance_levels": strategy.imbalance_levels,

@@ -1,23 +1,22 @@
 """The books: full depth as received, one side = a ring of ticks near the best price plus a sorted far list.
 
-Levels are addressed by key: the price for asks, its negative for bids, so on both sides the best level has the smallest key
-and one body serves both. Must never decide anything: a fault of the world becomes a status.
+Levels are addressed by key: the price for asks, its negative for bids, so on both sides the best level has the
+smallest key and one body serves both. Must never look at messages: engine/integrity.py says which levels are set.
 """
 
 import numpy as np
 
-from engine.codes import BookStatus, Continuity, Side
+from engine.codes import Side
 from engine.jit import kernel
 from engine.limits import (
     BOOK_BETTER_TICKS,
     BOOK_BLOCK_TICKS,
     BOOK_FAR_COUNT_MAX,
-    BOOK_HELD_ROW_COUNT_MAX,
     BOOK_WINDOW_TICKS,
     PRICE_TICKS_MAX,
     QTY_LOTS_MAX,
 )
-from engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_VALUE
+from engine.records import NO_PRICE_TICKS
 from engine.state import NO_KEY
 
 WINDOW_MASK = BOOK_WINDOW_TICKS - 1
@@ -235,150 +234,6 @@ def clear_side(cell, side):
     book_side["far_level_count"] = 0
     book_side["best_key"] = NO_KEY
     book_side["best_price_ticks"] = NO_PRICE_TICKS
-
-
-@kernel
-def set_levels(cell, rows, start, end):
-    """Set the levels of one event's rows.
-
-    Returns False when the far list overflows.
-    """
-    room = True
-    for i in range(start, end):
-        row = rows[i]
-        if row["side"] != Side.NONE:
-            side = np.int64(row["side"])
-            room = set_level(cell, side, row["price_ticks"], row["qty_lots"]) and room
-    return room
-
-
-@kernel
-def check_crossed(cell):
-    """Give a live book that is crossed or locked its status; only a snapshot ends that (spec/core.md 2)."""
-    book = cell["book"]
-    bid_key = cell["sides"][Side.BID]["best_key"]
-    ask_key = cell["sides"][Side.ASK]["best_key"]
-    if book["status"] == BookStatus.LIVE and bid_key != NO_KEY and ask_key != NO_KEY and ask_key <= -bid_key:
-        book["status"] = BookStatus.LOCKED if ask_key == -bid_key else BookStatus.CROSSED
-        book["crossed_count"] += 1
-
-
-@kernel
-def hold_delta(cell, rows, start, end):
-    """Keep a delta that came before the snapshot it continues; when there is no room, the ones kept so far go.
-
-    Source: docs/data.md, book integrity; a later gap then asks for another snapshot.
-    """
-    book = cell["book"]
-    if book["held_row_count"] + (end - start) > BOOK_HELD_ROW_COUNT_MAX:
-        book["held_row_count"] = 0
-    if end - start > BOOK_HELD_ROW_COUNT_MAX:
-        return
-    for i in range(start, end):
-        cell["held_rows"][book["held_row_count"]] = rows[i]
-        book["held_row_count"] += 1
-
-
-@kernel
-def apply_delta(cell, rows, start, end):
-    """Apply one BOOK_DELTA, or find that it is old, that it must wait for a snapshot, or that one is missing.
-
-    Source: docs/data.md, book integrity. Returns True when the delta opened a gap or overflowed the book.
-    """
-    row = rows[start]
-    book = cell["book"]
-    venue_seq, venue_seq_prev = row["aux"], row["order_id"]
-    if book["status"] == BookStatus.EMPTY or book["status"] == BookStatus.STALE:
-        if cell["instrument"]["continuity"] == Continuity.BESIDE_STREAM:
-            hold_delta(cell, rows, start, end)
-        else:
-            book["ignored_count"] += 1
-        return False
-    if venue_seq != NO_VALUE and venue_seq <= book["venue_seq"]:
-        book["ignored_count"] += 1
-        return False
-    joins = venue_seq_prev == book["venue_seq"] or (book["bridging"] == 1 and venue_seq_prev < book["venue_seq"])
-    if venue_seq_prev != NO_ORDER_ID and not joins:
-        book["status"] = BookStatus.STALE
-        book["gap_count"] += 1
-        if cell["instrument"]["continuity"] == Continuity.BESIDE_STREAM:
-            hold_delta(cell, rows, start, end)
-        return True
-    # Must succeed from here.
-    room = set_levels(cell, rows, start, end)
-    book["venue_seq"] = venue_seq
-    book["bridging"] = 0
-    book["delta_count"] += 1
-    if not room:
-        book["status"] = BookStatus.STALE
-        return True
-    check_crossed(cell)
-    return False
-
-
-@kernel
-def apply_held(cell):
-    """Apply the deltas that waited for the snapshot now in the book.
-
-    Returns True when they do not join it.
-    """
-    book = cell["book"]
-    count = book["held_row_count"]
-    book["held_row_count"] = 0
-    rows = cell["held_rows"]
-    start = np.int64(0)  # not a literal, which would be compiled again
-    while start < count:
-        end = start + 1
-        while end < count and rows[end]["seq"] == rows[start]["seq"]:
-            end += 1
-        if apply_delta(cell, rows, start, end):
-            return True
-        start = end
-    return False
-
-
-@kernel
-def apply_snapshot(cell, rows, start, end):
-    """Rebuild one book from a BOOK_SNAPSHOT.
-
-    Source: docs/data.md, book integrity. Returns True when the book is stale all the same.
-    """
-    row = rows[start]
-    book = cell["book"]
-    beside = cell["instrument"]["continuity"] == Continuity.BESIDE_STREAM
-    if beside and book["status"] == BookStatus.LIVE and row["aux"] <= book["venue_seq"]:
-        book["ignored_count"] += 1
-        return False
-    # Must succeed from here.
-    for side in range(2):
-        clear_side(cell, side)
-    room = set_levels(cell, rows, start, end)
-    book["venue_seq"] = row["aux"]
-    book["bridging"] = 1 if beside else 0
-    book["snapshot_count"] += 1
-    book["status"] = BookStatus.LIVE if room else BookStatus.STALE
-    if room and beside and apply_held(cell):
-        return True
-    check_crossed(cell)
-    return not room
-
-
-@kernel
-def apply_clear(cell, is_gap):
-    """Empty one book (BOOK_CLEAR) or mark it stale (BOOK_GAP).
-
-    Returns True when it is stale.
-    """
-    book = cell["book"]
-    if not is_gap:
-        for side in range(2):
-            clear_side(cell, side)
-        book["clear_count"] += 1
-    else:
-        book["gap_count"] += 1
-    book["held_row_count"] = 0
-    book["status"] = BookStatus.STALE if is_gap else BookStatus.EMPTY
-    return is_gap
 
 
 def levels(cell: np.void, side: int) -> list[tuple[int, int]]:

@@ -1,4 +1,6 @@
-"""Where the compiled kernels are kept: one directory per state of the sources; must never be shared between two builds."""
+"""Where the compiled kernels are kept: one directory per state of the sources; must never be shared between two
+builds.
+"""
 
 import hashlib
 import os

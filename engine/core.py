@@ -26,7 +26,8 @@ HEADER = struct.Struct("<QQ")
 class WitnessDiffers(Exception):
     """A witnessed effect is not the computed one.
 
-    Attributes: witnessed and computed are EVENT rows, None where one side has no effect; seq is of the first difference.
+    Attributes: witnessed and computed are EVENT rows, None where one side has no effect; seq is of the first
+    difference.
     """
 
     def __init__(self, seq: int, witnessed: np.void | None, computed: np.void | None) -> None:
@@ -187,7 +188,9 @@ class Core:
         place["witness_index"] = 0
 
     def finish(self) -> int:
-        """Drain at the end of the journal; returns how many last effects had no witness (a crash before they were written)."""
+        """Drain at the end of the journal; returns how many last effects had no witness (a crash before they were
+        written).
+        """
         unwitnessed = int(self.out[0]["effect_count"] - self.out[0]["witness_index"])
         self.drain()
         return unwitnessed if self.manifest.witnessed else 0
@@ -218,6 +221,8 @@ class Core:
 
     def run_due_policies(self) -> None:
         """Run every policy on copies of what it may see and apply its decisions through audit."""
+        if not any(policy.is_active for _, policy in self.policy_state.policies):
+            return
         names = self.state.counters.dtype.names or ()
         counters = {
             instrument.symbol: {name: int(self.state.counters[i][name]) for name in names}

@@ -1,4 +1,6 @@
-"""What the core decides: effect rows in the buffer that the driver drains; must never be dropped, a full buffer stops."""
+"""What the core decides: effect rows in the buffer that the driver drains; must never be dropped, a full buffer
+stops.
+"""
 
 from engine.codes import AuditKind, EventKind, Flag, Reason, Side
 from engine.jit import kernel
@@ -12,7 +14,6 @@ def new_effect(clock, cell, out, kind):
 
     seq = the cause's seq + 1 + its place among the cause's effects: its own seq where it is journaled as a witness.
     """
-    clock = clock
     index = out["effect_count"]
     assert index < EFFECT_COUNT_MAX
     effect = out["effects"][index]

@@ -1,7 +1,8 @@
-"""Own orders as a state machine: one table, status x event; must never forget an order whose end the venue has not told.
+"""Own orders as a state machine: one table, status x event; must never forget an order whose end the venue has not
+told.
 
-An order's slot is side x 32 + level x 2 + k: a level has two places, so that a new order can be placed while the old one
-is still being cancelled.
+An order's slot is side x 32 + level x 2 + k: a level has two places, so that a new order can be placed while the old
+one is still being cancelled.
 """
 
 import numpy as np
@@ -45,7 +46,9 @@ TRANSITIONS = np.array([
     # A refused cancel mostly means that the order ended before: only the venue's word tells how.
     [S.CANCELLING, S.CANCELLING, S.UNKNOWN, S.CANCELLING, S.CANCELLING, S.CANCELLING, S.DONE, S.DONE, S.CANCELLING,
      S.DONE, S.UNKNOWN, S.CANCELLING, S.DONE],
-    [S.UNKNOWN, S.LIVE, S.DONE, S.UNKNOWN, S.LIVE, S.UNKNOWN, S.DONE, S.DONE, S.LIVE, S.DONE, S.UNKNOWN, S.LIVE, S.DONE],
+    # A refusal does not say of which request: the order itself may rest all the same.
+    [S.UNKNOWN, S.LIVE, S.UNKNOWN, S.UNKNOWN, S.LIVE, S.UNKNOWN, S.DONE, S.DONE, S.LIVE, S.DONE, S.UNKNOWN, S.LIVE,
+     S.DONE],
     [S.DONE] * ORDER_EVENT_COUNT,
 ], dtype=np.int64)
 # fmt: on
@@ -98,6 +101,9 @@ def apply_order_event(clock, cell, slot, order_event):
     before = order["status"]
     assert 0 <= before < STATUS_COUNT
     after = TRANSITIONS[before, order_event]
+    # A fill or a late ack does not tell how an amend ended: AMENDED and the venue's list do and clear the pending size.
+    if before == OrderStatus.UNKNOWN and after == OrderStatus.LIVE and order["pending_qty_lots"] > 0:
+        after = np.int64(OrderStatus.UNKNOWN)
     order["status"] = after
     order["ts_changed_ns"] = clock["ts_now_ns"]
     if is_open(before) and not is_open(after):
@@ -133,12 +139,26 @@ def find_slot(cell, order_id):
 
 
 @kernel
-def apply_amended(cell, event, slot):
-    """Write the price and remaining quantity that the venue now has for an order."""
+def apply_amended(cell, event, slot, pending_qty_lots):
+    """Write the price and remaining quantity that the venue now has for an open order, and what an amend may give."""
+    cell["orders"][slot]["price_ticks"] = event["price_ticks"]
+    set_quantity(cell, slot, event["qty_lots"], pending_qty_lots)
+
+
+@kernel
+def apply_settled(clock, cell, slot, order_event):
+    """Move an order whose size the venue has just told; one with nothing left, now or by an amend, is filled."""
+    empty = exposed_lots(cell["orders"][slot]) == 0
+    apply_order_event(clock, cell, slot, OrderEvent.FILL_FULL if empty else order_event)
+
+
+@kernel
+def apply_reject(clock, cell, slot):
+    """Fold a refused request: an amend that was refused leaves the order as it was."""
     order = cell["orders"][slot]
-    if is_open(order["status"]):
-        order["price_ticks"] = event["price_ticks"]
-        set_quantity(cell, slot, event["qty_lots"], 0)
+    if order["status"] == OrderStatus.AMENDING:
+        set_quantity(cell, slot, order["qty_lots"], 0)
+    apply_settled(clock, cell, slot, OrderEvent.REJECT)
 
 
 @kernel
@@ -190,12 +210,12 @@ def apply_answer(clock, cell, event):
     if slot < 0 or not is_open(cell["orders"][slot]["status"]):
         counter["late_event_count"] += 1
         return
-    order = cell["orders"][slot]
+    if order_event == OrderEvent.REJECT:
+        apply_reject(clock, cell, slot)
+        return
     if order_event == OrderEvent.AMENDED:
-        apply_amended(cell, event, slot)
-    elif order_event == OrderEvent.REJECT and order["status"] == OrderStatus.AMENDING:
-        set_quantity(cell, slot, order["qty_lots"], 0)
-    apply_order_event(clock, cell, slot, order_event)
+        apply_amended(cell, event, slot, 0)
+    apply_settled(clock, cell, slot, order_event)
 
 
 @kernel
@@ -214,7 +234,7 @@ def apply_rate(clock, cell, out, event):
         if after == OrderStatus.UNKNOWN:
             emit_alert(clock, cell, out, AlertCode.ORDER_UNKNOWN, event["order_id"])
     else:
-        apply_order_event(clock, cell, slot, OrderEvent.REJECT)
+        apply_reject(clock, cell, slot)
 
 
 @kernel
@@ -229,6 +249,10 @@ def apply_open_orders(clock, cell, rows, start, end):
         for i in range(start, end):
             if rows[i]["order_id"] == order["order_id"]:
                 seen = True
-                apply_amended(cell, rows[i], slot)
-        event = OrderEvent.SEEN_OPEN if seen else OrderEvent.SEEN_ABSENT
-        apply_order_event(clock, cell, slot, event)
+                # The list may be older than an amend under way: what that may make of the order stays counted.
+                known = order["status"] == OrderStatus.UNKNOWN
+                apply_amended(cell, rows[i], slot, 0 if known else order["pending_qty_lots"])
+        if seen:
+            apply_settled(clock, cell, slot, OrderEvent.SEEN_OPEN)
+        else:
+            apply_order_event(clock, cell, slot, OrderEvent.SEEN_ABSENT)

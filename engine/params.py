@@ -1,4 +1,6 @@
-"""PARAMS: what a CONFIG event may set, and the doors through which it changes; must never have defaults (config/ has)."""
+"""PARAMS: what a CONFIG event may set, and the doors through which it changes; must never have defaults (config/
+has).
+"""
 
 import json
 from typing import Any, NamedTuple
@@ -15,6 +17,7 @@ PARAM_NAMES: tuple[str, ...] = PARAM.names or ()
 FLOAT_PARAMS = frozenset(name for name in PARAM_NAMES if PARAM[name].kind == "f")
 # The kernels multiply these by a million: beyond, 64 bits overflow.
 MICROS_MAX = {"target_micros": 9_000_000_000_000, "inventory_micros_max": 9_000_000_000_000}
+COMMANDS = ("unfreeze", "freeze")  # index = what QUOTER.frozen becomes
 ENUM_PARAMS = {"strategy": Strategy, "mode": Mode}
 
 
@@ -43,7 +46,28 @@ def parse_config(payload: bytes) -> dict[str, Any]:
         raise ConfigPayloadError(f"CONFIG payload is not JSON: {error}") from error
     if not isinstance(document, dict) or not set(document) <= {"params", "policies", "policy_interval_ns"}:
         raise ConfigPayloadError('CONFIG payload must be an object with "params" and "policies"')
+    for key in ("params", "policies"):
+        groups = document.get(key, {})
+        if not isinstance(groups, dict) or not all(isinstance(values, dict) for values in groups.values()):
+            raise ConfigPayloadError(f'CONFIG payload: "{key}" must be an object of objects')
     return document
+
+
+def parse_command(payload: bytes, manifest: Manifest) -> tuple[int, list[str]]:
+    """Parse a COMMAND payload: {"command": "freeze" | "unfreeze", "symbol": symbol, optional} to (frozen, symbols).
+
+    Raises: ConfigPayloadError.
+    """
+    try:
+        document = json.loads(payload)
+    except ValueError as error:
+        raise ConfigPayloadError(f"COMMAND payload is not JSON: {error}") from error
+    if not isinstance(document, dict) or document.get("command") not in COMMANDS:
+        raise ConfigPayloadError('COMMAND payload must be an object with "command": "freeze" or "unfreeze"')
+    symbols = sorted(manifest.symbol_index())
+    if "symbol" in document and document["symbol"] not in symbols:
+        raise ConfigPayloadError(f"unknown symbol {document['symbol']!r}")
+    return COMMANDS.index(document["command"]), [document["symbol"]] if "symbol" in document else symbols
 
 
 def check_value(name: str, value: Any) -> None:
@@ -60,6 +84,8 @@ def check_value(name: str, value: Any) -> None:
         raise ConfigPayloadError(f"param {name}: {value!r} is not within 0..{MICROS_MAX[name]}")
     if name in ENUM_PARAMS and value not in list(ENUM_PARAMS[name]):
         raise ConfigPayloadError(f"param {name}: {value!r} is not a code")
+    if name == "active_per_side_max" and value < 1:
+        raise ConfigPayloadError(f"param {name}: {value!r} is not at least 1")
     if name in ("levels_per_side", "imbalance_levels") and not 1 <= value <= LEVEL_COUNT_MAX:
         raise ConfigPayloadError(f"param {name}: {value!r} is not within 1..{LEVEL_COUNT_MAX}")
 
@@ -92,5 +118,3 @@ def params_dict(state: State, manifest: Manifest) -> dict[str, dict[str, int | f
         instrument.symbol: {name: np.asarray(state.params[i][name]).item() for name in PARAM_NAMES}
         for i, instrument in enumerate(manifest.instruments)
     }
-
-

@@ -1,4 +1,6 @@
-"""From targets to orders: keep, amend, cancel, place; the only file that decides order effects; must never cross a gate."""
+"""From targets to orders: keep, amend, cancel, place; the only file that decides order effects; must never cross a
+gate.
+"""
 
 import numpy as np
 
@@ -49,7 +51,6 @@ def decide_place(clock, cell, out, slot, target):
     # Must succeed from here.
     order = cell["orders"][slot]
     assert not is_open(order["status"])
-    clock = clock
     order["order_id"] = make_order_id(clock["seq_last"], cell["index"], slot)
     order["status"] = OrderStatus.NEW
     order["price_ticks"] = price_ticks
@@ -82,6 +83,7 @@ def decide_amend(clock, cell, out, slot, target):
     effect["order_id"] = order["order_id"]
     effect["price_ticks"] = target["price_ticks"]
     effect["qty_lots"] = target["qty_lots"]
+    effect["aux"] = order["filled_lots"]
     effect["code"] = Reason.REPRICE if target["price_ticks"] != order["price_ticks"] else Reason.RESIZE
     order["pending_price_ticks"] = target["price_ticks"]
     order["amend_count"] += 1
@@ -120,7 +122,10 @@ def decide_level(clock, cell, out, side, level):
         slot = slot_of(side, level, place)
         order = cell["orders"][slot]
         if is_active(order["status"]):
-            active = active or decide_kept(clock, cell, out, slot, target)
+            if active:  # two orders rest where cancels were refused: one stays
+                decide_cancel(clock, cell, out, slot, Reason.LEVEL_DROPPED)
+            else:
+                active = decide_kept(clock, cell, out, slot, target)
         if is_open(order["status"]):
             leaving = leaving or not is_active(order["status"])
         else:
@@ -144,7 +149,8 @@ def decide_kept(clock, cell, out, slot, target):
     if order["status"] == OrderStatus.AMENDING:
         return True
     size_change = abs(target["qty_lots"] - order["qty_lots"])
-    if target["price_ticks"] == order["price_ticks"] and size_change <= param["amend_size_threshold"] * order["qty_lots"]:
+    size_change_max = param["amend_size_threshold"] * order["qty_lots"]
+    if target["price_ticks"] == order["price_ticks"] and size_change <= size_change_max:
         return True
     if clock["ts_now_ns"] - order["ts_placed_ns"] < param["min_time_in_book_ns"]:
         cell["blocked_counts"][Reason.MIN_TIME_IN_BOOK] += 1
@@ -168,6 +174,8 @@ def decide_pull(clock, cell, out, reason):
 def is_requote_due(clock, cell):
     """Tell whether enough time or price has passed since the last decision (spec/core.md 5, last line)."""
     quoter = cell["quoter"]
+    if cell["param"]["quote_on_timer"] == 1 and clock["kind_now"] != EventKind.TIMER:
+        return False
     if quoter["requote_forced"] == 1 or quoter["ts_quote_ns"] == NO_TS_NS:
         return True
     param = cell["param"]

@@ -3,7 +3,7 @@
 from engine.codes import Contract, Flag, Side
 from engine.jit import kernel
 from engine.limits import E8, E9, MICROS_PER_UNIT, PPM, QTY_LOTS_MAX
-from engine.records import NO_PRICE_TICKS
+from engine.records import NO_PRICE_TICKS, NO_VALUE
 
 POSITION_LOTS_MAX = 1 << 31  # cost x lots stays in 64 bits
 assert POSITION_LOTS_MAX <= QTY_LOTS_MAX
@@ -17,9 +17,15 @@ def notional_micros(instrument, price_ticks, qty_lots):
 
 @kernel
 def fee_micros(instrument, price_ticks, qty_lots, maker):
-    """Return the signed fee of a fill, rounded up: a cost is never too small, a rebate never too big (spec/core.md 20)."""
+    """Return the signed fee of a fill, rounded up: a cost is never too small, a rebate never too big (spec/core.md
+    20).
+    """
     rate_ppm = instrument["maker_fee_ppm"] if maker else instrument["taker_fee_ppm"]
-    return -(-notional_micros(instrument, price_ticks, qty_lots) * rate_ppm // PPM)
+    amount = price_ticks * qty_lots * instrument["tick_value_numerator"]
+    denominator = instrument["tick_value_denominator"]
+    # Rounding up twice is rounding up once, and keeps the products within 64 bits.
+    part_micros_ppm = -(-(amount % denominator * rate_ppm) // denominator)
+    return -(-(amount // denominator * rate_ppm + part_micros_ppm) // PPM)
 
 
 @kernel
@@ -65,21 +71,28 @@ def apply_fill(clock, cell, event):
 
 
 @kernel
-def apply_funding(cell, event):
-    """Charge a funding settlement at the mark price: longs pay a positive rate; rounded up.
+def position_value_e8(cell, mark_price_e8, upward):
+    """Return position x mark price in 1e-8 of the quote currency, rounded up or down; the products stay in 64 bits."""
+    denominator = cell["instrument"]["lot_size_denominator"]
+    amount = cell["position"]["position_lots"] * cell["instrument"]["lot_size_numerator"]
+    units, rest = amount // denominator, amount % denominator
+    part = rest * (mark_price_e8 % denominator)
+    part_e8 = -(-part // denominator) if upward else part // denominator
+    return units * mark_price_e8 + rest * (mark_price_e8 // denominator) + part_e8
 
-    Units: aux = rate x 1e9, order_id = mark price x 1e8 in quote currency (docs/data.md).
+
+@kernel
+def apply_funding(cell, event):
+    """Charge a funding settlement at the mark price: longs pay a positive rate; rounded up, by a micro at most.
+
+    Units: aux = rate x 1e9, order_id = mark price x 1e8 in quote currency, absent: the last MARK's (docs/data.md).
     """
-    instrument = cell["instrument"]
-    position = cell["position"]
-    lot_micros = (
-        event["order_id"] // (E8 // MICROS_PER_UNIT) * instrument["lot_size_numerator"]
-    ) // instrument["lot_size_denominator"]
-    value_micros = lot_micros * position["position_lots"]
-    assert abs(event["aux"]) <= E9
+    mark_price_e8 = event["order_id"] if event["order_id"] != NO_VALUE else cell["book"]["mark_price_e8"]
+    assert abs(event["aux"]) <= E9 and mark_price_e8 > 0
+    value_e8 = position_value_e8(cell, mark_price_e8, event["aux"] > 0)
     # value x rate in two parts, so that the product stays in 64 bits.
-    whole_micros = value_micros // E9 * event["aux"]
-    position["funding_micros"] += whole_micros - (-(value_micros % E9 * event["aux"]) // E9)
+    paid_e8 = value_e8 // E9 * event["aux"] - (-(value_e8 % E9 * event["aux"]) // E9)
+    cell["position"]["funding_micros"] += -(-paid_e8 // (E8 // MICROS_PER_UNIT))
 
 
 @kernel
@@ -104,6 +117,4 @@ def pnl_micros(cell):
     realized = (
         position["realized_ticklots"] * instrument["tick_value_numerator"] // instrument["tick_value_denominator"]
     )
-    return (
-        realized + unrealized_micros(cell) - position["fees_micros"] - position["funding_micros"]
-    )
+    return realized + unrealized_micros(cell) - position["fees_micros"] - position["funding_micros"]

@@ -96,10 +96,11 @@ INSTRUMENT = record(
 )
 
 CLOCK = record(
-    104 + 8 * KIND_COUNT,
+    112 + 8 * KIND_COUNT,
     [
         ("seq_last", I8),
         ("ts_now_ns", I8),  # the greatest receive time seen: the core's only clock
+        ("kind_now", I8),  # of the event under way
         ("event_count", I8),
         ("row_count", I8),
         ("effect_count", I8),
@@ -244,7 +245,7 @@ COUNTER = record(
 )
 
 PARAM = record(
-    312,
+    320,
     [
         ("strategy", I8),
         ("mode", I8),
@@ -254,6 +255,7 @@ PARAM = record(
         ("enable_dynamic_spread", I8),
         ("enable_inventory_skew", I8),
         ("enable_adverse_guard", I8),
+        ("quote_on_timer", I8),  # 1: orders are decided on TIMER events alone, at the pace of the timer
         ("replace_overlap", I8),  # 1: a new order may be placed while the old one is still being cancelled
         ("levels_per_side", I8),
         ("imbalance_levels", I8),

@@ -47,7 +47,9 @@ def inventory_lots_max(cell, price_ticks):
 
 @kernel
 def apply_gross(clock, cell):
-    """Keep the sum over symbols of |position| x last mid in step with one symbol; without a mid its last fill counts."""
+    """Keep the sum over symbols of |position| x last mid in step with one symbol; without a mid its last fill
+    counts.
+    """
     lots = abs(cell["position"]["position_lots"])
     before = cell["position"]["gross_micros"]
     if lots == 0 and before == 0:

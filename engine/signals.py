@@ -1,4 +1,5 @@
-"""Signals: the only floats of the core, made of + - * / and sqrt in explicit loops; must never use libm or NumPy reductions.
+"""Signals: the only floats of the core, made of + - * / and sqrt in explicit loops; must never use libm or NumPy
+reductions.
 
 exp, log and pow differ between machines and between JIT and interpreter (measured, STYLE.md 2); ours are polynomials.
 """
@@ -28,7 +29,7 @@ def decay_pow2(x):
     whole = int(x)
     y = -LN_2 * (x - whole)
     total = 1.0
-    for i in range(12, 0, -1):
+    for i in range(14, 0, -1):
         total = 1.0 + y * total / i
     for _ in range(whole):
         total = total * 0.5

@@ -185,5 +185,3 @@ def load_state(manifest: Manifest, data: bytes) -> State:
         array[...] = part.reshape(array.shape)
         offset += array.nbytes
     return state
-
-

@@ -1,11 +1,12 @@
-"""The reducer: one event in, state and effects out. The only dispatch on event kind; must never look outside its arguments.
+"""The reducer: one event in, state and effects out. The only dispatch on event kind; must never look outside its
+arguments.
 
-Start reading here: `run` walks a batch of rows, `step` folds one event, docs/architecture.md follows one book update through.
+Start reading here: `run` walks a batch of rows, `step` folds one event, docs/architecture.md follows one book update
+through.
 """
 
 import numpy as np
 
-from engine.book import apply_clear, apply_delta, apply_snapshot
 from engine.codes import (
     EFFECT_KIND_MAX,
     EFFECT_KIND_MIN,
@@ -17,6 +18,7 @@ from engine.codes import (
     Stop,
 )
 from engine.effects import emit_alert, emit_audit
+from engine.integrity import apply_clear, apply_delta, apply_snapshot
 from engine.jit import entry, kernel
 from engine.limits import CHAIN_BLOCK_EVENT_COUNT, EFFECT_COUNT_MAX, EFFECT_COUNT_PER_EVENT_MAX
 from engine.orders import apply_answer, apply_open_orders, apply_order_fill, apply_rate
@@ -45,6 +47,7 @@ def step(clock, cells, rows, start, end, out):
         case EventKind.TRADE:
             apply_trade(cell, row)
         case EventKind.BBO:
+            assert end - start == 2
             apply_bbo(cell, rows[start], rows[start + 1])
         case EventKind.BOOK_SNAPSHOT:
             stale = apply_snapshot(cell, rows, start, end)
@@ -90,6 +93,7 @@ def apply_clock(clock, row, row_count):
     """Advance the core's clock and counts; seq alone orders, a receive time that goes back leaves the clock."""
     assert row["seq"] > clock["seq_last"]
     clock["seq_last"] = row["seq"]
+    clock["kind_now"] = row["kind"]
     clock["event_count"] += 1
     clock["row_count"] += row_count
     clock["effect_slot"] = 0

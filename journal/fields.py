@@ -299,7 +299,7 @@ _TABLE = (
     _single(_K.HEALTH, _optional("resident_bytes", "aux", ANY_INT), _optional("loop_drift_ns", "order_id", ANY_INT)),
     _single(_K.SCORE, Field("score", "aux", RATE_E9)),
     _single(_K.PLACE, ORDER, SIDE, PRICE, QTY, WHY, bits=(("post_only", Flag.POST_ONLY),)),
-    _single(_K.AMEND, ORDER, SIDE, PRICE, QTY, WHY),
+    _single(_K.AMEND, ORDER, SIDE, PRICE, QTY, _optional("filled_lots", "aux", ANY_INT), WHY),
     _single(_K.CANCEL, ORDER, _optional("side", "side", ORDER_SIDE), WHY),
     _single(
         _K.AUDIT,

@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 
@@ -64,17 +65,27 @@ def run_segment(path: Path, options: ReplayOptions, seq_first: int, seq_end: int
     return SegmentReplay(path, options).run_segment(seq_first, seq_end)
 
 
+def is_at(checkpoint: Checkpoint | None, seq: int) -> TypeGuard[Checkpoint]:
+    """Tell whether a checkpoint stands exactly at a seq."""
+    return checkpoint is not None and checkpoint.seq_next == seq
+
+
 def replay_segments(path: Path, options: ReplayOptions, workers: int) -> ReplayResult:
-    """Replay a journal on several processes; on one where checkpoints are missing, which leaves them for next time.
+    """Replay a journal on several processes, split at the segments that have a checkpoint.
+
+    On one process where there is none, which leaves them for next time; a segment that starts between a decision and
+    its witness has none and goes with the one before.
 
     Raises: as `Replay.run`, and CheckpointDiffers.
     """
     whole = Replay(path, options)
-    starts = [seq_first for seq_first, _ in whole.source.segment_starts()]
-    found = [nearest(path, whole.key, seq) for seq in starts[1:]]
-    if len(starts) < 2 or any(c is None or c.seq_next != seq for c, seq in zip(found, starts[1:], strict=True)):
+    boundaries = [seq_first for seq_first, _ in whole.source.segment_starts()][1:]
+    nearby = [nearest(path, whole.key, seq) for seq in boundaries]
+    found = [checkpoint for checkpoint, seq in zip(nearby, boundaries, strict=True) if is_at(checkpoint, seq)]
+    if not found:
         return whole.run()
     started_s = time.perf_counter()
+    starts = [0, *(checkpoint.seq_next for checkpoint in found)]
     ends: list[int | None] = [*starts[1:], None]
     quiet = replace(options, checkpoints=False)
     with ProcessPoolExecutor(min(workers, len(starts)), get_context("spawn")) as pool:

@@ -68,6 +68,10 @@ class EventSource:
             return None
         return sum(path.stat().st_size for path in self.reader.segments) // ROW_BYTES
 
+    def unverified_chunks(self) -> Iterator[np.ndarray]:
+        """Yield the events for a first look, without a check of the chain; `chunks` verifies them later."""
+        return (JsonlReader(self.path) if self.is_jsonl else Journal(self.path)).chunks(CHUNK_ROW_COUNT)
+
     def chunks(self, seq_from: int = 0, base: bytes | None = None) -> Iterator[np.ndarray]:
         """Yield whole events, each verified against the chain before it is handed out."""
         if isinstance(self.reader, JsonlReader):

@@ -1,6 +1,8 @@
-"""AutoPolicy: quotes less and slower while the order flow is too busy (spec/core.md 16); never touches anything but PARAMS.
+"""AutoPolicy: quotes less and slower while the order flow is too busy (spec/core.md 16); never touches anything but
+PARAMS.
 
-Departs from the spec: `bad` looks at the order events of the last window alone; the throttle's backoff does not exist yet.
+Departs from the spec: `bad` looks at the order events of the last window alone; the throttle's backoff does not exist
+yet.
 """
 
 from collections.abc import Mapping
@@ -39,6 +41,11 @@ class AutoPolicy:
     ts_changed_ns: int = -(1 << 62)
     base: tuple[tuple[str, int | float], ...] = ()  # "SYMBOL.param" -> value before the first step
 
+    @property
+    def is_active(self) -> bool:
+        """Whether it is switched on."""
+        return bool(self.enabled)
+
     def configure(self, values: Mapping[str, Any]) -> "AutoPolicy":
         """Return the policy with new settings."""
         settings = set(self.__dataclass_fields__) - set(MEMORY)
@@ -50,7 +57,9 @@ class AutoPolicy:
         return replace(self, **values)
 
     def decide(self, view: View) -> tuple["AutoPolicy", list[Decision]]:
-        """Step one level up after enough bad windows, one down after enough good ones, never twice within the cooldown."""
+        """Step one level up after enough bad windows, one down after enough good ones, never twice within the
+        cooldown.
+        """
         if not self.enabled:
             return self, []
         total = sum(view.counters[symbol][name] for symbol in view.counters for name in BUSY_COUNTERS)

@@ -1,4 +1,6 @@
-"""The policy seam: what a policy is given, what it may answer, and the registry; must never hand out the state itself."""
+"""The policy seam: what a policy is given, what it may answer, and the registry; must never hand out the state
+itself.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -28,6 +30,10 @@ class View(NamedTuple):
 class Policy(Protocol):
     """One policy: a frozen dataclass that holds its settings and memory and returns its successor."""
 
+    @property
+    def is_active(self) -> bool:
+        """Whether `decide` may do anything at all; while no policy is active, none is asked."""
+
     def configure(self, values: Mapping[str, Any]) -> "Policy":
         """Return the policy with new settings; raises ValueError for an unknown key or a bad value."""
 
@@ -47,9 +53,7 @@ def policy_json(policy_state: PolicyState) -> bytes:
     return canonical_json({name: asdict(policy) for name, policy in policy_state.policies})  # type: ignore[call-overload]
 
 
-def run_policies(
-    policy_state: PolicyState, view: View, manifest: Manifest
-) -> tuple[PolicyState, list[Decision]]:
+def run_policies(policy_state: PolicyState, view: View, manifest: Manifest) -> tuple[PolicyState, list[Decision]]:
     """Run every policy in name order; a later one's word on a PARAM wins.
 
     Raises: AssertionError when a policy names a symbol that is not in the manifest.

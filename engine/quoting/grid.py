@@ -15,7 +15,9 @@ from engine.quoting.maker import set_target
 
 @kernel
 def round_half_even(numerator, denominator):
-    """Return numerator / denominator rounded to the nearest integer, ties to even, as NumPy's round does on exact values."""
+    """Return numerator / denominator rounded to the nearest integer, ties to even, as NumPy's round does on exact
+    values.
+    """
     whole = numerator // denominator
     twice = 2 * (numerator - whole * denominator)
     if twice > denominator or (twice == denominator and whole % 2 == 1):

@@ -1,4 +1,6 @@
-"""The ladder: volatility spread, inventory skew, adverse guard, levels (spec/core.md 5, algorithm A); never places orders."""
+"""The ladder: volatility spread, inventory skew, adverse guard, levels (spec/core.md 5, algorithm A); never places
+orders.
+"""
 
 import numpy as np
 

@@ -2,17 +2,16 @@
 
 from engine.codes import Reason, Side
 from engine.jit import kernel
-from engine.signals import BPS, ceil_ticks, floor_ticks
+from engine.signals import BPS, ceil_ticks
 
 
 @kernel
 def policy_price_ticks(cell, side):
     """Return the most aggressive price that the maker policy allows: the own best less the post-only offset."""
-    offset = cell["param"]["post_only_offset_bps"] / BPS
     best_ticks = cell["sides"][side]["best_price_ticks"]
-    if side == Side.BID:
-        return floor_ticks(best_ticks * (1.0 - offset))
-    return ceil_ticks(best_ticks * (1.0 + offset))
+    # best x (1 + offset) would be off by a bit where the product is whole: 50000.00 and 1.5 bps are 50007.50.
+    distance_ticks = ceil_ticks(best_ticks * cell["param"]["post_only_offset_bps"] / BPS)
+    return best_ticks - distance_ticks if side == Side.BID else best_ticks + distance_ticks
 
 
 @kernel
@@ -32,9 +31,11 @@ def qty_lots_min(cell):
 
 @kernel
 def set_target(cell, side, level, price_ticks, qty_lots):
-    """Write one target after the maker policy; a target that may not be placed stays empty and is counted with its reason.
+    """Write one target after the maker policy; a target that may not be placed stays empty and is counted with its
+    reason.
 
-    The strategy's price is kept where it is more passive than the policy's (spec/core.md 8: min for buys, max for sells).
+    The strategy's price is kept where it is more passive than the policy's (spec/core.md 8: min for buys, max for
+    sells).
     """
     param = cell["param"]
     blocked = cell["blocked_counts"]

@@ -47,6 +47,7 @@ VALUES = [
     ("strategy.enable_dynamic_spread=false", "enable_dynamic_spread", 0),
     ("strategy.enable_inventory_skew=false", "enable_inventory_skew", 0),
     ("strategy.enable_adverse_guard=false", "enable_adverse_guard", 0),
+    ("strategy.quote_on_timer=true", "quote_on_timer", 1),
     ("strategy.vola_half_life_s=12.5", "vola_half_life_ns", 12_500_000_000),
     ("strategy.guard_pause_ms=301", "guard_pause_ns", 301_000_000),
     ("strategy.min_time_in_book_ms=100", "min_time_in_book_ns", 100_000_000),
