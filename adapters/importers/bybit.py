@@ -13,7 +13,7 @@ import orjson
 from adapters.importers.grid import E8_GRID, E8_MAX, read_integer, read_steps
 from adapters.importers.outcome import Parsed, PassedOverError, Refusal, RefusedError, Skipped
 from adapters.importers.rows import Row, book_rows, mark_rows, read_ts_ns, trade_row
-from adapters.importers.table import Context, Listing
+from adapters.importers.table import Context, Listing, depth_number
 from config.instruments import CONTRACT_OF_MARKET, InstrumentFilters, InstrumentTableError, build_instrument
 from engine.codes import EventKind, Flag, Side
 from engine.limits import EVENT_ROW_COUNT_MAX
@@ -107,8 +107,12 @@ def orderbook_rows(message: dict[str, Any], parts: list[str], ts_receive_ns: int
     data = read_object(message)
     listing = resolve(data.get("s"), context)
     depth = ".".join(parts[:-1])
-    if context.book_depths.setdefault(listing.symbol, depth) != depth:
-        raise PassedOverError(f"orderbook.{depth} beside orderbook.{context.book_depths[listing.symbol]}")
+    taken = context.book_depths.setdefault(listing.symbol, depth)
+    known = context.table.records[listing.index]
+    known["book_depth"] = depth_number(taken)
+    if taken != depth:
+        known["beside_depth"] = NO_VALUE if known["book_depth"] == NO_VALUE else depth_number(depth)
+        raise PassedOverError(f"orderbook.{depth} beside orderbook.{taken}")
     times = (read_ts_ns(message, "cts", "ts"), ts_receive_ns)
     update = read_integer(data, "u")
     levels = (data.get("b"), data.get("a"))
@@ -154,16 +158,17 @@ def ticker_rows(message: dict[str, Any], ts_receive_ns: int, context: Context) -
     if "markPrice" not in data and "indexPrice" not in data:
         raise PassedOverError("ticker")
     listing = resolve(data.get("symbol"), context)
+    known = context.table.records[listing.index]
     index_e8 = NO_VALUE
     if "indexPrice" in data:
         index_e8 = read_steps(data["indexPrice"], E8_GRID, E8_MAX, f"{listing.symbol} index price")
     if "markPrice" in data:
-        mark_e8 = read_steps(data["markPrice"], E8_GRID, E8_MAX, f"{listing.symbol} mark price")
-        context.marks_e8[listing.symbol] = mark_e8
-    if listing.symbol not in context.marks_e8:
+        known["mark_e8"] = read_steps(data["markPrice"], E8_GRID, E8_MAX, f"{listing.symbol} mark price")
+    mark_e8 = int(known["mark_e8"])
+    if mark_e8 == NO_VALUE:
         raise PassedOverError("ticker")
     times = (read_ts_ns(message, "ts"), ts_receive_ns)
-    return mark_rows(listing, times, context.marks_e8[listing.symbol], index_e8)
+    return mark_rows(listing, times, mark_e8, index_e8)
 
 
 def offer_instruments(message: dict[str, Any], context: Context) -> np.ndarray:

@@ -13,7 +13,8 @@ from adapters.importers.outcome import ImportFailedError
 from engine.codes import EventKind
 from engine.manifest import Manifest, encode_manifest
 from engine.payload import payload_rows
-from journal.writer import Writer
+from journal.errors import JournalFull
+from journal.writer import FULL_ERRNOS, Writer
 
 
 def check_out(out: Path, force: bool) -> None:
@@ -33,7 +34,7 @@ def check_out(out: Path, force: bool) -> None:
 def work_directory(out: Path) -> Iterator[Path]:
     """Make a directory beside the output, gone again at the end whatever happens.
 
-    Raises: ImportFailedError when it cannot be made.
+    Raises: ImportFailedError when it cannot be made, or when the disk becomes full.
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -42,6 +43,12 @@ def work_directory(out: Path) -> Iterator[Path]:
         raise ImportFailedError(f"{out}: cannot write beside it: {error.strerror}") from error
     try:
         yield work
+    except (JournalFull, OSError) as error:
+        reason = error.__cause__ if isinstance(error, JournalFull) else error
+        if not isinstance(reason, OSError) or reason.errno not in FULL_ERRNOS:
+            raise
+        hint = "free some space, or choose another --out; nothing was written"
+        raise ImportFailedError(f"{out}: could not be written: {reason.strerror}", hint) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -2,6 +2,7 @@
 
 import base64
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -40,17 +41,31 @@ class Quarantine:
     def clear(self) -> None:
         """Forget everything: the import starts over."""
         if self.file is not None:
-            self.file.close()
+            with suppress(OSError):  # a full disk refuses the last bytes of what goes anyway
+                self.file.close()
             Path(self.file.name).unlink(missing_ok=True)
         self.file, self.count, self.first = None, 0, ""
+
+    def sync(self) -> None:
+        """Put every byte on the disk, so that only the name is missing.
+
+        Raises: OSError when the disk does not take them; nothing is left of the file then.
+        """
+        if self.file is None or self.file.closed:
+            return
+        try:
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            self.file.close()
+        except OSError:
+            self.clear()
+            raise
 
     def publish(self) -> None:
         """Put the file in its place, or remove the one of an earlier import when nothing was refused."""
         if self.file is None:
             self.path.unlink(missing_ok=True)
             return
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.close()
+        self.sync()
         Path(self.file.name).replace(self.path)
         self.file = None

@@ -15,6 +15,7 @@ import numpy as np
 
 from adapters.importers import binance, bybit
 from adapters.importers.frames import Sniffed, parse_frame, sniff
+from adapters.importers.lane import FastLane
 from adapters.importers.outcome import ImportFailedError, ImportRequest, ImportResult, RefusedError
 from adapters.importers.output import check_out, publish, work_directory, write_journal
 from adapters.importers.quarantine import Quarantine
@@ -22,7 +23,6 @@ from adapters.importers.session import ParseMessage, Place, Session
 from adapters.importers.spool import Spool
 from adapters.importers.streams import InputHash, read_ahead, read_lines
 from adapters.importers.table import Context, SymbolTable
-from engine.jit import JIT_ENABLED
 from engine.manifest import Manifest
 
 FAST_LANE_BYTES_MIN = 1 << 19  # a smaller import is done before the kernels are loaded, let alone compiled
@@ -37,11 +37,11 @@ class Venue:
     name: str
     markets: tuple[str, ...]
     parse_message: ParseMessage
-    has_fast_lane: bool
+    scanner: str  # of its fast lane, `module:function`
 
 
-BINANCE = Venue("binance", binance.MARKETS, binance.parse_message, JIT_ENABLED)
-BYBIT = Venue("bybit", bybit.MARKETS, bybit.parse_message, False)
+BINANCE = Venue("binance", binance.MARKETS, binance.parse_message, "adapters.importers.binance_kernel:scan_lines")
+BYBIT = Venue("bybit", bybit.MARKETS, bybit.parse_message, "adapters.importers.bybit_kernel:scan_lines")
 
 
 class _OverlapError(Exception):
@@ -72,12 +72,16 @@ def import_captures(request: ImportRequest, on_progress: OnProgress, venue: Venu
     with work_directory(request.out) as work:
         try:
             session, inputs = read_files(files, request, on_progress, venue, quarantine, Spool(work / "spool"))
+            quarantine.sync()
             result = write_result(session, inputs, files, request, work)
-        except BaseException:
+        except ImportFailedError:
             if request.strict or not quarantine.count:
                 quarantine.clear()
             else:
                 quarantine.publish()
+            raise
+        except BaseException:
+            quarantine.clear()
             raise
         quarantine.publish()
     return result
@@ -105,7 +109,7 @@ def read_files(
             context=Context(table=table, market=request.market, market_forced=bool(request.market)),
             spool=spool,
             quarantine=quarantine,
-            has_fast_lane=venue.has_fast_lane and input_bytes >= FAST_LANE_BYTES_MIN,
+            fast_lane=open_fast_lane(venue, input_bytes),
             strict=request.strict,
         )
         inputs = InputHash()
@@ -120,6 +124,15 @@ def read_files(
         except _OverlapError:
             continue
     raise AssertionError("merged files cannot overlap")
+
+
+def open_fast_lane(venue: Venue, input_bytes: int) -> FastLane | None:
+    """Return the venue's fast lane, if the input is worth it and kernels are compiled here."""
+    if input_bytes < FAST_LANE_BYTES_MIN:
+        return None
+    from engine.jit import JIT_ENABLED  # only here: it loads numba
+
+    return FastLane(venue.scanner) if JIT_ENABLED else None
 
 
 def hint_symbol(file: Sniffed, session: Session) -> str:

@@ -1,6 +1,7 @@
 """Scanners of the fast lane: one token of a line each; must never read past the LF that ends it.
 
-Each returns the position after its token, or -1 for anything but the plain form it knows.
+Each returns the position after its token, or -1 for anything but the plain form it knows. A position that is negative
+already goes through unchanged, so that a row of tokens is checked once, at its end.
 """
 
 import numpy as np
@@ -23,14 +24,15 @@ def literal_text(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("ascii"), np.uint8).copy()
 
 
-STREAM_OPEN = literal_text('{"stream":"')
-DATA_OPEN = literal_text('","data":{')
-DEPTH_STREAM = literal_text("depth")
+TRUE = literal_text("true")
+FALSE = literal_text("false")
 
 
 @kernel
 def match(text: np.ndarray, pos: int, literal: np.ndarray) -> int:
     """Return the position after a literal, or -1."""
+    if pos < 0:
+        return pos
     for index in range(literal.size):
         if text[pos + index] != literal[index]:
             return -1
@@ -46,6 +48,8 @@ def is_text(text: np.ndarray, start: int, end: int, literal: np.ndarray) -> bool
 @kernel
 def scan_string(text: np.ndarray, pos: int) -> int:
     """Return the position of the quote that ends a plain ASCII string, or -1; pos is after the opening one."""
+    if pos < 0:
+        return pos
     while text[pos] != QUOTE:
         if text[pos] < SPACE or text[pos] > TILDE or text[pos] == BACKSLASH:
             return -1
@@ -54,9 +58,27 @@ def scan_string(text: np.ndarray, pos: int) -> int:
 
 
 @kernel
+def scan_text_value(text: np.ndarray, pos: int) -> int:
+    """Return the position after the quote that ends a plain ASCII string, or -1; pos is after the opening one."""
+    end = scan_string(text, pos)
+    return end + 1 if end >= 0 else end
+
+
+@kernel
+def scan_truth(text: np.ndarray, pos: int) -> Scanned:
+    """Return whether true stands there, not false, and the position after it, or -1."""
+    after = match(text, pos, TRUE)
+    if after >= 0:
+        return np.int64(1), after
+    return np.int64(0), match(text, pos, FALSE)
+
+
+@kernel
 def scan_integer(text: np.ndarray, pos: int) -> Scanned:
     """Return a JSON integer without a sign and the position after it, or -1."""
     value = np.int64(0)
+    if pos < 0:
+        return value, pos
     start = pos
     while ZERO <= text[pos] <= NINE:
         value = value * 10 + (np.int64(text[pos]) - ZERO)
@@ -75,6 +97,8 @@ def scan_steps(text: np.ndarray, pos: int, exponent: int, mantissa: int) -> Scan
     Units: a step is mantissa / 10**exponent; pos is after the opening quote.
     """
     value = np.int64(0)
+    if pos < 0:
+        return value, pos
     start = pos
     while ZERO <= text[pos] <= NINE:
         value = value * 10 + (np.int64(text[pos]) - ZERO)
@@ -110,58 +134,82 @@ def scan_steps(text: np.ndarray, pos: int, exponent: int, mantissa: int) -> Scan
 
 
 @kernel
-def scan_receive_time(text: np.ndarray, pos: int, form: int) -> Scanned:
-    """Return the receive time at a line's start in ns and the position of the message, or -1."""
+def scan_ns(text: np.ndarray, pos: int) -> Scanned:
+    """Return a number of at most nineteen digits and the position after it, or -1."""
     value = np.int64(0)
     start = pos
     while ZERO <= text[pos] <= NINE:
-        # Nineteen digits below 5e18 fit i64; the range is checked at the end.
+        # Nineteen digits below 5e18 fit i64; whoever asks checks the range.
         if pos - start == DIGIT_COUNT_MAX and text[start] >= ZERO + 5:
             return value, -1
         if pos - start > DIGIT_COUNT_MAX:
             return value, -1
         value = value * 10 + (np.int64(text[pos]) - ZERO)
         pos += 1
-    if pos == start:
+    return value, pos if pos > start else -1
+
+
+@kernel
+def scan_seconds(text: np.ndarray, pos: int) -> Scanned:
+    """Return a decimal number of seconds in ns and the position after it, or -1."""
+    value = np.int64(0)
+    start = pos
+    while ZERO <= text[pos] <= NINE and pos - start < 10:
+        value = value * 10 + (np.int64(text[pos]) - ZERO)
+        pos += 1
+    # Ten digits of seconds may overflow: 4e9 s is the year 2096.
+    if pos == start or (pos - start == 10 and text[start] >= ZERO + 4):
         return value, -1
-    if form == Form.CRYPTOFEED:
-        # Ten digits of seconds may overflow: 4.6e9 s is the year 2116.
-        if pos - start > 10 or (pos - start == 10 and text[start] >= ZERO + 4):
-            return value, -1
-        scale = np.int64(NS_PER_S)
-        if text[pos] == POINT:
-            pos += 1
-            start = pos
-            while ZERO <= text[pos] <= NINE:
-                if scale == 1:
-                    return value, -1
-                value = value * 10 + (np.int64(text[pos]) - ZERO)
-                scale //= 10
-                pos += 1
-            if pos == start:
+    scale = np.int64(NS_PER_S)
+    if text[pos] == POINT:
+        pos += 1
+        start = pos
+        while ZERO <= text[pos] <= NINE:
+            if scale == 1:
                 return value, -1
-        value *= scale
-        if text[pos] != COLON:
+            value = value * 10 + (np.int64(text[pos]) - ZERO)
+            scale //= 10
+            pos += 1
+        if pos == start:
+            return value, -1
+    return value * scale, pos
+
+
+@kernel
+def scan_receive_time(text: np.ndarray, pos: int, form: int) -> Scanned:
+    """Return the receive time at a line's start in ns and the position of the message, or -1."""
+    if form == Form.CRYPTOFEED:
+        value, pos = scan_seconds(text, pos)
+        if pos < 0 or text[pos] != COLON:
             return value, -1
         pos += 1
-    if text[pos] != SPACE or value >= TS_NS_MAX:
+    else:
+        value, pos = scan_ns(text, pos)
+    if pos < 0 or text[pos] != SPACE or value >= TS_NS_MAX:
         return value, -1
     return value, pos + 1
 
 
 @kernel
-def scan_stream(text: np.ndarray, pos: int) -> int:
-    """Return the position after a combined stream's envelope, or -1; a partial book stream is not known here."""
-    pos = match(text, pos, STREAM_OPEN)
-    if pos < 0:
+def copy_unescaped(text: np.ndarray, pos: int, target: int) -> int:
+    """Copy a JSON string to a target behind the lines, a LF after it, and return the position after its end, or -1.
+
+    The only escape it knows is that of a quote. pos is after the opening quote.
+    """
+    assert pos <= target
+    room = text.size - target - 1
+    limit = min(target, pos + room)
+    escaped = False
+    while pos < limit:
+        char = text[pos]
+        if (char == QUOTE) != escaped or char == LF:
+            break
+        # No branch on a backslash: the next character is written over it.
+        escaped = char == BACKSLASH
+        text[target] = char
+        target += 1 - escaped
+        pos += 1
+    if pos == limit or text[pos] != QUOTE:
         return -1
-    start = pos
-    end = scan_string(text, pos)
-    if end < 0:
-        return -1
-    for index in range(start, end):
-        if text[index] == AT:
-            after = match(text, index + 1, DEPTH_STREAM)
-            if after >= 0 and ZERO <= text[after] <= NINE:
-                return -1
-    return match(text, end, DATA_OPEN)
+    text[target] = LF
+    return pos + 1

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from adapters.importers.frames import Form, Frame, Origin, market_of_url, parse_frame
-from adapters.importers.lane import CURSOR, FIELD_COUNT, KIND_COUNT, Lane
+from adapters.importers.lane import ROWS_FULL, FastLane
 from adapters.importers.outcome import ImportFailedError, Parsed, Refusal, RefusedError, Skipped
 from adapters.importers.quarantine import Quarantine
 from adapters.importers.spool import Spool
@@ -46,7 +46,7 @@ class Session:
     context: Context
     spool: Spool
     quarantine: Quarantine
-    has_fast_lane: bool
+    fast_lane: FastLane | None
     strict: bool
     seq: int = 1
     ts_receive_ns: int = NO_TS_NS  # latest so far
@@ -57,10 +57,12 @@ class Session:
 
     def read_buffer(self, path: Path, form: Form, buffer: bytes, line: int, byte: int) -> int:
         """Take a buffer of whole lines and return the number of the line after it."""
+        if self.fast_lane is not None:
+            self.fast_lane.load(buffer)
         pos = 0
         while pos < len(buffer):
-            if self.has_fast_lane and form != Form.CAPTURE and self.context.market:
-                pos, line = self.run_fast_lane(form, buffer, pos, line)
+            if self.fast_lane is not None and self.context.market:
+                pos, line = self.run_fast_lane(self.fast_lane, form, pos, line)
             end = buffer.find(b"\n", pos)
             if end < 0:
                 break
@@ -68,34 +70,26 @@ class Session:
             pos, line = end + 1, line + 1
         return line
 
-    def run_fast_lane(self, form: Form, buffer: bytes, pos: int, line: int) -> tuple[int, int]:
+    def run_fast_lane(self, lane: FastLane, form: Form, pos: int, line: int) -> tuple[int, int]:
         """Take lines up to the first one that needs the parser; return the position and number of that line."""
-        # Only here: a capture without such lines need not wait for numba.
-        from adapters.importers.kernel import ROWS_FULL, scan_lines
-
-        table = self.context.table
-        text = np.frombuffer(buffer, np.uint8)
-        cursor = np.zeros(1, CURSOR)
-        cursor["pos"], cursor["line"], cursor["ts_receive_ns"] = pos, line, self.ts_receive_ns
-        cursor["seq"], cursor["symbol_count"] = self.seq, len(table.listings)
-        fields, kinds = np.zeros((FIELD_COUNT, 2), np.int64), np.zeros(KIND_COUNT, np.int64)
+        work = lane.work
+        work["pos"], work["line"], work["form"], work["message_count"] = pos, line, form, 0
+        work["seq"], work["ts_receive_ns"] = self.seq, self.ts_receive_ns
+        work["is_futures"] = self.context.market in FUTURES
         stop = ROWS_FULL
         while stop == ROWS_FULL:
-            cursor["row_count"] = self.spool.buffer_row_count
-            lane = Lane(text, self.spool.buffer, table.records, cursor, fields, kinds)
-            stop = scan_lines(lane, int(form), self.context.market in FUTURES)
-            self.spool.buffer_row_count = int(cursor["row_count"][0])
+            work["row_count"] = self.spool.buffer_row_count
+            stop = lane.scan(self.spool.buffer, self.context.table)
+            self.spool.buffer_row_count = int(work["row_count"][0])
             if stop == ROWS_FULL:
                 if not self.spool.buffer_row_count:
                     break  # more rows than any event may have: the parser says so
                 self.spool.turn()
-        for kind, name in ((EventKind.BOOK_DELTA, "delta"), (EventKind.BBO, "bbo"), (EventKind.TRADE, "trade")):
-            count = int(cursor[f"{name}_count"][0])
-            self.message_count += count
-            if count:
-                self.events[kind.name.lower()] += count
-        self.seq, self.ts_receive_ns = int(cursor["seq"][0]), int(cursor["ts_receive_ns"][0])
-        return int(cursor["pos"][0]), int(cursor["line"][0])
+        self.message_count += int(work["message_count"][0])
+        self.events += lane.take_events()
+        self.skipped += lane.take_skipped(self.context.table)
+        self.seq, self.ts_receive_ns = int(work["seq"][0]), int(work["ts_receive_ns"][0])
+        return int(work["pos"][0]), int(work["line"][0])
 
     def read_line(self, place: Place, form: Form, line: bytes) -> None:
         """Take one line the slow way: parse it, or set it aside with its reason."""
@@ -112,6 +106,8 @@ class Session:
         if frame.origin in (Origin.RECEIVED, Origin.RESPONSE):
             self.message_count += 1
             self.read_message(place, frame, line)
+            if self.fast_lane is not None and self.context.market:
+                self.fast_lane.know_connection(frame.connection, self.is_of_other_market(frame.connection))
             return
         if frame.origin == Origin.OPENED:
             self.open_connection(place, frame)
@@ -125,15 +121,21 @@ class Session:
         market = market_of_url(frame.url)
         self.context.market = self.context.market or market
         self.market_of_connection[frame.connection] = market
+        if self.fast_lane is not None:
+            self.fast_lane.forget_connections()
         if market not in ("", self.context.market) and not frame.connection:
             raise ImportFailedError(
                 f"{place}: a connection to {market} in a {self.context.market} capture",
                 "split the capture by connection",
             )
 
+    def is_of_other_market(self, connection: str) -> bool:
+        """Tell whether a connection's messages are passed over."""
+        return self.market_of_connection.get(connection, "") not in ("", self.context.market)
+
     def read_message(self, place: Place, frame: Frame, line: bytes) -> None:
         """Take one message of the venue."""
-        if self.market_of_connection.get(frame.connection, "") not in ("", self.context.market):
+        if self.is_of_other_market(frame.connection):
             self.skipped["other market"] += 1
             return
         self.context.url = frame.url

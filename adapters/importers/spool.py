@@ -43,7 +43,7 @@ class Spool:
         if self._parts_row_count + BUFFER_ROW_COUNT > MEMORY_ROW_COUNT_MAX:
             with self.path.open("ab") as file:
                 for part in self._parts:
-                    part.tofile(file)
+                    file.write(part.view("u1").data)  # tofile would not say why it failed
             self._file_row_counts += [len(part) for part in self._parts]
             self._parts, self._parts_row_count = [], 0
         self._parts.append(self.buffer[: self.buffer_row_count])

@@ -9,13 +9,13 @@ from adapters.importers.outcome import ImportFailedError, PassedOverError, Refus
 from config.instruments import CONTRACT_OF_MARKET, find_instrument
 from engine.limits import INSTRUMENT_COUNT_MAX, PRICE_TICKS_MAX, QTY_LOTS_MAX
 from engine.manifest import Instrument, ManifestError
-from engine.records import I8, NO_SEQ, record
+from engine.records import I8, NO_SEQ, NO_VALUE, record
 from journal.decimals import Grid, grid_of, units_max
 
 SYMBOL_BYTES_MAX = 32
 
 SYMBOL = record(
-    112,
+    144,
     [
         ("name", "u1", (SYMBOL_BYTES_MAX,)),
         ("name_bytes", I8),
@@ -28,6 +28,10 @@ SYMBOL = record(
         ("venue_seq", I8),  # of the last book message; NO_SEQ before the first
         ("gap_count", I8),
         ("event_count", I8),
+        ("mark_e8", I8),  # last mark price that the stream said
+        ("book_depth", I8),  # of the book that is taken, and of the one beside it, where they are plain numbers
+        ("beside_depth", I8),
+        ("beside_count", I8),  # messages of that other depth that a fast lane passed over and that are not counted yet
     ],
 )
 
@@ -123,6 +127,7 @@ class SymbolTable:
         row["lot_mantissa"], row["lot_exponent"] = lot
         row["price_ticks_max"], row["qty_lots_max"] = price_ticks_max, qty_lots_max
         row["venue_seq"] = NO_SEQ
+        row["mark_e8"] = row["book_depth"] = row["beside_depth"] = NO_VALUE
         self.listings[instrument.symbol] = listing
         return listing
 
@@ -137,4 +142,9 @@ class Context:
     symbol_hint: str = ""  # the only symbol of the file, for messages that do not name theirs
     url: str = ""  # of the HTTP response that is being parsed
     book_depths: dict[str, str] = field(default_factory=dict)
-    marks_e8: dict[str, int] = field(default_factory=dict)
+
+
+def depth_number(depth: str) -> int:
+    """Return a book's depth as the kernels read it, or `NO_VALUE` for one they do not."""
+    plain = depth.isascii() and depth.isdigit() and len(depth) <= 9 and (depth == "0" or depth[0] != "0")
+    return int(depth) if plain else NO_VALUE

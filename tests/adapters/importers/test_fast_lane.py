@@ -1,23 +1,18 @@
-"""A law: the fast lane and the parser make the same rows, counts and refusals of the same bytes."""
+"""A law: Binance's fast lane and the parser make the same rows, counts and refusals of the same bytes."""
 
 import gzip
-import random
-from pathlib import Path
+import json
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapters.importers.binance import parse_message
 from adapters.importers.frames import Form
-from adapters.importers.outcome import ImportFailedError
-from adapters.importers.quarantine import Quarantine
-from adapters.importers.session import Session
-from adapters.importers.spool import Spool
-from adapters.importers.table import Context, SymbolTable
+from adapters.importers.table import SymbolTable
 from engine.jit import JIT_ENABLED
-from engine.records import EVENT
+from tests.adapters.importers.take_lines import cuts_and_bytes, note_slow_lines, spoil
+from tests.adapters.importers.take_lines import take as take_of_venue
 
 pytestmark = pytest.mark.skipif(not JIT_ENABLED, reason="without JIT there is no fast lane")
 
@@ -39,46 +34,10 @@ SPOT = [
     b'{"stream":"a@trade","data":{"e":"trade","E":12,"s":"A","t":3,"p":"61837.5","q":"0.02","T":11,"m":true,"M":true}}',
     b'{"stream":"a@aggTrade","data":{"e":"aggTrade","E":12,"s":"A","a":8,"p":"1.5","q":"2","f":1,"l":1,"T":11,"m":false,"M":true}}',
 ]
-PIECES = [
-    b"", b"0", b"-", b"1e5", b".", b"5", b'"', b"\\", b"{}", b"[", b"]", b",", b":", b" ", b"\r", b"\x00", b"\xff",
-    b"null", b"true", b"99999999999999999999", b'"e":"trade",', b'"T":4,', b"pu", b"u", b"\xc3\xa9", b"@depth5",
-    b"0.0000000000000000001",
-]  # fmt: skip
 
 
-def take(lines, market, fast, form=Form.STAMPED, **grids):
-    """Everything that came of some lines."""
-    table = SymbolTable(venue="binance", **(grids or GRIDS))
-    session = Session(
-        parse_message=parse_message,
-        context=Context(table=table, market=market),
-        spool=Spool(Path("never-written")),
-        quarantine=MemoryQuarantine(Path("never-written")),
-        has_fast_lane=fast,
-        strict=False,
-    )
-    failure = ""
-    try:
-        session.read_buffer(Path("f"), form, b"".join(line + b"\n" for line in lines), 1, 0)
-    except ImportFailedError as error:
-        failure = str(error)
-    rows = np.concatenate([np.empty(0, EVENT), *session.spool.parts()])
-    counts = (session.message_count, dict(session.events), dict(session.skipped), session.seq, session.ts_receive_ns)
-    symbols = table.records[: len(table.listings)].tobytes()
-    return rows.tobytes(), counts, symbols, session.quarantine.entries, failure
-
-
-class MemoryQuarantine(Quarantine):
-    """The real one keeps a file; here the entries themselves are compared."""
-
-    __slots__ = ("entries",)
-
-    def __init__(self, path):
-        super().__init__(path)
-        self.entries = []
-
-    def add(self, file_name, line, byte, reason, raw):
-        self.entries.append((line, byte, reason, raw))
+def take(lines, market, fast, form=Form.STAMPED, table=None):
+    return take_of_venue("binance", lines, market, fast, form, GRIDS if table is None else table)
 
 
 def stamped(messages):
@@ -86,33 +45,28 @@ def stamped(messages):
 
 
 @pytest.mark.parametrize(("messages", "market"), [(USDM, "usdm"), (SPOT, "spot")])
-@pytest.mark.parametrize("form", [Form.STAMPED, Form.CRYPTOFEED])
+@pytest.mark.parametrize("form", Form)
 def test_known_shapes_stay_in_the_fast_lane(messages, market, form, monkeypatch):
     lines = stamped(messages)
     if form == Form.CRYPTOFEED:
         lines = [b"1749833474.%s: %s" % (b"2851315"[: 1 + index], message) for index, message in enumerate(messages)]
+    elif form == Form.CAPTURE:
+        lines = [
+            b'{"t":"recv","conn":"c","ts":1.%d,"data":%s}' % (1 + index, json.dumps(message.decode()).encode())
+            for index, message in enumerate(messages)
+        ]
     expected = take(lines, market, fast=False, form=form)
     assert expected == take(lines, market, fast=True, form=form)
     assert not expected[3] and not expected[4]
     # With the symbols known, no line but the trade beside the book goes the slow way.
-    slow = []
-    read_line = Session.read_line
-    monkeypatch.setattr(
-        Session, "read_line", lambda self, place, *rest: (slow.append(place), read_line(self, place, *rest))
-    )
+    slow = note_slow_lines(monkeypatch)
     take(lines * 20, market, fast=True, form=form)
-    assert len(slow) <= 20 * sum(b'"NA"' in line for line in lines) + 2
+    assert len(slow) <= 20 * sum(b"NA" in line for line in lines) + 2
 
 
 @given(data=st.data(), market=st.sampled_from(["usdm", "spot"]))
 def test_spoiled_lines(data, market):
-    lines = stamped(USDM if market == "usdm" else SPOT)
-    for _ in range(data.draw(st.integers(1, 4))):
-        which = data.draw(st.integers(0, len(lines) - 1))
-        start = data.draw(st.integers(0, len(lines[which])))
-        end = data.draw(st.integers(start, min(len(lines[which]), start + 6)))
-        piece = data.draw(st.sampled_from(PIECES) | st.binary(max_size=2).filter(lambda text: b"\n" not in text))
-        lines[which] = lines[which][:start] + piece + lines[which][end:]
+    lines = spoil(data, stamped(USDM if market == "usdm" else SPOT))
     assert take(lines, market, fast=False) == take(lines, market, fast=True)
 
 
@@ -156,13 +110,8 @@ def test_odd_lines(which, good, odd):
 
 
 def test_every_cut_and_every_byte():
-    """Each line cut at each place, and with each byte replaced by a few others, between two good ones."""
-    rng = random.Random(2)
     for message in (USDM[0], USDM[3], USDM[5]):
-        good = stamped([message])[0]
-        lines = [good[:cut] for cut in range(len(good))]
-        lines += [good[:at] + bytes([rng.choice(b'0918.-"[]{},: aTu\\')]) + good[at + 1 :] for at in range(len(good))]
-        lines = [good, *lines, good]
+        lines = cuts_and_bytes(stamped([message])[0])
         assert take(lines, "usdm", fast=False) == take(lines, "usdm", fast=True)
 
 
@@ -204,7 +153,7 @@ def test_decimals(price, tick):
     message = USDM[5].replace(b"61800.50", price.encode())
     lines = stamped([message.replace(b'"%s"' % price.encode(), b'"1000"'), message])
     grids = {"ticks": {"A": tick}, "lots": {"A": "0.001"}}
-    assert take(lines, "usdm", fast=False, **grids) == take(lines, "usdm", fast=True, **grids)
+    assert take(lines, "usdm", fast=False, table=grids) == take(lines, "usdm", fast=True, table=grids)
 
 
 def test_gaps_are_counted_alike():
@@ -230,6 +179,6 @@ def test_recorded_feeds(shared_data, name):
         lines = file.read(1_500_000).split(b"\n")[:-1]
     market = {"usdm": "usdm", "cm": "coinm", "spot": "spot"}[name.partition("_")[0]]
     lines = [line for line in lines if b"lastUpdateId" not in line]
-    expected = take(lines, market, fast=False, ticks={})
+    expected = take(lines, market, fast=False, table={})
     assert expected[0] and not expected[3]
-    assert expected == take(lines, market, fast=True, ticks={})
+    assert expected == take(lines, market, fast=True, table={})

@@ -1,0 +1,329 @@
+"""The fast lane of the Bybit importer: v5 book, trade and ticker frames in the venue's own order of keys.
+
+The laws of adapters/importers/kernel.py hold; the reference is bybit.py. Klines and tickers without a mark or index
+price are read to their end and counted: a stream is full of them.
+"""
+
+# mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False, disable-error-code="assignment"
+
+from adapters.importers.kernel import (
+    TS_MS_MAX,
+    add_level,
+    apply_symbol,
+    close_line,
+    exchange_ns,
+    fill_row,
+    finish_delta,
+    finish_event,
+    has_line,
+    open_line,
+    scan_levels,
+    scan_price,
+    scan_qty,
+    scan_symbol,
+)
+from adapters.importers.lane import END, ROWS_FULL, SKIP_KLINE, SKIP_TICKER
+from adapters.importers.scan import (
+    BRACE_CLOSE,
+    COLON,
+    COMMA,
+    NINE,
+    POINT,
+    QUOTE,
+    ZERO,
+    is_text,
+    literal_text,
+    match,
+    scan_integer,
+    scan_steps,
+    scan_string,
+    scan_text_value,
+    scan_truth,
+)
+from engine.codes import EventKind, Flag, Side
+from engine.jit import entry, kernel
+from engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_VALUE
+
+E8_EXPONENT, E8_MANTISSA = 8, 1  # mark and index prices are in steps of 1e-8
+SYMBOL, MARK_PRICE, INDEX_PRICE = range(3)  # fields of a ticker that are noted
+ABSENT = -1
+
+TOPIC = literal_text('{"topic":"')
+ORDERBOOK = literal_text("orderbook.")
+TRADES = literal_text("publicTrade.")
+TICKERS = literal_text("tickers.")
+KLINE = literal_text("kline.")
+SNAPSHOT = literal_text(',"type":"snapshot","ts":')
+DELTA = literal_text(',"type":"delta","ts":')
+TYPE = literal_text(',"type":"')
+BOOK = literal_text(',"data":{"s":"')
+BIDS = literal_text('","b":[')
+ASKS = literal_text(',"a":[')
+UPDATE = literal_text(',"u":')
+NUMBER = literal_text(',"seq":')
+CROSS_TIME = literal_text(',"cts":')
+DATA_LIST = literal_text(',"data":[')
+DATA_OBJECT = literal_text(',"data":{')
+DATA_LIST_OBJECT = literal_text(',"data":[{')
+TRADE_TIME = literal_text('{"T":')
+TRADE_SYMBOL = literal_text(',"s":"')
+BUY = literal_text('","S":"Buy","v":"')
+SELL = literal_text('","S":"Sell","v":"')
+TRADE_PRICE = literal_text(',"p":"')
+TICK_DIRECTION = literal_text(',"L":"')
+TRADE_ID = literal_text(',"i":"')
+BLOCK_TRADE = literal_text(',"BT":')
+RETAIL_TRADE = literal_text(',"RPI":')
+TRADE_NEXT = literal_text("},")
+TRADES_END = literal_text("}]}\n")
+CROSS_NUMBER = literal_text(',"cs":')
+TIME = literal_text(',"ts":')
+OBJECT_END = literal_text("}")
+MESSAGE_END = literal_text("}\n")
+KLINE_TIME = literal_text('],"ts":')
+KLINE_END = literal_text(',"type":"snapshot"}\n')
+SYMBOL_KEY = literal_text("symbol")
+MARK_KEY = literal_text("markPrice")
+INDEX_KEY = literal_text("indexPrice")
+
+
+@kernel
+def scan_ts_ms(text, pos):
+    """Return a time that a row can hold and the position after it, or -1."""
+    ts_ms, pos = scan_integer(text, pos)
+    return ts_ms, pos if ts_ms <= TS_MS_MAX else min(pos, -1)
+
+
+@kernel
+def scan_book_topic(text, pos):
+    """Return the depth and the position after the topic, or -1; pos is after `orderbook.`."""
+    depth, pos = scan_integer(text, pos)
+    if pos < 0 or text[pos] != POINT:
+        return depth, -1
+    end = scan_string(text, pos + 1)
+    # A further point would be part of the depth.
+    for index in range(pos + 1, end):
+        if text[index] == POINT:
+            return depth, -1
+    return depth, end + 1 if end >= 0 else end
+
+
+@kernel
+def scan_book(lane, pos):
+    """Write a BOOK_SNAPSHOT or a BOOK_DELTA; count a message of the depth that is not taken."""
+    text, work = lane.text, lane.work[0]
+    row_first = work["row_count"]
+    depth, pos = scan_book_topic(text, pos)
+    start = match(text, pos, SNAPSHOT)
+    is_snapshot = start >= 0
+    ts_ms, pos = scan_ts_ms(text, start if is_snapshot else match(text, pos, DELTA))
+    pos = match(text, scan_symbol(lane, match(text, pos, BOOK)), BIDS)
+    pos = scan_levels(lane, pos, Side.BID, 1 if is_snapshot else 0)
+    pos = scan_levels(lane, match(text, pos, ASKS), Side.ASK, 1 if is_snapshot else 0)
+    update, pos = scan_integer(text, match(text, pos, UPDATE))
+    _, pos = scan_integer(text, match(text, pos, NUMBER))
+    pos = match(text, pos, OBJECT_END)
+    if pos >= 0 and text[pos] == COMMA:
+        ts_ms, pos = scan_ts_ms(text, match(text, pos, CROSS_TIME))
+    pos = match(text, pos, MESSAGE_END)
+    if pos < 0:
+        return pos
+    symbol = lane.symbols[work["symbol_index"]]
+    if depth == symbol["book_depth"] and is_snapshot:
+        seqs = (update, NO_ORDER_ID)
+        finish_event(lane, row_first, EventKind.BOOK_SNAPSHOT, exchange_ns(ts_ms), seqs)
+        symbol["venue_seq"] = update
+    elif depth == symbol["book_depth"]:
+        finish_delta(lane, row_first, exchange_ns(ts_ms), update, update - 1)
+    elif depth == symbol["beside_depth"]:
+        work["row_count"] = row_first
+        symbol["beside_count"] += 1
+    else:
+        return -1
+    return pos
+
+
+@kernel
+def scan_trade(lane, pos):
+    """Write one trade of a list and return the position before its closing brace, or -1; `seq` counts from 0."""
+    text, work = lane.text, lane.work[0]
+    row_index = work["row_count"]
+    if row_index == lane.rows.size:
+        return -ROWS_FULL
+    ts_ms, pos = scan_ts_ms(text, match(text, pos, TRADE_TIME))
+    pos = scan_symbol(lane, match(text, pos, TRADE_SYMBOL))
+    start = match(text, pos, BUY)
+    side = Side.BID if start >= 0 else Side.ASK
+    qty_lots, pos = scan_qty(lane, start if start >= 0 else match(text, pos, SELL))
+    price_ticks, pos = scan_price(lane, match(text, pos, TRADE_PRICE))
+    start = match(text, pos, TICK_DIRECTION)
+    if start >= 0:
+        pos = scan_text_value(text, start)
+    pos = scan_text_value(text, match(text, pos, TRADE_ID))
+    is_block, pos = scan_truth(text, match(text, pos, BLOCK_TRADE))
+    start = match(text, pos, RETAIL_TRADE)
+    if start >= 0:
+        _, pos = scan_truth(text, start)
+    number = NO_VALUE
+    start = match(text, pos, NUMBER)
+    if start >= 0:
+        number, pos = scan_integer(text, start)
+    if pos < 0 or qty_lots == 0:
+        return min(pos, -1)
+    add_level(lane, price_ticks, qty_lots, side)
+    row = lane.rows[row_index]
+    fill_row(row, work, EventKind.TRADE, exchange_ns(ts_ms), (number, NO_ORDER_ID))
+    row["flags"] = Flag.LAST | Flag.BLOCK if is_block else Flag.LAST
+    return pos
+
+
+@kernel
+def scan_trades(lane, pos):
+    """Write the TRADEs of a list, all or none."""
+    text, work = lane.text, lane.work[0]
+    row_first = work["row_count"]
+    pos = match(text, scan_text_value(text, pos), SNAPSHOT)
+    _, pos = scan_integer(text, pos)
+    pos = match(text, pos, DATA_LIST)
+    while pos >= 0:
+        pos = scan_trade(lane, pos)
+        end = match(text, pos, TRADES_END)
+        if end >= 0:
+            for index in range(row_first, work["row_count"]):
+                row = lane.rows[index]
+                row["seq"] = work["seq"]
+                work["seq"] += 1
+                lane.symbols[row["instrument_index"]]["event_count"] += 1
+            work["event_counts"][EventKind.TRADE] += work["row_count"] - row_first
+            return end
+        pos = match(text, pos, TRADE_NEXT)
+    return pos
+
+
+@kernel
+def scan_pairs(lane, pos):
+    """Note the named fields of a flat object and return the position after its closing brace, or -1."""
+    text, fields = lane.text, lane.work[0]["fields"]
+    for field in range(INDEX_PRICE + 1):
+        fields[field, 0] = ABSENT
+    while pos >= 0:
+        if text[pos] != QUOTE:
+            return -1
+        start, end = pos + 1, scan_string(text, pos + 1)
+        if end < 0 or text[end + 1] != COLON:
+            return -1
+        pos = end + 2
+        field = ABSENT
+        if is_text(text, start, end, SYMBOL_KEY):
+            field = SYMBOL
+        elif is_text(text, start, end, MARK_KEY):
+            field = MARK_PRICE
+        elif is_text(text, start, end, INDEX_KEY):
+            field = INDEX_PRICE
+        if text[pos] == QUOTE:
+            if field != ABSENT and fields[field, 0] != ABSENT:
+                return -1
+            end = scan_string(text, pos + 1)
+            if field != ABSENT:
+                fields[field, 0], fields[field, 1] = pos + 1, end
+            pos = end + 1 if end >= 0 else -1
+        elif field != ABSENT:
+            return -1
+        elif ZERO <= text[pos] <= NINE:
+            _, pos = scan_integer(text, pos)
+        else:
+            _, pos = scan_truth(text, pos)
+        if pos >= 0 and text[pos] == BRACE_CLOSE:
+            return pos + 1
+        if pos >= 0 and text[pos] != COMMA:
+            return -1
+        pos += 1 if pos >= 0 else 0
+    return pos
+
+
+@kernel
+def scan_e8(text, start):
+    """Return a price of a ticker in steps of 1e-8 and whether it is plain; the sentinel where there is none."""
+    if start == ABSENT:
+        return NO_VALUE, True
+    value, pos = scan_steps(text, start, E8_EXPONENT, E8_MANTISSA)
+    return value, pos >= 0
+
+
+@kernel
+def scan_ticker(lane, pos):
+    """Write a MARK when the ticker says a mark or an index price, else count it."""
+    text, work = lane.text, lane.work[0]
+    fields, row_first = work["fields"], work["row_count"]
+    pos = match(text, scan_text_value(text, pos), TYPE)
+    pos = scan_pairs(lane, match(text, scan_text_value(text, pos), DATA_OBJECT))
+    start = match(text, pos, CROSS_NUMBER)
+    if start >= 0:
+        _, pos = scan_integer(text, start)
+    ts_ms, pos = scan_ts_ms(text, match(text, pos, TIME))
+    pos = match(text, pos, MESSAGE_END)
+    if pos < 0:
+        return pos
+    index_e8, is_index_plain = scan_e8(text, fields[INDEX_PRICE, 0])
+    mark_e8, is_mark_plain = scan_e8(text, fields[MARK_PRICE, 0])
+    if mark_e8 == NO_VALUE and index_e8 == NO_VALUE:
+        work["skip_counts"][SKIP_TICKER] += 1
+        return pos
+    if not (is_index_plain and is_mark_plain) or fields[SYMBOL, 0] == ABSENT:
+        return -1
+    if not apply_symbol(lane, fields[SYMBOL, 0], fields[SYMBOL, 1]):
+        return -1
+    symbol = lane.symbols[work["symbol_index"]]
+    if mark_e8 == NO_VALUE and symbol["mark_e8"] == NO_VALUE:
+        work["skip_counts"][SKIP_TICKER] += 1
+        return pos
+    if mark_e8 != NO_VALUE:
+        symbol["mark_e8"] = mark_e8
+    add_level(lane, NO_PRICE_TICKS, 0, Side.NONE)
+    finish_event(lane, row_first, EventKind.MARK, exchange_ns(ts_ms), (symbol["mark_e8"], index_e8))
+    return pos
+
+
+@kernel
+def scan_kline(lane, pos):
+    """Read a kline to its end and count it."""
+    text = lane.text
+    pos = scan_pairs(lane, match(text, scan_text_value(text, pos), DATA_LIST_OBJECT))
+    _, pos = scan_integer(text, match(text, pos, KLINE_TIME))
+    pos = match(text, pos, KLINE_END)
+    if pos >= 0:
+        lane.work[0]["skip_counts"][SKIP_KLINE] += 1
+    return pos
+
+
+@kernel
+def scan_message(lane, pos):
+    """Write the rows of one message and return the position after its LF; -1 if it is odd, -2 if rows are full."""
+    text = lane.text
+    topic = match(text, pos, TOPIC)
+    pos = match(text, topic, ORDERBOOK)
+    if pos >= 0:
+        return scan_book(lane, pos)
+    pos = match(text, topic, TRADES)
+    if pos >= 0:
+        return scan_trades(lane, pos)
+    pos = match(text, topic, TICKERS)
+    if pos >= 0:
+        return scan_ticker(lane, pos)
+    pos = match(text, topic, KLINE)
+    if pos >= 0:
+        return scan_kline(lane, pos)
+    return -1
+
+
+@entry
+def scan_lines(lane):
+    """Write the rows of all lines up to the first odd one, or until the rows are full, and say which."""
+    while has_line(lane):
+        row_count = lane.work[0]["row_count"]
+        pos = open_line(lane)
+        if pos >= 0:
+            pos = scan_message(lane, pos)
+        if not close_line(lane, pos, row_count):
+            return -pos
+    return END
