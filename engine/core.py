@@ -128,6 +128,7 @@ class Core:
         # Must succeed from here.
         self.state.clock["policy_interval_ns"] = interval_ns
         self.policy_state = PolicyState(tuple(sorted(configured.items())))
+        self.state.clock["policy_active"] = int(any(policy.is_active for policy in configured.values()))
         return changes
 
     def advance(self, rows: np.ndarray, start: int) -> int:
@@ -203,9 +204,8 @@ class Core:
             self.audit_changes(self.apply_config(document), Reason.CONFIG)
         elif task == PolicyTask.COMMAND:
             self.run_command(*parse_command(payload_bytes(rows), self.manifest))
-        else:
-            self.run_due_policies()
-        self.state.quoters["requote_forced"] = 1
+        if task != PolicyTask.TIMER or self.run_due_policies():
+            self.state.quoters["requote_forced"] = 1
         run_decide_all(self.state.clock, self.state.cells, self.out)
 
     def run_command(self, frozen: int, symbols: list[str]) -> None:
@@ -219,10 +219,8 @@ class Core:
             effect["aux"] = Reason.COMMAND
             quoter["frozen"] = frozen
 
-    def run_due_policies(self) -> None:
-        """Run every policy on copies of what it may see and apply its decisions through audit."""
-        if not any(policy.is_active for _, policy in self.policy_state.policies):
-            return
+    def run_due_policies(self) -> bool:
+        """Run every policy on copies of what it may see and apply its decisions through audit; tells if any changed."""
         names = self.state.counters.dtype.names or ()
         counters = {
             instrument.symbol: {name: int(self.state.counters[i][name]) for name in names}
@@ -230,9 +228,12 @@ class Core:
         }
         view = View(int(self.state.clock[0]["ts_now_ns"]), params_dict(self.state, self.manifest), counters)
         self.policy_state, decisions = run_policies(self.policy_state, view, self.manifest)
+        audited = False
         for decision in decisions:
             changes = apply_params(self.state, self.manifest, {decision.symbol: {decision.param: decision.value}})
             self.audit_changes(changes, decision.reason)
+            audited = audited or bool(changes)
+        return audited
 
     def audit_changes(self, changes: list[Change], reason: Reason) -> None:
         """Append one AUDIT row per changed PARAM: order_id = field index, before and after x 1e9."""

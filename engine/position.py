@@ -50,7 +50,11 @@ def apply_fill(clock, cell, event):
     sign = 1 if event["side"] == Side.BID else -1
     held_lots = position["position_lots"]
     assert abs(held_lots + sign * qty_lots) <= POSITION_LOTS_MAX
+    mid_half_ticks = cell["signal"]["mid_half_ticks"]
+    if mid_half_ticks == NO_PRICE_TICKS:
+        mid_half_ticks = 2 * price_ticks
     # Must succeed from here.
+    position["spread_half_ticklots"] += sign * (mid_half_ticks - 2 * price_ticks) * qty_lots
     opened_lots = qty_lots
     if held_lots * sign < 0:
         closed_lots = min(qty_lots, abs(held_lots))

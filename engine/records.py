@@ -96,7 +96,7 @@ INSTRUMENT = record(
 )
 
 CLOCK = record(
-    112 + 8 * KIND_COUNT,
+    120 + 8 * KIND_COUNT,
     [
         ("seq_last", I8),
         ("ts_now_ns", I8),  # the greatest receive time seen: the core's only clock
@@ -107,6 +107,7 @@ CLOCK = record(
         ("effect_slot", I8),  # effects decided by the current event so far
         ("policy_due_ns", I8),
         ("policy_interval_ns", I8),
+        ("policy_active", I8),  # 1: some policy is switched on, due timers stop for the policy lane
         ("connection_state", I8),
         ("cash_micros", I8),  # as the venue last reported it, or the sentinel
         ("rss_bytes", I8),
@@ -207,11 +208,12 @@ ORDER = record(
 )
 
 POSITION = record(
-    112,
+    120,
     [
         ("position_lots", I8),
         ("cost_ticklots", I8),  # signed cost of the open position, exact: sum of price x lots
         ("realized_ticklots", I8),
+        ("spread_half_ticklots", I8),  # sum of (mid - price) x side x lots at the fills, mid in half ticks
         ("fees_micros", I8),  # positive = paid, negative = rebate
         ("funding_micros", I8),  # positive = paid
         ("fill_count", I8),

@@ -169,7 +169,7 @@ def apply_venue_position(clock, cell, out, row):
 @kernel
 def apply_timer(clock, cells, out):
     """Let time pass for every instrument; when the policy lane is due, it runs first and decides with it."""
-    if clock["ts_now_ns"] < clock["policy_due_ns"]:
+    if clock["policy_active"] == 0 or clock["ts_now_ns"] < clock["policy_due_ns"]:
         decide_all(clock, cells, out)
         return Stop.END
     clock["policy_due_ns"] = clock["ts_now_ns"] + clock["policy_interval_ns"]

@@ -22,6 +22,8 @@ class PositionAmounts:
     fees: Fraction
     funding: Fraction
     net: Fraction | None
+    spread: Fraction  # earned at the fills against the mid; inventory = realised + unrealised - spread
+    inventory: Fraction | None
     turnover: Fraction
     notional: Fraction | None  # signed, at the mark
     exposure: Fraction | None
@@ -47,12 +49,15 @@ def position_amounts(manifest: Manifest, state: State, index: int) -> PositionAm
     funding = Fraction(int(row["funding_micros"]), MICROS_PER_UNIT)
     notional = None if mark is None else lots * mark * value / 2
     unrealized = None if notional is None else notional - int(row["cost_ticklots"]) * value
+    spread = int(row["spread_half_ticklots"]) * value / 2
     return PositionAmounts(
         realized=realized,
         unrealized=unrealized,
         fees=fees,
         funding=funding,
         net=None if unrealized is None else realized + unrealized - fees - funding,
+        spread=spread,
+        inventory=None if unrealized is None else realized + unrealized - spread,
         turnover=int(row["turnover_ticklots"]) * value,
         notional=notional,
         exposure=None if notional is None else abs(notional),

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.codes import BookStatus, Mode, Reason, Side
-from engine.limits import NS_PER_S
+from engine.limits import NS_PER_MS, NS_PER_S
 from engine.manifest import canonical_json
 from engine.records import NO_PRICE_TICKS, NO_TS_NS
 from replay.result import ReplayResult
@@ -24,7 +24,9 @@ REPORT_SCHEMA_VERSION = 1
 RATIO_DECIMALS = 6
 NARROW_CONSOLE_WIDTH = 80
 WIDE_CONSOLE_WIDTH = 120
-MONEY_KEYS = ("realized_pnl", "unrealized_pnl", "fees", "funding", "net_pnl", "turnover")
+MONEY_KEYS = (
+    "realized_pnl", "unrealized_pnl", "fees", "funding", "net_pnl", "turnover", "spread_pnl", "inventory_pnl",
+)  # fmt: skip
 COUNT_KEYS = ("fills", "placed", "amended", "cancelled", "rejected")
 BOOK_COUNTS = {
     "clears": "clear_count",
@@ -72,7 +74,10 @@ def price_fields(result: ReplayResult, index: int) -> dict[str, Any]:
 
 def money_fields(amounts: PositionAmounts) -> dict[str, str | None]:
     """Return the amounts that add up over symbols, as exact decimal text."""
-    values = (amounts.realized, amounts.unrealized, amounts.fees, amounts.funding, amounts.net, amounts.turnover)
+    values = (
+        amounts.realized, amounts.unrealized, amounts.fees, amounts.funding, amounts.net, amounts.turnover,
+        amounts.spread, amounts.inventory,
+    )  # fmt: skip
     return dict(zip(MONEY_KEYS, map(exact, values), strict=True))
 
 
@@ -146,6 +151,20 @@ def time_span(result: ReplayResult) -> tuple[int, int]:
     return int(result.samples["ts_ns"].min()), int(result.samples["ts_ns"].max())
 
 
+def venue_notes(extra: dict[str, str]) -> list[str]:
+    """Return what a simulated venue took for granted, from the manifest of a backtest."""
+    if "queue_model" not in extra:
+        return []
+    entry_ms, response_ms = (int(extra[f"{name}_latency_ns"]) / NS_PER_MS for name in ("entry", "response"))
+    partial = "orders fill in part" if extra["partial_fills"] == "1" else "an order fills whole or not at all"
+    return [
+        f"Simulated venue: queue model {extra['queue_model']}, {partial}; fills at the order's own price, as maker.",
+        f"A request takes {entry_ms:g} ms to the venue, an answer {response_ms:g} ms back; our orders move nobody.",
+        "Receive times are on the exchange's clock: the recording's lowest feed latency counts as zero if negative.",
+        "Spread PnL is earned at the fills against the mid; inventory PnL is the rest of realised and unrealised.",
+    ]
+
+
 def name_assumptions(result: ReplayResult, symbols: dict[str, dict[str, Any]]) -> list[str]:
     """Return what the figures take for granted, one sentence each."""
     notes = []
@@ -153,9 +172,10 @@ def name_assumptions(result: ReplayResult, symbols: dict[str, dict[str, Any]]) -
         notes.append("Shadow: nothing is sent; a quote counts as resting from the moment it is decided.")
         if not result.fills:
             notes.append("No fills are assumed: position and PnL move on FILL events only, and the journal has none.")
+    notes += venue_notes(result.manifest.extra)
     notes.append("Open positions are valued at the mid, or at the last fill where there is no mid.")
     notes.append("Net PnL = realised + unrealised - fees - funding; fees and funding are positive when paid.")
-    if result.witnessed_count is None:
+    if not result.manifest.witnessed:
         notes.append("The journal holds inputs only: decisions are computed here, there are none to compare with.")
     if not result.sealed:
         notes.append("The journal is not sealed: an end that was cut off would not show.")
@@ -218,7 +238,7 @@ def all_witnessed(result: ReplayResult) -> bool:
 def witness_text(result: ReplayResult) -> str:
     """Return what the comparison with the journal's witnesses says, and no more than it says."""
     if result.witnessed_count is None:
-        return "decisions computed; the journal has no witnesses to compare with"
+        return "decisions computed; there are no witnesses to compare with"
     counts = f"({result.witnessed_count:,} of {sum(result.effect_counts.values()):,})"
     if all_witnessed(result):
         return f"decisions identical to the witnessed ones {counts}"

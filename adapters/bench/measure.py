@@ -1,6 +1,7 @@
 """The figures of `mm bench`, one function each; every one says what it timed. Must never keep another sitting's."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -99,6 +100,25 @@ def measure_steps(manifest: Manifest, rows: np.ndarray) -> dict[str, float]:
         core.drain()
     p50, p99 = np.percentile(times_ns, [50, 99])
     return {"p50": round(p50 / 1e3, 2), "p99": round(p99 / 1e3, 2)}
+
+
+def measure_backtest(journal: Path, work: Path) -> tuple[float, float]:
+    """Return market rows per second of a backtest of the grid rule (without a journal, with one written)."""
+    from config.load import load_config
+    from journal.writer import Writer
+    from replay.backtest import Assumptions, Backtest
+
+    config = load_config(None, "grid", ["mode=sent", "strategy.quote_on_timer=true"])
+    assumptions = Assumptions(partial_fills=False)
+    rows = Backtest(journal, config, assumptions).run().rows
+
+    def write() -> None:
+        shutil.rmtree(work / "backtest", ignore_errors=True)
+        with Writer(work / "backtest") as writer:
+            Backtest(journal, config, assumptions, writer=writer).run()
+
+    plain_s = best_seconds(lambda: Backtest(journal, config, assumptions).run())
+    return rows / plain_s, rows / best_seconds(write)
 
 
 def run_replay_process(journal: Path, cache: Path | None) -> tuple[float, float]:

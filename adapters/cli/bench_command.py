@@ -7,6 +7,7 @@ import click
 
 from adapters.cli.output import emit_json, format_number, print_table
 
+KINDS = ("import", "verify", "replay", "JSONL", "steps", "starts", "memory")
 BUDGETS = {
     "verify_rows_per_s": "≥ 16,700,000 (1 GB/s)",
     "replay_rows_per_s": "≥ 18,000,000",
@@ -16,6 +17,8 @@ BUDGETS = {
     "cold_start_s": "≤ 15",
     "warm_start_s": "≤ 1",
     "peak_rss_mb": "≤ 400",
+    "backtest_rows_per_s": "≥ peer (vector book)",
+    "backtest_journal_rows_per_s": "≥ 0.6 x peer",
 }
 
 
@@ -31,9 +34,16 @@ BUDGETS = {
 @click.option("--capture", metavar="FILE", type=click.Path(path_type=Path), help="Raw Binance USD-M capture to import.")
 @click.option("--peer", metavar="PYTHON", type=click.Path(path_type=Path), help="An interpreter that has hftbacktest.")
 @click.option("--peer-program", metavar="FILE", type=click.Path(path_type=Path), help="The peer's program.")
+@click.option("--backtest", is_flag=True, help="Measure backtests of the grid rule as well.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
-    events: Path, repeat: int, capture: Path | None, peer: Path | None, peer_program: Path | None, as_json: bool
+    events: Path,
+    repeat: int,
+    capture: Path | None,
+    peer: Path | None,
+    peer_program: Path | None,
+    backtest: bool,
+    as_json: bool,
 ) -> None:
     """Measure this machine and print rates and ratios.
 
@@ -43,7 +53,8 @@ def command(
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="mm-bench-") as name:
-        document = measure(events, repeat, capture, Path(name), (peer, peer_program))
+        kinds = (*KINDS, "backtest") if backtest else KINDS
+        document = measure(events, repeat, capture, Path(name), (peer, peer_program), kinds)
     if as_json:
         emit_json(document)
     else:
@@ -51,7 +62,12 @@ def command(
 
 
 def measure(
-    events: Path, repeat: int, capture: Path | None, work: Path, peer: tuple[Path | None, Path | None]
+    events: Path,
+    repeat: int,
+    capture: Path | None,
+    work: Path,
+    peer: tuple[Path | None, Path | None],
+    kinds: tuple[str, ...],
 ) -> dict[str, Any]:
     """Return every figure of one sitting."""
     from adapters.bench import feed, machine
@@ -70,7 +86,7 @@ def measure(
     feed.write_long_journal(work / "once", manifest, rows, 1)
     document: dict[str, Any] = {"hardware": machine.describe_machine()}
     document["feed"] = {"rows": len(rows) * repeat, "rows_once": len(rows), "repeat": repeat}
-    for name in ("import", "verify", "replay", "JSONL", "steps", "starts", "memory"):
+    for name in kinds:
         click.echo(f"measuring {name} ...", err=True)
         document |= measure_one(name, figures, (capture, instrument), work, (manifest, rows))
     if peer[0] is not None:
@@ -99,6 +115,9 @@ def measure_one(name: str, figures: Any, source: tuple[Path, Any], work: Path, f
     if name == "starts":
         cold_s, warm_s = figures.measure_starts(work / "once")
         return {"cold_start_s": round(cold_s, 2), "warm_start_s": round(warm_s, 2)}
+    if name == "backtest":
+        plain, journaled = figures.measure_backtest(work / "long", work)
+        return {"backtest_rows_per_s": round(plain), "backtest_journal_rows_per_s": round(journaled)}
     assert name == "memory"
     figures.run_replay_process(work / "once", None)  # compiles where nothing is compiled: that is not a replay's memory
     return {"peak_rss_mb": round(figures.run_replay_process(work / "long", None)[1])}
@@ -114,6 +133,11 @@ def ratios(document: dict[str, Any], peer: dict[str, Any]) -> dict[str, float]:
     for name in ("hash_map", "roi_vector"):
         found[f"replay_vs_{name}"] = document["replay_rows_per_s"] / peer[name]["rows_per_s"]
         found[f"feed_time_vs_{name}"] = peer[name]["run_s"] / own_s
+    for name in ("backtest_rows_per_s", "backtest_journal_rows_per_s"):
+        if name in document:
+            found[f"{name.removesuffix('_rows_per_s')}_vs_roi_vector"] = (
+                document[name] / peer["roi_vector"]["rows_per_s"]
+            )
     return {name: round(value, 2) for name, value in sorted(found.items())}
 
 
@@ -128,6 +152,8 @@ def print_figures(document: dict[str, Any]) -> None:
     click.echo(f"feed       {feed['rows_once']:,} rows x {feed['repeat']} = {feed['rows']:,} rows")
     rows = []
     for name, budget in BUDGETS.items():
+        if name not in document:
+            continue
         value = document[name]
         shown = f"p50 {value['p50']}  p99 {value['p99']}" if name == "step_us" else format_number(value)
         rows.append((name, shown, budget))

@@ -28,7 +28,11 @@ USER_ERRORS = frozenset(
         "engine.params.ConfigPayloadError",
         "engine.payload.PayloadError",
         "journal.errors.JournalError",
+        "journal.parquet.ParquetError",
         "journal.jsonl.JsonlError",
+        "replay.parallel.CheckpointDiffers",
+        "replay.window.NoMarket",
+        "adapters.bench.peer.PeerFailed",
     }
 )
 

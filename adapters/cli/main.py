@@ -45,6 +45,9 @@ COMMANDS = {
     ),
     "journal": Entry("adapters.cli.journal_command:command", "Look into, verify, convert and recover journals."),
     "replay": Entry("adapters.cli.replay_command:command", "Run the core over a journal and show what it decides."),
+    "backtest": Entry(
+        "adapters.cli.backtest_command:command", "Run the core against a simulated venue on a recorded market."
+    ),
     "bench": Entry("adapters.cli.bench_command:command", "Measure this machine and print rates and ratios."),
     "config": Entry("adapters.cli.config_command:command", "Show, explain, start and check a configuration."),
     "completion": Entry("adapters.cli.main:completion", "Print the completion script of a shell."),

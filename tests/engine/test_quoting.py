@@ -63,7 +63,8 @@ LADDER: dict[str, tuple[dict[str, int | float], str]] = {
         delta / 10001x0 10002x5 @11<10 | - | quoter.quote_count=1
         delta / 10002x0 10006x5 @12<11 | amend #1 bid 9992 x 5 reprice; amend #2 ask 10014 x 5 reprice | \
             quoter.quote_count=2
-        +798 timer | - | quoter.quote_count=3
+        +799 timer | - | quoter.quote_count=2
+        +1 timer | - | quoter.quote_count=3
         """),
 }  # fmt: skip
 

@@ -62,8 +62,8 @@ SCENARIOS: dict[EventKind, list[Scenario]] = {
             "a silent market is pulled after 3 s",
             BOOK
             + """
-            +3000 timer | - | clock.policy_run_count=1
-            +1 timer | guard none>md_stale; cancel #1 bid md_stale; cancel #2 ask md_stale | clock.policy_run_count=1
+            +3000 timer | - | bid.open_order_count=1 clock.policy_run_count=0
+            +1 timer | guard none>md_stale; cancel #1 bid md_stale; cancel #2 ask md_stale | bid.open_order_count=0
             +1 timer | - | blocked.md_stale=1 bid.open_order_count=0
             delta 9999x4 / @11<10 | guard md_stale>none; place #3 bid 9990 x 5; place #4 ask 10011 x 5
             """,

@@ -1,0 +1,212 @@
+"""`mm backtest`: the core against the simulated venue on a recorded market; must never decide anything itself."""
+
+import shutil
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from adapters.cli.output import emit_json, progress
+
+if TYPE_CHECKING:
+    from config.models import Config
+    from replay.backtest import Assumptions, Backtest, BacktestResult
+    from replay.result import ReplayResult
+
+QUEUE_MODELS = ("risk_averse", "power", "qpos", "log")
+
+
+def parse_latency(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[float, float]:
+    """Return (entry, response) in ms of ENTRY[,RESPONSE]."""
+    try:
+        parts = [float(part) for part in value.split(",")]
+    except ValueError:
+        parts = []
+    if len(parts) not in (1, 2) or not all(0 <= part <= 60_000 for part in parts):
+        raise click.BadParameter(f"{value!r} is not MS or ENTRY_MS,RESPONSE_MS", ctx, parameter)
+    return parts[0], parts[-1]
+
+
+@click.command(
+    name="backtest",
+    epilog="Example: mm backtest --events out/n --strategy grid --queue-model power --out out/bt",
+    short_help="Run the core against a simulated venue on a recorded market.",
+)
+@click.option("--events", required=True, metavar="PATH", type=click.Path(path_type=Path), help="Recorded market.")
+@click.option("--config", "config_path", metavar="FILE", type=click.Path(path_type=Path), help="Configuration.")
+@click.option("--profile", metavar="NAME", help="A profile of config/profiles; by default the strategy's own.")
+@click.option("--strategy", metavar="NAME", help="ladder or grid.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one configuration key.")
+@click.option(
+    "--queue-model", default="power", show_default=True, type=click.Choice(QUEUE_MODELS), help="Queue estimate."
+)
+@click.option("--latency", default="10,10", show_default=True, callback=parse_latency, metavar="MS[,MS]", help="Order.")
+@click.option(
+    "--timer-ms", default=100, show_default=True, type=click.IntRange(1, 60_000), help="Pace of TIMER events."
+)
+@click.option("--partial-fills/--whole-fills", default=True, show_default=True, help="Whether orders fill in part.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Goes into the run id.")
+@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="The new journal and its report.")
+@click.option("--no-journal", is_flag=True, help="Write nothing: digests and results only.")
+@click.option("--force", is_flag=True, help="Replace an output that exists.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(events: Path, out: Path | None, no_journal: bool, force: bool, as_json: bool, **asked: Any) -> None:
+    """Run the core against a simulated venue on a recorded market.
+
+    The new journal in DIR holds the market, the venue's answers and every decision: mm replay of it gives the same
+    digests. Ctrl-C leaves what is done as a valid journal.
+    """
+    if no_journal == (out is not None):
+        raise click.UsageError("give either --out DIR or --no-journal")
+    from replay.backtest import Backtest
+
+    config, assumptions = read_config(asked), read_assumptions(asked)
+    if out is None:
+        backtest = Backtest(events, config, assumptions, seed=asked["seed"])
+        result, page = run_backtest(backtest), None
+    else:
+        from journal.publish import check_target
+        from journal.writer import Writer
+
+        check_target(out, is_directory=True, force=force)
+        if out.exists():
+            shutil.rmtree(out)
+        with Writer(out) as writer:
+            backtest = Backtest(events, config, assumptions, seed=asked["seed"], writer=writer)
+            result = run_backtest(backtest)
+        page = write_page(out, result)
+    if as_json:
+        emit_json(result_document(result, page))
+    else:
+        from reports.summary import print_summary
+
+        print_summary(as_replay(result, out or events), page)
+    if backtest.stop_requested:
+        raise KeyboardInterrupt
+
+
+def read_config(asked: dict[str, Any]) -> "Config":
+    """Return the configuration: orders are sent, and a strategy has the profile of its name if it has one.
+
+    Raises: ConfigError.
+    """
+    from config.load import load_config, profile_names
+
+    overrides = list(asked["overrides"])
+    profile = asked["profile"]
+    if asked["strategy"] is not None:
+        overrides.insert(0, f"strategy.name={asked['strategy']}")
+        if profile is None and asked["strategy"] in profile_names():
+            profile = asked["strategy"]
+    config = load_config(asked["config_path"], profile, ["mode=sent", *overrides])
+    if config.strategy.name == "grid":
+        config = load_config(asked["config_path"], profile, ["mode=sent", "strategy.quote_on_timer=true", *overrides])
+    return config
+
+
+def read_assumptions(asked: dict[str, Any]) -> "Assumptions":
+    """Return what the simulated venue takes for granted."""
+    from engine.limits import NS_PER_MS
+    from replay.backtest import Assumptions
+    from replay.venue.queue import QueueModel
+
+    entry_ms, response_ms = asked["latency"]
+    return Assumptions(
+        queue_model=QueueModel[asked["queue_model"].upper()],
+        entry_latency_ns=round(entry_ms * NS_PER_MS),
+        response_latency_ns=round(response_ms * NS_PER_MS),
+        timer_interval_ns=asked["timer_ms"] * NS_PER_MS,
+        partial_fills=asked["partial_fills"],
+    )
+
+
+def run_backtest(backtest: "Backtest") -> "BacktestResult":
+    """Run with a progress bar; Ctrl-C ends it after the window under way, with everything so far whole."""
+
+    def stop(*_: object) -> None:
+        backtest.stop_requested = True
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        with progress(backtest.source.row_count_estimate(), "backtest", "rows") as report:
+            backtest.on_progress = report
+            return backtest.run()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def write_page(out: Path, result: "BacktestResult") -> Path:
+    """Replay the new journal, which proves it, and write its report beside the segments.
+
+    Raises: AssertionError when the replay is not the backtest.
+    """
+    from replay.run import ReplayOptions, replay
+    from reports.page import write_report
+
+    replayed = replay(out, ReplayOptions(sample=True, checkpoints=False))
+    same = (replayed.state_digest, replayed.effects_digest) == (result.state_digest, result.effects_digest)
+    assert same, f"the replay of {out} is not the backtest that wrote it"
+    return write_report(replayed, out)
+
+
+def as_replay(result: "BacktestResult", source: Path) -> "ReplayResult":
+    """Return a backtest's result in the form that the summary prints."""
+    import numpy as np
+
+    from engine.records import EVENT
+    from replay.result import SAMPLE, ReplayResult
+
+    return ReplayResult(
+        manifest=result.manifest,
+        state=result.state,
+        events=result.events,
+        rows=result.rows,
+        head=result.head,
+        sealed=bool(result.head),
+        state_digest=result.state_digest,
+        effects_digest=result.effects_digest,
+        effect_counts=result.effect_counts,
+        fills=result.fills,
+        witnessed_count=None,
+        samples=np.zeros(0, SAMPLE),
+        fill_rows=np.zeros(0, EVENT),
+        params=result.params,
+        source=str(source),
+        seconds=result.seconds,
+    )
+
+
+def result_document(result: "BacktestResult", page: Path | None) -> dict[str, Any]:
+    """Return what --json prints."""
+    from reports.summary import build_report
+
+    report = build_report(as_replay(result, Path("backtest")))
+    symbols = report["symbols"]
+    names = {"total": "net_pnl", "spread": "spread_pnl", "inventory": "inventory_pnl"}
+    names |= {"fees": "fees", "funding": "funding"}
+    run: dict[str, Any] = {
+        "rows_per_s": round(result.rows / max(result.seconds, 1e-9)),
+        "seconds": round(result.seconds, 6),
+    }
+    if page is not None:
+        run["report"] = str(page)
+    return {
+        "assumptions": report["assumptions"],
+        "effects": result.effect_counts,
+        "effects_digest": result.effects_digest,
+        "events": result.events,
+        "fills": result.fills,
+        "head": result.head,
+        "orders": result.effect_counts["place"],
+        "pnl": {
+            currency: {name: values[key] for name, key in names.items()}
+            for currency, values in report["totals"]["money"].items()
+        },
+        "position": {symbol: row["position"] for symbol, row in symbols.items()},
+        "rows": result.rows,
+        "run": run,
+        "run_id": result.manifest.run_id,
+        "state_digest": result.state_digest,
+        "symbols": symbols,
+    }

@@ -1,0 +1,190 @@
+"""`backtest`: the core against the simulated venue on a recorded market; writes a new journal. Must never use wall
+time.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from config.models import Config
+from engine.codes import EventKind, Stop
+from engine.core import Core, config_payload
+from engine.limits import CHAIN_BLOCK_EVENT_COUNT, NS_PER_MS
+from engine.manifest import Manifest, canonical_json, encode_manifest
+from engine.payload import payload_rows
+from engine.records import KIND_COUNT
+from engine.state import State, make_state
+from journal.writer import Writer
+from replay.run import EFFECT_NAMES, config_document
+from replay.source import EventSource
+from replay.venue.loop import Arrays, end_control, end_policy, fold_control, simulate
+from replay.venue.queue import QueueModel
+from replay.venue.records import SIM, VENUE
+from replay.window import FeedLatency, Windows, measure_feed_latency
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assumptions:
+    """What a backtest takes for granted; printed in its report and part of its run id.
+
+    Units: latencies in ns.
+    """
+
+    queue_model: QueueModel = QueueModel.POWER
+    entry_latency_ns: int = 10 * NS_PER_MS
+    response_latency_ns: int = 10 * NS_PER_MS
+    timer_interval_ns: int = 100 * NS_PER_MS
+    partial_fills: bool = True
+
+
+@dataclass(frozen=True)
+class BacktestResult:
+    """One finished backtest."""
+
+    manifest: Manifest
+    state: State
+    events: int
+    rows: int  # inputs the core folded
+    head: str  # of the new journal, empty without one
+    state_digest: str
+    effects_digest: str
+    effect_counts: dict[str, int]
+    fills: int
+    feed: FeedLatency
+    params: dict[str, Any]
+    seconds: float
+
+
+def backtest_manifest(source: Manifest, document: dict[str, Any], assumptions: Assumptions, seed: int) -> Manifest:
+    """Return the new journal's manifest: a run id from what it depends on, and the parent's."""
+    named = {name: int(getattr(assumptions, name)) for name in Assumptions.__dataclass_fields__}
+    words = {name: str(value) for name, value in named.items()}
+    words["queue_model"] = assumptions.queue_model.name.lower()
+    key = canonical_json({"assumptions": named, "config": document, "parent": source.run_id, "seed": seed})
+    run_id = f"backtest-{hashlib.sha256(key).hexdigest()[:12]}"
+    return replace(
+        source, run_id=run_id, parent_run=source.run_id, seed=seed, source="backtest", witnessed=True, extra=words
+    )
+
+
+class Backtest:
+    """One backtest under way."""
+
+    def __init__(
+        self, path: Path, config: Config, assumptions: Assumptions, *, seed: int = 0, writer: Writer | None = None
+    ) -> None:
+        self.source = EventSource(path)
+        self.document = config_document(config, self.source.manifest)
+        self.manifest = backtest_manifest(self.source.manifest, self.document, assumptions, seed)
+        self.core = Core(self.manifest)
+        self.core.out["witnessed"] = 0
+        self.writer = writer
+        self.stop_requested = False  # set from outside: the run ends after the window under way
+        self.on_progress: Callable[[int], None] = lambda rows: None
+        self.arrays = Arrays(
+            clocks=self.core.state.clock,
+            cells=self.core.state.cells,
+            outs=self.core.out,
+            venue_cells=make_state(self.manifest).cells,
+            venues=np.zeros(len(self.manifest.instruments), VENUE),
+            sims=np.zeros(1, SIM),
+        )
+        sim = self.arrays.sims[0]
+        for name in ("queue_model", "entry_latency_ns", "response_latency_ns", "timer_interval_ns", "partial_fills"):
+            sim[name] = int(getattr(assumptions, name))
+        sim["keep_inputs"] = int(writer is not None)
+        self.effect_kind_counts = np.zeros(KIND_COUNT, np.int64)
+        self.effect_block = -1
+
+    def run(self) -> BacktestResult:
+        """Run to the end of the recording.
+
+        Raises: NoMarket, JournalError, ConfigError, AssertionError.
+        """
+        started_s = time.perf_counter()
+        feed = measure_feed_latency(self.source.unverified_chunks())
+        self.fold(payload_rows(EventKind.MANIFEST, 0, encode_manifest(self.manifest)))
+        self.fold(payload_rows(EventKind.CONFIG, 0, config_payload(self.document)))
+        sim = self.arrays.sims[0]
+        sim["ts_timer_ns"] = feed.ts_first_ns + sim["timer_interval_ns"]
+        windows = Windows(self.source.chunks(), feed, self.arrays.sims)
+        more = True
+        while more and not self.stop_requested:
+            more = windows.advance()
+            self.run_window()
+            self.on_progress(int(sim["input_row_count"]))
+        return self.finish(feed, time.perf_counter() - started_s)
+
+    def fold(self, rows: np.ndarray) -> None:
+        """Fold a control event."""
+        self.arrays.sims[0]["rows"][: len(rows)] = rows
+        stop = fold_control(self.arrays, len(rows))
+        if stop == Stop.POLICY:
+            self.core.run_policy_lane(rows)
+        end_control(self.arrays, len(rows))
+
+    def run_window(self) -> None:
+        """Run one window to its end, with the policy lane and the journal in between."""
+        while True:
+            stop = simulate(self.arrays)
+            if stop == Stop.POLICY:
+                self.core.run_policy_lane(self.arrays.sims[0]["scratch"])
+                end_policy(self.arrays)
+                continue
+            self.write_output()
+            if stop == Stop.END:
+                return
+            assert stop == Stop.EFFECTS_FULL
+
+    def write_output(self) -> None:
+        """Journal what the loop has put out."""
+        sim = self.arrays.sims[0]
+        rows = sim["output"][: sim["output_count"]]
+        if self.writer is not None and len(rows):
+            self.writer.append(rows)
+        self.digest_effects(rows[rows["kind"] >= EventKind.PLACE])
+        sim["output_count"] = 0
+
+    def digest_effects(self, effects: np.ndarray) -> None:
+        """Add effects to their digest by the chain block of their cause: the event before a run of consecutive seqs."""
+        if not len(effects):
+            return
+        self.effect_kind_counts += np.bincount(effects["kind"], minlength=len(self.effect_kind_counts))
+        starts = np.flatnonzero(np.diff(effects["seq"], prepend=effects["seq"][:1] - 2) != 1)
+        blocks = (effects["seq"][starts] - 1) // CHAIN_BLOCK_EVENT_COUNT
+        for cut in np.split(np.arange(len(starts)), np.flatnonzero(np.diff(blocks)) + 1):
+            block = int(blocks[cut[0]])
+            if block != self.effect_block:
+                self.core.effects_digest.close_block()
+                self.effect_block = block
+            end = starts[cut[-1] + 1] if cut[-1] + 1 < len(starts) else len(effects)
+            self.core.effects_digest.update(effects[starts[cut[0]] : end])
+
+    def finish(self, feed: FeedLatency, seconds: float) -> BacktestResult:
+        """End the new journal with the state's digest and return what came out."""
+        self.write_output()
+        sim, core = self.arrays.sims[0], self.core
+        digest = core.state_digest()
+        head, events = "", int(sim["seq_next"])
+        if self.writer is not None:
+            self.writer.append(payload_rows(EventKind.DIGEST, self.writer.seq_next, bytes.fromhex(digest)))
+            head, events = self.writer.commit().hex(), self.writer.seq_next
+        return BacktestResult(
+            manifest=self.manifest,
+            state=core.state,
+            events=events,
+            rows=int(sim["input_row_count"]),
+            head=head,
+            state_digest=digest,
+            effects_digest=core.effects_digest.hexdigest(),
+            effect_counts={name: int(self.effect_kind_counts[kind]) for name, kind in EFFECT_NAMES.items()},
+            fills=int(core.state.kind_counts[EventKind.FILL]),
+            feed=feed,
+            params=self.document["params"],
+            seconds=seconds,
+        )

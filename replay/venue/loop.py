@@ -1,0 +1,218 @@
+"""The backtest's loop: the venue at exchange time and the core at receive time, joined by latencies, in one kernel.
+
+Next is what is earliest; at equal times what the core receives comes first (market data, then answers), then the venue
+(market data, then requests). Must never let either side see what has not reached it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.codes import EventKind, Flag, Side, Stop
+from engine.jit import entry, kernel
+from engine.limits import EFFECT_COUNT_PER_EVENT_MAX, EVENT_ROW_COUNT_MAX
+from engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
+from engine.step import step
+from replay.venue.exchange import accept_request, apply_market
+from replay.venue.records import MESSAGE_COUNT_MAX, OUTPUT_ROW_COUNT
+
+NEVER_NS = 1 << 62
+
+
+class Arrays(NamedTuple):
+    """The core's side, the venue's side (of its cells it uses the book), and the loop's own record."""
+
+    clocks: np.ndarray  # (1,) CLOCK
+    cells: np.ndarray  # (n,) CELL
+    outs: np.ndarray  # (1,) OUT
+    venue_cells: np.ndarray  # (n,) CELL
+    venues: np.ndarray  # (n,) VENUE
+    sims: np.ndarray  # (1,) SIM
+
+
+LOCAL_ANSWER, LOCAL_TIMER, VENUE_REQUEST, NOTHING = range(4)
+ROOM_ROW_COUNT = EVENT_ROW_COUNT_MAX // 2 + EFFECT_COUNT_PER_EVENT_MAX
+
+
+@kernel
+def take_first(messages, count):
+    """Drop the first message of a bus: constant latencies keep it in order of time."""
+    for i in range(1, count):
+        messages[i - 1]["ts_ns"] = messages[i]["ts_ns"]
+        messages[i - 1]["row"] = messages[i]["row"]
+
+
+@kernel
+def send_requests(sim, out, ts_ns):
+    """Put the decisions of one event on their way to the venue."""
+    for i in range(out["effect_count"]):
+        effect = out["effects"][i]
+        if EventKind.PLACE <= effect["kind"] <= EventKind.CANCEL:
+            assert sim["request_count"] < MESSAGE_COUNT_MAX
+            message = sim["requests"][sim["request_count"]]
+            message["ts_ns"] = ts_ns + sim["entry_latency_ns"]
+            message["row"] = effect
+            sim["request_count"] += 1
+
+
+@kernel
+def keep_rows(sim, rows, start, end, out):
+    """Append one input, if a journal is written, and its effects to the output."""
+    output = sim["output"]
+    count = sim["output_count"]
+    if sim["keep_inputs"] == 1:
+        for i in range(start, end):
+            output[count] = rows[i]
+            count += 1
+    for i in range(out["effect_count"]):
+        output[count] = out["effects"][i]
+        count += 1
+    sim["output_count"] = count
+
+
+@kernel
+def end_event(sim, rows, start, end, out):
+    """End one input of the core: journal it with its effects, send the requests, number the next one behind them."""
+    keep_rows(sim, rows, start, end, out)
+    if out["effect_count"] > 0:
+        send_requests(sim, out, rows[end - 1]["ts_receive_ns"])
+    sim["seq_next"] += 1 + out["effect_count"]
+    sim["input_row_count"] += end - start
+    out["effect_count"] = 0
+
+
+@kernel
+def write_timer(sim, row):
+    """Write the TIMER that is due and schedule the next one."""
+    row["ts_exchange_ns"] = NO_TS_NS
+    row["ts_receive_ns"] = sim["ts_timer_ns"]
+    row["price_ticks"] = NO_PRICE_TICKS
+    row["qty_lots"] = 0
+    row["order_id"] = NO_ORDER_ID
+    row["aux"] = NO_VALUE
+    row["kind"] = EventKind.TIMER
+    row["side"] = Side.NONE
+    row["flags"] = Flag.LAST
+    row["instrument_index"] = 0
+    row["code"] = 0
+    sim["ts_timer_ns"] += sim["timer_interval_ns"]
+
+
+@kernel
+def next_local(sim):
+    """Return when the core receives its next market event."""
+    event = sim["event_local"]
+    return sim["rows"][sim["starts"][event]]["ts_receive_ns"] if event < sim["event_count"] else NEVER_NS
+
+
+@kernel
+def next_venue(sim):
+    """Return when the venue's next market event happens."""
+    place = sim["event_venue"]
+    if place >= sim["order_count"]:
+        return NEVER_NS
+    return sim["rows"][sim["starts"][sim["order"][place]]]["ts_exchange_ns"]
+
+
+@kernel
+def next_other(sim, local_ns):
+    """Return what comes next beside the market, and when; timers end with the market."""
+    source, ts_ns = NOTHING, NEVER_NS
+    if sim["response_count"] > 0:
+        source, ts_ns = LOCAL_ANSWER, sim["responses"][0]["ts_ns"]
+    if local_ns != NEVER_NS and sim["ts_timer_ns"] < ts_ns:
+        source, ts_ns = LOCAL_TIMER, sim["ts_timer_ns"]
+    if sim["request_count"] > 0 and sim["requests"][0]["ts_ns"] < ts_ns:
+        source, ts_ns = VENUE_REQUEST, sim["requests"][0]["ts_ns"]
+    return source, ts_ns
+
+
+@kernel
+def run_beside(arrays, source, ts_ns):
+    """Process what comes beside the market: a request at the venue, an answer or a timer at the core.
+
+    Returns Stop.POLICY when the policy lane has to run before the event is over: the row waits in `scratch`.
+    """
+    sim, out = arrays.sims[0], arrays.outs[0]
+    row = sim["scratch"][0]
+    if source == VENUE_REQUEST:
+        row = sim["requests"][0]["row"]
+        index = np.int64(row["instrument_index"])
+        accept_request(sim, arrays.venues[index], arrays.venue_cells[index], row, ts_ns)
+        take_first(sim["requests"], sim["request_count"])
+        sim["request_count"] -= 1
+        return Stop.END
+    if source == LOCAL_TIMER:
+        write_timer(sim, row)
+    else:
+        sim["scratch"][0] = sim["responses"][0]["row"]
+        take_first(sim["responses"], sim["response_count"])
+        sim["response_count"] -= 1
+    row["seq"] = sim["seq_next"]
+    stop = step(arrays.clocks[0], arrays.cells, sim["scratch"], np.int64(0), np.int64(1), out)
+    if stop == Stop.END:
+        end_event(sim, sim["scratch"], np.int64(0), np.int64(1), out)
+    return stop
+
+
+@entry
+def end_policy(arrays):
+    """End the event that the policy lane has just run for."""
+    sim = arrays.sims[0]
+    end_event(sim, sim["scratch"], np.int64(0), np.int64(1), arrays.outs[0])
+
+
+@entry
+def fold_control(arrays, row_count):
+    """Fold one event that comes from neither market nor venue (MANIFEST, CONFIG); its rows stand in the window.
+
+    POLICY leaves it to be ended by `end_control`.
+    """
+    sim = arrays.sims[0]
+    for i in range(row_count):
+        sim["rows"][i]["seq"] = sim["seq_next"]
+    return step(arrays.clocks[0], arrays.cells, sim["rows"], np.int64(0), row_count, arrays.outs[0])
+
+
+@entry
+def end_control(arrays, row_count):
+    """End an event of `fold_control`."""
+    sim = arrays.sims[0]
+    end_event(sim, sim["rows"], np.int64(0), row_count, arrays.outs[0])
+
+
+@entry
+def simulate(arrays):
+    """Run venue and core until `ts_stop_ns`, the window's end, a full output, or work for the policy lane.
+
+    Returns a Stop: END, EFFECTS_FULL (drain the output), POLICY.
+    """
+    sim, clock, out, cells = arrays.sims[0], arrays.clocks[0], arrays.outs[0], arrays.cells
+    rows, starts = sim["rows"], sim["starts"]
+    local_ns, venue_ns = next_local(sim), next_venue(sim)
+    source, other_ns = next_other(sim, local_ns)
+    while sim["output_count"] + ROOM_ROW_COUNT <= OUTPUT_ROW_COUNT:
+        if min(local_ns, venue_ns, other_ns) >= sim["ts_stop_ns"]:
+            return Stop.END
+        if local_ns <= other_ns and local_ns <= venue_ns:
+            start, end = starts[sim["event_local"]], starts[sim["event_local"] + 1]
+            sim["event_local"] += 1
+            for i in range(start, end):
+                rows[i]["seq"] = sim["seq_next"]
+            step(clock, cells, rows, start, end, out)
+            end_event(sim, rows, start, end, out)
+            local_ns = next_local(sim)
+            source, other_ns = next_other(sim, local_ns)
+        elif venue_ns < other_ns or (venue_ns == other_ns and source == VENUE_REQUEST):
+            event = sim["order"][sim["event_venue"]]
+            sim["event_venue"] += 1
+            index = np.int64(rows[starts[event]]["instrument_index"])
+            apply_market(sim, arrays.venues[index], arrays.venue_cells[index], rows, starts[event], starts[event + 1])
+            venue_ns = next_venue(sim)
+            source, other_ns = next_other(sim, local_ns)
+        else:
+            stop = run_beside(arrays, source, other_ns)
+            if stop != Stop.END:
+                return stop
+            source, other_ns = next_other(sim, local_ns)
+    return Stop.EFFECTS_FULL

@@ -1,0 +1,84 @@
+"""Queue models: where an own order stands among the displayed quantity; four verbs, integers and + - * / only.
+
+new_order (join), trade, depth, is_filled. Every model may only move an order forward by trades and by decreases of the
+displayed quantity: an increase joins behind.
+"""
+
+from enum import IntEnum
+
+from engine.jit import kernel
+from engine.signals import LN_2, log_ratio
+
+
+class QueueModel(IntEnum):
+    """Which estimate of the queue position a backtest uses."""
+
+    RISK_AVERSE = 0  # only trades bring the order forward
+    POWER = 1  # a decrease is shared: ahead with front^2 / (front^2 + back^2)
+    QPOS = 2  # a decrease is shared in proportion (spec/core.md 24)
+    LOG = 3  # a decrease is shared with ln(1 + back) / (ln(1 + back) + ln(1 + front)), in base units
+
+
+@kernel
+def join_queue(order, displayed_lots):
+    """Put a new order behind everything displayed at its price."""
+    order["front_lots"] = displayed_lots * 1.0
+    order["traded_lots"] = 0.0
+
+
+@kernel
+def apply_queue_trade(order, qty_lots):
+    """Take a trade at the order's price off the queue ahead."""
+    order["front_lots"] -= qty_lots
+    order["traded_lots"] += qty_lots
+
+
+@kernel
+def log_one_plus(x):
+    """Return ln(1 + x) for x >= 0 without libm: halvings to [1, 2), then the atanh series (error < 1e-12)."""
+    y = 1.0 + x
+    halvings = 0
+    while y >= 1.5:
+        y = y * 0.5
+        halvings += 1
+    return halvings * LN_2 + log_ratio(y, 1.0)
+
+
+@kernel
+def share_behind(queue_model, front, back):
+    """Return the share of a decrease that happens behind the order."""
+    if queue_model == QueueModel.RISK_AVERSE:
+        return 1.0
+    if back <= 0.0:
+        return 0.0
+    if front <= 0.0:
+        return 1.0
+    if queue_model == QueueModel.POWER:
+        return back * back / (back * back + front * front)
+    if queue_model == QueueModel.LOG:
+        weight = log_one_plus(back)
+        return weight / (weight + log_one_plus(front))
+    return back / (back + front)
+
+
+@kernel
+def apply_queue_depth(order, queue_model, before_lots, after_lots, lot_size):
+    """Move an order for a change of the displayed quantity at its price; what trades explain is not counted twice.
+
+    Units: lots; lot_size in base units, for the model whose weights are not free of scale.
+    """
+    decrease = before_lots - after_lots - order["traded_lots"]
+    order["traded_lots"] = 0.0
+    front = order["front_lots"]
+    if decrease > 0.0:
+        back = before_lots - front
+        scale = lot_size if queue_model == QueueModel.LOG else 1.0
+        behind = share_behind(queue_model, front * scale, back * scale)
+        front = front - (1.0 - behind) * decrease + min(back - behind * decrease, 0.0)
+    order["front_lots"] = min(front, after_lots * 1.0)
+
+
+@kernel
+def excess_lots(order):
+    """Return the lots of trades that went past the queue ahead: what the order may have been filled with."""
+    return 0 if order["front_lots"] > -0.5 else int(-order["front_lots"] + 0.5)
