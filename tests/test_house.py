@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine import records
 from engine.codes import EventKind
 from engine.manifest import Manifest
 from engine.records import EVENT, PAYLOAD
@@ -185,6 +186,29 @@ def test_core_calls_no_io_and_no_libm(path: Path) -> None:
 def test_every_kind_has_its_row_in_the_docs() -> None:
     rows = table_rows(section("docs/data.md", "## 2. Kinds", "## 3."))
     assert {(int(row[0]), row[1]) for row in rows} == {(int(kind), kind.name) for kind in EventKind}
+
+
+def field_type(dtype: np.dtype) -> str:
+    """Return a field's type as docs/data.md writes it."""
+    if dtype.subdtype is not None:
+        base, shape = dtype.subdtype
+        return field_type(base) + "".join(f"[{count}]" for count in shape)
+    if dtype.names is not None:
+        return next(name for name, value in vars(records).items() if isinstance(value, np.dtype) and value == dtype)
+    return f"{dtype.kind}{dtype.itemsize * 8}"
+
+
+def test_every_state_record_has_its_row_in_the_docs() -> None:
+    text = (REPO / "docs" / "data.md").read_text(encoding="utf-8").split("## 8. State records", 1)[1]
+    documented = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"
+    ][2:]
+    expected = [
+        [name, str(value.itemsize), ", ".join(f"`{f}` {field_type(value.fields[f][0])}" for f in value.names)]
+        for name, value in vars(records).items()
+        if isinstance(value, np.dtype) and name not in ("EVENT", "PAYLOAD")
+    ]
+    assert sorted(documented) == sorted(expected)
 
 
 def test_every_kind_has_a_scenario() -> None:

@@ -1,7 +1,11 @@
 """The README stays true: every command and option that it shows exists."""
 
+import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -65,6 +69,26 @@ def test_a_wrong_call_would_be_noticed(line: str) -> None:
     [words] = mm_arguments(line)
     with pytest.raises(click.UsageError):
         check_call(words)
+
+
+@pytest.mark.realdata
+@pytest.mark.timeout(300)
+def test_the_tour_runs(shared_data: Path, tmp_path: Path) -> None:
+    """Run every line of the tour as it stands, in a directory beside the recordings; the bench on one repeat only."""
+    (tmp_path / "main").mkdir()
+    (tmp_path / "shared").symlink_to(shared_data.parent)
+    (tmp_path / "main" / ".venv").symlink_to(Path(sys.executable).parent.parent)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    lines = [line for block in BLOCKS for line in block.splitlines() if line.strip() and not line.startswith("make ")]
+    script = "\n".join(f"{line} --repeat 1" if line.startswith("mm bench") else line for line in lines)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=tmp_path / "main", env=environment, capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-2_000:]
+    replays = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"effects"')]
+    assert len(replays) >= 3
+    assert len({(found["head"], found["state_digest"], found["effects_digest"]) for found in replays}) == 1
 
 
 def test_set_up_is_two_commands() -> None:

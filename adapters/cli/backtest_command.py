@@ -41,7 +41,14 @@ def parse_latency(ctx: click.Context, parameter: click.Parameter, value: str) ->
 @click.option(
     "--queue-model", default="power", show_default=True, type=click.Choice(QUEUE_MODELS), help="Queue estimate."
 )
-@click.option("--latency", default="10,10", show_default=True, callback=parse_latency, metavar="MS[,MS]", help="Order.")
+@click.option(
+    "--latency",
+    default="10,10",
+    show_default=True,
+    callback=parse_latency,
+    metavar="MS[,MS]",
+    help="Requests, answers.",
+)
 @click.option(
     "--timer-ms", default=100, show_default=True, type=click.IntRange(1, 60_000), help="Pace of TIMER events."
 )
