@@ -101,6 +101,7 @@ class Core:
         self.effects_digest = EffectsDigest()
         self.on_effects = on_effects
         self.override = override
+        self.document: dict[str, Any] = {}  # the configuration in force
         self.effect_kind_counts = np.zeros(256, np.int64)
         self.witnessed_count = 0
 
@@ -127,6 +128,7 @@ class Core:
         changes = apply_params(self.state, self.manifest, document.get("params", {}))
         # Must succeed from here.
         self.state.clock["policy_interval_ns"] = interval_ns
+        self.document = merge_config(self.document, document)
         self.policy_state = PolicyState(tuple(sorted(configured.items())))
         self.state.clock["policy_active"] = int(any(policy.is_active for policy in configured.values()))
         return changes

@@ -22,17 +22,23 @@ from engine.state import State, make_state
 from journal.writer import Writer
 from replay.run import EFFECT_NAMES, config_document
 from replay.source import EventSource
-from replay.venue.loop import Arrays, end_control, end_policy, fold_control, simulate
+from replay.venue.loop import NEVER_NS, Arrays, end_control, end_policy, fold_control, simulate
 from replay.venue.queue import QueueModel
 from replay.venue.records import SIM, VENUE
 from replay.window import FeedLatency, Windows, measure_feed_latency
+
+
+class BadAssumption(ValueError):
+    """An assumption that no venue and no clock could meet; the message says which."""
+
+    hint = "latencies are 0 or more, the timer's interval is more than 0"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Assumptions:
     """What a backtest takes for granted; printed in its report and part of its run id.
 
-    Units: latencies in ns.
+    Units: latencies in ns. Raises: BadAssumption.
     """
 
     queue_model: QueueModel = QueueModel.POWER
@@ -40,6 +46,11 @@ class Assumptions:
     response_latency_ns: int = 10 * NS_PER_MS
     timer_interval_ns: int = 100 * NS_PER_MS
     partial_fills: bool = True
+
+    def __post_init__(self) -> None:
+        for name, low_ns in (("entry_latency_ns", 0), ("response_latency_ns", 0), ("timer_interval_ns", 1)):
+            if not low_ns <= getattr(self, name) < NEVER_NS:
+                raise BadAssumption(f"{name} is {getattr(self, name):,}, out of range")
 
 
 @dataclass(frozen=True)

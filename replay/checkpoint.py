@@ -29,6 +29,7 @@ def save_checkpoint(directory: Path, key: str, core: Core, seq_next: int, base: 
     core.drain()
     core.effects_digest.close_block()
     meta = {
+        "document": core.document,
         "effects_digest": core.effects_digest.value.hex(),
         "rows": rows,
         "state_digest": core.state_digest(),

@@ -146,6 +146,7 @@ class Replay:
     def restore_from(self, checkpoint: Checkpoint) -> None:
         """Take over a checkpoint's state and what was counted up to it."""
         self.core.load(checkpoint.state)
+        self.core.document = checkpoint.meta["document"]
         self.core.effects_digest.value = bytes.fromhex(checkpoint.meta["effects_digest"])
         self.core.witnessed_count = int(checkpoint.meta["witnessed_count"])
         self.rows = int(checkpoint.meta["rows"])
@@ -200,7 +201,7 @@ class Replay:
             witnessed_count=core.witnessed_count if self.manifest.witnessed else None,
             samples=self.sampler.table(core.state) if self.sampler is not None else np.zeros(0, SAMPLE),
             fill_rows=np.concatenate(self.fill_rows) if self.fill_rows else np.zeros(0, EVENT),
-            params=self.document["params"],
+            params=core.document.get("params", {}),
             source=str(self.source.path),
             seconds=seconds,
         )

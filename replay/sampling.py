@@ -7,7 +7,7 @@ import numpy as np
 from engine.book import is_better
 from engine.codes import Flag
 from engine.jit import entry
-from engine.limits import ORDER_COUNT_MAX
+from engine.limits import EVENT_ROW_COUNT_MAX, ORDER_COUNT_MAX
 from engine.orders import is_active, side_of_slot
 from engine.position import pnl_micros
 from engine.records import NO_PRICE_TICKS, NO_TS_NS
@@ -63,9 +63,7 @@ class Sampler:
                 self.row_count += len(rows)
                 yield rows
                 return
-            end = due
-            while not rows[end - 1]["flags"] & Flag.LAST:
-                end += 1
+            end = due + int(np.argmax(rows["flags"][due - 1 : due - 1 + EVENT_ROW_COUNT_MAX] & Flag.LAST))
             self.row_count += end
             yield rows[:end]
             rows = rows[end:]

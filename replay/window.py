@@ -12,14 +12,22 @@ import numpy as np
 from engine.codes import EventKind, Flag
 from engine.jit import entry, kernel
 from engine.limits import NS_PER_S
-from engine.records import I8, NO_TS_NS, record
+from engine.records import I8, NO_SEQ, NO_TS_NS, record
 from replay.venue.loop import NEVER_NS
 from replay.venue.records import WINDOW_ROW_COUNT
 
-VENUE_KINDS = (EventKind.BOOK_SNAPSHOT, EventKind.BOOK_DELTA, EventKind.TRADE)
-
-
-SPAN = record(40, [("count", I8), ("low_ns", I8), ("high_ns", I8), ("ts_first_ns", I8), ("ts_receive_first_ns", I8)])
+SPAN = record(
+    56,
+    [
+        ("low_ns", I8),
+        ("high_ns", I8),
+        ("back_ns", I8),
+        ("ts_first_ns", I8),
+        ("ts_seen_ns", I8),
+        ("seq_untimed", I8),
+        ("snapshot_count", I8),
+    ],
+)
 
 
 class NoMarket(Exception):
@@ -30,10 +38,14 @@ class NoMarket(Exception):
 
 @dataclass(frozen=True)
 class FeedLatency:
-    """The span of the recorded feed latencies, receive less exchange time, in ns; and the first exchange time."""
+    """The span of the recorded feed latencies, receive less exchange time, in ns; and the first exchange time.
+
+    `back_ns` is how far receive times go back behind an earlier one.
+    """
 
     low_ns: int
     high_ns: int
+    back_ns: int
     ts_first_ns: int
 
     @property
@@ -42,22 +54,33 @@ class FeedLatency:
         return max(0, -self.low_ns)
 
 
+@kernel
+def is_venue_kind(kind):
+    """Tell whether an event happens at the venue; other market events are only told to the core."""
+    return kind == EventKind.BOOK_DELTA or kind == EventKind.TRADE or kind == EventKind.BOOK_SNAPSHOT
+
+
 @entry
-def scan_latency(spans, rows):
-    """Fold the feed latencies and the first times of a chunk's books and trades into `spans`."""
+def measure_chunk(chunk, spans):
+    """Add a chunk's rows to a SPAN."""
     span = spans[0]
-    for i in range(rows.size):
-        row = rows[i]
-        kind = row["kind"]
-        is_venue = kind == EventKind.BOOK_DELTA or kind == EventKind.TRADE or kind == EventKind.BOOK_SNAPSHOT
-        if is_venue and row["ts_exchange_ns"] != NO_TS_NS:
-            latency_ns = row["ts_receive_ns"] - row["ts_exchange_ns"]
-            if span["count"] == 0:
-                span["low_ns"], span["high_ns"] = latency_ns, latency_ns
-                span["ts_first_ns"], span["ts_receive_first_ns"] = row["ts_exchange_ns"], row["ts_receive_ns"]
-            span["low_ns"] = min(span["low_ns"], latency_ns)
-            span["high_ns"] = max(span["high_ns"], latency_ns)
-            span["count"] += 1
+    for i in range(chunk.size):
+        row = chunk[i]
+        if not is_venue_kind(row["kind"]):
+            continue
+        exchange_ns, receive_ns = row["ts_exchange_ns"], row["ts_receive_ns"]
+        if receive_ns == NO_TS_NS:
+            if span["seq_untimed"] == NO_SEQ:
+                span["seq_untimed"] = row["seq"]
+            continue
+        span["snapshot_count"] += row["kind"] == EventKind.BOOK_SNAPSHOT
+        span["ts_seen_ns"] = max(span["ts_seen_ns"], receive_ns)
+        span["back_ns"] = max(span["back_ns"], span["ts_seen_ns"] - receive_ns)
+        if exchange_ns != NO_TS_NS:
+            if span["ts_first_ns"] == NO_TS_NS:
+                span["ts_first_ns"] = exchange_ns
+            span["low_ns"] = min(span["low_ns"], receive_ns - exchange_ns)
+            span["high_ns"] = max(span["high_ns"], receive_ns - exchange_ns)
 
 
 def measure_feed_latency(chunks: Iterator[np.ndarray]) -> FeedLatency:
@@ -66,22 +89,48 @@ def measure_feed_latency(chunks: Iterator[np.ndarray]) -> FeedLatency:
     Raises: NoMarket.
     """
     spans = np.zeros(1, SPAN)
-    for rows in chunks:
-        scan_latency(spans, rows)
+    spans["ts_first_ns"] = spans["ts_seen_ns"] = NO_TS_NS
+    spans["seq_untimed"] = NO_SEQ
+    spans["low_ns"], spans["high_ns"] = NEVER_NS, -NEVER_NS
+    for chunk in chunks:
+        measure_chunk(chunk, spans)
     span = spans[0]
-    if not span["count"]:
+    if span["seq_untimed"] != NO_SEQ:
+        raise NoMarket(f"seq {span['seq_untimed']:,}: a book message or trade without a receive time")
+    if span["ts_first_ns"] == NO_TS_NS:
         raise NoMarket("the journal holds no book or trade with an exchange time")
-    first_ns = min(int(span["ts_first_ns"]), int(span["ts_receive_first_ns"]) + max(0, -int(span["low_ns"])))
-    return FeedLatency(int(span["low_ns"]), int(span["high_ns"]), first_ns)
+    if span["snapshot_count"] == 0:
+        raise NoMarket("the journal holds no book snapshot: without one there is no book to quote on")
+    return FeedLatency(*(int(span[name]) for name in FeedLatency.__dataclass_fields__))
+
+
+@kernel
+def venue_time(sim, event):
+    """Return when an event happens at the venue: at its exchange time, but the messages of one book never overtake
+    each other.
+    """
+    rows, starts, order = sim["rows"], sim["starts"], sim["order"]
+    row = rows[starts[event]]
+    ts_ns = row["ts_exchange_ns"]
+    if row["kind"] == EventKind.TRADE:
+        return ts_ns
+    place = sim["order_count"] - 1
+    while place >= sim["event_venue"] and sim["times_ns"][order[place]] > ts_ns:
+        before = rows[starts[order[place]]]
+        if before["kind"] != EventKind.TRADE and before["instrument_index"] == row["instrument_index"]:
+            return sim["times_ns"][order[place]]
+        place -= 1
+    return ts_ns
 
 
 @kernel
 def insert_event(sim, event):
-    """Put a venue event in its place by exchange time; a feed is nearly sorted, so the place is near the end."""
-    rows, starts, order = sim["rows"], sim["starts"], sim["order"]
-    ts_ns = rows[starts[event]]["ts_exchange_ns"]
+    """Put a venue event in its place by time; a feed is nearly sorted, so the place is near the end."""
+    order, times_ns = sim["order"], sim["times_ns"]
+    ts_ns = venue_time(sim, event)
+    times_ns[event] = ts_ns
     place = sim["order_count"]
-    while place > sim["event_venue"] and rows[starts[order[place - 1]]]["ts_exchange_ns"] > ts_ns:
+    while place > sim["event_venue"] and times_ns[order[place - 1]] > ts_ns:
         order[place] = order[place - 1]
         place -= 1
     order[place] = event
@@ -90,17 +139,23 @@ def insert_event(sim, event):
 
 @entry
 def take_chunk(sims, chunk, shift_ns):
-    """Append a chunk's market events to the window, on the exchange's clock, and find their place in its order."""
+    """Append a chunk's market events to the window, on the exchange's clock, and find their place in its order.
+
+    What else a recording holds (timers, a session's own answers, decisions) is not market: the backtest makes its own.
+    """
     sim = sims[0]
     rows, starts = sim["rows"], sim["starts"]
     count = starts[sim["event_count"]]
     for i in range(chunk.size):
         kind = chunk[i]["kind"]
-        if kind <= EventKind.COMMAND or kind >= EventKind.PLACE:
+        if kind != EventKind.SCORE and not EventKind.BOOK_SNAPSHOT <= kind <= EventKind.FUNDING:
             continue
         rows[count] = chunk[i]
         row = rows[count]
-        row["ts_receive_ns"] += shift_ns
+        if row["ts_receive_ns"] == NO_TS_NS:
+            row["ts_receive_ns"] = row["ts_exchange_ns"]
+        else:
+            row["ts_receive_ns"] += shift_ns
         if row["ts_exchange_ns"] == NO_TS_NS:
             row["ts_exchange_ns"] = row["ts_receive_ns"]
         count += 1
@@ -108,7 +163,8 @@ def take_chunk(sims, chunk, shift_ns):
             event = sim["event_count"]
             starts[event + 1] = count
             sim["event_count"] = event + 1
-            if kind == EventKind.BOOK_DELTA or kind == EventKind.TRADE or kind == EventKind.BOOK_SNAPSHOT:
+            if is_venue_kind(kind):
+                sim["ts_seen_ns"] = max(sim["ts_seen_ns"], row["ts_receive_ns"])
                 insert_event(sim, event)
 
 
@@ -125,6 +181,8 @@ def drop_processed(sims):
         rows[i - start] = rows[i]
     for event in range(first, sim["event_count"] + 1):
         starts[event - first] = starts[event] - start
+    for event in range(first, sim["event_count"]):
+        sim["times_ns"][event - first] = sim["times_ns"][event]
     for place in range(sim["event_venue"], sim["order_count"]):
         order[place - sim["event_venue"]] = order[place] - first
     sim["order_count"] -= sim["event_venue"]
@@ -155,8 +213,6 @@ class Windows:
         if sim["starts"][sim["event_count"]] + len(chunk) > WINDOW_ROW_COUNT:
             raise NoMarket(f"a feed latency of {self.feed.high_ns / NS_PER_S:.1f} s keeps too many rows on their way")
         take_chunk(self.sims, chunk, self.feed.shift_ns)
-        last_row = int(sim["starts"][sim["event_count"]]) - 1
-        if last_row >= 0:
-            ts_ns = int(sim["rows"][last_row]["ts_receive_ns"])
-            sim["ts_stop_ns"] = ts_ns - self.feed.shift_ns - max(0, self.feed.high_ns)
+        # What is still to come was received later than what was seen less `back`, and happened its latency before.
+        sim["ts_stop_ns"] = sim["ts_seen_ns"] - self.feed.back_ns - self.feed.shift_ns - self.feed.high_ns
         return True

@@ -267,14 +267,16 @@ def summary_table(result: ReplayResult) -> Table:
     return table
 
 
-def print_summary(result: ReplayResult, report_path: Path | None, console: Console | None = None) -> None:
+def print_summary(
+    result: ReplayResult, report_path: Path | None, console: Console | None = None, command: str = "replay"
+) -> None:
     """Print what a person sees first: what was replayed, what came out, where the report is, what to do next."""
     console = console or Console(highlight=False)
     if not console.is_terminal and console.width <= NARROW_CONSOLE_WIDTH:
         console.width = WIDE_CONSOLE_WIDTH  # a pipe has no edge to wrap at
     head = f"{result.head[:8]}…{result.head[-4:]}"
     line = Text.assemble(
-        ("mm replay", "bold"),
+        (f"mm {command}", "bold"),
         f"  {result.source}   {result.events:,} events  {result.rows:,} rows  ",
         ("sealed", "green") if result.sealed else ("unsealed", "yellow"),
         f"  head {head}   {'verified' if result.sealed else 'replayed'} {result.seconds:.1f} s",
@@ -289,6 +291,6 @@ def print_summary(result: ReplayResult, report_path: Path | None, console: Conso
         ("next", f"mm replay --events {source} --audit audit.jsonl", "every decision with its reason, hash-chained"),
         ("", f"mm journal cat {source}", "the events, one JSON line each"),
     )
-    width = max(len(command) for _, command, _ in steps)
-    for label, command, meaning in steps:
-        console.print(Text.assemble(f"{label:<10}{command:<{width}}   ", (meaning, "dim")), soft_wrap=True)
+    width = max(len(step) for _, step, _ in steps)
+    for label, step, meaning in steps:
+        console.print(Text.assemble(f"{label:<10}{step:<{width}}   ", (meaning, "dim")), soft_wrap=True)

@@ -1,5 +1,6 @@
 """`mm backtest`: the core against the simulated venue on a recorded market; must never decide anything itself."""
 
+import dataclasses
 import shutil
 import signal
 from pathlib import Path
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from replay.backtest import Assumptions, Backtest, BacktestResult
     from replay.result import ReplayResult
 
+PESSIMISTIC_LATENCY_FACTOR = 3
+OUTPUT_NAMES = {
+    "REPORT.md", "report.html", "report.json", "seal.json", "writer.lock", "checkpoints",
+    "pessimistic", "base", "optimistic",
+}  # fmt: skip
 QUEUE_MODELS = ("risk_averse", "power", "qpos", "log")
 
 
@@ -53,6 +59,7 @@ def parse_latency(ctx: click.Context, parameter: click.Parameter, value: str) ->
     "--timer-ms", default=100, show_default=True, type=click.IntRange(1, 60_000), help="Pace of TIMER events."
 )
 @click.option("--partial-fills/--whole-fills", default=True, show_default=True, help="Whether orders fill in part.")
+@click.option("--band", is_flag=True, help="Run pessimistic, base and optimistic fills, reported side by side.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Goes into the run id.")
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="The new journal and its report.")
 @click.option("--no-journal", is_flag=True, help="Write nothing: digests and results only.")
@@ -66,31 +73,101 @@ def command(events: Path, out: Path | None, no_journal: bool, force: bool, as_js
     """
     if no_journal == (out is not None):
         raise click.UsageError("give either --out DIR or --no-journal")
+    config, assumptions = read_config(asked), read_assumptions(asked)
+    cases = band_of(assumptions) if asked["band"] else {"base": assumptions}
+    if out is not None:
+        clear_output(out, force)
+    results: dict[str, tuple[Path, BacktestResult]] = {}
+    stopped = False
+    for name, case in cases.items():
+        journal = None if out is None else out / name if asked["band"] else out
+        result, stopped = run_case(events, config, case, asked["seed"], journal)
+        results[name] = (journal or events, result)
+        if stopped:
+            break
+    if out is not None:
+        page, shown = write_page(out, results)
+    else:
+        page, shown = None, {name: as_replay(result, path) for name, (path, result) in results.items()}
+    name = "base" if "base" in results else next(iter(results))
+    if as_json:
+        band = {key: figures(case) for key, (_, case) in results.items()}
+        emit_json({**result_document(results[name][1], page), **({"band": band} if asked["band"] else {})})
+    else:
+        print_results(results, shown[name], page)
+    if stopped:
+        raise KeyboardInterrupt
+
+
+def clear_output(out: Path, force: bool) -> None:
+    """Make place for an output; what a backtest did not write is never removed.
+
+    Raises: click.ClickException when there is something and --force was not given, or something else.
+    """
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise click.ClickException(f"{out} is a file; give a directory")
+    names = {path.name for path in out.iterdir() if path.suffix != ".mmj"}
+    if any(out.iterdir()) and not force:
+        raise click.ClickException(f"{out} is not empty; --force replaces an earlier backtest")
+    if names - OUTPUT_NAMES:
+        raise click.ClickException(
+            f"{out} holds {min(names - OUTPUT_NAMES)}, which no backtest wrote; remove it by hand"
+        )
+    shutil.rmtree(out)
+
+
+def band_of(assumptions: "Assumptions") -> "dict[str, Assumptions]":
+    """Return the asked-for fills between a pessimistic and an optimistic guess of queue and latency."""
+    from replay.venue.queue import QueueModel
+
+    def guess(queue_model: QueueModel, factor: float) -> "Assumptions":
+        latencies = {
+            name: round(getattr(assumptions, name) * factor) for name in ("entry_latency_ns", "response_latency_ns")
+        }
+        return dataclasses.replace(assumptions, queue_model=queue_model, **latencies)
+
+    return {
+        "pessimistic": guess(QueueModel.RISK_AVERSE, PESSIMISTIC_LATENCY_FACTOR),
+        "base": assumptions,
+        "optimistic": guess(QueueModel.QPOS, 1 / PESSIMISTIC_LATENCY_FACTOR),
+    }
+
+
+def run_case(
+    events: Path, config: "Config", assumptions: "Assumptions", seed: int, journal: Path | None
+) -> "tuple[BacktestResult, bool]":
+    """Run one backtest, journaled if there is a place for it; tells whether it was stopped before the end."""
+    from journal.writer import Writer
     from replay.backtest import Backtest
 
-    config, assumptions = read_config(asked), read_assumptions(asked)
-    if out is None:
-        backtest = Backtest(events, config, assumptions, seed=asked["seed"])
-        result, page = run_backtest(backtest), None
-    else:
-        from journal.publish import check_target
-        from journal.writer import Writer
+    if journal is None:
+        backtest = Backtest(events, config, assumptions, seed=seed)
+        return run_backtest(backtest), backtest.stop_requested
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    with Writer(journal) as writer:
+        backtest = Backtest(events, config, assumptions, seed=seed, writer=writer)
+        return run_backtest(backtest), backtest.stop_requested
 
-        check_target(out, is_directory=True, force=force)
-        if out.exists():
-            shutil.rmtree(out)
-        with Writer(out) as writer:
-            backtest = Backtest(events, config, assumptions, seed=asked["seed"], writer=writer)
-            result = run_backtest(backtest)
-        page = write_page(out, result)
-    if as_json:
-        emit_json(result_document(result, page))
-    else:
-        from reports.summary import print_summary
 
-        print_summary(as_replay(result, out or events), page)
-    if backtest.stop_requested:
-        raise KeyboardInterrupt
+def print_results(results: "dict[str, tuple[Path, BacktestResult]]", shown: "ReplayResult", page: Path | None) -> None:
+    """Print the base case, or the one there is, and the others beside it."""
+    from adapters.cli.output import print_table
+    from reports.summary import print_summary
+
+    print_summary(shown, page, command="backtest")
+    if len(results) > 1:
+        columns = figures(next(iter(results.values()))[1])
+        rows = [(key, *map(str, figures(case).values())) for key, (_, case) in results.items()]
+        print_table(("fills are", *columns), rows, "band")
+
+
+def figures(result: "BacktestResult") -> dict[str, Any]:
+    """Return what is compared across a band."""
+    document = result_document(result, None)
+    money = {currency: values["total"] for currency, values in document["pnl"].items()}
+    return {"orders": document["orders"], "fills": result.fills, **{f"pnl {key}": money[key] for key in money}}
 
 
 def read_config(asked: dict[str, Any]) -> "Config":
@@ -143,18 +220,21 @@ def run_backtest(backtest: "Backtest") -> "BacktestResult":
         signal.signal(signal.SIGINT, before)
 
 
-def write_page(out: Path, result: "BacktestResult") -> Path:
-    """Replay the new journal, which proves it, and write its report beside the segments.
+def write_page(out: Path, results: "dict[str, tuple[Path, BacktestResult]]") -> "tuple[Path, dict[str, ReplayResult]]":
+    """Replay the new journals, which proves them, and write their tearsheet beside the segments.
 
     Raises: AssertionError when the replay is not the backtest.
     """
-    from replay.run import ReplayOptions, replay
-    from reports.page import write_report
+    from reports.tearsheet.fold import fold_backtest
+    from reports.tearsheet.page import write_tearsheet
 
-    replayed = replay(out, ReplayOptions(sample=True, checkpoints=False))
-    same = (replayed.state_digest, replayed.effects_digest) == (result.state_digest, result.effects_digest)
-    assert same, f"the replay of {out} is not the backtest that wrote it"
-    return write_report(replayed, out)
+    sheets = {}
+    for name, (journal, result) in results.items():
+        sheets[name] = fold_backtest(journal)
+        replayed = sheets[name].result
+        same = (replayed.state_digest, replayed.effects_digest) == (result.state_digest, result.effects_digest)
+        assert same, f"the replay of {journal} is not the backtest that wrote it"
+    return write_tearsheet(out, sheets), {name: sheet.result for name, sheet in sheets.items()}
 
 
 def as_replay(result: "BacktestResult", source: Path) -> "ReplayResult":

@@ -95,18 +95,45 @@ def match_level(sim, venue, cell, row):
         move_queue(sim, venue, cell, row, before_lots)
     best_key = cell["sides"][side]["best_key"]
     if row["qty_lots"] > 0 and best_key == key_of(side, row["price_ticks"]):
-        fill_reached(sim, venue, cell, 1 - side, row["price_ticks"], row["ts_exchange_ns"])
+        fill_reached(sim, venue, cell, 1 - side, row["price_ticks"], sim["ts_venue_ns"])
     return room
+
+
+@kernel
+def match_snapshot(sim, venue, cell, rows, start, end):
+    """Rebuild the book with own orders resting: one change of every level's quantity, then a new best price.
+
+    What the messages between the books were is not known; a snapshot older than the book changes nothing.
+    """
+    for slot in range(ORDER_COUNT_MAX):
+        order = venue["orders"][slot]
+        if order["resting"] == 1:
+            order["displayed_lots"] = level_qty_lots(cell, np.int64(side_of_slot(slot)), order["price_ticks"])
+    snapshot_count = cell["book"]["snapshot_count"]
+    apply_snapshot(cell, rows, start, end)
+    if cell["book"]["snapshot_count"] == snapshot_count:
+        return
+    lot_size = cell["instrument"]["lot_size_numerator"] / cell["instrument"]["lot_size_denominator"]
+    for slot in range(ORDER_COUNT_MAX):
+        order = venue["orders"][slot]
+        if order["resting"] == 1:
+            after_lots = level_qty_lots(cell, np.int64(side_of_slot(slot)), order["price_ticks"])
+            apply_queue_depth(order, sim["queue_model"], order["displayed_lots"], after_lots, lot_size)
+    for side in range(2):
+        other = cell["sides"][1 - side]
+        if other["best_key"] != NO_KEY:
+            fill_reached(sim, venue, cell, side, other["best_price_ticks"], sim["ts_venue_ns"])
 
 
 @kernel
 def match_trade(sim, venue, cell, row):
     """Let a trade take the queue ahead of own orders at its price and fill those it reaches.
 
-    Rules: an order that is better than the trade's price is filled; at its price when the queue ahead is gone.
+    Rules: an order that is better than the trade's price is filled; at its price when the queue ahead is gone; a block
+    trade happens off the book.
     """
     side = Side.ASK if row["side"] == Side.BID else Side.BID
-    if venue["resting_counts"][side] == 0:
+    if venue["resting_counts"][side] == 0 or row["flags"] & Flag.BLOCK != 0:
         return
     for slot in range(ORDER_COUNT_MAX):
         order = venue["orders"][slot]
@@ -114,14 +141,14 @@ def match_trade(sim, venue, cell, row):
             continue
         own_key, trade_key = key_of(side, order["price_ticks"]), key_of(side, row["price_ticks"])
         if own_key < trade_key:
-            fill_order(sim, venue, cell, slot, order["qty_lots"], row["ts_exchange_ns"])
+            fill_order(sim, venue, cell, slot, order["qty_lots"], sim["ts_venue_ns"])
         elif own_key == trade_key:
             apply_queue_trade(order, row["qty_lots"])
             qty_lots = excess_lots(order)
             if qty_lots > 0:
                 filled_lots = min(qty_lots, order["qty_lots"]) if sim["partial_fills"] == 1 else order["qty_lots"]
                 order["front_lots"] = 0.0
-                fill_order(sim, venue, cell, slot, filled_lots, row["ts_exchange_ns"])
+                fill_order(sim, venue, cell, slot, filled_lots, sim["ts_venue_ns"])
 
 
 @kernel
@@ -133,12 +160,15 @@ def would_cross(cell, side, price_ticks):
 
 @kernel
 def accept_place(sim, venue, cell, request, ts_ns):
-    """Carry out a PLACE: post-only orders that would take expire, others join the queue."""
+    """Carry out a PLACE: post-only orders that would take expire, others join the queue.
+
+    The core's ids in a slot grow: one that is not new repeats an order that was accepted before.
+    """
     slot = np.int64(request["order_id"] & (ORDER_COUNT_MAX - 1))
     side = np.int64(request["side"])
     order = venue["orders"][slot]
     valid = cell["book"]["status"] == BookStatus.LIVE and request["qty_lots"] >= cell["instrument"]["min_qty_lots"]
-    if order["resting"] == 1 or not valid:
+    if order["resting"] == 1 or request["order_id"] <= order["order_id"] or not valid:
         venue["refused_count"] += 1
         respond(sim, ts_ns, EventKind.REJECT, cell, request["order_id"])
         return
@@ -185,7 +215,8 @@ def accept_amend(sim, venue, cell, request, ts_ns):
     side = np.int64(request["side"])
     # The request names the whole size: what was filled on its way does not add to it.
     qty_lots = request["aux"] + request["qty_lots"] - (venue["orders"][slot]["filled_lots"] if slot >= 0 else 0)
-    if slot < 0 or qty_lots <= 0 or would_cross(cell, side, request["price_ticks"]):
+    valid = slot >= 0 and qty_lots > 0 and cell["book"]["status"] == BookStatus.LIVE
+    if not valid or would_cross(cell, side, request["price_ticks"]):
         venue["refused_count"] += 1
         respond(sim, ts_ns, EventKind.REJECT, cell, request["order_id"])
         return
@@ -227,5 +258,6 @@ def apply_market(sim, venue, cell, rows, start, end):
         apply_joined(cell, rows[start], room)
     elif kind == EventKind.TRADE:
         match_trade(sim, venue, cell, rows[start])
-    elif kind == EventKind.BOOK_SNAPSHOT:
-        apply_snapshot(cell, rows, start, end)
+    else:
+        assert kind == EventKind.BOOK_SNAPSHOT
+        match_snapshot(sim, venue, cell, rows, start, end)

@@ -14,7 +14,7 @@ from engine.limits import EFFECT_COUNT_PER_EVENT_MAX, EVENT_ROW_COUNT_MAX
 from engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 from engine.step import step
 from replay.venue.exchange import accept_request, apply_market
-from replay.venue.records import MESSAGE_COUNT_MAX, OUTPUT_ROW_COUNT
+from replay.venue.records import MESSAGE_COUNT_MAX, OUTPUT_ROW_COUNT, REQUEST_NOW_COUNT_MAX
 
 NEVER_NS = 1 << 62
 
@@ -31,7 +31,8 @@ class Arrays(NamedTuple):
 
 
 LOCAL_ANSWER, LOCAL_TIMER, VENUE_REQUEST, NOTHING = range(4)
-ROOM_ROW_COUNT = EVENT_ROW_COUNT_MAX // 2 + EFFECT_COUNT_PER_EVENT_MAX
+ROOM_ROW_COUNT = EVENT_ROW_COUNT_MAX + EFFECT_COUNT_PER_EVENT_MAX  # what one event may put out
+assert OUTPUT_ROW_COUNT >= ROOM_ROW_COUNT
 
 
 @kernel
@@ -43,14 +44,14 @@ def take_first(messages, count):
 
 
 @kernel
-def send_requests(sim, out, ts_ns):
-    """Put the decisions of one event on their way to the venue."""
+def send_requests(sim, out):
+    """Put the decisions of one event on their way to the venue, at the core's own time: it does not go back."""
     for i in range(out["effect_count"]):
         effect = out["effects"][i]
         if EventKind.PLACE <= effect["kind"] <= EventKind.CANCEL:
             assert sim["request_count"] < MESSAGE_COUNT_MAX
             message = sim["requests"][sim["request_count"]]
-            message["ts_ns"] = ts_ns + sim["entry_latency_ns"]
+            message["ts_ns"] = effect["ts_receive_ns"] + sim["entry_latency_ns"]
             message["row"] = effect
             sim["request_count"] += 1
 
@@ -75,7 +76,7 @@ def end_event(sim, rows, start, end, out):
     """End one input of the core: journal it with its effects, send the requests, number the next one behind them."""
     keep_rows(sim, rows, start, end, out)
     if out["effect_count"] > 0:
-        send_requests(sim, out, rows[end - 1]["ts_receive_ns"])
+        send_requests(sim, out)
     sim["seq_next"] += 1 + out["effect_count"]
     sim["input_row_count"] += end - start
     out["effect_count"] = 0
@@ -100,7 +101,7 @@ def write_timer(sim, row):
 
 @kernel
 def next_local(sim):
-    """Return when the core receives its next market event."""
+    """Return when the core receives its next market event; a receive time behind its clock means at once."""
     event = sim["event_local"]
     return sim["rows"][sim["starts"][event]]["ts_receive_ns"] if event < sim["event_count"] else NEVER_NS
 
@@ -111,7 +112,7 @@ def next_venue(sim):
     place = sim["event_venue"]
     if place >= sim["order_count"]:
         return NEVER_NS
-    return sim["rows"][sim["starts"][sim["order"][place]]]["ts_exchange_ns"]
+    return sim["times_ns"][sim["order"][place]]
 
 
 @kernel
@@ -136,6 +137,10 @@ def run_beside(arrays, source, ts_ns):
     sim, out = arrays.sims[0], arrays.outs[0]
     row = sim["scratch"][0]
     if source == VENUE_REQUEST:
+        # Without latency an order that the venue refuses can be placed anew at once, for ever.
+        sim["request_now_count"] = sim["request_now_count"] + 1 if sim["ts_request_ns"] == ts_ns else 1
+        sim["ts_request_ns"] = ts_ns
+        assert sim["request_now_count"] <= REQUEST_NOW_COUNT_MAX, "orders and refusals without end at one instant"
         row = sim["requests"][0]["row"]
         index = np.int64(row["instrument_index"])
         accept_request(sim, arrays.venues[index], arrays.venue_cells[index], row, ts_ns)
@@ -206,6 +211,7 @@ def simulate(arrays):
         elif venue_ns < other_ns or (venue_ns == other_ns and source == VENUE_REQUEST):
             event = sim["order"][sim["event_venue"]]
             sim["event_venue"] += 1
+            sim["ts_venue_ns"] = venue_ns
             index = np.int64(rows[starts[event]]["instrument_index"])
             apply_market(sim, arrays.venues[index], arrays.venue_cells[index], rows, starts[event], starts[event + 1])
             venue_ns = next_venue(sim)

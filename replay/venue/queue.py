@@ -74,7 +74,8 @@ def apply_queue_depth(order, queue_model, before_lots, after_lots, lot_size):
         back = before_lots - front
         scale = lot_size if queue_model == QueueModel.LOG else 1.0
         behind = share_behind(queue_model, front * scale, back * scale)
-        front = front - (1.0 - behind) * decrease + min(back - behind * decrease, 0.0)
+        # A share by squares or logarithms can take more than the queue ahead: only trades go past the order.
+        front = max(front - (1.0 - behind) * decrease + min(back - behind * decrease, 0.0), 0.0)
     order["front_lots"] = min(front, after_lots * 1.0)
 
 

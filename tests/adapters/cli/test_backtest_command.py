@@ -1,0 +1,94 @@
+"""`mm backtest` as a user calls it, on the bundled journal's market."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.cli.main import run
+from engine.codes import EventKind
+from engine.manifest import Instrument, Manifest, encode_manifest
+from engine.payload import payload_rows
+from journal.writer import Writer
+
+REPO = Path(__file__).resolve().parents[3]
+DEMO = REPO / "fixtures" / "demo.mmj"
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
+    """Run a command with --json and return what it printed."""
+    assert run([str(argument) for argument in (*arguments, "--json")]) == 0, capsys.readouterr().err
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_the_new_journal_replays_to_the_same_digests(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    tested = call(capsys, "backtest", "--events", DEMO, "--out", tmp_path / "bt")
+    replayed = call(capsys, "replay", "--events", tmp_path / "bt")
+    for key in ("state_digest", "effects_digest", "head", "effects", "fills"):
+        assert tested[key] == replayed[key], key
+    assert replayed["witnessed"] == sum(tested["effects"].values()) > 0
+    assert set(tested["position"]) == set(tested["symbols"]) == {"BTCUSDT", "ETHUSDT"}
+    parts = tested["pnl"]["USDT"]
+    assert set(parts) == {"total", "spread", "inventory", "fees", "funding"}
+    for name in ("report.json", "report.html", "REPORT.md"):
+        assert (tmp_path / "bt" / name).stat().st_size > 1_000
+
+
+def test_no_journal_gives_the_same_digests(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    tested = call(capsys, "backtest", "--events", DEMO, "--out", tmp_path / "bt")
+    bare = call(capsys, "backtest", "--events", DEMO, "--no-journal")
+    assert bare["head"] == ""
+    for key in ("state_digest", "effects_digest", "orders", "pnl", "run_id"):
+        assert bare[key] == tested[key], key
+
+
+def test_a_band_runs_three_and_reports_them_together(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    found = call(capsys, "backtest", "--events", DEMO, "--band", "--out", tmp_path / "bt")
+    assert set(found["band"]) == {"pessimistic", "base", "optimistic"}
+    cases = json.loads((tmp_path / "bt" / "report.json").read_text())["cases"]
+    assert set(cases) == set(found["band"])
+    for name in cases:
+        assert call(capsys, "journal", "verify", tmp_path / "bt" / name)["ok"]
+
+
+def test_force_replaces_a_backtest_and_nothing_else(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    arguments = ["backtest", "--events", str(DEMO), "--out", str(tmp_path / "bt"), "--json"]
+    assert run(arguments) == 0 and run(arguments) == 1
+    assert "--force replaces" in capsys.readouterr().err
+    assert run([*arguments, "--force"]) == 0
+    (tmp_path / "bt" / "notes.txt").write_text("mine")
+    assert run([*arguments, "--force"]) == 1
+    assert "holds notes.txt, which no backtest wrote" in capsys.readouterr().err
+    assert (tmp_path / "bt" / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        ([], 64, "give either --out DIR or --no-journal"),
+        (["--no-journal", "--out", "x"], 64, "give either --out DIR or --no-journal"),
+        (["--no-journal", "--latency", "fast"], 64, "is not MS or ENTRY_MS,RESPONSE_MS"),
+        (["--no-journal", "--latency", "-1"], 64, "is not MS or ENTRY_MS,RESPONSE_MS"),
+        (["--no-journal", "--queue-model", "fifo"], 64, "'fifo' is not one of"),
+        (["--no-journal", "--strategy", "martingale"], 1, "strategy.name"),
+        (["--no-journal", "--set", "strategy.skew_coeff=7"], 1, "out of range [0, 1]"),
+        (["--no-journal", "--timer-ms", "0"], 64, "is not in the range"),
+    ],
+)
+def test_a_mistake_is_told_in_a_line(
+    capsys: pytest.CaptureFixture[str], options: list[str], code: int, said: str
+) -> None:
+    assert run(["backtest", "--events", str(DEMO), *options]) == code
+    error = capsys.readouterr().err
+    assert said in error and "Traceback" not in error
+
+
+def test_a_journal_without_a_market_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    manifest = Manifest(run_id="empty", instruments=(Instrument(symbol="A", tick_size="1", lot_size="1"),))
+    with Writer(tmp_path / "journal") as writer:
+        writer.append(payload_rows(EventKind.MANIFEST, 0, encode_manifest(manifest)))
+    out = tmp_path / "bt"
+    assert run(["backtest", "--events", str(tmp_path / "journal"), "--out", str(out)]) == 1
+    assert "no book or trade" in capsys.readouterr().err

@@ -1,0 +1,164 @@
+"""The simulated venue equals its oracle on any market and any script of requests, and keeps its laws beside.
+
+The profile sets the number of scenarios: HYPOTHESIS_PROFILE=deep makes them 10,000, 5,000 for each kind of venue.
+"""
+
+from collections import defaultdict
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.book import levels
+from engine.codes import EventKind, Side
+from engine.limits import ORDER_COUNT_MAX
+from replay.venue.queue import QueueModel
+from tests.replay.venue.oracle import Answer, Oracle, run_oracle
+from tests.replay.venue.scenario import MS, Happening, Played, Request, Scenario, play, random_scenario
+
+ANSWERS = (EventKind.ACK, EventKind.REJECT, EventKind.AMENDED, EventKind.CANCELED, EventKind.EXPIRED, EventKind.FILL)
+TOLD = (
+    "kind", "ts_exchange_ns", "ts_receive_ns", "instrument_index", "order_id", "side", "price_ticks", "qty_lots", "aux",
+    "flags",
+)  # fmt: skip
+VENUES = ("bybit", "binance")
+seeds = st.integers(0, (1 << 48) - 1)
+
+
+def told(played: Played) -> list[Answer | EventKind]:
+    """Return what the core received: answers whole, market events by their kind."""
+    found: list[Answer | EventKind] = []
+    starts = np.flatnonzero(np.diff(played.inputs["seq"], prepend=-1))
+    for row in played.inputs[starts]:
+        kind = EventKind(row["kind"])
+        found.append(tuple(int(row[name]) for name in TOLD) if kind in ANSWERS else kind)  # type: ignore[arg-type]
+    return found
+
+
+def check_end(played: Played, venue: Oracle) -> None:
+    """Compare one instrument's book and orders with the oracle's."""
+    cell, found = played.arrays.venue_cells[venue.index], played.arrays.venues[venue.index]
+    assert cell["book"]["status"] == venue.book.status and cell["book"]["venue_seq"] == venue.book.seq
+    for side in (Side.BID, Side.ASK):
+        assert dict(levels(cell, side)) == venue.book.levels[side]
+        assert found["resting_counts"][side] == len(venue.resting(side))
+    assert (found["execution_count"], found["refused_count"]) == (venue.executions, venue.refused)
+    for slot in range(ORDER_COUNT_MAX):
+        record, order = found["orders"][slot], venue.orders.get(slot)
+        if order is None:
+            assert record["order_id"] == record["resting"] == 0
+            continue
+        names = ("order_id", "price_ticks", "qty_lots", "filled_lots", "ts_accepted_ns", "resting")
+        expected = (order.order_id, order.price, order.left, order.filled, order.accepted_ns, order.resting)
+        assert tuple(int(record[name]) for name in names) == expected
+        if order.resting:
+            assert float(record["front_lots"]) == pytest.approx(order.front, abs=1e-9)
+            assert record["traded_lots"] == order.traded
+
+
+@pytest.mark.parametrize("venue", VENUES)
+@given(seed=seeds)
+def test_the_venue_is_its_oracle(venue: str, seed: int) -> None:
+    scenario = random_scenario(seed, venue)
+    played = play(scenario)
+    venues, received = run_oracle(scenario)
+    assert told(played) == [one.kind if isinstance(one, Happening) else one for one in received]
+    for oracle in venues:
+        check_end(played, oracle)
+
+
+@given(seed=seeds)
+def test_no_fill_outside_an_orders_life_price_or_size(seed: int) -> None:
+    scenario = random_scenario(seed, VENUES[seed % 2])
+    inputs = play(scenario).inputs
+    life: dict[tuple[int, int], dict[str, int]] = {}
+    for row in inputs[np.isin(inputs["kind"], ANSWERS)]:
+        key, ts_ns = (int(row["instrument_index"]), int(row["order_id"])), int(row["ts_exchange_ns"])
+        asked = [one for one in scenario.requests if (one.instrument, one.order_id) == key and one.ts_ns == ts_ns]
+        match row["kind"]:
+            case EventKind.ACK:
+                assert key not in life, "accepted twice"
+                place = next(one for one in asked if one.kind == EventKind.PLACE)
+                life[key] = {"from": ts_ns, "price": place.price, "left": place.qty, "open": 1}
+            case EventKind.AMENDED:
+                order = life[key]
+                assert order["open"] and row["qty_lots"] > 0
+                order["price"], order["left"] = int(row["price_ticks"]), int(row["qty_lots"])
+            case EventKind.CANCELED:
+                assert life[key]["open"]
+                life[key]["open"] = 0
+            case EventKind.FILL:
+                order = life[key]
+                assert order["open"] and ts_ns >= order["from"] and row["price_ticks"] == order["price"]
+                order["left"] -= int(row["qty_lots"])
+                order["open"] = order["left"] > 0
+                assert order["left"] >= 0, "more filled than asked for"
+            case EventKind.EXPIRED:
+                assert key not in life
+        if row["kind"] not in (EventKind.FILL,):
+            assert asked, "an answer that nobody asked for"
+
+
+@given(seed=seeds)
+def test_one_answer_for_each_request_and_none_from_the_future(seed: int) -> None:
+    scenario = random_scenario(seed, VENUES[seed % 2])
+    inputs = play(scenario).inputs
+    answers = inputs[np.isin(inputs["kind"], ANSWERS)]
+    asked, got = defaultdict(int), defaultdict(int)
+    for one in scenario.requests:
+        asked[one.order_id, one.ts_ns] += 1
+    for row in answers[answers["kind"] != EventKind.FILL]:
+        got[int(row["order_id"]), int(row["ts_exchange_ns"])] += 1
+    assert got == asked
+    assert (answers["ts_receive_ns"] - answers["ts_exchange_ns"] == scenario.response_latency_ns).all()
+    now_ns = -1
+    for row in inputs:  # the core's clock; an answer is never late, a market event may be told late
+        assert row["kind"] not in ANSWERS or row["ts_receive_ns"] >= now_ns
+        now_ns = max(now_ns, int(row["ts_receive_ns"]))
+
+
+@given(seed=seeds)
+def test_chunks_do_not_matter(seed: int) -> None:
+    scenario = random_scenario(seed, VENUES[seed % 2])
+    one, other = play(scenario), play(replace(scenario, cuts=()))
+    assert (one.inputs == other.inputs).all()
+    for name in ("venues", "venue_cells", "cells", "clocks"):
+        assert getattr(one.arrays, name).tobytes() == getattr(other.arrays, name).tobytes(), name
+
+
+def filled_by(scenario: Scenario, order: Request, model: QueueModel) -> list[tuple[int, int]] | None:
+    """Return (time, lots filled so far) of one order alone on a market, None when the venue does not take it."""
+    played = play(replace(scenario, requests=(order,), queue_model=model, partial_fills=True))
+    answers = played.inputs[np.isin(played.inputs["kind"], ANSWERS)]
+    if answers[0]["kind"] != EventKind.ACK:
+        return None
+    fills = answers[answers["kind"] == EventKind.FILL]
+    return [
+        (int(ts), int(lots)) for ts, lots in zip(fills["ts_exchange_ns"], np.cumsum(fills["qty_lots"]), strict=True)
+    ]
+
+
+def never_more(less: list[tuple[int, int]], more: list[tuple[int, int]]) -> bool:
+    """Tell whether what was filled is at no time more than in another run."""
+    return all(lots <= max((other for at, other in more if at <= ts), default=0) for ts, lots in less)
+
+
+@given(seed=seeds)
+def test_what_is_pessimistic_by_construction(seed: int) -> None:
+    # One order, so that nothing decided later differs. Risk-averse: who joins later, or moves forward by trades alone,
+    # is at no time nearer the front. A strategy may well do better with fewer fills: that is not asserted.
+    scenario = random_scenario(seed, VENUES[seed % 2])
+    placed = [one for one in scenario.requests if one.kind == EventKind.PLACE]
+    if not placed:
+        return
+    order = replace(placed[0], qty=60)
+    early = filled_by(scenario, order, QueueModel.RISK_AVERSE)
+    if early is None:
+        return
+    for model in (QueueModel.POWER, QueueModel.QPOS, QueueModel.LOG):
+        assert never_more(early, filled_by(scenario, order, model) or []), model
+    for delay_ns in (1, 7 * MS, 50 * MS):
+        late = filled_by(scenario, replace(order, ts_ns=order.ts_ns + delay_ns), QueueModel.RISK_AVERSE)
+        assert late is None or never_more(late, early), delay_ns
