@@ -9,6 +9,20 @@ from engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 
 
 @kernel
+def clear_row(row, kind, instrument_index):
+    """Write a one-row event with everything absent but its kind and instrument; its seq and times are the caller's."""
+    row["price_ticks"] = NO_PRICE_TICKS
+    row["qty_lots"] = 0
+    row["order_id"] = NO_ORDER_ID
+    row["aux"] = NO_VALUE
+    row["kind"] = kind
+    row["side"] = Side.NONE
+    row["flags"] = Flag.LAST
+    row["instrument_index"] = instrument_index
+    row["code"] = 0
+
+
+@kernel
 def new_effect(clock, cell, out, kind):
     """Append one effect row with everything absent and return it.
 
@@ -20,15 +34,7 @@ def new_effect(clock, cell, out, kind):
     effect["seq"] = clock["seq_last"] + 1 + clock["effect_slot"]
     effect["ts_exchange_ns"] = NO_TS_NS
     effect["ts_receive_ns"] = clock["ts_now_ns"]
-    effect["price_ticks"] = NO_PRICE_TICKS
-    effect["qty_lots"] = 0
-    effect["order_id"] = NO_ORDER_ID
-    effect["aux"] = NO_VALUE
-    effect["kind"] = kind
-    effect["side"] = Side.NONE
-    effect["flags"] = Flag.LAST
-    effect["instrument_index"] = cell["index"]
-    effect["code"] = 0
+    clear_row(effect, kind, cell["index"])
     clock["effect_slot"] += 1
     clock["effect_count"] += 1
     out["effect_count"] = index + 1

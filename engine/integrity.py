@@ -6,7 +6,7 @@ Source: docs/data.md, book integrity. Must never decide anything: a fault of the
 import numpy as np
 
 from engine.book import clear_side, set_level
-from engine.codes import BookStatus, Continuity, Side
+from engine.codes import BookStatus, Continuity, Flag, Side
 from engine.jit import kernel
 from engine.limits import BOOK_HELD_ROW_COUNT_MAX
 from engine.records import NO_ORDER_ID, NO_VALUE
@@ -126,7 +126,7 @@ def apply_held(cell):
     start = np.int64(0)  # not a literal, which would be compiled again
     while start < count:
         end = start + 1
-        while end < count and rows[end]["seq"] == rows[start]["seq"]:
+        while end < count and rows[end - 1]["flags"] & Flag.LAST == 0:
             end += 1
         # What follows a gap is held again, in its old place or before it: the next snapshot may join it.
         stale = apply_delta(cell, rows, start, end) or stale

@@ -5,6 +5,7 @@ time.
 import hashlib
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from engine.core import Core, config_payload
 from engine.limits import CHAIN_BLOCK_EVENT_COUNT, NS_PER_MS
 from engine.manifest import Manifest, canonical_json, encode_manifest
 from engine.payload import payload_rows
-from engine.records import KIND_COUNT
+from engine.records import EVENT, KIND_COUNT
 from engine.state import State, make_state
 from journal.writer import Writer
 from replay.run import EFFECT_NAMES, config_document
@@ -95,6 +96,8 @@ class Backtest:
         self.core = Core(self.manifest)
         self.core.out["witnessed"] = 0
         self.writer = writer
+        self.pool = ThreadPoolExecutor(1, "journal")
+        self.written: Future[None] | None = None
         self.stop_requested = False  # set from outside: the run ends after the window under way
         self.on_progress: Callable[[int], None] = lambda rows: None
         self.arrays = Arrays(
@@ -157,9 +160,20 @@ class Backtest:
         sim = self.arrays.sims[0]
         rows = sim["output"][: sim["output_count"]]
         if self.writer is not None and len(rows):
-            self.writer.append(rows)
+            self.wait_written()
+            # Hashing and writing release the GIL: the next rows are simulated meanwhile.
+            self.written = self.pool.submit(self.writer.append, np.frombuffer(rows.tobytes(), EVENT))
         self.digest_effects(rows[rows["kind"] >= EventKind.PLACE])
         sim["output_count"] = 0
+
+    def wait_written(self) -> None:
+        """Wait for the rows that are being journaled.
+
+        Raises: JournalFull, JournalError.
+        """
+        if self.written is not None:
+            self.written.result()
+            self.written = None
 
     def digest_effects(self, effects: np.ndarray) -> None:
         """Add effects to their digest by the chain block of their cause: the event before a run of consecutive seqs."""
@@ -179,6 +193,7 @@ class Backtest:
     def finish(self, feed: FeedLatency, seconds: float) -> BacktestResult:
         """End the new journal with the state's digest and return what came out."""
         self.write_output()
+        self.wait_written()
         sim, core = self.arrays.sims[0], self.core
         digest = core.state_digest()
         head, events = "", int(sim["seq_next"])

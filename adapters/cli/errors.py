@@ -31,6 +31,7 @@ USER_ERRORS = frozenset(
         "journal.parquet.ParquetError",
         "journal.jsonl.JsonlError",
         "replay.parallel.CheckpointDiffers",
+        "replay.backtest.BadAssumption",
         "replay.window.NoMarket",
         "adapters.bench.peer.PeerFailed",
     }

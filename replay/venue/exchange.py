@@ -6,11 +6,11 @@ import numpy as np
 
 from engine.book import key_of, level_qty_lots, set_level
 from engine.codes import BookStatus, EventKind, Flag, Side
+from engine.effects import clear_row
 from engine.integrity import apply_delta, apply_joined, apply_snapshot, is_joining
 from engine.jit import kernel
 from engine.limits import ORDER_COUNT_MAX
 from engine.orders import side_of_slot
-from engine.records import NO_PRICE_TICKS, NO_VALUE
 from engine.state import NO_KEY
 from replay.venue.queue import apply_queue_depth, apply_queue_trade, excess_lots, join_queue
 from replay.venue.records import MESSAGE_COUNT_MAX
@@ -24,18 +24,11 @@ def respond(sim, ts_ns, kind, cell, order_id):
     message = sim["responses"][count]
     message["ts_ns"] = ts_ns + sim["response_latency_ns"]
     row = message["row"]
+    clear_row(row, kind, cell["index"])
     row["seq"] = 0
     row["ts_exchange_ns"] = ts_ns
     row["ts_receive_ns"] = message["ts_ns"]
-    row["price_ticks"] = NO_PRICE_TICKS
-    row["qty_lots"] = 0
     row["order_id"] = order_id
-    row["aux"] = NO_VALUE
-    row["kind"] = kind
-    row["side"] = Side.NONE
-    row["flags"] = Flag.LAST
-    row["instrument_index"] = cell["index"]
-    row["code"] = 0
     sim["response_count"] = count + 1
     return row
 

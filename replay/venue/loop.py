@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.codes import EventKind, Flag, Side, Stop
+from engine.codes import EventKind, Stop
+from engine.effects import clear_row
 from engine.jit import entry, kernel
 from engine.limits import EFFECT_COUNT_PER_EVENT_MAX, EVENT_ROW_COUNT_MAX
-from engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
+from engine.records import NO_TS_NS
 from engine.step import step
 from replay.venue.exchange import accept_request, apply_market
 from replay.venue.records import MESSAGE_COUNT_MAX, OUTPUT_ROW_COUNT, REQUEST_NOW_COUNT_MAX
@@ -85,17 +86,9 @@ def end_event(sim, rows, start, end, out):
 @kernel
 def write_timer(sim, row):
     """Write the TIMER that is due and schedule the next one."""
+    clear_row(row, EventKind.TIMER, np.int64(0))
     row["ts_exchange_ns"] = NO_TS_NS
     row["ts_receive_ns"] = sim["ts_timer_ns"]
-    row["price_ticks"] = NO_PRICE_TICKS
-    row["qty_lots"] = 0
-    row["order_id"] = NO_ORDER_ID
-    row["aux"] = NO_VALUE
-    row["kind"] = EventKind.TIMER
-    row["side"] = Side.NONE
-    row["flags"] = Flag.LAST
-    row["instrument_index"] = 0
-    row["code"] = 0
     sim["ts_timer_ns"] += sim["timer_interval_ns"]
 
 
