@@ -6,6 +6,7 @@ receive time, each file keeping its own order and the earlier file going first a
 """
 
 import heapq
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -155,6 +156,8 @@ def read_in_turn(files: list[Sniffed], session: Session, on_bytes: Callable[[byt
             for buffer in buffers:
                 line = session.read_buffer(file.path, file.form, buffer, line, byte)
                 byte += len(buffer)
+                # Takes the GIL anew: a Ctrl-C that came while the reading thread held it waits for that (CPython 3.11).
+                time.sleep(0)
 
 
 def read_merged(files: list[Sniffed], session: Session, on_bytes: Callable[[bytes], None]) -> None:
