@@ -121,6 +121,13 @@ def measure_backtest(journal: Path, work: Path) -> tuple[float, float]:
     return rows / plain_s, rows / best_seconds(write)
 
 
+# Linux hands a parent's resident size on to what it executes, so the one that is measured gets a small parent.
+SMALL_PARENT = (
+    "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL); "
+    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"
+)
+
+
 def run_replay_process(journal: Path, cache: Path | None) -> tuple[float, float]:
     """Return (seconds, peak resident MB) of a fresh `mm replay` process with compiled kernels."""
     environment = dict(os.environ, NUMBA_DISABLE_JIT="0")
@@ -128,14 +135,17 @@ def run_replay_process(journal: Path, cache: Path | None) -> tuple[float, float]
         environment["NUMBA_CACHE_DIR"] = str(cache)
     command = [sys.executable, "-m", "adapters.cli.main", "replay", "--events", str(journal), "--json"]
     started_s = time.perf_counter()
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    _, status, usage = os.wait4(process.pid, 0)
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", SMALL_PARENT, *command],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     seconds = time.perf_counter() - started_s
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        assert process.stderr is not None
-        raise RuntimeError(f"{' '.join(command)} failed: {process.stderr.read().decode()}")
-    return seconds, usage.ru_maxrss / KB_PER_MB
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed: {done.stderr}")
+    return seconds, int(done.stdout) / KB_PER_MB
 
 
 def measure_starts(small: Path) -> tuple[float, float]:
