@@ -10,9 +10,17 @@ from typing import Any
 import numpy as np
 
 from engine.codes import AuditKind, EventKind, PolicyTask, Reason, Stop
-from engine.limits import CHAIN_BLOCK_EVENT_COUNT, E9, TS_NS_MAX
+from engine.limits import CHAIN_BLOCK_EVENT_COUNT, TS_NS_MAX
 from engine.manifest import Manifest, canonical_json
-from engine.params import Change, ConfigPayloadError, apply_params, params_dict, parse_command, parse_config
+from engine.params import (
+    Change,
+    ConfigPayloadError,
+    apply_params,
+    audit_scale,
+    params_dict,
+    parse_command,
+    parse_config,
+)
 from engine.payload import payload_bytes
 from engine.policy.registry import make_policy_state
 from engine.policy.seam import PolicyState, View, policy_json, run_policies
@@ -238,12 +246,13 @@ class Core:
         return audited
 
     def audit_changes(self, changes: list[Change], reason: Reason) -> None:
-        """Append one AUDIT row per changed PARAM: order_id = field index, before and after x 1e9."""
+        """Append one AUDIT row per changed PARAM: order_id = field index, floats x 1e9."""
         for change in changes:
             effect = self.emit(change.instrument_index, AuditKind.PARAM)
             effect["order_id"] = change.param_index
-            effect["price_ticks"] = fixed_e9(change.before)
-            effect["qty_lots"] = fixed_e9(change.after)
+            scale = audit_scale(change.param_index)
+            effect["price_ticks"] = round(change.before * scale)
+            effect["qty_lots"] = round(change.after * scale)
             effect["aux"] = reason
 
     def emit(self, instrument_index: int, kind: AuditKind) -> np.void:
@@ -299,11 +308,6 @@ class Core:
         self.effect_kind_counts = np.frombuffer(data[policies_end:], np.int64).copy()
         self.out[0]["block"] = int(self.state.clock[0]["seq_last"] + 1) // CHAIN_BLOCK_EVENT_COUNT
         assert policy_json(self.policy_state) == data[state_end:policies_end]
-
-
-def fixed_e9(value: float) -> int:
-    """Return a PARAM's value x 1e9 for an AUDIT row; integers of any size stay exact within 64 bits or are clamped."""
-    return max(-(1 << 62), min(1 << 62, round(value * E9)))
 
 
 def as_fields(values: dict[str, Any]) -> dict[str, Any]:

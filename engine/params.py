@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine.codes import Mode, Strategy
-from engine.limits import LEVEL_COUNT_MAX
+from engine.limits import E9, LEVEL_COUNT_MAX
 from engine.manifest import Manifest
 from engine.records import PARAM
 from engine.state import State
@@ -30,8 +30,13 @@ class Change(NamedTuple):
 
     instrument_index: int
     param_index: int
-    before: float
-    after: float
+    before: int | float
+    after: int | float
+
+
+def audit_scale(param_index: int) -> int:
+    """Return what a PARAM's value is multiplied by in an AUDIT row: integers stand as they are, floats x 1e9."""
+    return E9 if PARAM_NAMES[param_index] in FLOAT_PARAMS else 1
 
 
 def parse_config(payload: bytes) -> dict[str, Any]:
@@ -107,8 +112,9 @@ def apply_params(state: State, manifest: Manifest, params: dict[str, dict[str, i
         row = state.params[index[symbol]]
         for param_index, name in enumerate(PARAM_NAMES):
             if name in params[symbol] and row[name] != params[symbol][name]:
-                changes.append(Change(index[symbol], param_index, float(row[name]), float(params[symbol][name])))
+                before = row[name].item()
                 row[name] = params[symbol][name]
+                changes.append(Change(index[symbol], param_index, before, row[name].item()))
     return changes
 
 

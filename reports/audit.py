@@ -19,13 +19,14 @@ import numpy as np
 from engine.codes import AlertCode, AuditKind, EventKind, Flag, Reason, Side
 from engine.limits import NS_PER_S
 from engine.manifest import Manifest, canonical_json
+from engine.params import audit_scale
 from engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE, PARAM
 from reports.artifact import replace_file, temporary_path
 from reports.money import Units, instrument_units, shifted_text
 
 GENESIS = "GENESIS"
 SYMBOL_KEY = b',"symbol":'
-PARAM_DECIMALS = 9  # PARAM audit values are x 1e9
+PARAM_DECIMALS = 9  # of a float PARAM, whose audit values are x 1e9
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Plain integers: an enum member costs a call each time it is named, and there may be millions of effects.
 PLACE, AUDIT, ALERT = int(EventKind.PLACE), int(EventKind.AUDIT), int(EventKind.ALERT)
@@ -101,7 +102,9 @@ def audit_fields(row: Effect) -> dict[str, Any]:
         fields["side"] = enum_name(Side, row.side)
     if kind == AuditKind.CONFIG:
         return {**fields, "changed": after}
-    text: Any = partial(shifted_text, decimals=PARAM_DECIMALS) if kind == AuditKind.PARAM else int
+    text: Any = int
+    if kind == AuditKind.PARAM:
+        text = partial(shifted_text, decimals=PARAM_DECIMALS if audit_scale(row.order_id) > 1 else 0)
     if before != NO_PRICE_TICKS:
         fields["before"] = text(before)
     fields["after"] = text(after)

@@ -3,8 +3,8 @@
 import numpy as np
 
 from engine.codes import AuditKind, EventKind, Reason, Side
-from engine.limits import E9
 from engine.manifest import Manifest
+from engine.params import audit_scale
 from engine.records import PARAM
 from reports.audit import enum_name
 from reports.money import instrument_units
@@ -36,5 +36,6 @@ def audit_words(row: np.void) -> list[str]:
     reason = enum_name(Reason, int(row["aux"]))
     if code == AuditKind.PARAM:
         name = (PARAM.names or ())[int(row["order_id"])]
-        return ["param", name, f"{before / E9:g} -> {after / E9:g}", f"({reason})"]
+        scale = audit_scale(int(row["order_id"]))
+        return ["param", name, f"{before / scale:,.10g} -> {after / scale:,.10g}", f"({reason})"]
     return [enum_name(AuditKind, code), f"{before} -> {after}", f"({reason})"]

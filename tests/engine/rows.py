@@ -22,9 +22,9 @@ from engine.codes import (
     Side,
 )
 from engine.core import Core, config_payload
-from engine.limits import E8, E9, NS_PER_MS, NS_PER_S, ORDER_COUNT_MAX
+from engine.limits import E8, NS_PER_MS, NS_PER_S, ORDER_COUNT_MAX
 from engine.manifest import Instrument, Manifest, canonical_json, encode_manifest
-from engine.params import PARAM_NAMES
+from engine.params import PARAM_NAMES, audit_scale
 from engine.payload import payload_rows
 from engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 
@@ -261,7 +261,8 @@ def effect_text(house: House, effect: np.void) -> str:
     assert effect["kind"] == EventKind.AUDIT
     if effect["code"] == AuditKind.PARAM:
         name = PARAM_NAMES[int(effect["order_id"])]
-        return f"param {name} {price / E9:g}>{qty / E9:g} {name_of(Reason, aux)}"
+        scale = audit_scale(int(effect["order_id"]))
+        return f"param {name} {price / scale:g}>{qty / scale:g} {name_of(Reason, aux)}"
     if aux == Reason.COMMAND:
         return f"frozen {price}>{qty}"
     if effect["side"] != Side.NONE:

@@ -15,6 +15,7 @@ from reports.audit import GENESIS, AuditWriter, seal_record, utc_text, verify_au
 from tests.reports.examples import MANIFEST, START_NS
 
 SKEW_INDEX = (PARAM.names or ()).index("skew_coeff")
+HALF_LIFE_INDEX = (PARAM.names or ()).index("vola_half_life_ns")
 START = "2024-08-08T23:54:17Z"
 GUARD = {"kind": EventKind.AUDIT, "code": AuditKind.GUARD, "aux": Reason.IMBALANCE_GUARD, "side": Side.ASK}
 PARAM_ROW = {"kind": EventKind.AUDIT, "code": AuditKind.PARAM, "order_id": SKEW_INDEX, "aux": Reason.NONE}
@@ -75,6 +76,11 @@ def test_published_vector():
             effect(price_ticks=3 * E9 // 10, qty_lots=-E9 // 2, **PARAM_ROW),
             "PARAM",
             {"param": "skew_coeff", "before": "0.3", "after": "-0.5", "reason": "none"},
+        ),
+        (
+            effect(price_ticks=5, qty_lots=60 * NS_PER_S, **{**PARAM_ROW, "order_id": HALF_LIFE_INDEX}),
+            "PARAM",
+            {"param": "vola_half_life_ns", "before": "5", "after": "60000000000", "reason": "none"},
         ),
         (effect(kind=EventKind.AUDIT, code=AuditKind.CONFIG, qty_lots=4), "CONFIG", {"changed": 4}),
         (
