@@ -110,16 +110,8 @@ def test_a_full_spool_says_why(tmp_path, file_bytes_max, monkeypatch):
         rows.append(np.zeros(1, EVENT))
 
 
-@pytest.mark.parametrize("old", [False, True])
-def test_ctrl_c_leaves_nothing(capture, tmp_path, old):
-    out = tmp_path / "out"
-    out.mkdir()
-    if old:
-        (out / "j").mkdir()
-        (out / "j" / "old").write_bytes(b"")
-    long = tmp_path / "long"
-    # Refused lines on top: their quarantine must go as well.
-    long.write_bytes(b"1 x\n" * 9 + (capture.read_bytes() + b"\n") * 20)
+def interrupted_import(long, out):
+    """Start an import, press Ctrl-C once it has refused a line, and return (exit code, what it said)."""
     command = [sys.executable, "-m", "adapters.cli.main", "import", "bybit", str(long), "--out", str(out / "j"), *GRID]
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}  # slow enough to be caught
     process = subprocess.Popen([*command, "--force"], cwd=REPO, env=environment, stderr=subprocess.PIPE, text=True)
@@ -129,7 +121,25 @@ def test_ctrl_c_leaves_nothing(capture, tmp_path, old):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=20)
-    assert (process.returncode, told.strip()) == (130, "interrupted")
+    return process.returncode, told.strip()
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_ctrl_c_leaves_nothing(capture, tmp_path, old):
+    long = tmp_path / "long"
+    # Refused lines on top: their quarantine must go as well.
+    long.write_bytes(b"1 x\n" * 9 + (capture.read_bytes() + b"\n") * 20)
+    # On a loaded machine CPython 3.11 misses a signal now and then, and the import ends as if nothing had been said.
+    for attempt in range(5):
+        out = tmp_path / f"out{attempt}"
+        out.mkdir()
+        if old:
+            (out / "j").mkdir()
+            (out / "j" / "old").write_bytes(b"")
+        found = interrupted_import(long, out)
+        if found != (0, ""):
+            break
+    assert found == (130, "interrupted")
     assert sorted(str(path.relative_to(out)) for path in out.rglob("*")) == (["j", "j/old"] if old else [])
 
 
