@@ -1,9 +1,11 @@
 """Fills to position, average cost, PnL, fees and funding, in integers; must never round in our favour."""
 
+import numpy as np
+
 from engine.codes import Contract, Flag, Side
 from engine.jit import kernel
 from engine.limits import E8, E9, MICROS_PER_UNIT, PPM, QTY_LOTS_MAX
-from engine.records import NO_PRICE_TICKS, NO_VALUE
+from engine.records import FEE_CODE_ZERO, NO_FEE_CODE, NO_PRICE_TICKS, NO_VALUE
 
 POSITION_LOTS_MAX = 1 << 31  # cost x lots stays in 64 bits
 assert POSITION_LOTS_MAX <= QTY_LOTS_MAX
@@ -16,16 +18,25 @@ def notional_micros(instrument, price_ticks, qty_lots):
 
 
 @kernel
-def fee_micros(instrument, price_ticks, qty_lots, maker):
+def fee_rate_ppm(instrument, event):
+    """Return the fee rate of a FILL: the one that the venue charged, else the instrument's (docs/data.md, FILL)."""
+    code = np.int64(event["code"])
+    if code != NO_FEE_CODE:
+        return code - FEE_CODE_ZERO
+    return instrument["maker_fee_ppm"] if (event["flags"] & Flag.MAKER) != 0 else instrument["taker_fee_ppm"]
+
+
+@kernel
+def fee_micros(instrument, price_ticks, qty_lots, rate_ppm):
     """Return the signed fee of a fill, rounded up: a cost is never too small, a rebate never too big (spec/core.md
     20).
     """
-    rate_ppm = instrument["maker_fee_ppm"] if maker else instrument["taker_fee_ppm"]
     amount = price_ticks * qty_lots * instrument["tick_value_numerator"]
     denominator = instrument["tick_value_denominator"]
+    whole, rest = amount // denominator, amount % denominator
     # Rounding up twice is rounding up once, and keeps the products within 64 bits.
-    part_micros_ppm = -(-(amount % denominator * rate_ppm) // denominator)
-    return -(-(amount // denominator * rate_ppm + part_micros_ppm) // PPM)
+    part_micros_ppm = -(-(rest * rate_ppm) // denominator)
+    return whole // PPM * rate_ppm - (-(whole % PPM * rate_ppm + part_micros_ppm) // PPM)
 
 
 @kernel
@@ -64,7 +75,7 @@ def apply_fill(clock, cell, event):
         opened_lots = qty_lots - closed_lots
     position["cost_ticklots"] += sign * price_ticks * opened_lots
     position["position_lots"] = held_lots + sign * qty_lots
-    position["fees_micros"] += fee_micros(instrument, price_ticks, qty_lots, maker)
+    position["fees_micros"] += fee_micros(instrument, price_ticks, qty_lots, fee_rate_ppm(instrument, event))
     position["turnover_ticklots"] += price_ticks * qty_lots
     position["fill_count"] += 1
     position["maker_fill_count"] += 1 if maker else 0

@@ -25,6 +25,9 @@ NO_SEQ = -(1 << 62)
 NO_ORDER_ID = -(1 << 62)
 NO_VALUE = -(1 << 62)
 
+NO_FEE_CODE = 0  # `code` of a FILL whose fee rate the venue did not tell
+FEE_CODE_ZERO = 1 << 15  # `code` of a FILL that cost 0 ppm; a rate stands as its distance from here
+
 I8 = "<i8"
 F8 = "<f8"
 

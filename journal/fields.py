@@ -16,7 +16,7 @@ import numpy as np
 from engine.codes import AlertCode, AuditKind, ConnectionState, EventKind, Flag, Reason, RequestOutcome, Side
 from engine.limits import E8, E9, MICROS_PER_UNIT, PRICE_TICKS_MAX, QTY_LOTS_MAX
 from engine.manifest import Instrument, Manifest
-from engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
+from engine.records import FEE_CODE_ZERO, NO_FEE_CODE, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 from journal.decimals import FieldError, Grid, format_units, grid_of, parse_units, show, units_max
 
 INT_MIN = NO_VALUE + 1  # the sentinel is absence, what is below it means nothing
@@ -93,6 +93,25 @@ class Whole:
     def valid(self, column: np.ndarray, instruments: np.ndarray, scales: Sequence[Scale]) -> np.ndarray:
         """Return which values are inside the bounds."""
         return (column >= self.low) & (column <= self.high)
+
+
+@dataclass(frozen=True, slots=True)
+class FeeRate:
+    """A JSON integer, the fee rate of a fill in ppm; the column holds its distance from a code that is not 0."""
+
+    high: int = FEE_CODE_ZERO - 1
+
+    def render(self, units: int, scale: Scale) -> object:
+        """Return the rate."""
+        return units - FEE_CODE_ZERO
+
+    def parse(self, value: object, scale: Scale) -> int:
+        """Return the code of a rate, refusing booleans, floats and strings."""
+        return Whole(-self.high, self.high).parse(value, scale) + FEE_CODE_ZERO
+
+    def valid(self, column: np.ndarray, instruments: np.ndarray, scales: Sequence[Scale]) -> np.ndarray:
+        """Return which codes stand for a rate."""
+        return column != NO_FEE_CODE
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +300,11 @@ _TABLE = (
     _single(_K.AMENDED, ORDER, PRICE, QTY),
     _single(_K.CANCELED, ORDER, VENUE_CODE),
     _single(_K.EXPIRED, ORDER),
-    _single(_K.FILL, ORDER, SIDE, PRICE, QTY, _optional("execution", "aux", ANY_INT), bits=(("maker", Flag.MAKER),)),
+    _single(
+        _K.FILL,
+        *(ORDER, SIDE, PRICE, QTY, _optional("execution", "aux", ANY_INT), _optional("fee_ppm", "code", FeeRate())),
+        bits=(("maker", Flag.MAKER),),
+    ),
     _single(_K.BALANCE, Field("cash", "aux", MICROS)),
     _single(
         _K.POSITION,

@@ -137,7 +137,7 @@ def _keys() -> dict[str, tuple[Value, int]]:
     }
     for kind in HOT_KINDS:
         for field in (*TIMES, *KINDS[kind].fields):
-            if field.key != "code":  # rare: the reference reads it
+            if field.column != "code" or field.codec is REASON:  # other codes are rare: the reference reads them
                 slot = Slot.__members__.get(field.column.upper(), Slot.LEVEL_COUNT)
                 keys[field.key] = (_value_of(field), int(slot))
         keys.update({key: (Value.BIT, int(flag)) for key, flag in KINDS[kind].bits})

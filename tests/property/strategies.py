@@ -8,9 +8,23 @@ from hypothesis import strategies as st
 from engine.codes import EventKind, Flag, Side
 from engine.limits import PAYLOAD_ROW_BYTES
 from engine.manifest import Instrument, Manifest, canonical_json, encode_manifest
-from engine.records import EVENT, PAYLOAD
+from engine.records import EVENT, FEE_CODE_ZERO, PAYLOAD
 from journal.decimals import units_max
-from journal.fields import EMPTY, KINDS, TIMES, Codec, Field, Fixed, Scale, Scaled, Shape, Whole, Word, scales_of
+from journal.fields import (
+    EMPTY,
+    KINDS,
+    TIMES,
+    Codec,
+    FeeRate,
+    Field,
+    Fixed,
+    Scale,
+    Scaled,
+    Shape,
+    Whole,
+    Word,
+    scales_of,
+)
 
 INT64_MAX = (1 << 63) - 1
 LEVEL_COUNT_MAX = 5
@@ -59,6 +73,10 @@ def values(codec: Codec, scale: Scale) -> st.SearchStrategy[int]:
     """Return the values that a codec can spell."""
     if isinstance(codec, Word):
         return st.sampled_from([code for _, code in codec.names])
+    if isinstance(codec, FeeRate):
+        return st.one_of(st.integers(-codec.high, codec.high), st.sampled_from((-codec.high, 0, codec.high))).map(
+            lambda rate_ppm: rate_ppm + FEE_CODE_ZERO
+        )
     if isinstance(codec, Whole):
         low, high = codec.low, codec.high
     elif isinstance(codec, Scaled):

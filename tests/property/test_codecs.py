@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.codes import EventKind
 from engine.jit import JIT_ENABLED
-from engine.manifest import Manifest
+from engine.manifest import Instrument, Manifest
 from journal.chain import Chain
 from journal.decimals import FieldError, format_decimal, parse_decimal
 from journal.fields import KINDS
@@ -20,7 +20,7 @@ from journal.jsonl import JsonlError, JsonlReader, write_jsonl
 from journal.jsonl_tables import HOT_KINDS
 from journal.lines import encode_events
 from journal.parquet import export_parquet, read_parquet
-from tests.property.strategies import event_rows, events, journal_rows, manifests
+from tests.property.strategies import empty_row, event_rows, events, journal_rows, manifests
 
 SLOW_ONLY = 1 << 60
 FAST_AT_ONCE = 0
@@ -82,6 +82,31 @@ def test_every_kind_survives_text_and_parquet(kind: EventKind, data: st.DataObje
         head = export_parquet([rows], manifest, Path(folder) / "x.parquet")
         assert b"".join(chunk.tobytes() for chunk in read_parquet(Path(folder) / "x.parquet")) == rows.tobytes()
         assert head == head_of(rows)
+
+
+@pytest.mark.parametrize(("code", "key"), [(0, None), (1, -32_767), (1 << 15, 0), (32_868, 100), (65_535, 32_767)])
+def test_the_fee_rate_of_a_fill_is_text_in_ppm(code: int, key: int | None, tmp_path: Path) -> None:
+    manifest = Manifest(run_id="r", instruments=(Instrument(symbol="X", tick_size="1", lot_size="1"),))
+    fill = empty_row(EventKind.FILL)
+    fill["order_id"], fill["side"], fill["price_ticks"], fill["qty_lots"], fill["code"] = 7, 1, 100, 2, code
+    rows = journal_rows(manifest, [fill])
+    line = encode_events(rows, manifest, None, b"").splitlines()[1]
+    assert json.loads(line).get("fee_ppm") == key
+    path = tmp_path / "x.jsonl"
+    write_jsonl([rows], path, False)
+    assert read(path, SLOW_ONLY)[0] == read(path, FAST_AT_ONCE)[0] == rows.tobytes()
+
+
+@pytest.mark.parametrize("wrong", [b"32768", b"-32768", b"1.5", b'"10"', b"true", b"null"])
+def test_a_fee_rate_that_no_code_stands_for_is_refused(wrong: bytes, tmp_path: Path) -> None:
+    manifest = Manifest(run_id="r", instruments=(Instrument(symbol="X", tick_size="1", lot_size="1"),))
+    fill = empty_row(EventKind.FILL)
+    fill["order_id"], fill["side"], fill["price_ticks"], fill["qty_lots"], fill["code"] = 7, 1, 100, 2, 32_768
+    text = encode_events(journal_rows(manifest, [fill]), manifest, None, b"")
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(text.replace(b'"fee_ppm":0', b'"fee_ppm":' + wrong))
+    with pytest.raises(JsonlError, match="fee_ppm"):
+        read(path, SLOW_ONLY)
 
 
 needs_jit = pytest.mark.skipif(not JIT_ENABLED, reason="the compiled reader is off, the reference reads every line")

@@ -129,12 +129,39 @@ def test_fills_by_hand(fills: list[tuple[str, int, int]], realized: int, cost: i
     assert (position["realized_ticklots"], position["cost_ticklots"], position["fees_micros"]) == (realized, cost, fees)
 
 
+def test_a_fee_of_many_millions_is_exact() -> None:
+    house = house_of(Instrument(symbol="X", tick_size="1", lot_size="1", maker_fee_ppm=0, taker_fee_ppm=550))
+    house.feed(fill_row((Side.BID, 1_000_000, 200_000, False)))  # 2e11 units: micros x ppm would pass 64 bits
+    assert house.cell["position"]["fees_micros"] == 200_000 * 550 * MICROS_PER_UNIT
+
+
 def test_a_rebate_is_rounded_down() -> None:
     house = house_of(Instrument(symbol="X", tick_size="0.000001", lot_size="1", maker_fee_ppm=-25, taker_fee_ppm=1))
     house.feed(fill_row((Side.BID, 50_000, 1, True)))  # 1.25 micros
     assert house.cell["position"]["fees_micros"] == -floor(Fraction(5, 4))
     house.feed(fill_row((Side.ASK, 1, 1, False)))  # a millionth of a micro, still a cost
     assert house.cell["position"]["fees_micros"] == 0
+
+
+@pytest.mark.parametrize(
+    ("maker", "code", "fees"),
+    [
+        (False, 0, 550),  # not told: the instrument's rates
+        (True, 0, -25),
+        (False, (1 << 15) + 100, 100),
+        (True, (1 << 15) + 100, 100),
+        (True, 1 << 15, 0),  # told to be free
+        (False, (1 << 15) - 80, -80),
+        (False, 1, -32_767),
+        (True, 65_535, 32_767),
+    ],
+)
+def test_a_fill_costs_the_rate_that_the_venue_charged(maker: bool, code: int, fees: int) -> None:
+    house = house_of(Instrument(symbol="X", tick_size="1", lot_size="1", maker_fee_ppm=-25, taker_fee_ppm=550))
+    row = fill_row((Side.BID, 1, 1, maker))
+    row["code"] = code
+    house.feed(row)
+    assert house.cell["position"]["fees_micros"] == fees
 
 
 def test_an_inverse_contract_is_not_accounted_as_linear() -> None:
