@@ -62,6 +62,9 @@ class Flag(IntEnum):
     BLOCK = 4  # TRADE: a block trade, off the book
     REDUCE_ONLY = 8
     POST_ONLY = 16
+    IOC = 32  # PLACE: what does not trade at once ends
+    FOK = 64  # PLACE: all of it trades at once, or nothing
+    LIQUIDATION = 128  # FILL: the venue closed a position that its margin no longer carried
 
 
 class Venue(IntEnum):
@@ -208,6 +211,8 @@ class Reason(IntEnum):
     AUTOPOLICY = 22
     COMMAND = 23
     CONFIG = 24
+    THROTTLE = 25
+    BACKOFF = 26
 
 
 class Stop(IntEnum):

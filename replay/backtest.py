@@ -15,43 +15,18 @@ import numpy as np
 from config.models import Config
 from engine.codes import EventKind, Stop
 from engine.core import Core, config_payload
-from engine.limits import CHAIN_BLOCK_EVENT_COUNT, NS_PER_MS
+from engine.limits import CHAIN_BLOCK_EVENT_COUNT
 from engine.manifest import Manifest, canonical_json, encode_manifest
 from engine.payload import payload_rows
 from engine.records import EVENT, KIND_COUNT
 from engine.state import State, make_state
 from journal.writer import Writer
+from replay.assumptions import Assumptions
 from replay.run import EFFECT_NAMES, config_document
 from replay.source import EventSource
-from replay.venue.loop import NEVER_NS, Arrays, end_control, end_policy, fold_control, simulate
-from replay.venue.queue import QueueModel
-from replay.venue.records import SIM, VENUE
+from replay.venue.loop import Arrays, begin_schedule, end_control, end_policy, fold_control, simulate
+from replay.venue.records import NEVER_NS, SIM, VENUE
 from replay.window import FeedLatency, Windows, measure_feed_latency
-
-
-class BadAssumption(ValueError):
-    """An assumption that no venue and no clock could meet; the message says which."""
-
-    hint = "latencies are 0 or more, the timer's interval is more than 0"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Assumptions:
-    """What a backtest takes for granted; printed in its report and part of its run id.
-
-    Units: latencies in ns. Raises: BadAssumption.
-    """
-
-    queue_model: QueueModel = QueueModel.POWER
-    entry_latency_ns: int = 10 * NS_PER_MS
-    response_latency_ns: int = 10 * NS_PER_MS
-    timer_interval_ns: int = 100 * NS_PER_MS
-    partial_fills: bool = True
-
-    def __post_init__(self) -> None:
-        for name, low_ns in (("entry_latency_ns", 0), ("response_latency_ns", 0), ("timer_interval_ns", 1)):
-            if not low_ns <= getattr(self, name) < NEVER_NS:
-                raise BadAssumption(f"{name} is {getattr(self, name):,}, out of range")
 
 
 @dataclass(frozen=True)
@@ -74,10 +49,8 @@ class BacktestResult:
 
 def backtest_manifest(source: Manifest, document: dict[str, Any], assumptions: Assumptions, seed: int) -> Manifest:
     """Return the new journal's manifest: a run id from what it depends on, and the parent's."""
-    named = {name: int(getattr(assumptions, name)) for name in Assumptions.__dataclass_fields__}
-    words = {name: str(value) for name, value in named.items()}
-    words["queue_model"] = assumptions.queue_model.name.lower()
-    key = canonical_json({"assumptions": named, "config": document, "parent": source.run_id, "seed": seed})
+    words = assumptions.named()
+    key = canonical_json({"assumptions": words, "config": document, "parent": source.run_id, "seed": seed})
     run_id = f"backtest-{hashlib.sha256(key).hexdigest()[:12]}"
     return replace(
         source, run_id=run_id, parent_run=source.run_id, seed=seed, source="backtest", witnessed=True, extra=words
@@ -109,8 +82,8 @@ class Backtest:
             sims=np.zeros(1, SIM),
         )
         sim = self.arrays.sims[0]
-        for name in ("queue_model", "entry_latency_ns", "response_latency_ns", "timer_interval_ns", "partial_fills"):
-            sim[name] = int(getattr(assumptions, name))
+        assumptions.apply(sim, seed)
+        sim["ts_expiry_ns"] = sim["ts_outage_ns"] = NEVER_NS
         sim["keep_inputs"] = int(writer is not None)
         self.effect_kind_counts = np.zeros(KIND_COUNT, np.int64)
         self.effect_block = -1
@@ -125,7 +98,8 @@ class Backtest:
         self.fold(payload_rows(EventKind.MANIFEST, 0, encode_manifest(self.manifest)))
         self.fold(payload_rows(EventKind.CONFIG, 0, config_payload(self.document)))
         sim = self.arrays.sims[0]
-        sim["ts_timer_ns"] = feed.ts_first_ns + sim["timer_interval_ns"]
+        sim["ts_timer_ns"] = feed.ts_first_ns + sim["rules"]["timer_interval_ns"]
+        begin_schedule(self.arrays, feed.ts_first_ns)
         windows = Windows(self.source.chunks(), feed, self.arrays.sims)
         more = True
         while more and not self.stop_requested:

@@ -13,8 +13,7 @@ from engine.codes import EventKind, Flag
 from engine.jit import entry, kernel
 from engine.limits import NS_PER_S
 from engine.records import I8, NO_SEQ, NO_TS_NS, record
-from replay.venue.loop import NEVER_NS
-from replay.venue.records import WINDOW_ROW_COUNT
+from replay.venue.records import NEVER_NS, WINDOW_ROW_COUNT
 
 SPAN = record(
     56,
@@ -55,9 +54,15 @@ class FeedLatency:
 
 
 @kernel
+def is_book_kind(kind):
+    """Tell whether an event is a book's message."""
+    return kind == EventKind.BOOK_DELTA or kind == EventKind.BOOK_SNAPSHOT
+
+
+@kernel
 def is_venue_kind(kind):
     """Tell whether an event happens at the venue; other market events are only told to the core."""
-    return kind == EventKind.BOOK_DELTA or kind == EventKind.TRADE or kind == EventKind.BOOK_SNAPSHOT
+    return is_book_kind(kind) or kind == EventKind.TRADE or kind == EventKind.MARK or kind == EventKind.FUNDING
 
 
 @entry
@@ -112,12 +117,12 @@ def venue_time(sim, event):
     rows, starts, order = sim["rows"], sim["starts"], sim["order"]
     row = rows[starts[event]]
     ts_ns = row["ts_exchange_ns"]
-    if row["kind"] == EventKind.TRADE:
+    if not is_book_kind(row["kind"]):
         return ts_ns
     place = sim["order_count"] - 1
     while place >= sim["event_venue"] and sim["times_ns"][order[place]] > ts_ns:
         before = rows[starts[order[place]]]
-        if before["kind"] != EventKind.TRADE and before["instrument_index"] == row["instrument_index"]:
+        if is_book_kind(before["kind"]) and before["instrument_index"] == row["instrument_index"]:
             return sim["times_ns"][order[place]]
         place -= 1
     return ts_ns

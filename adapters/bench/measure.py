@@ -106,7 +106,8 @@ def measure_backtest(journal: Path, work: Path) -> tuple[float, float]:
     """Return market rows per second of a backtest of the grid rule (without a journal, with one written)."""
     from config.load import load_config
     from journal.writer import Writer
-    from replay.backtest import Assumptions, Backtest
+    from replay.assumptions import Assumptions
+    from replay.backtest import Backtest
 
     config = load_config(None, "grid", ["mode=sent", "strategy.quote_on_timer=true"])
     assumptions = Assumptions(partial_fills=False)

@@ -12,7 +12,8 @@ from adapters.cli.output import emit_json, progress
 
 if TYPE_CHECKING:
     from config.models import Config
-    from replay.backtest import Assumptions, Backtest, BacktestResult
+    from replay.assumptions import Assumptions
+    from replay.backtest import Backtest, BacktestResult
     from replay.result import ReplayResult
 
 PESSIMISTIC_LATENCY_FACTOR = 3
@@ -192,7 +193,7 @@ def read_config(asked: dict[str, Any]) -> "Config":
 def read_assumptions(asked: dict[str, Any]) -> "Assumptions":
     """Return what the simulated venue takes for granted."""
     from engine.limits import NS_PER_MS
-    from replay.backtest import Assumptions
+    from replay.assumptions import Assumptions
     from replay.venue.queue import QueueModel
 
     entry_ms, response_ms = asked["latency"]

@@ -31,7 +31,7 @@ USER_ERRORS = frozenset(
         "journal.parquet.ParquetError",
         "journal.jsonl.JsonlError",
         "replay.parallel.CheckpointDiffers",
-        "replay.backtest.BadAssumption",
+        "replay.assumptions.BadAssumption",
         "replay.window.NoMarket",
         "adapters.bench.peer.PeerFailed",
     }

@@ -8,16 +8,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.codes import EventKind, Stop
+from engine.codes import AlertCode, EventKind, Flag, Stop
 from engine.effects import clear_row
 from engine.jit import entry, kernel
 from engine.limits import EFFECT_COUNT_PER_EVENT_MAX, EVENT_ROW_COUNT_MAX
 from engine.records import NO_TS_NS
 from engine.step import step
-from replay.venue.exchange import accept_request, apply_market
-from replay.venue.records import MESSAGE_COUNT_MAX, OUTPUT_ROW_COUNT, REQUEST_NOW_COUNT_MAX
-
-NEVER_NS = 1 << 62
+from replay.venue.exchange import apply_market
+from replay.venue.latency import send_request, take_first
+from replay.venue.records import NEVER_NS, OUTPUT_ROW_COUNT, REQUEST_NOW_COUNT_MAX
+from replay.venue.requests import accept_request
+from replay.venue.schedule import run_schedule, schedule_outage
 
 
 class Arrays(NamedTuple):
@@ -31,30 +32,22 @@ class Arrays(NamedTuple):
     sims: np.ndarray  # (1,) SIM
 
 
-LOCAL_ANSWER, LOCAL_TIMER, VENUE_REQUEST, NOTHING = range(4)
+LOCAL_ANSWER, LOCAL_TIMER, VENUE_SCHEDULE, VENUE_REQUEST, NOTHING = range(5)
 ROOM_ROW_COUNT = EVENT_ROW_COUNT_MAX + EFFECT_COUNT_PER_EVENT_MAX  # what one event may put out
 assert OUTPUT_ROW_COUNT >= ROOM_ROW_COUNT
 
 
 @kernel
-def take_first(messages, count):
-    """Drop the first message of a bus: constant latencies keep it in order of time."""
-    for i in range(1, count):
-        messages[i - 1]["ts_ns"] = messages[i]["ts_ns"]
-        messages[i - 1]["row"] = messages[i]["row"]
-
-
-@kernel
 def send_requests(sim, out):
-    """Put the decisions of one event on their way to the venue, at the core's own time: it does not go back."""
+    """Put the decisions of one event on their way to the venue, at the core's own time: it does not go back.
+
+    An order of unknown state makes the driver ask for the open orders, as it does on a real venue.
+    """
     for i in range(out["effect_count"]):
         effect = out["effects"][i]
-        if EventKind.PLACE <= effect["kind"] <= EventKind.CANCEL:
-            assert sim["request_count"] < MESSAGE_COUNT_MAX
-            message = sim["requests"][sim["request_count"]]
-            message["ts_ns"] = effect["ts_receive_ns"] + sim["entry_latency_ns"]
-            message["row"] = effect
-            sim["request_count"] += 1
+        asks = effect["kind"] == EventKind.ALERT and effect["code"] == AlertCode.ORDER_UNKNOWN
+        if asks or EventKind.PLACE <= effect["kind"] <= EventKind.CANCEL:
+            send_request(sim, effect, effect["ts_receive_ns"])
 
 
 @kernel
@@ -89,7 +82,7 @@ def write_timer(sim, row):
     clear_row(row, EventKind.TIMER, np.int64(0))
     row["ts_exchange_ns"] = NO_TS_NS
     row["ts_receive_ns"] = sim["ts_timer_ns"]
-    sim["ts_timer_ns"] += sim["timer_interval_ns"]
+    sim["ts_timer_ns"] += sim["rules"]["timer_interval_ns"]
 
 
 @kernel
@@ -116,41 +109,78 @@ def next_other(sim, local_ns):
         source, ts_ns = LOCAL_ANSWER, sim["responses"][0]["ts_ns"]
     if local_ns != NEVER_NS and sim["ts_timer_ns"] < ts_ns:
         source, ts_ns = LOCAL_TIMER, sim["ts_timer_ns"]
+    schedule_ns = min(sim["ts_expiry_ns"], sim["ts_outage_ns"])
+    if schedule_ns < ts_ns and local_ns != NEVER_NS:
+        source, ts_ns = VENUE_SCHEDULE, schedule_ns
     if sim["request_count"] > 0 and sim["requests"][0]["ts_ns"] < ts_ns:
         source, ts_ns = VENUE_REQUEST, sim["requests"][0]["ts_ns"]
     return source, ts_ns
 
 
 @kernel
-def run_beside(arrays, source, ts_ns):
-    """Process what comes beside the market: a request at the venue, an answer or a timer at the core.
+def run_request(arrays, ts_ns):
+    """Process the request that reaches the venue."""
+    sim = arrays.sims[0]
+    # Without latency an order that the venue refuses can be placed anew at once, for ever.
+    sim["request_now_count"] = sim["request_now_count"] + 1 if sim["ts_request_ns"] == ts_ns else 1
+    sim["ts_request_ns"] = ts_ns
+    assert sim["request_now_count"] <= REQUEST_NOW_COUNT_MAX, "orders and refusals without end at one instant"
+    sim["ts_now_ns"] = ts_ns
+    row = sim["requests"][0]["row"]
+    index = np.int64(row["instrument_index"])
+    accept_request(sim, arrays.venues[index], arrays.venue_cells[index], row, ts_ns)
+    take_first(sim["requests"], sim["request_count"])
+    sim["request_count"] -= 1
 
-    Returns Stop.POLICY when the policy lane has to run before the event is over: the row waits in `scratch`.
+
+@kernel
+def take_answer(sim):
+    """Move the answer that the core receives, all its rows, to `scratch`; returns their number."""
+    scratch, responses = sim["scratch"], sim["responses"]
+    count = 0
+    while True:
+        scratch[count] = responses[count]["row"]
+        count += 1
+        if scratch[count - 1]["flags"] & Flag.LAST != 0:
+            break
+    for _ in range(count):
+        take_first(responses, sim["response_count"])
+        sim["response_count"] -= 1
+    return count
+
+
+@kernel
+def run_beside(arrays, source, ts_ns):
+    """Process what comes beside the market: a request or the clock at the venue, an answer or a timer at the core.
+
+    Returns Stop.POLICY when the policy lane has to run before the event is over: its row waits in `scratch`.
     """
     sim, out = arrays.sims[0], arrays.outs[0]
-    row = sim["scratch"][0]
     if source == VENUE_REQUEST:
-        # Without latency an order that the venue refuses can be placed anew at once, for ever.
-        sim["request_now_count"] = sim["request_now_count"] + 1 if sim["ts_request_ns"] == ts_ns else 1
-        sim["ts_request_ns"] = ts_ns
-        assert sim["request_now_count"] <= REQUEST_NOW_COUNT_MAX, "orders and refusals without end at one instant"
-        row = sim["requests"][0]["row"]
-        index = np.int64(row["instrument_index"])
-        accept_request(sim, arrays.venues[index], arrays.venue_cells[index], row, ts_ns)
-        take_first(sim["requests"], sim["request_count"])
-        sim["request_count"] -= 1
+        run_request(arrays, ts_ns)
         return Stop.END
+    if source == VENUE_SCHEDULE:
+        sim["ts_now_ns"] = ts_ns
+        run_schedule(sim, arrays.venues, arrays.venue_cells, ts_ns)
+        return Stop.END
+    rows = sim["scratch"]
+    end = 1
     if source == LOCAL_TIMER:
-        write_timer(sim, row)
+        write_timer(sim, rows[0])
     else:
-        sim["scratch"][0] = sim["responses"][0]["row"]
-        take_first(sim["responses"], sim["response_count"])
-        sim["response_count"] -= 1
-    row["seq"] = sim["seq_next"]
-    stop = step(arrays.clocks[0], arrays.cells, sim["scratch"], np.int64(0), np.int64(1), out)
+        end = take_answer(sim)
+    for i in range(end):
+        rows[i]["seq"] = sim["seq_next"]
+    stop = step(arrays.clocks[0], arrays.cells, rows, np.int64(0), end, out)
     if stop == Stop.END:
-        end_event(sim, sim["scratch"], np.int64(0), np.int64(1), out)
+        end_event(sim, rows, np.int64(0), end, out)
     return stop
+
+
+@entry
+def begin_schedule(arrays, ts_first_ns):
+    """Set what the venue does by the clock before its first event."""
+    schedule_outage(arrays.sims[0], ts_first_ns)
 
 
 @entry
@@ -201,10 +231,10 @@ def simulate(arrays):
             end_event(sim, rows, start, end, out)
             local_ns = next_local(sim)
             source, other_ns = next_other(sim, local_ns)
-        elif venue_ns < other_ns or (venue_ns == other_ns and source == VENUE_REQUEST):
+        elif venue_ns < other_ns or (venue_ns == other_ns and source >= VENUE_SCHEDULE):
             event = sim["order"][sim["event_venue"]]
             sim["event_venue"] += 1
-            sim["ts_venue_ns"] = venue_ns
+            sim["ts_now_ns"] = venue_ns
             index = np.int64(rows[starts[event]]["instrument_index"])
             apply_market(sim, arrays.venues[index], arrays.venue_cells[index], rows, starts[event], starts[event + 1])
             venue_ns = next_venue(sim)

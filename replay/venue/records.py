@@ -1,5 +1,7 @@
 """Records of the simulated venue; same rules as engine/records.py: packed, little-endian, sizes asserted."""
 
+from enum import IntEnum
+
 import numpy as np
 
 from engine.limits import EVENT_ROW_COUNT_MAX, ORDER_COUNT_MAX
@@ -9,17 +11,84 @@ MESSAGE_COUNT_MAX = 1 << 12  # requests, or responses, on their way at one time
 REQUEST_NOW_COUNT_MAX = 1 << 14  # requests that reach the venue at one instant
 OUTPUT_ROW_COUNT = 1 << 18  # rows of the new journal between two visits of the driver
 WINDOW_ROW_COUNT = 1 << 18  # market rows that one side has still to process
+LATENCY_SAMPLE_COUNT_MAX = 1 << 16
+FEE_TIER_COUNT_MAX = 16
+VOLUME_DAY_COUNT = 30  # fee tiers look back over so many days
+NEVER_NS = 1 << 62
 assert REQUEST_NOW_COUNT_MAX >= MESSAGE_COUNT_MAX
 assert OUTPUT_ROW_COUNT >= 2 * EVENT_ROW_COUNT_MAX
 
+
+class RejectCode(IntEnum):
+    """`code` of a REJECT of the simulated venue."""
+
+    DUPLICATE = 1  # the id was used before
+    UNKNOWN_ORDER = 2  # no such order rests
+    BOOK_INVALID = 3  # no valid book to match against
+    PRICE = 4  # not above zero
+    MIN_QTY = 5
+    MIN_NOTIONAL = 6
+    REDUCE_ONLY = 7  # it would not reduce the position
+    WOULD_TAKE = 8  # an amend of a post-only order that reaches the other side
+    MARGIN = 9  # more than the account's equity carries
+    NOTHING_LEFT = 10  # an amend to less than what is filled
+
+
+class Purpose(IntEnum):
+    """What a random draw is for; draws of two purposes are independent."""
+
+    ENTRY = 1
+    RESPONSE = 2
+    TOXIC = 3
+    OUTAGE = 4
+    RESTART = 5
+
+
+# What a backtest takes for granted about its venue (replay/assumptions.py has the same names), 0 switching a rule off.
+RULES = record(
+    192,
+    [
+        ("seed", I8),
+        ("queue_model", I8),
+        ("partial_fills", I8),
+        ("timer_interval_ns", I8),
+        ("entry_latency_ns", I8),
+        ("response_latency_ns", I8),
+        ("latency_std_ns", I8),
+        ("amend_latency_ns", I8),  # of amends, cancels; the sentinel NO_VALUE: as for new orders
+        ("cancel_latency_ns", I8),
+        ("latency_sample_count", I8),
+        ("toxic_fill_ppm", I8),  # chance that a maker's fill is charged as a taker's
+        ("extra_slippage_ppm", I8),  # of the mid, by which every fill's price is worse
+        ("fee_tier_count", I8),
+        ("volume_micros", I8),  # notional traded in the days before
+        ("request_per_s_max", I8),
+        ("request_timeout_ns", I8),
+        ("order_lifetime_ns", I8),
+        ("equity_micros", I8),  # deposit of each instrument's isolated account
+        ("initial_margin_ppm", I8),
+        ("maintenance_margin_ppm", I8),
+        ("liquidation_fee_ppm", I8),
+        ("outage_interval_ns", I8),
+        ("outage_ns", I8),
+        ("restart_ppm", I8),  # share of the outages in which the venue drops all resting orders
+    ],
+)
+
+LATENCY_SAMPLE = record(24, [("ts_request_ns", I8), ("entry_ns", I8), ("response_ns", I8)])
+FEE_TIER = record(24, [("volume_micros", I8), ("maker_fee_ppm", I8), ("taker_fee_ppm", I8)])
+
 VENUE_ORDER = record(
-    72,
+    96,
     [
         ("order_id", I8),
         ("resting", I8),
         ("price_ticks", I8),
         ("qty_lots", I8),  # remaining
+        ("flags", I8),  # of its PLACE
         ("ts_accepted_ns", I8),
+        ("ts_expiry_ns", I8),
+        ("arrival", I8),  # its number among the market's orders, for the queue model that knows them
         ("front_lots", F8),  # estimated quantity ahead in the queue
         ("traded_lots", F8),  # traded at the price since its displayed quantity last changed
         ("filled_lots", I8),
@@ -28,11 +97,15 @@ VENUE_ORDER = record(
 )
 
 VENUE = record(
-    16 + SIDE_COUNT * 8 + 72 * ORDER_COUNT_MAX,
+    32 + SIDE_COUNT * 16 + 8 * VOLUME_DAY_COUNT + 96 * ORDER_COUNT_MAX,
     [
         ("execution_count", I8),
         ("refused_count", I8),
+        ("liquidation_count", I8),
+        ("volume_day", I8),  # UTC day of the newest of the days
         ("resting_counts", I8, (SIDE_COUNT,)),
+        ("open_lots", I8, (SIDE_COUNT,)),
+        ("volume_micros", I8, (VOLUME_DAY_COUNT,)),  # own notional by day, a ring
         ("orders", VENUE_ORDER, (ORDER_COUNT_MAX,)),  # by the core's slot: it reuses a slot when the order is done
     ],
 )
@@ -48,23 +121,30 @@ SIM_FIELDS: list[tuple] = [
     ("ts_seen_ns", I8),  # the latest receive time of the venue's events
     ("ts_stop_ns", I8),  # beyond, the window may lack events
     ("ts_timer_ns", I8),
-    ("ts_venue_ns", I8),  # of the market event that the venue processes
-    ("timer_interval_ns", I8),
-    ("entry_latency_ns", I8),
-    ("response_latency_ns", I8),
-    ("queue_model", I8),
-    ("partial_fills", I8),
+    ("ts_now_ns", I8),  # of what the venue processes: its only clock
+    ("ts_expiry_ns", I8),  # when the next resting order's life ends
+    ("ts_outage_ns", I8),  # when the next outage begins or, while it lasts, ends
+    ("outage_index", I8),
+    ("outage_down", I8),
     ("seq_next", I8),
     ("request_count", I8),
     ("ts_request_ns", I8),  # of the last request that reached the venue
     ("request_now_count", I8),  # requests that reached it at that instant
+    ("request_second", I8),  # of the request budget
+    ("request_second_count", I8),
+    ("ts_sent_ns", I8),  # when the last request on its way arrives: one connection keeps their order
+    ("ts_told_ns", I8),  # when the last answer on its way arrives
+    ("answer_count", I8),
     ("response_count", I8),
     ("output_count", I8),
     ("input_row_count", I8),
     ("keep_inputs", I8),
+    ("rules", RULES),
     ("requests", MESSAGE, (MESSAGE_COUNT_MAX,)),
     ("responses", MESSAGE, (MESSAGE_COUNT_MAX,)),
-    ("scratch", EVENT, (1,)),  # the timer or answer under way
+    ("fee_tiers", FEE_TIER, (FEE_TIER_COUNT_MAX,)),
+    ("latency_samples", LATENCY_SAMPLE, (LATENCY_SAMPLE_COUNT_MAX,)),
+    ("scratch", EVENT, (ORDER_COUNT_MAX,)),  # the timer or answer under way
     ("rows", EVENT, (WINDOW_ROW_COUNT,)),  # the window: market rows in receive order
     ("starts", I8, (WINDOW_ROW_COUNT + 1,)),  # first row of each event, and the end
     ("order", I8, (WINDOW_ROW_COUNT,)),  # the venue's events by time

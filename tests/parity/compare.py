@@ -26,7 +26,8 @@ from engine.core import Core
 from engine.limits import NS_PER_MS
 from journal.reader import Journal
 from journal.writer import Writer
-from replay.backtest import Assumptions, Backtest
+from replay.assumptions import Assumptions
+from replay.backtest import Backtest
 from tests.parity.peer_rows import peer_rows
 
 PROGRAM = Path(__file__).with_name("peer_grid.py")

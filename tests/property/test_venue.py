@@ -12,16 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.book import levels
-from engine.codes import EventKind, Side
+from engine.codes import EventKind, Flag, Side
 from engine.limits import ORDER_COUNT_MAX
 from replay.venue.queue import QueueModel
 from tests.replay.venue.oracle import Answer, Oracle, run_oracle
-from tests.replay.venue.scenario import MS, Happening, Played, Request, Scenario, play, random_scenario
+from tests.replay.venue.scenario import MS, PLAIN, Happening, Played, Request, Scenario, play, random_scenario
 
-ANSWERS = (EventKind.ACK, EventKind.REJECT, EventKind.AMENDED, EventKind.CANCELED, EventKind.EXPIRED, EventKind.FILL)
+ANSWERS = (
+    EventKind.ACK,
+    EventKind.REJECT,
+    EventKind.AMENDED,
+    EventKind.CANCELED,
+    EventKind.EXPIRED,
+    EventKind.FILL,
+    EventKind.RATE,
+)
 TOLD = (
     "kind", "ts_exchange_ns", "ts_receive_ns", "instrument_index", "order_id", "side", "price_ticks", "qty_lots", "aux",
-    "flags",
+    "flags", "code",
 )  # fmt: skip
 VENUES = ("bybit", "binance")
 seeds = st.integers(0, (1 << 48) - 1)
@@ -44,11 +52,17 @@ def check_end(played: Played, venue: Oracle) -> None:
     for side in (Side.BID, Side.ASK):
         assert dict(levels(cell, side)) == venue.book.levels[side]
         assert found["resting_counts"][side] == len(venue.resting(side))
-    assert (found["execution_count"], found["refused_count"]) == (venue.executions, venue.refused)
+    counts = (found["execution_count"], found["refused_count"], found["liquidation_count"])
+    assert counts == (venue.executions, venue.refused, venue.liquidations)
+    position = cell["position"]
+    assert (position["position_lots"], position["fees_micros"]) == (venue.account.lots, venue.account.fees)
+    cash = (position["realized_ticklots"] - position["cost_ticklots"]) * venue.account.tick_value
+    assert cash == venue.account.cash
     for slot in range(ORDER_COUNT_MAX):
         record, order = found["orders"][slot], venue.orders.get(slot)
-        if order is None:
-            assert record["order_id"] == record["resting"] == 0
+        assert record["order_id"] == venue.accepted.get(slot, 0)
+        if order is None or order.order_id != record["order_id"]:  # the slot's last order did not rest
+            assert record["resting"] == 0
             continue
         names = ("order_id", "price_ticks", "qty_lots", "filled_lots", "ts_accepted_ns", "resting")
         expected = (order.order_id, order.price, order.left, order.filled, order.accepted_ns, order.resting)
@@ -72,33 +86,45 @@ def test_the_venue_is_its_oracle(venue: str, seed: int) -> None:
 @given(seed=seeds)
 def test_no_fill_outside_an_orders_life_price_or_size(seed: int) -> None:
     scenario = random_scenario(seed, VENUES[seed % 2])
+    scenario = replace(scenario, assumptions=replace(scenario.assumptions, extra_slippage_ppm=0))
     inputs = play(scenario).inputs
     life: dict[tuple[int, int], dict[str, int]] = {}
     for row in inputs[np.isin(inputs["kind"], ANSWERS)]:
         key, ts_ns = (int(row["instrument_index"]), int(row["order_id"])), int(row["ts_exchange_ns"])
         asked = [one for one in scenario.requests if (one.instrument, one.order_id) == key and one.ts_ns == ts_ns]
+        order = life.get(key, {})
         match row["kind"]:
             case EventKind.ACK:
-                assert key not in life, "accepted twice"
+                assert not order, "accepted twice"
                 place = next(one for one in asked if one.kind == EventKind.PLACE)
                 life[key] = {"from": ts_ns, "price": place.price, "left": place.qty, "open": 1}
             case EventKind.AMENDED:
-                order = life[key]
                 assert order["open"] and row["qty_lots"] > 0
                 order["price"], order["left"] = int(row["price_ticks"]), int(row["qty_lots"])
             case EventKind.CANCELED:
-                assert life[key]["open"]
-                life[key]["open"] = 0
-            case EventKind.FILL:
-                order = life[key]
-                assert order["open"] and ts_ns >= order["from"] and row["price_ticks"] == order["price"]
+                assert order["open"]
+                order["open"] = 0
+            case EventKind.EXPIRED:
+                assert order.get("open", 1)
+                order["open"] = 0
+            case EventKind.FILL if not row["flags"] & Flag.LIQUIDATION:
+                assert order["open"] and ts_ns >= order["from"]
+                check_fill_price(row, order)
                 order["left"] -= int(row["qty_lots"])
                 order["open"] = order["left"] > 0
                 assert order["left"] >= 0, "more filled than asked for"
-            case EventKind.EXPIRED:
-                assert key not in life
-        if row["kind"] not in (EventKind.FILL,):
+        if row["kind"] not in (EventKind.FILL, EventKind.EXPIRED):
             assert asked, "an answer that nobody asked for"
+
+
+def check_fill_price(row: np.void, order: dict[str, int]) -> None:
+    """A maker is filled at the order's price; a taker at once, at that price or better."""
+    if row["flags"] & Flag.MAKER:
+        assert row["price_ticks"] == order["price"]
+        return
+    assert row["ts_exchange_ns"] == order["from"]
+    worse = row["price_ticks"] - order["price"] if row["side"] == Side.BID else order["price"] - row["price_ticks"]
+    assert order["price"] == 0 or worse <= 0
 
 
 @given(seed=seeds)
@@ -109,10 +135,15 @@ def test_one_answer_for_each_request_and_none_from_the_future(seed: int) -> None
     asked, got = defaultdict(int), defaultdict(int)
     for one in scenario.requests:
         asked[one.order_id, one.ts_ns] += 1
+    accepted = set()
     for row in answers[answers["kind"] != EventKind.FILL]:
-        got[int(row["order_id"]), int(row["ts_exchange_ns"])] += 1
+        order_id = int(row["order_id"])
+        if row["kind"] != EventKind.EXPIRED or order_id not in accepted:  # the end of an order is no answer
+            got[order_id, int(row["ts_exchange_ns"])] += 1
+        if row["kind"] == EventKind.ACK:
+            accepted.add(order_id)
     assert got == asked
-    assert (answers["ts_receive_ns"] - answers["ts_exchange_ns"] == scenario.response_latency_ns).all()
+    assert (answers["ts_receive_ns"] - answers["ts_exchange_ns"] == scenario.assumptions.response_latency_ns).all()
     now_ns = -1
     for row in inputs:  # the core's clock; an answer is never late, a market event may be told late
         assert row["kind"] not in ANSWERS or row["ts_receive_ns"] >= now_ns
@@ -130,7 +161,7 @@ def test_chunks_do_not_matter(seed: int) -> None:
 
 def filled_by(scenario: Scenario, order: Request, model: QueueModel) -> list[tuple[int, int]] | None:
     """Return (time, lots filled so far) of one order alone on a market, None when the venue does not take it."""
-    played = play(replace(scenario, requests=(order,), queue_model=model, partial_fills=True))
+    played = play(replace(scenario, requests=(order,), assumptions=replace(PLAIN, queue_model=model)))
     answers = played.inputs[np.isin(played.inputs["kind"], ANSWERS)]
     if answers[0]["kind"] != EventKind.ACK:
         return None
@@ -153,7 +184,7 @@ def test_what_is_pessimistic_by_construction(seed: int) -> None:
     placed = [one for one in scenario.requests if one.kind == EventKind.PLACE]
     if not placed:
         return
-    order = replace(placed[0], qty=60)
+    order = replace(placed[0], qty=60, price=placed[0].price or 99, flags=Flag.POST_ONLY)
     early = filled_by(scenario, order, QueueModel.RISK_AVERSE)
     if early is None:
         return

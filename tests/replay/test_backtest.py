@@ -18,10 +18,11 @@ from engine.codes import BookStatus, EventKind, Stop
 from engine.records import NO_TS_NS
 from journal.reader import Journal
 from journal.writer import Writer
-from replay.backtest import Assumptions, Backtest, BacktestResult, BadAssumption
+from replay.assumptions import Assumptions, BadAssumption
+from replay.backtest import Backtest, BacktestResult
 from replay.record import market_rows
 from replay.run import ReplayOptions, replay
-from replay.venue.loop import NEVER_NS
+from replay.venue.records import NEVER_NS
 from replay.window import NoMarket
 from tests.engine.rows import T0_NS, book_event, event
 from tests.replay.venue.accounts import check_money, check_sizes
@@ -33,7 +34,8 @@ ANSWERS = (EventKind.ACK, EventKind.REJECT, EventKind.AMENDED, EventKind.CANCELE
 CHILD = """
 import json, sys
 from pathlib import Path
-from replay.backtest import Assumptions, Backtest
+from replay.assumptions import Assumptions
+from replay.backtest import Backtest
 from tests.replay.venue.market import config_of
 found = []
 for name in ("ladder", "grid"):

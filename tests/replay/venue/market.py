@@ -14,7 +14,8 @@ from engine.manifest import Instrument, Manifest, encode_manifest
 from engine.payload import payload_rows
 from journal.reader import Journal
 from journal.writer import Writer
-from replay.backtest import Assumptions, Backtest, BacktestResult
+from replay.assumptions import Assumptions
+from replay.backtest import Backtest, BacktestResult
 from replay.venue.queue import QueueModel
 from tests.engine.rows import T0_NS
 from tests.replay.venue.scenario import MS, Happening, Walk

@@ -1,22 +1,25 @@
 """The simulated venue, written again as slowly and plainly as it can be: dicts, lists, sorts.
 
 What is meant, rule by rule; a comment stands where a rule is not obvious. Shares nothing with replay/ but the names
-of the queue models.
+of the queue models and of the codes.
 """
 
 from dataclasses import dataclass, field
-from math import log1p
+from fractions import Fraction
+from math import ceil, floor, log1p
 
-from engine.codes import BookStatus, Continuity, EventKind, Flag, Side
+from engine.codes import BookStatus, Continuity, EventKind, Flag, RequestOutcome, Side
 from engine.limits import ORDER_COUNT_MAX
 from engine.orders import SLOTS_PER_SIDE
 from replay.venue.queue import QueueModel
+from replay.venue.records import RejectCode
 from tests.replay.venue.scenario import BOOK, Happening, Request, Scenario
 
-MARKET = (*BOOK, EventKind.TRADE)
-# kind, time of the venue, time of the core, instrument, order id, side, price, qty, execution number, flags
-Answer = tuple[int, int, int, int, int, int, int, int, int, int]
+MARKET = (*BOOK, EventKind.TRADE, EventKind.MARK)
+# kind, time of the venue, time of the core, instrument, order id, side, price, qty, execution number, flags, code
+Answer = tuple[int, int, int, int, int, int, int, int, int, int, int]
 NO = -(1 << 62)
+MILLION = 1_000_000
 
 
 @dataclass
@@ -26,8 +29,10 @@ class Order:
     price: int
     left: int
     accepted_ns: int
-    front: float
+    front: float = 0.0
     filled: int = 0
+    flags: int = Flag.POST_ONLY
+    expiry_ns: int | None = None
     traded: float = 0.0
     resting: bool = True
 
@@ -97,26 +102,138 @@ class Book:
         return True
 
 
+@dataclass
+class Account:
+    """One instrument's position, cash and fees in exact numbers."""
+
+    tick_value: Fraction
+    lots: int = 0
+    cash: Fraction = Fraction(0)
+    fees: int = 0
+    volume: int = 0
+    mark: Fraction | None = None  # in ticks
+
+    def fill(self, sign: int, price: int, lots: int, ppm: int) -> None:
+        value = price * lots * self.tick_value
+        self.lots += sign * lots
+        self.cash -= sign * value
+        self.fees += ceil(value * ppm / MILLION)
+        self.volume += floor(value)
+
+
 class Oracle:
     """The venue's side of one instrument."""
 
     def __init__(self, scenario: Scenario, index: int, answers: list[Answer]) -> None:
         self.scenario, self.index, self.answers = scenario, index, answers
+        self.rules = scenario.assumptions
         self.instrument = scenario.manifest.instruments[index]
         self.lot = float(self.instrument.lot_size)
         self.book = Book(self.instrument.continuity == Continuity.BESIDE_STREAM)
         self.orders: dict[int, Order] = {}  # by slot, the last one that was accepted
-        self.executions = self.refused = 0
+        self.accepted: dict[int, int] = {}  # by slot, the last id
+        self.account = Account(Fraction(self.instrument.tick_size) * Fraction(self.instrument.lot_size) * MILLION)
+        self.executions = self.refused = self.liquidations = 0
 
     def resting(self, side: Side) -> list[Order]:
         return [order for _, order in sorted(self.orders.items()) if order.resting and order.side == side]
 
     def answer(self, kind: EventKind, ts_ns: int, order_id: int, **told: int) -> None:
         side, price, qty = told.get("side", Side.NONE), told.get("price", NO), told.get("qty", 0)
-        flags = Flag.LAST | (Flag.MAKER if kind == EventKind.FILL else 0)
-        local_ns = ts_ns + self.scenario.response_latency_ns
-        aux = told.get("aux", NO)
-        self.answers.append((kind, ts_ns, local_ns, self.index, order_id, side, price, qty, aux, flags))
+        flags, aux, code = told.get("flags", 0) | Flag.LAST, told.get("aux", NO), told.get("code", 0)
+        local_ns = ts_ns + self.rules.response_latency_ns
+        self.answers.append((kind, ts_ns, local_ns, self.index, order_id, side, price, qty, aux, flags, code))
+
+    def refuse(self, one: Request, code: RejectCode) -> None:
+        self.refused += 1
+        self.answer(EventKind.REJECT, one.ts_ns, one.order_id, code=code)
+
+    # The account
+
+    def rate(self, maker: bool) -> tuple[int, int]:
+        """Return a fill's fee rate and its code: of the tier that the volume has reached, else the instrument's."""
+        tiers = [tier for tier in self.rules.fee_tiers if tier.volume_micros <= self.account.volume]
+        source = tiers[-1] if tiers else self.instrument
+        ppm = source.maker_fee_ppm if maker else source.taker_fee_ppm
+        return ppm, 32768 + ppm if tiers else 0
+
+    def book_fill(self, ts_ns: int, order_id: int, side: Side, price: int, lots: int, flags: int) -> None:
+        """Tell a fill; slippage makes its price worse by a share of the mid, rounded up."""
+        bid, ask = self.book.best(Side.BID), self.book.best(Side.ASK)
+        sign = 1 if side == Side.BID else -1
+        if bid is not None and ask is not None:
+            price += sign * ceil(Fraction(bid + ask, 2) * self.rules.extra_slippage_ppm / MILLION)
+        ppm, code = self.rate(bool(flags & Flag.MAKER))
+        if flags & Flag.LIQUIDATION and self.rules.liquidation_fee_ppm:
+            ppm = self.rules.liquidation_fee_ppm
+            code = 32768 + ppm
+        price = max(price, 1)
+        told = {"side": side, "price": price, "qty": lots, "aux": self.executions, "flags": flags, "code": code}
+        self.answer(EventKind.FILL, ts_ns, order_id, **told)
+        self.executions += 1
+        self.account.fill(sign, price, lots, ppm)
+
+    def price_now(self) -> Fraction:
+        if self.account.mark is not None:
+            return self.account.mark
+        bid, ask = self.book.best(Side.BID), self.book.best(Side.ASK)
+        return Fraction(0) if bid is None or ask is None else Fraction(bid + ask, 2)
+
+    def equity(self) -> Fraction:
+        value = self.account.lots * self.price_now() * self.account.tick_value
+        return self.rules.equity_micros + self.account.cash + value - self.account.fees
+
+    def lacks_margin(self, side: Side, price: Fraction, added: int) -> bool:
+        """Only what makes the position greater, with all orders of the side filled, binds margin."""
+        if not self.rules.equity_micros:
+            return False
+        lots = self.account.lots if side == Side.BID else -self.account.lots
+        worst = lots + sum(order.left for order in self.resting(side)) + added
+        bound = worst * price * self.account.tick_value * self.rules.initial_margin_ppm / MILLION
+        return worst > 0 and floor(bound) > self.equity()
+
+    def check_margin(self, ts_ns: int) -> None:
+        """Liquidate what the equity does not carry, against the displayed levels."""
+        if not self.rules.equity_micros or not self.account.lots:
+            return
+        value = abs(self.account.lots) * self.price_now() * self.account.tick_value
+        if self.equity() >= floor(value * self.rules.maintenance_margin_ppm / MILLION):
+            return
+        self.liquidations += 1
+        for _, order in sorted(self.orders.items()):
+            if order.resting:
+                order.resting = False
+                self.answer(EventKind.EXPIRED, ts_ns, order.order_id)
+        side = Side.ASK if self.account.lots > 0 else Side.BID
+        self.take(ts_ns, NO, side, None, abs(self.account.lots), Flag.LIQUIDATION)
+
+    def take(self, ts_ns: int, order_id: int, side: Side, limit: int | None, lots: int, flags: int = 0) -> int:
+        """Trade with the displayed levels, best first, up to a limit; returns what is left."""
+        for price, shown in self.reachable(side, limit):
+            filled = min(lots, shown)
+            if filled:
+                self.book_fill(ts_ns, order_id, side, price, filled, flags)
+                lots -= filled
+        return lots
+
+    def reachable(self, side: Side, limit: int | None) -> list[tuple[int, int]]:
+        other = Side.ASK if side == Side.BID else Side.BID
+        sign = 1 if side == Side.BID else -1
+        found = sorted(self.book.levels[other].items(), key=lambda level: sign * level[0])
+        return [(price, lots) for price, lots in found if limit is None or sign * price <= sign * limit]
+
+    def meets_own(self, side: Side, price: int | None) -> int | None:
+        """Return the best own price on the other side that a price reaches."""
+        other = Side.ASK if side == Side.BID else Side.BID
+        sign = 1 if side == Side.BID else -1
+        own = sorted((order.price for order in self.resting(other)), key=lambda at: sign * at)
+        return own[0] if own and (price is None or sign * own[0] <= sign * price) else None
+
+    def expire(self, ts_ns: int) -> None:
+        for _, order in sorted(self.orders.items()):
+            if order.resting and order.expiry_ns is not None and order.expiry_ns <= ts_ns:
+                order.resting = False
+                self.answer(EventKind.EXPIRED, ts_ns, order.order_id)
 
     # The market
 
@@ -129,6 +246,9 @@ class Oracle:
             self.book.joined(one)
         elif one.kind == EventKind.BOOK_SNAPSHOT:
             self.snapshot(one, ts_ns)
+        elif one.kind == EventKind.MARK:
+            self.account.mark = Fraction(one.price) if one.price else None
+        self.check_margin(ts_ns)
 
     def level(self, side: Side, price: int, qty: int, ts_ns: int) -> None:
         before = self.book.shown(side, price)
@@ -168,15 +288,13 @@ class Oracle:
                 past = max(0, int(-order.front + 0.5)) if order.front < 0 else 0
                 if past:
                     order.front = 0.0
-                    self.fill(order, min(past, order.left) if self.scenario.partial_fills else order.left, ts_ns)
+                    self.fill(order, min(past, order.left) if self.rules.partial_fills else order.left, ts_ns)
             elif (order.price > one.price) == (side == Side.BID):
                 self.fill(order, order.left, ts_ns)
 
     def fill(self, order: Order, lots: int, ts_ns: int) -> None:
         assert 0 < lots <= order.left
-        told = {"side": order.side, "price": order.price, "qty": lots, "aux": self.executions}
-        self.answer(EventKind.FILL, ts_ns, order.order_id, **told)
-        self.executions += 1
+        self.book_fill(ts_ns, order.order_id, order.side, order.price, lots, Flag.MAKER)
         order.left -= lots
         order.filled += lots
         order.resting = order.left > 0
@@ -193,7 +311,7 @@ class Oracle:
         order.front = min(order.front, float(after))
 
     def behind(self, front: float, back: float) -> float:
-        match self.scenario.queue_model:
+        match self.rules.queue_model:
             case QueueModel.RISK_AVERSE:
                 return 1.0
             case _ if back <= 0:
@@ -217,39 +335,93 @@ class Oracle:
         order = self.orders.get(slot)
         assert one.side == (Side.BID if slot < SLOTS_PER_SIDE else Side.ASK)
         if one.kind == EventKind.PLACE:
-            self.place(one, slot, order)
+            self.place(one, slot)
         elif order is None or not order.resting or order.order_id != one.order_id:
-            self.refused += one.kind == EventKind.AMEND
-            self.answer(EventKind.REJECT, one.ts_ns, one.order_id)
+            self.refuse(one, RejectCode.UNKNOWN_ORDER)
         elif one.kind == EventKind.CANCEL:
             order.resting = False
             self.answer(EventKind.CANCELED, one.ts_ns, one.order_id)
         else:
             self.amend(one, order)
 
-    def place(self, one: Request, slot: int, order: Order | None) -> None:
+    def place_fault(self, one: Request, slot: int) -> RejectCode | None:
         # The core's ids in a slot grow: one that is not new repeats an order that was accepted before.
-        taken = order is not None and (order.resting or one.order_id <= order.order_id)
-        if taken or self.book.status != BookStatus.LIVE or one.qty < self.instrument.min_qty_lots:
-            self.refused += 1
-            self.answer(EventKind.REJECT, one.ts_ns, one.order_id)
-        elif self.crosses(one.side, one.price):
+        order = self.orders.get(slot)
+        if (order is not None and order.resting) or one.order_id <= self.accepted.get(slot, 0):
+            return RejectCode.DUPLICATE
+        if self.book.status != BookStatus.LIVE:
+            return RejectCode.BOOK_INVALID
+        if one.qty < self.instrument.min_qty_lots:
+            return RejectCode.MIN_QTY
+        bid, ask = self.book.best(Side.BID), self.book.best(Side.ASK)
+        mid = Fraction(0) if bid is None or ask is None else Fraction(bid + ask, 2)
+        price = Fraction(one.price) if one.price else mid
+        if one.flags & Flag.REDUCE_ONLY:
+            lots = -self.account.lots if one.side == Side.BID else self.account.lots
+            open_lots = sum(other.left for other in self.resting(one.side))
+            return RejectCode.REDUCE_ONLY if one.qty > lots - open_lots else None
+        if price * one.qty * self.account.tick_value < self.instrument.min_notional_micros:
+            return RejectCode.MIN_NOTIONAL
+        # The venue rounds a market order's price for its margin down to a tick.
+        return RejectCode.MARGIN if self.lacks_margin(one.side, Fraction(floor(price)), one.qty) else None
+
+    def place(self, one: Request, slot: int) -> None:
+        fault = self.place_fault(one, slot)
+        if fault is not None:
+            self.refuse(one, fault)
+            return
+        post_only, price = bool(one.flags & Flag.POST_ONLY), one.price or None
+        if post_only and (self.crosses(one.side, one.price) or self.meets_own(one.side, price) is not None):
             self.answer(EventKind.EXPIRED, one.ts_ns, one.order_id)
-        else:
-            shown = float(self.book.shown(one.side, one.price))
-            self.orders[slot] = Order(one.order_id, one.side, one.price, one.qty, one.ts_ns, shown)
-            self.answer(EventKind.ACK, one.ts_ns, one.order_id)
+            return
+        self.accepted[slot] = one.order_id
+        self.answer(EventKind.ACK, one.ts_ns, one.order_id)
+        left = one.qty if post_only else self.trade_at_once(one)
+        if left == 0:
+            return
+        stays = price is not None and not one.flags & (Flag.IOC | Flag.FOK)
+        if not stays or self.meets_own(one.side, price) is not None:
+            self.answer(EventKind.EXPIRED, one.ts_ns, one.order_id)
+            return
+        life = self.rules.order_lifetime_ns
+        self.orders[slot] = Order(
+            one.order_id, one.side, one.price, left, one.ts_ns, float(self.book.shown(one.side, one.price)),
+            one.qty - left, one.flags, one.ts_ns + life if life else None,
+        )  # fmt: skip
+
+    def trade_at_once(self, one: Request) -> int:
+        """Take what may be taken, before an own order's price; returns what is left."""
+        own = self.meets_own(one.side, one.price or None)
+        levels = self.reachable(one.side, one.price or None)
+        sign = 1 if one.side == Side.BID else -1
+        free = [(price, lots) for price, lots in levels if own is None or sign * price < sign * own]
+        if one.flags & Flag.FOK and sum(lots for _, lots in free) < one.qty:
+            return one.qty
+        lots = one.qty
+        for price, shown in free:
+            filled = min(lots, shown)
+            if filled:
+                self.book_fill(one.ts_ns, one.order_id, one.side, price, filled, 0)
+                lots -= filled
+        return lots
 
     def amend(self, one: Request, order: Order) -> None:
         left = one.filled + one.qty - order.filled
-        if left <= 0 or self.book.status != BookStatus.LIVE or self.crosses(one.side, one.price):
-            self.refused += 1
-            self.answer(EventKind.REJECT, one.ts_ns, one.order_id)
-            return
-        if one.price != order.price or left > order.left:
-            order.price, order.front, order.traded = one.price, float(self.book.shown(one.side, one.price)), 0.0
-        order.left = left
-        self.answer(EventKind.AMENDED, one.ts_ns, one.order_id, price=one.price, qty=left)
+        if self.book.status != BookStatus.LIVE:
+            self.refuse(one, RejectCode.BOOK_INVALID)
+        elif left <= 0:
+            self.refuse(one, RejectCode.NOTHING_LEFT)
+        elif self.crosses(one.side, one.price) or self.meets_own(one.side, one.price) is not None:
+            self.refuse(one, RejectCode.WOULD_TAKE)
+        elif left > order.left and order.flags & Flag.REDUCE_ONLY:
+            self.refuse(one, RejectCode.REDUCE_ONLY)
+        elif left > order.left and self.lacks_margin(one.side, Fraction(one.price), left - order.left):
+            self.refuse(one, RejectCode.MARGIN)
+        else:
+            if one.price != order.price or left > order.left:
+                order.price, order.front, order.traded = one.price, float(self.book.shown(one.side, one.price)), 0.0
+            order.left = left
+            self.answer(EventKind.AMENDED, one.ts_ns, one.order_id, price=one.price, qty=left)
 
 
 def shift_of(market: tuple[Happening, ...]) -> int:
@@ -275,13 +447,27 @@ def run_oracle(scenario: Scenario) -> tuple[list[Oracle], list[Answer | Happenin
     answers: list[Answer] = []
     venues = [Oracle(scenario, index, answers) for index in range(len(scenario.manifest.instruments))]
     shift_ns = shift_of(scenario.market)
-    # At equal times the market comes first, as Python's sort keeps it.
+    end_ns = max(one.receive_ns for one in scenario.market) + shift_ns  # the venue's clock ends with the market
+    # At equal times the market comes first, as Python's sort keeps it; then what ends by the clock, then requests.
     steps = [*venue_times(scenario.market, shift_ns), *((one.ts_ns, one) for one in scenario.requests)]
+    seconds: dict[int, int] = {}
     for ts_ns, one in sorted(steps, key=lambda pair: pair[0]):
+        until_ns = ts_ns - isinstance(one, Happening)
+        for due_ns in sorted({e for v in venues for o in v.orders.values() if (e := o.expiry_ns) and e <= until_ns}):
+            for venue in venues if due_ns < end_ns else ():
+                venue.expire(due_ns)
         if isinstance(one, Happening):
             venues[one.instrument].market(one, ts_ns)
+            continue
+        second = ts_ns // 1_000_000_000
+        seconds[second] = seconds.get(second, 0) + 1
+        if 0 < scenario.assumptions.request_per_s_max < seconds[second]:
+            venues[one.instrument].answer(EventKind.RATE, ts_ns, one.order_id, code=RequestOutcome.RATE_LIMITED)
         else:
             venues[one.instrument].request(one)
+    for due_ns in sorted({e for v in venues for o in v.orders.values() if (e := o.expiry_ns) and e < end_ns}):
+        for venue in venues:
+            venue.expire(due_ns)
     local: list[tuple[int, Answer | Happening]] = []
     now_ns = NO
     for one in scenario.market:

@@ -5,26 +5,32 @@ The core is fed but decides nothing: what reaches the venue is the script's, so 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import pairwise
 from random import Random
+from typing import Any
 
 import numpy as np
 
 from engine.codes import EventKind, Flag, Side, Stop
-from engine.limits import NS_PER_MS, ORDER_COUNT_MAX
+from engine.limits import E8, MICROS_PER_UNIT, NS_PER_MS, ORDER_COUNT_MAX
 from engine.manifest import Manifest
 from engine.orders import SLOTS_PER_SIDE
-from engine.records import EVENT, NO_ORDER_ID, NO_TS_NS
+from engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 from engine.state import make_out, make_state
-from replay.venue.loop import NEVER_NS, Arrays, simulate
+from replay.assumptions import Assumptions, FeeTier
+from replay.venue.loop import Arrays, simulate
 from replay.venue.queue import QueueModel
-from replay.venue.records import MESSAGE, SIM, VENUE
+from replay.venue.records import MESSAGE, NEVER_NS, SIM, VENUE
 from replay.window import Windows, measure_feed_latency
 from tests.engine.rows import T0_NS, book_event, event, make_manifest
 
 Level = tuple[int, int, int]  # side, price_ticks, qty_lots
 BOOK = (EventKind.BOOK_SNAPSHOT, EventKind.BOOK_DELTA)
 MS = NS_PER_MS
+
+
+PLAIN = Assumptions(queue_model=QueueModel.RISK_AVERSE, entry_latency_ns=0, response_latency_ns=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +64,8 @@ class Happening:
             flags = Flag.BLOCK if self.block else 0
             trade = {"side": self.aggressor, "price_ticks": self.price, "qty_lots": self.qty, "flags": flags}
             return event(self.kind, **trade, **times)
+        if self.kind == EventKind.MARK:
+            return event(self.kind, aux=self.price * E8 if self.price else NO_VALUE, **times)
         return event(self.kind, **times)
 
 
@@ -72,6 +80,7 @@ class Request:
     price: int = 0
     qty: int = 0
     filled: int = 0
+    flags: int = Flag.POST_ONLY  # of a PLACE; without a price (0) it is a market order
 
     @property
     def side(self) -> Side:
@@ -82,7 +91,9 @@ class Request:
         """Return the request's row."""
         fields = {"instrument_index": self.instrument, "order_id": self.order_id, "side": self.side}
         if self.kind != EventKind.CANCEL:
-            fields |= {"price_ticks": self.price, "qty_lots": self.qty}
+            fields |= {"price_ticks": self.price or NO_PRICE_TICKS, "qty_lots": self.qty}
+        if self.kind == EventKind.PLACE:
+            fields["flags"] = self.flags
         if self.kind == EventKind.AMEND:
             fields["aux"] = self.filled
         return event(self.kind, **fields)
@@ -95,9 +106,7 @@ class Scenario:
     manifest: Manifest
     market: tuple[Happening, ...]
     requests: tuple[Request, ...] = ()
-    queue_model: QueueModel = QueueModel.RISK_AVERSE
-    partial_fills: bool = True
-    response_latency_ns: int = 0
+    assumptions: Assumptions = PLAIN
     cuts: tuple[int, ...] = ()
 
 
@@ -120,7 +129,7 @@ def make_arrays(manifest: Manifest) -> Arrays:
         venues=np.zeros(len(manifest.instruments), VENUE),
         sims=np.zeros(1, SIM),
     )
-    arrays.sims[0]["ts_timer_ns"] = NEVER_NS
+    arrays.sims[0]["ts_timer_ns"] = arrays.sims[0]["ts_expiry_ns"] = arrays.sims[0]["ts_outage_ns"] = NEVER_NS
     arrays.sims[0]["keep_inputs"] = 1
     return arrays
 
@@ -138,8 +147,7 @@ def play(scenario: Scenario, watch: Callable[[Arrays], None] = lambda arrays: No
     """Run the real window and the real loop over a scenario; `watch` looks on after each chunk."""
     arrays = make_arrays(scenario.manifest)
     sim = arrays.sims[0]
-    sim["queue_model"], sim["partial_fills"] = scenario.queue_model, int(scenario.partial_fills)
-    sim["response_latency_ns"] = scenario.response_latency_ns
+    scenario.assumptions.apply(sim, seed=0)
     messages = np.zeros(len(scenario.requests), MESSAGE)
     for message, request in zip(messages, scenario.requests, strict=True):
         message["ts_ns"], message["row"] = request.ts_ns, request.row()[0]
@@ -213,7 +221,14 @@ class Walk:
             qty = random.choice((1, 2, 3, 5, 8, 30))
             block = random.random() < 0.05
             return Happening(kind=EventKind.TRADE, aggressor=aggressor, price=price, qty=qty, block=block, **at)
-        return Happening(kind=random.choice((EventKind.MARK, EventKind.BOOK_GAP, EventKind.BOOK_CLEAR)), **at)
+        kind = random.choice((EventKind.MARK, EventKind.BOOK_GAP, EventKind.BOOK_CLEAR))
+        price = self.mid + (self.seq % 5 - 2) * 15 if kind == EventKind.MARK else 0
+        return Happening(kind=kind, price=price, **at)
+
+
+PLACE_FLAGS = (
+    *(Flag.POST_ONLY,) * 6, 0, Flag.IOC, Flag.FOK, Flag.POST_ONLY | Flag.REDUCE_ONLY, Flag.IOC | Flag.REDUCE_ONLY
+)  # fmt: skip
 
 
 def random_requests(random: Random, walks: list[Walk], span_ns: int) -> tuple[Request, ...]:
@@ -229,15 +244,17 @@ def random_requests(random: Random, walks: list[Walk], span_ns: int) -> tuple[Re
             price = 100 - away if slot < SLOTS_PER_SIDE else 100 + away
             instrument, qty = random.randrange(len(walks)), random.choice((1, 2, 3, 5, 20, 60, 60))
             order_id = (seq << 16) | (instrument << 6) | slot
-            kind = EventKind.PLACE
-            one = Request(ts_ns=ts_ns, kind=kind, order_id=order_id, instrument=instrument, price=price, qty=qty)
+            kind, flags = EventKind.PLACE, random.choice(PLACE_FLAGS)
+            price = 0 if flags & Flag.IOC and random.random() < 0.3 else price
+            same = {"order_id": order_id, "instrument": instrument, "price": price, "qty": qty, "flags": flags}
+            one = Request(ts_ns=ts_ns, kind=kind, **same)
             placed.append(one)
         else:
             old = random.choice(placed[-8:])
             same = {"ts_ns": ts_ns, "order_id": old.order_id, "instrument": old.instrument}
             if draw < 0.5:
-                one = Request(kind=EventKind.PLACE, price=old.price, qty=old.qty, **same)
-            elif draw < 0.75:
+                one = Request(kind=EventKind.PLACE, price=old.price, qty=old.qty, flags=old.flags, **same)
+            elif draw < 0.75 and old.price:
                 price, qty = old.price + random.choice((0, 0, 0, -1, 1)), max(1, old.qty + random.randrange(-2, 3))
                 filled = random.choice((0, 0, 1, 2))
                 one = Request(kind=EventKind.AMEND, price=price, qty=qty, filled=filled, **same)
@@ -245,6 +262,24 @@ def random_requests(random: Random, walks: list[Walk], span_ns: int) -> tuple[Re
                 one = Request(kind=EventKind.CANCEL, **same)
         requests.append(one)
     return tuple(requests)
+
+
+def random_assumptions(random: Random, lot_size: str) -> Assumptions:
+    """Return a venue's rules: mostly plain, each rule now and then."""
+    return Assumptions(
+        entry_latency_ns=0,
+        queue_model=random.choice(list(QueueModel)),
+        partial_fills=random.random() < 0.7,
+        response_latency_ns=random.choice((0, 1, 10 * MS, 50 * MS)),
+        request_per_s_max=random.choice((0, 0, 0, 0, 0, 20)),
+        order_lifetime_ns=random.choice((0, 0, 0, 3 * MS, 40 * MS)),
+        extra_slippage_ppm=random.choice((0, 0, 0, 30_000)),
+        fee_tiers=random.choice(((), (), (FeeTier(0, 100, 500), FeeTier(200, -50, 300), FeeTier(900, -60, 250)))),
+        equity_micros=random.choice((0, 0, 0, 60, 700)) * int(Fraction(lot_size) * MICROS_PER_UNIT),
+        initial_margin_ppm=random.choice((100_000, 1_000_000)),
+        maintenance_margin_ppm=random.choice((5_000, 90_000)),
+        liquidation_fee_ppm=random.choice((0, 700)),
+    )
 
 
 def random_scenario(seed: int, venue: str) -> Scenario:
@@ -265,12 +300,16 @@ def random_scenario(seed: int, venue: str) -> Scenario:
         market.append(random.choice(walks).happening(known, receive_ns))
     if all(one.exchange_ns is None or one.kind not in (*BOOK, EventKind.TRADE) for one in market):
         return random_scenario(seed + 1, venue)
+    rules: dict[str, Any] = {
+        "maker_fee_ppm": 100,
+        "taker_fee_ppm": 500,
+        "min_notional_micros": random.choice((0, 400_000)),
+    }
+    rules |= {"lot_size": random.choice(("1", "0.001")), "min_qty_lots": 2}
     return Scenario(
-        manifest=make_manifest(*"XY"[:count], venue=venue, lot_size=random.choice(("1", "0.001")), min_qty_lots=2),
+        manifest=make_manifest(*"XY"[:count], venue=venue, **rules),
         market=tuple(market),
         requests=random_requests(random, walks, exchange_ns - T0_NS + 20 * MS),
-        queue_model=random.choice(list(QueueModel)),
-        partial_fills=random.random() < 0.7,
-        response_latency_ns=random.choice((0, 1, 10 * MS, 50 * MS)),
+        assumptions=random_assumptions(random, rules["lot_size"]),
         cuts=tuple(random.randrange(1, 120) for _ in range(random.choice((0, 1, 5, 200)))),
     )

@@ -1,12 +1,14 @@
 """What the simulated venue answers, line by line: `what happens | answers`, 10 ms apart, requests at their arrival."""
 
+from dataclasses import replace
+
 import pytest
 
 from engine.codes import EventKind, Side
 from engine.orders import SLOTS_PER_SIDE
 from replay.venue.queue import QueueModel
 from tests.engine.rows import T0_NS, lines_of, make_manifest, parse_levels
-from tests.replay.venue.scenario import MS, Happening, Request, Scenario, play
+from tests.replay.venue.scenario import MS, PLAIN, Happening, Request, Scenario, play
 
 STEP_NS = 10 * MS
 QUEUE = """
@@ -28,11 +30,11 @@ SCENARIOS = {
         trade bid 103x1            | fill #33 102x1
     """,
     "a trade takes one side": """
-        book 100x5 / 102x5
+        book 100x5 / 103x5
         place #1 bid 101x3         | ack #1
-        place #33 ask 101x3        | ack #33
+        place #33 ask 102x3        | ack #33
         trade ask 101x1            | fill #1 101x1
-        trade bid 101x2            | fill #33 101x2
+        trade bid 102x2            | fill #33 102x2
     """,
     "a trade through the price fills whole": """
         book 100x5 / 102x5
@@ -211,7 +213,7 @@ def play_lines(text: str, **settings: object) -> list[tuple[str, str]]:
         manifest=make_manifest(min_qty_lots=2),
         market=tuple(tape.market),
         requests=tuple(tape.requests),
-        **settings,  # type: ignore[arg-type]
+        assumptions=replace(PLAIN, **settings),  # type: ignore[arg-type]
     )
     inputs = play(scenario).inputs
     answers: list[list[str]] = [[] for _ in lines]

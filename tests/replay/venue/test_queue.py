@@ -13,7 +13,7 @@ from engine.codes import EventKind, Side
 from replay.venue.loop import Arrays
 from replay.venue.queue import QueueModel
 from tests.engine.rows import T0_NS, make_manifest
-from tests.replay.venue.scenario import MS, Happening, Request, Scenario, play
+from tests.replay.venue.scenario import MS, PLAIN, Happening, Request, Scenario, play
 
 BEHIND_LOG = log1p(20.0) / (log1p(20.0) + log1p(10.0))
 # model, displayed when the order joins, then +n / -n: the quantity displayed next, or a trade of n; lots ahead at last
@@ -55,7 +55,7 @@ def scenario_of(model: QueueModel, displayed: int, steps: str, qty: int = 1_000)
         manifest=make_manifest(),
         market=tuple(market),
         requests=(place,),
-        queue_model=model,
+        assumptions=replace(PLAIN, queue_model=model),
         cuts=tuple(range(1, len(market))),
     )
 

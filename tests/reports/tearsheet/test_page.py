@@ -16,7 +16,8 @@ import pytest
 from config.load import load_config
 from engine.limits import NS_PER_MS
 from journal.writer import Writer
-from replay.backtest import Assumptions, Backtest
+from replay.assumptions import Assumptions
+from replay.backtest import Backtest
 from replay.venue.queue import QueueModel
 from reports.tearsheet.charts import draw_equity, draw_markouts, draw_waits, thin
 from reports.tearsheet.fold import Tearsheet, fold_backtest

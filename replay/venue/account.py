@@ -1,0 +1,108 @@
+"""The account behind the orders, isolated per instrument: margin to open, maintenance margin, liquidation.
+
+Off while `equity_micros` is 0. Value is marked at the last MARK, without one at the mid. Must never see the core.
+"""
+
+import numpy as np
+
+from engine.book import level_qty_lots, next_key
+from engine.codes import Contract, EventKind, Flag, Side
+from engine.jit import kernel
+from engine.limits import E8, MICROS_PER_UNIT, ORDER_COUNT_MAX, PPM
+from engine.position import notional_micros, position_value_e8
+from engine.records import NO_ORDER_ID, NO_VALUE
+from engine.state import NO_KEY
+from replay.venue.answers import end_order, respond, write_fill
+
+E8_PER_MICRO = E8 // MICROS_PER_UNIT
+
+
+@kernel
+def mid_half_ticks(cell):
+    """Return best bid + best ask of the venue's book, 0 without both."""
+    bid, ask = cell["sides"][Side.BID], cell["sides"][Side.ASK]
+    if bid["best_key"] == NO_KEY or ask["best_key"] == NO_KEY:
+        return 0
+    return bid["best_price_ticks"] + ask["best_price_ticks"]
+
+
+@kernel
+def position_value_micros(cell):
+    """Return the position's signed value, rounded down; 0 without a price."""
+    if cell["book"]["mark_price_e8"] != NO_VALUE:
+        return position_value_e8(cell, cell["book"]["mark_price_e8"], False) // E8_PER_MICRO
+    return notional_micros(cell["instrument"], mid_half_ticks(cell), cell["position"]["position_lots"]) // 2
+
+
+@kernel
+def equity_micros(sim, cell):
+    """Return deposit + realised + unrealised - fees - funding of an instrument's account."""
+    instrument, position = cell["instrument"], cell["position"]
+    paid_ticklots = position["realized_ticklots"] - position["cost_ticklots"]
+    paid_micros = paid_ticklots * instrument["tick_value_numerator"] // instrument["tick_value_denominator"]
+    value_micros = position_value_micros(cell)
+    spent_micros = position["fees_micros"] + position["funding_micros"]
+    return sim["rules"]["equity_micros"] + paid_micros + value_micros - spent_micros
+
+
+@kernel
+def share_ppm(micros, ppm):
+    """Return a share of an amount, rounded down, without overflow of the product."""
+    return micros // PPM * ppm + micros % PPM * ppm // PPM
+
+
+@kernel
+def exceeds_margin(sim, venue, cell, side, price_ticks, added_lots):
+    """Tell whether an order would bind more than the account's equity; what reduces the position binds nothing.
+
+    A spot account pays in full and sells what it has.
+    """
+    if sim["rules"]["equity_micros"] == 0:
+        return False
+    sign = 1 if side == Side.BID else -1
+    worst_lots = sign * cell["position"]["position_lots"] + venue["open_lots"][side] + added_lots
+    if worst_lots <= 0:
+        return False
+    if cell["instrument"]["contract"] == Contract.SPOT and side == Side.ASK:
+        return True
+    margin_ppm = PPM if cell["instrument"]["contract"] == Contract.SPOT else sim["rules"]["initial_margin_ppm"]
+    bound_micros = notional_micros(cell["instrument"], price_ticks, worst_lots)
+    return share_ppm(bound_micros, margin_ppm) > equity_micros(sim, cell)
+
+
+@kernel
+def close_at_market(sim, venue, cell, ts_ns):
+    """Close the position against the displayed levels, best first; what they do not hold stays open."""
+    position = cell["position"]
+    side = np.int64(Side.ASK if position["position_lots"] > 0 else Side.BID)
+    left_lots = abs(position["position_lots"])
+    other = 1 - side
+    key = next_key(cell, other, cell["sides"][other]["best_key"])
+    while left_lots > 0 and key != NO_KEY:
+        price_ticks = key if other == Side.ASK else -key
+        filled_lots = min(left_lots, level_qty_lots(cell, other, price_ticks))
+        write_fill(sim, venue, cell, NO_ORDER_ID, side, price_ticks, filled_lots, np.int64(Flag.LIQUIDATION), ts_ns)
+        left_lots -= filled_lots
+        key = next_key(cell, other, key + 1)
+
+
+@kernel
+def cancel_all(sim, venue, cell, kind, ts_ns):
+    """End every resting order of an instrument and tell so."""
+    for slot in range(ORDER_COUNT_MAX):
+        if venue["orders"][slot]["resting"] == 1:
+            end_order(sim, venue, slot)
+            respond(sim, ts_ns, kind, cell, venue["orders"][slot]["order_id"])
+
+
+@kernel
+def check_margin(sim, venue, cell, ts_ns):
+    """Liquidate a position that its equity no longer carries: orders end, then it is closed as a taker."""
+    if cell["position"]["position_lots"] == 0 or cell["instrument"]["contract"] == Contract.SPOT:
+        return
+    needed_micros = share_ppm(abs(position_value_micros(cell)), sim["rules"]["maintenance_margin_ppm"])
+    if equity_micros(sim, cell) >= needed_micros:
+        return
+    venue["liquidation_count"] += 1
+    cancel_all(sim, venue, cell, EventKind.EXPIRED, ts_ns)
+    close_at_market(sim, venue, cell, ts_ns)
