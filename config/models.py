@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, model_validator
 from pydantic_core import PydanticCustomError
 
-from engine.limits import LEVEL_COUNT_MAX, ORDER_COUNT_MAX
+from engine.limits import LEVEL_COUNT_MAX, ORDER_COUNT_MAX, THROTTLE_SECOND_COUNT
 from engine.manifest import is_plain_decimal
 
 DIGIT_COUNT_MAX = 15  # a decimal of 15 significant digits survives JSON numbers in both directions
@@ -134,6 +134,18 @@ class LimitsSection(Section):
     max_active_orders_per_symbol: StrictInt = ranged(
         "active orders of one symbol", "orders", 1, ORDER_COUNT_MAX, live=True
     )
+    backoff_on_reject_ms: StrictInt = ranged("pause of a side after the venue refused an order of it", "ms", 0, MS_MAX)
+
+
+class ThrottleSection(Section):
+    """How many requests of each kind an instrument may send. Source: spec/core.md 12."""
+
+    window_sec: StrictInt = ranged("time that the limits are counted over", "s", 1, THROTTLE_SECOND_COUNT - 1)
+    max_creates_per_sec: StrictInt = ranged("new orders; 0: no limit", "1/s", 0, 1000, live=True)
+    max_amends_per_sec: StrictInt = ranged("amends; 0: no limit", "1/s", 0, 1000, live=True)
+    max_cancels_per_sec: StrictInt = ranged(
+        "cancels for a better price; those for safety never wait; 0: no limit", "1/s", 0, 1000, live=True
+    )
 
 
 class MarketDataSection(Section):
@@ -187,6 +199,7 @@ class Settings(Section):
     maker: MakerSection
     risk: RiskSection
     limits: LimitsSection
+    throttle: ThrottleSection
     market_data: MarketDataSection
     policy: PolicySection
     autopolicy: AutopolicySection

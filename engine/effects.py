@@ -6,6 +6,7 @@ from engine.codes import AuditKind, EventKind, Flag, Reason, Side
 from engine.jit import kernel
 from engine.limits import EFFECT_COUNT_MAX
 from engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
+from engine.throttle import count_request
 
 
 @kernel
@@ -43,8 +44,11 @@ def new_effect(clock, cell, out, kind):
 
 @kernel
 def emit_order(clock, cell, out, kind, side):
-    """Append a PLACE, AMEND or CANCEL; the caller writes its order id, price, quantity and reason."""
+    """Append a PLACE, AMEND or CANCEL, counted for the throttle; the caller writes its order id, price, quantity and
+    reason.
+    """
     effect = new_effect(clock, cell, out, kind)
+    count_request(clock, cell, kind)
     effect["side"] = side
     if kind == EventKind.PLACE:
         effect["flags"] = Flag.LAST | Flag.POST_ONLY

@@ -15,6 +15,8 @@ CHAIN_BLOCK_EVENT_COUNT = 1024  # events between two restarts of the chain's has
 
 INSTRUMENT_COUNT_MAX = 256
 LEVEL_COUNT_MAX = 10  # quoted levels of one side
+THROTTLE_OP_COUNT = 3  # place, amend, cancel
+THROTTLE_SECOND_COUNT = 16  # longest window of the throttle
 ORDER_COUNT_MAX = 64  # own orders of one instrument, both sides, any status
 EFFECT_COUNT_MAX = 1 << 16  # effects buffer of the driver, drained between batches
 EFFECT_COUNT_PER_EVENT_MAX = 1 << 14  # what one event may decide at most: the room that `run` keeps free

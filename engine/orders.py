@@ -153,9 +153,25 @@ def apply_settled(clock, cell, slot, order_event):
 
 
 @kernel
+def back_off(clock, cell, slot):
+    """Keep the side of an order that the venue did not take from placing another one for a while."""
+    order, side = cell["orders"][slot], cell["quote_sides"][side_of_slot(slot)]
+    if order["status"] == OrderStatus.NEW or order["status"] == OrderStatus.PENDING:
+        side["backoff_until_ns"] = clock["ts_now_ns"] + cell["param"]["reject_backoff_ns"]
+
+
+@kernel
+def alert_unknown(clock, cell, out, slot, unknown_before):
+    """Tell that an order has become one of unknown state: the driver has to ask the venue."""
+    if cell["quoter"]["unknown_order_count"] > unknown_before:
+        emit_alert(clock, cell, out, AlertCode.ORDER_UNKNOWN, cell["orders"][slot]["order_id"])
+
+
+@kernel
 def apply_reject(clock, cell, slot):
     """Fold a refused request: an amend that was refused leaves the order as it was."""
     order = cell["orders"][slot]
+    back_off(clock, cell, slot)
     if order["status"] == OrderStatus.AMENDING:
         set_quantity(cell, slot, order["qty_lots"], 0)
     apply_settled(clock, cell, slot, OrderEvent.REJECT)
@@ -198,7 +214,7 @@ def order_event_of(kind):
 
 
 @kernel
-def apply_answer(clock, cell, event):
+def apply_answer(clock, cell, out, event):
     """Fold an ACK, REJECT, AMENDED, CANCELED or EXPIRED; one for an order that is gone is only counted."""
     counter = cell["counter"]
     cell["quoter"]["requote_forced"] = 1
@@ -210,9 +226,13 @@ def apply_answer(clock, cell, event):
     if slot < 0 or not is_open(cell["orders"][slot]["status"]):
         counter["late_event_count"] += 1
         return
+    unknown_before = cell["quoter"]["unknown_order_count"]
     if order_event == OrderEvent.REJECT:
         apply_reject(clock, cell, slot)
+        alert_unknown(clock, cell, out, slot, unknown_before)
         return
+    if order_event == OrderEvent.EXPIRED:
+        back_off(clock, cell, slot)
     if order_event == OrderEvent.AMENDED:
         apply_amended(cell, event, slot, 0)
     apply_settled(clock, cell, slot, order_event)
@@ -225,20 +245,20 @@ def apply_rate(clock, cell, out, event):
     if slot < 0:
         return
     cell["quoter"]["requote_forced"] = 1
+    unknown_before = cell["quoter"]["unknown_order_count"]
     outcome = event["code"]
     if outcome == RequestOutcome.OK:
         apply_order_event(clock, cell, slot, OrderEvent.SENT)
     elif outcome == RequestOutcome.TIMEOUT or outcome == RequestOutcome.SERVER_ERROR:
         cell["counter"]["request_timeout_count"] += 1
-        after = apply_order_event(clock, cell, slot, OrderEvent.TIMEOUT)
-        if after == OrderStatus.UNKNOWN:
-            emit_alert(clock, cell, out, AlertCode.ORDER_UNKNOWN, event["order_id"])
+        apply_order_event(clock, cell, slot, OrderEvent.TIMEOUT)
     else:
         apply_reject(clock, cell, slot)
+    alert_unknown(clock, cell, out, slot, unknown_before)
 
 
 @kernel
-def apply_open_orders(clock, cell, rows, start, end):
+def apply_open_orders(clock, cell, out, rows, start, end):
     """Reconcile one instrument's open orders with the venue's list."""
     cell["quoter"]["requote_forced"] = 1
     for slot in range(ORDER_COUNT_MAX):
@@ -255,4 +275,6 @@ def apply_open_orders(clock, cell, rows, start, end):
         if seen:
             apply_settled(clock, cell, slot, OrderEvent.SEEN_OPEN)
         else:
+            unknown_before = cell["quoter"]["unknown_order_count"]
             apply_order_event(clock, cell, slot, OrderEvent.SEEN_ABSENT)
+            alert_unknown(clock, cell, out, slot, unknown_before)

@@ -22,6 +22,7 @@ from engine.quoting.registry import decide_targets
 from engine.records import NO_PRICE_TICKS, NO_TS_NS
 from engine.risk import exposure_block, place_block, quoting_block
 from engine.signals import BPS, apply_top
+from engine.throttle import is_throttled
 
 
 @kernel
@@ -155,7 +156,11 @@ def decide_kept(clock, cell, out, slot, target):
     if clock["ts_now_ns"] - order["ts_placed_ns"] < param["min_time_in_book_ns"]:
         cell["blocked_counts"][Reason.MIN_TIME_IN_BOOK] += 1
         return True
-    if can_amend(clock, cell, slot, target):
+    amends = can_amend(clock, cell, slot, target)
+    if is_throttled(clock, cell, EventKind.AMEND if amends else EventKind.CANCEL):
+        cell["blocked_counts"][Reason.THROTTLE] += 1
+        return True
+    if amends:
         decide_amend(clock, cell, out, slot, target)
         return True
     decide_cancel(clock, cell, out, slot, Reason.REPRICE)

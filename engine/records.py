@@ -17,6 +17,8 @@ from engine.limits import (
     ORDER_COUNT_MAX,
     PAYLOAD_ROW_BYTES,
     ROW_BYTES,
+    THROTTLE_OP_COUNT,
+    THROTTLE_SECOND_COUNT,
 )
 
 NO_PRICE_TICKS = -(1 << 62)
@@ -187,8 +189,22 @@ QUOTER = record(
 )
 
 QUOTE_SIDE = record(
-    32,
-    [("pause_until_ns", I8), ("paused", I8), ("open_lots", I8), ("open_order_count", I8)],
+    40,
+    [
+        ("pause_until_ns", I8),
+        ("paused", I8),
+        ("open_lots", I8),
+        ("open_order_count", I8),
+        ("backoff_until_ns", I8),  # the venue refused an order of this side: none is placed before
+    ],
+)
+
+THROTTLE = record(
+    8 + 8 * THROTTLE_OP_COUNT * THROTTLE_SECOND_COUNT,
+    [
+        ("second", I8),  # the newest that is counted
+        ("sent_counts", I8, (THROTTLE_OP_COUNT, THROTTLE_SECOND_COUNT)),  # requests by kind, a ring over seconds
+    ],
 )
 
 TARGET = record(16, [("price_ticks", I8), ("qty_lots", I8)])
@@ -250,7 +266,7 @@ COUNTER = record(
 )
 
 PARAM = record(
-    320,
+    360,
     [
         ("strategy", I8),
         ("mode", I8),
@@ -271,6 +287,11 @@ PARAM = record(
         ("min_time_in_book_ns", I8),
         ("quote_refresh_ns", I8),
         ("md_stale_ns", I8),
+        ("reject_backoff_ns", I8),
+        ("throttle_window_s", I8),
+        ("create_per_s_max", I8),  # 0: no limit; so for the next two
+        ("amend_per_s_max", I8),
+        ("cancel_per_s_max", I8),
         ("target_micros", I8),  # quoted notional of one side
         ("equity_micros", I8),
         ("inventory_micros_max", I8),  # worst-case |position + open orders| of the symbol
@@ -306,6 +327,7 @@ CELL_FIELDS: list[tuple] = [
     ("signal", SIGNAL),
     ("quoter", QUOTER),
     ("quote_sides", QUOTE_SIDE, (SIDE_COUNT,)),
+    ("throttle", THROTTLE),
     ("targets", TARGET, (SIDE_COUNT, LEVEL_COUNT_MAX)),
     ("orders", ORDER, (ORDER_COUNT_MAX,)),
     ("position", POSITION),

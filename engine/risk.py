@@ -1,9 +1,10 @@
 """Risk gates: each answers with a reason, NONE lets pass; must never change orders."""
 
-from engine.codes import BookStatus, ConnectionState, Contract, Mode, Reason, Side
+from engine.codes import BookStatus, ConnectionState, Contract, EventKind, Mode, Reason, Side
 from engine.jit import kernel
 from engine.position import POSITION_LOTS_MAX, notional_micros
 from engine.records import NO_PRICE_TICKS, NO_TS_NS
+from engine.throttle import is_throttled
 
 LOTS_SCALE = 1_000_000  # a lot's value in micros may be below 1: compare a million lots
 
@@ -85,7 +86,7 @@ def exposure_block(clock, cell, side, price_ticks, added_lots):
 
 @kernel
 def place_block(clock, cell, side, price_ticks, qty_lots):
-    """Return why one order may not be placed, NONE if it may: counts first, then exposure (spec/core.md 11)."""
+    """Return why one order may not be placed, NONE if it may: counts, pace, then exposure (spec/core.md 11)."""
     param = cell["param"]
     own_count = cell["quote_sides"][side]["open_order_count"]
     other_count = cell["quote_sides"][1 - side]["open_order_count"]
@@ -93,4 +94,8 @@ def place_block(clock, cell, side, price_ticks, qty_lots):
         return Reason.LEVEL_CAP
     if own_count + other_count >= param["active_per_symbol_max"]:
         return Reason.ORDER_CAP
+    if clock["ts_now_ns"] < cell["quote_sides"][side]["backoff_until_ns"]:
+        return Reason.BACKOFF
+    if is_throttled(clock, cell, EventKind.PLACE):
+        return Reason.THROTTLE
     return exposure_block(clock, cell, side, price_ticks, qty_lots)

@@ -59,11 +59,11 @@ def step(clock, cells, rows, start, end, out):
             apply_order_fill(clock, cell, out, row)
             apply_gross(clock, cell)
         case EventKind.ACK | EventKind.REJECT | EventKind.AMENDED | EventKind.CANCELED | EventKind.EXPIRED:
-            apply_answer(clock, cell, row)
+            apply_answer(clock, cell, out, row)
         case EventKind.RATE:
             apply_rate(clock, cell, out, row)
         case EventKind.OPEN_ORDERS:
-            apply_open_orders(clock, cell, rows, start, end)
+            apply_open_orders(clock, cell, out, rows, start, end)
         case EventKind.MARK | EventKind.SCORE:
             apply_reference(cell, row)
         case EventKind.FUNDING:

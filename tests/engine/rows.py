@@ -37,6 +37,7 @@ PLAIN: dict[str, int | float] = {
     "enable_inventory_skew": 0, "enable_adverse_guard": 0, "replace_overlap": 0, "levels_per_side": 1,
     "imbalance_levels": 5, "active_per_side_max": 3, "active_per_symbol_max": 30, "vola_half_life_ns": 60 * NS_PER_S,
     "guard_pause_ns": 300 * NS_PER_MS, "min_time_in_book_ns": 0, "quote_refresh_ns": 0, "md_stale_ns": 3 * NS_PER_S,
+    "reject_backoff_ns": 0, "throttle_window_s": 3, "create_per_s_max": 0, "amend_per_s_max": 0, "cancel_per_s_max": 0,
     "target_micros": 51_000_000_000, "equity_micros": 10_000_000_000, "inventory_micros_max": 0,
     "total_notional_micros_max": 0, "position_lots_max": 0, "k_vola_spread": 0.95, "min_spread_bps": 20.0,
     "max_spread_bps": 25.0, "skew_coeff": 0.3, "imbalance_cutoff": 0.65, "level_spacing_coeff": 0.0,

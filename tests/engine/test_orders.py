@@ -89,7 +89,7 @@ SENT = {
     + "open #1 bid 9990x0, #2 ask 10011x5 | place #3 bid 9990 x 5 | bid.open_lots=5",
     "a refused cancel is not known to have ended the order": LIVE + f"""
         config min_spread_bps=40.0 | param min_spread_bps 20>40 config; cancel #1 bid reprice; cancel #2 ask reprice
-        reject #1 | {LOST} | #1=unknown #2=cancelling
+        reject #1 | alert order_unknown #1; {LOST} | #1=unknown #2=cancelling
         canceled #2 | -
         open none | guard order_unknown>none; place #3 bid 9980 x 5; place #4 ask 10021 x 5
         """,
@@ -123,8 +123,9 @@ OVERLAP = {
         config min_spread_bps=40.0 | param min_spread_bps 20>40 config; cancel #1 bid reprice; \
             place #3 bid 9980 x 5; cancel #2 ask reprice; place #4 ask 10021 x 5
         ack #3 | -
-        rate #1 rate_limited | guard none>order_unknown; cancel #3 bid order_unknown; cancel #4 ask order_unknown
-        rate #3 rate_limited | - | quoter.unknown_order_count=2
+        rate #1 rate_limited | alert order_unknown #1; guard none>order_unknown; cancel #3 bid order_unknown; \
+            cancel #4 ask order_unknown
+        rate #3 rate_limited | alert order_unknown #3 | quoter.unknown_order_count=2
         canceled #2 | -
         canceled #4 | -
         open #1 bid 9990x5, #3 bid 9980x5 | guard order_unknown>none; cancel #1 bid level_dropped; \
