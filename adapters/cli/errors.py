@@ -33,7 +33,9 @@ USER_ERRORS = frozenset(
         "replay.parallel.CheckpointDiffers",
         "replay.assumptions.BadAssumption",
         "replay.window.NoMarket",
+        "replay.ticks.load.TickFileError",
         "adapters.bench.peer.PeerFailed",
+        "adapters.cli.runtime.RuntimeSettingError",
     }
 )
 

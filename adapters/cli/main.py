@@ -48,6 +48,9 @@ COMMANDS = {
     "backtest": Entry(
         "adapters.cli.backtest_command:command", "Run the core against a simulated venue on a recorded market."
     ),
+    "ticks": Entry(
+        "adapters.cli.ticks_command:command", "Run fill rules over best bid and ask: the reference, not the venue."
+    ),
     "bench": Entry("adapters.cli.bench_command:command", "Measure this machine and print rates and ratios."),
     "config": Entry("adapters.cli.config_command:command", "Show, explain, start and check a configuration."),
     "completion": Entry("adapters.cli.main:completion", "Print the completion script of a shell."),
