@@ -32,6 +32,7 @@ USER_ERRORS = frozenset(
         "journal.jsonl.JsonlError",
         "replay.parallel.CheckpointDiffers",
         "replay.assumptions.BadAssumption",
+        "replay.parity.session.NoDecisions",
         "replay.window.NoMarket",
         "replay.ticks.load.TickFileError",
         "adapters.bench.peer.PeerFailed",

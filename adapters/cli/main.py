@@ -51,6 +51,9 @@ COMMANDS = {
     "ticks": Entry(
         "adapters.cli.ticks_command:command", "Run fill rules over best bid and ask: the reference, not the venue."
     ),
+    "parity": Entry(
+        "adapters.cli.parity_command:command", "Compare a live journal with a backtest of the same market."
+    ),
     "bench": Entry("adapters.cli.bench_command:command", "Measure this machine and print rates and ratios."),
     "config": Entry("adapters.cli.config_command:command", "Show, explain, start and check a configuration."),
     "completion": Entry("adapters.cli.main:completion", "Print the completion script of a shell."),

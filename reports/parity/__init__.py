@@ -1,0 +1,1 @@
+"""Reports of two journals beside each other."""
