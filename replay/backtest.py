@@ -4,7 +4,7 @@ time.
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,8 +22,8 @@ from engine.records import EVENT, KIND_COUNT
 from engine.state import State, make_state
 from journal.writer import Writer
 from replay.assumptions import Assumptions
+from replay.feeds import open_market
 from replay.run import EFFECT_NAMES, config_document
-from replay.source import EventSource
 from replay.venue.loop import Arrays, begin_schedule, end_control, end_policy, fold_control, simulate
 from replay.venue.records import NEVER_NS, SIM, VENUE
 from replay.window import FeedLatency, Windows, measure_feed_latency
@@ -58,12 +58,21 @@ def backtest_manifest(source: Manifest, document: dict[str, Any], assumptions: A
 
 
 class Backtest:
-    """One backtest under way."""
+    """One backtest under way, on one recording or several at once.
+
+    Raises: FeedsConflict, NoMarket, JournalError, ConfigError.
+    """
 
     def __init__(
-        self, path: Path, config: Config, assumptions: Assumptions, *, seed: int = 0, writer: Writer | None = None
+        self,
+        events: Path | Sequence[Path],
+        config: Config,
+        assumptions: Assumptions,
+        *,
+        seed: int = 0,
+        writer: Writer | None = None,
     ) -> None:
-        self.source = EventSource(path)
+        self.source = open_market([events] if isinstance(events, Path) else events)
         self.document = config_document(config, self.source.manifest)
         self.manifest = backtest_manifest(self.source.manifest, self.document, assumptions, seed)
         self.core = Core(self.manifest)

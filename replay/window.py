@@ -29,6 +29,10 @@ SPAN = record(
 )
 
 
+# The market's kinds; a SCORE, which an external model tells of it, counts as well.
+MARKET_KIND_FIRST, MARKET_KIND_LAST = int(EventKind.BOOK_SNAPSHOT), int(EventKind.FUNDING)
+
+
 class NoMarket(Exception):
     """A journal without market events or without times."""
 
@@ -88,10 +92,10 @@ def measure_chunk(chunk, spans):
             span["high_ns"] = max(span["high_ns"], receive_ns - exchange_ns)
 
 
-def measure_feed_latency(chunks: Iterator[np.ndarray]) -> FeedLatency:
-    """Return the span of the feed latencies of a recording.
+def measure_span(chunks: Iterator[np.ndarray]) -> np.void:
+    """Return the SPAN of a recording.
 
-    Raises: NoMarket.
+    Raises: NoMarket for a book message or trade without a receive time.
     """
     spans = np.zeros(1, SPAN)
     spans["ts_first_ns"] = spans["ts_seen_ns"] = NO_TS_NS
@@ -99,9 +103,18 @@ def measure_feed_latency(chunks: Iterator[np.ndarray]) -> FeedLatency:
     spans["low_ns"], spans["high_ns"] = NEVER_NS, -NEVER_NS
     for chunk in chunks:
         measure_chunk(chunk, spans)
-    span = spans[0]
+    span: np.void = spans[0]
     if span["seq_untimed"] != NO_SEQ:
         raise NoMarket(f"seq {span['seq_untimed']:,}: a book message or trade without a receive time")
+    return span
+
+
+def measure_feed_latency(chunks: Iterator[np.ndarray]) -> FeedLatency:
+    """Return the span of the feed latencies of a recording.
+
+    Raises: NoMarket.
+    """
+    span = measure_span(chunks)
     if span["ts_first_ns"] == NO_TS_NS:
         raise NoMarket("the journal holds no book or trade with an exchange time")
     if span["snapshot_count"] == 0:
@@ -153,7 +166,7 @@ def take_chunk(sims, chunk, shift_ns):
     count = starts[sim["event_count"]]
     for i in range(chunk.size):
         kind = chunk[i]["kind"]
-        if kind != EventKind.SCORE and not EventKind.BOOK_SNAPSHOT <= kind <= EventKind.FUNDING:
+        if kind != EventKind.SCORE and not MARKET_KIND_FIRST <= kind <= MARKET_KIND_LAST:
             continue
         rows[count] = chunk[i]
         row = rows[count]

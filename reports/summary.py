@@ -268,9 +268,17 @@ def summary_table(result: ReplayResult) -> Table:
 
 
 def print_summary(
-    result: ReplayResult, report_path: Path | None, console: Console | None = None, command: str = "replay"
+    result: ReplayResult,
+    report_path: Path | None,
+    console: Console | None = None,
+    command: str = "replay",
+    *,
+    is_one_journal: bool = True,
 ) -> None:
-    """Print what a person sees first: what was replayed, what came out, where the report is, what to do next."""
+    """Print what a person sees first: what was replayed, what came out, where the report is, what to do next.
+
+    What to do next is said of one journal; a market of several that left none has no such step.
+    """
     console = console or Console(highlight=False)
     if not console.is_terminal and console.width <= NARROW_CONSOLE_WIDTH:
         console.width = WIDE_CONSOLE_WIDTH  # a pipe has no edge to wrap at
@@ -286,6 +294,8 @@ def print_summary(
     console.print(Text(f"  {witness_text(result)}"), soft_wrap=True)
     if report_path is not None:
         console.print(Text(f"report    {report_path}"), soft_wrap=True)
+    if not is_one_journal:
+        return
     source = shlex.quote(result.source)
     steps = (
         ("next", f"mm replay --events {source} --audit audit.jsonl", "every decision with its reason, hash-chained"),

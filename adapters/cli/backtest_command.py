@@ -40,7 +40,14 @@ def parse_latency(ctx: click.Context, parameter: click.Parameter, value: str) ->
     epilog="Example: mm backtest --events out/n --strategy grid --queue-model power --out out/bt",
     short_help="Run the core against a simulated venue on a recorded market.",
 )
-@click.option("--events", required=True, metavar="PATH", type=click.Path(path_type=Path), help="Recorded market.")
+@click.option(
+    "--events",
+    required=True,
+    multiple=True,
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="Recorded market; repeat it to merge several.",
+)
 @click.option("--config", "config_path", metavar="FILE", type=click.Path(path_type=Path), help="Configuration.")
 @click.option("--profile", metavar="NAME", help="A profile of config/profiles; by default the strategy's own.")
 @click.option("--strategy", metavar="NAME", help="ladder or grid.")
@@ -66,7 +73,9 @@ def parse_latency(ctx: click.Context, parameter: click.Parameter, value: str) ->
 @click.option("--no-journal", is_flag=True, help="Write nothing: digests and results only.")
 @click.option("--force", is_flag=True, help="Replace an output that exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(events: Path, out: Path | None, no_journal: bool, force: bool, as_json: bool, **asked: Any) -> None:
+def command(
+    events: tuple[Path, ...], out: Path | None, no_journal: bool, force: bool, as_json: bool, **asked: Any
+) -> None:
     """Run the core against a simulated venue on a recorded market.
 
     The new journal in DIR holds the market, the venue's answers and every decision: mm replay of it gives the same
@@ -83,19 +92,20 @@ def command(events: Path, out: Path | None, no_journal: bool, force: bool, as_js
     for name, case in cases.items():
         journal = None if out is None else out / name if asked["band"] else out
         result, stopped = run_case(events, config, case, asked["seed"], journal)
-        results[name] = (journal or events, result)
+        results[name] = (journal or events[0], result)
         if stopped:
             break
     if out is not None:
         page, shown = write_page(out, results)
     else:
-        page, shown = None, {name: as_replay(result, path) for name, (path, result) in results.items()}
+        names = " + ".join(str(path) for path in events)
+        page, shown = None, {name: as_replay(result, names) for name, (_, result) in results.items()}
     name = "base" if "base" in results else next(iter(results))
     if as_json:
         band = {key: figures(case) for key, (_, case) in results.items()}
         emit_json({**result_document(results[name][1], page), **({"band": band} if asked["band"] else {})})
     else:
-        print_results(results, shown[name], page)
+        print_results(results, shown[name], page, is_one_journal=out is not None or len(events) == 1)
     if stopped:
         raise KeyboardInterrupt
 
@@ -137,7 +147,7 @@ def band_of(assumptions: "Assumptions") -> "dict[str, Assumptions]":
 
 
 def run_case(
-    events: Path, config: "Config", assumptions: "Assumptions", seed: int, journal: Path | None
+    events: tuple[Path, ...], config: "Config", assumptions: "Assumptions", seed: int, journal: Path | None
 ) -> "tuple[BacktestResult, bool]":
     """Run one backtest, journaled if there is a place for it; tells whether it was stopped before the end."""
     from journal.writer import Writer
@@ -152,12 +162,14 @@ def run_case(
         return run_backtest(backtest), backtest.stop_requested
 
 
-def print_results(results: "dict[str, tuple[Path, BacktestResult]]", shown: "ReplayResult", page: Path | None) -> None:
+def print_results(
+    results: "dict[str, tuple[Path, BacktestResult]]", shown: "ReplayResult", page: Path | None, *, is_one_journal: bool
+) -> None:
     """Print the base case, or the one there is, and the others beside it."""
     from adapters.cli.output import print_table
     from reports.summary import print_summary
 
-    print_summary(shown, page, command="backtest")
+    print_summary(shown, page, command="backtest", is_one_journal=is_one_journal)
     if len(results) > 1:
         columns = figures(next(iter(results.values()))[1])
         rows = [(key, *map(str, figures(case).values())) for key, (_, case) in results.items()]
@@ -238,7 +250,7 @@ def write_page(out: Path, results: "dict[str, tuple[Path, BacktestResult]]") -> 
     return write_tearsheet(out, sheets), {name: sheet.result for name, sheet in sheets.items()}
 
 
-def as_replay(result: "BacktestResult", source: Path) -> "ReplayResult":
+def as_replay(result: "BacktestResult", source: str) -> "ReplayResult":
     """Return a backtest's result in the form that the summary prints."""
     import numpy as np
 
@@ -260,7 +272,7 @@ def as_replay(result: "BacktestResult", source: Path) -> "ReplayResult":
         samples=np.zeros(0, SAMPLE),
         fill_rows=np.zeros(0, EVENT),
         params=result.params,
-        source=str(source),
+        source=source,
         seconds=result.seconds,
     )
 
@@ -269,7 +281,7 @@ def result_document(result: "BacktestResult", page: Path | None) -> dict[str, An
     """Return what --json prints."""
     from reports.summary import build_report
 
-    report = build_report(as_replay(result, Path("backtest")))
+    report = build_report(as_replay(result, "backtest"))
     symbols = report["symbols"]
     names = {"total": "net_pnl", "spread": "spread_pnl", "inventory": "inventory_pnl"}
     names |= {"fees": "fees", "funding": "funding"}

@@ -33,6 +33,7 @@ USER_ERRORS = frozenset(
         "replay.parallel.CheckpointDiffers",
         "replay.assumptions.BadAssumption",
         "replay.parity.session.NoDecisions",
+        "replay.feeds.FeedsConflict",
         "replay.window.NoMarket",
         "replay.ticks.load.TickFileError",
         "adapters.bench.peer.PeerFailed",

@@ -11,6 +11,7 @@ from engine.codes import EventKind
 from engine.manifest import Instrument, Manifest, encode_manifest
 from engine.payload import payload_rows
 from journal.writer import Writer
+from tests.replay.venue.market import make_instruments, market_events, write_market
 
 REPO = Path(__file__).resolve().parents[3]
 DEMO = REPO / "fixtures" / "demo.mmj"
@@ -92,3 +93,19 @@ def test_a_journal_without_a_market_is_refused(capsys: pytest.CaptureFixture[str
     out = tmp_path / "bt"
     assert run(["backtest", "--events", str(tmp_path / "journal"), "--out", str(out)]) == 1
     assert "no book or trade" in capsys.readouterr().err
+
+
+def test_several_recordings_are_one_market(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    x, y = (
+        write_market(tmp_path / one.symbol, market_events(seed, 300), (one,))
+        for seed, one in enumerate(make_instruments(2))
+    )
+    tested = call(capsys, "backtest", "--events", x, "--events", y, "--out", tmp_path / "bt")
+    assert set(tested["symbols"]) == {"XUSDT", "YUSDT"}
+    assert call(capsys, "replay", "--events", tmp_path / "bt")["state_digest"] == tested["state_digest"]
+    assert run(["backtest", "--events", str(x), "--events", str(y), "--no-journal"]) == 0
+    shown = capsys.readouterr().out
+    assert f"{x} + {y}" in shown and "next" not in shown
+    assert run(["backtest", "--events", str(x), "--events", str(x), "--no-journal"]) == 1
+    error = capsys.readouterr().err
+    assert "XUSDT is in" in error and "must follow each other" in error and "Traceback" not in error
