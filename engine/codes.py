@@ -18,6 +18,7 @@ class EventKind(IntEnum):
     TRADE = 15
     MARK = 16
     FUNDING = 17
+    BOOK_ORDER = 18
     ACK = 30
     REJECT = 31
     AMENDED = 32

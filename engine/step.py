@@ -55,6 +55,8 @@ def step(clock, cells, rows, start, end, out):
         case EventKind.BOOK_CLEAR | EventKind.BOOK_GAP:
             stale = apply_clear(cell, kind == EventKind.BOOK_GAP)
             apply_book(clock, cell, out, row, stale)
+        case EventKind.BOOK_ORDER:
+            return Stop.END  # counted by now; the delta behind it has what the book needs
         case EventKind.FILL:
             apply_order_fill(clock, cell, out, row)
             apply_gross(clock, cell)

@@ -271,6 +271,7 @@ QTY = Field("qty", "qty_lots", LOTS)
 QTY_POSITIVE = Field("qty", "qty_lots", Scaled("lot", QTY_LOTS_MAX, low=1))
 SIDE = Field("side", "side", ORDER_SIDE)
 ORDER = Field("order_id", "order_id", ANY_INT)
+MARKET_ORDER = Field("market_order_id", "order_id", ANY_INT)
 WHY = Field("reason", "code", REASON)
 VENUE_CODE = _optional("code", "code", CODE)
 VENUE_SEQ = _optional("venue_seq", "aux", ANY_INT)
@@ -295,6 +296,7 @@ _TABLE = (
     _single(_K.TRADE, SIDE, PRICE, QTY, _optional("trade_number", "aux", ANY_INT), bits=(("block", Flag.BLOCK),)),
     _single(_K.MARK, Field("mark_price", "aux", PRICE_E8), _optional("index_price", "order_id", PRICE_E8)),
     _single(_K.FUNDING, Field("rate", "aux", RATE_E9), _optional("mark_price", "order_id", PRICE_E8)),
+    _single(_K.BOOK_ORDER, SIDE, PRICE, QTY, MARKET_ORDER, VENUE_SEQ),
     _single(_K.ACK, ORDER),
     _single(_K.REJECT, ORDER, VENUE_CODE),
     _single(_K.AMENDED, ORDER, PRICE, QTY),

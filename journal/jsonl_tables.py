@@ -25,6 +25,7 @@ HOT_KINDS = (
     EventKind.AMENDED,
     EventKind.BOOK_SNAPSHOT,
     EventKind.TIMER,
+    EventKind.BOOK_ORDER,
 )
 
 

@@ -30,7 +30,7 @@ SPAN = record(
 
 
 # The market's kinds; a SCORE, which an external model tells of it, counts as well.
-MARKET_KIND_FIRST, MARKET_KIND_LAST = int(EventKind.BOOK_SNAPSHOT), int(EventKind.FUNDING)
+MARKET_KIND_FIRST, MARKET_KIND_LAST = int(EventKind.BOOK_SNAPSHOT), int(EventKind.BOOK_ORDER)
 
 
 class NoMarket(Exception):

@@ -124,10 +124,11 @@ class Market:
         match random.randrange(13):
             case 0 | 1:
                 return book_event(EventKind.BBO, [(mid, 3)], [(mid + 1, 4)], aux=self.numbers[i], instrument_index=i)
-            case 2 | 3:
-                return event(
-                    EventKind.TRADE, instrument_index=i, side=random.randint(0, 1), price_ticks=mid, qty_lots=3
-                )
+            case 2 | 3 as draw:
+                fields = {"instrument_index": i, "side": random.randint(0, 1), "price_ticks": mid, "qty_lots": 3}
+                if draw == 3:
+                    return event(EventKind.BOOK_ORDER, order_id=mid, aux=self.numbers[i], **fields)
+                return event(EventKind.TRADE, **fields)
             case 4:
                 return event(EventKind.MARK, instrument_index=i, aux=mid * E8)
             case 5:

@@ -221,6 +221,10 @@ def parse_input(house: House, text: str) -> tuple[np.ndarray, int]:
         case "bbo":
             rows = book_event(EventKind.BBO, *parse_levels(words[:-1]), aux=int(words[-1][1:]))
             return rows, after_ms
+        case "order":
+            price_ticks, qty_lots = map(int, words[1].split("x"))
+            fields = {"side": Side[words[0].upper()], "price_ticks": price_ticks, "qty_lots": qty_lots}
+            return event(EventKind.BOOK_ORDER, order_id=int(words[2]), aux=int(words[3][1:]), **fields), after_ms
         case "trade":
             price_ticks, qty_lots = map(int, words[1].split("x"))
             fields = {"side": Side[words[0].upper()], "price_ticks": price_ticks, "qty_lots": qty_lots}

@@ -119,6 +119,19 @@ SCENARIOS: dict[EventKind, list[Scenario]] = {
             "ask.bbo_venue_seq=77 signal.mid_half_ticks=20001",
         )
     ],
+    K.BOOK_ORDER: [
+        # At a price inside the spread, and so late that another event would pull the quotes: the core only counts it.
+        Scenario(
+            "is counted, decides nothing and is not in the book",
+            BOOK
+            + """
+            +3001 order bid 10000x7 501 @11 | - | bids=10000x5,9999x3 book.venue_seq=10 book.delta_count=0 \
+                clock.event_count=3 clock.kind_now=18
+            order ask 10001x0 502 @11 | - | asks=10001x5 bid.open_order_count=1
+            timer | guard none>md_stale; cancel #1 bid md_stale; cancel #2 ask md_stale
+            """,
+        )
+    ],
     K.TRADE: [
         Scenario(
             "is remembered",

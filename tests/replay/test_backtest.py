@@ -14,7 +14,7 @@ import replay.source as source_module
 from adapters.importers import load_importer
 from adapters.importers.outcome import ImportRequest
 from config.load import load_config
-from engine.codes import BookStatus, EventKind, Stop
+from engine.codes import BookStatus, EventKind, Side, Stop
 from engine.records import NO_TS_NS
 from journal.reader import Journal
 from journal.writer import Writer
@@ -26,7 +26,17 @@ from replay.venue.records import NEVER_NS
 from replay.window import NoMarket
 from tests.engine.rows import T0_NS, book_event, event
 from tests.replay.venue.accounts import check_money, check_sizes
-from tests.replay.venue.market import CASES, Ran, make_instruments, market_events, rows_of, run, run_case, write_market
+from tests.replay.venue.market import (
+    CASES,
+    Ran,
+    make_instruments,
+    market_events,
+    orders_of,
+    rows_of,
+    run,
+    run_case,
+    write_market,
+)
 from tests.replay.venue.scenario import MS
 
 REFUSABLE = (EventKind.PLACE, EventKind.AMEND, EventKind.CANCEL)
@@ -182,6 +192,30 @@ def test_market_data_is_late_but_whole(ran: Ran) -> None:
     assert shift_ns == max(0, int((source["ts_exchange_ns"] - source["ts_receive_ns"]).max()))
     for name in ("ts_exchange_ns", "price_ticks", "qty_lots", "order_id", "aux", "kind", "side", "flags"):
         assert (market[name] == source[name]).all(), name
+
+
+@pytest.mark.parametrize("name", ["ladder", "grid"])
+def test_orders_of_the_market_are_told_and_decide_nothing(tmp_path: Path, name: str) -> None:
+    plain, told = market_events(5, 900, faults=False), []
+    for number, one in enumerate(plain):
+        if one["kind"][0] == EventKind.BOOK_DELTA:
+            times = {key: one[key][0] for key in ("ts_exchange_ns", "ts_receive_ns", "instrument_index")}
+            levels = one[one["side"] != Side.NONE]
+            told += [
+                event(EventKind.BOOK_ORDER, order_id=number, aux=one["aux"][0], side=level["side"], **times, **{
+                    key: level[key] for key in ("price_ticks", "qty_lots")
+                })
+                for level in levels
+            ]  # fmt: skip
+        told.append(one.copy())
+    found = []
+    for kind, events in (("plain", plain), ("told", told)):
+        source = write_market(tmp_path / kind, events, make_instruments(1))
+        result = run(source, tmp_path / f"{kind}-run", name)
+        found.append((orders_of(tmp_path / f"{kind}-run", "XUSDT"), result.fills, result.state.positions.tobytes()))
+    assert found[0] == found[1] and found[0][1] > 0
+    kept = int((rows_of(tmp_path / "told-run")["kind"] == EventKind.BOOK_ORDER).sum())
+    assert kept == len(told) - len(plain) > 500
 
 
 # Bad input

@@ -22,7 +22,6 @@ from journal.reader import Journal
 from journal.writer import Writer
 from replay.backtest import Assumptions, Backtest, BacktestResult
 from replay.feeds import Feeds, FeedsConflict
-from replay.venue.loop import NEVER_NS
 from replay.window import NoMarket
 from tests.engine.rows import T0_NS, book_event, event
 from tests.replay.venue.market import (
@@ -32,14 +31,13 @@ from tests.replay.venue.market import (
     config_of,
     make_instruments,
     market_events,
+    orders_of,
     rows_of,
     write_market,
 )
 from tests.replay.venue.scenario import MS
 
 X, Y = make_instruments(2)
-ORDERS = (EventKind.PLACE, EventKind.AMEND, EventKind.CANCEL)
-SLOT_MASK = 63
 
 
 def one_symbol(path: Path, instrument: Instrument, seed: int, number: int = 900, **market: Any) -> Path:
@@ -149,16 +147,6 @@ def test_one_recording_is_the_recording(tmp_path: Path, name: str) -> None:
     for path in sorted((tmp_path / "alone").glob("*.mmj")):
         assert (tmp_path / "listed" / path.name).read_bytes() == path.read_bytes()
         assert (tmp_path / "merged" / path.name).read_bytes() == path.read_bytes()
-
-
-def orders_of(path: Path, symbol: str, until_ns: int = NEVER_NS) -> list[tuple[int, ...]]:
-    """Return the orders for a symbol, without what numbers them: seq, and the id but for its slot."""
-    rows = rows_of(path)
-    index = Journal(path).manifest().symbol_index()[symbol]
-    is_ours = np.isin(rows["kind"], ORDERS) & (rows["instrument_index"] == index) & (rows["ts_receive_ns"] <= until_ns)
-    names = ("ts_receive_ns", "kind", "side", "flags", "code", "price_ticks", "qty_lots", "aux")
-    columns = [rows[is_ours][name].tolist() for name in names]
-    return list(zip(*columns, (rows[is_ours]["order_id"] & SLOT_MASK).tolist(), strict=True))
 
 
 def quoting_one(path: Path, settings: tuple[str, ...], profile: str | None, silent: str) -> Config:

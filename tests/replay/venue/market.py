@@ -9,7 +9,7 @@ import numpy as np
 from config.load import load_config
 from config.models import Config
 from engine.codes import EventKind
-from engine.limits import E8
+from engine.limits import E8, ORDER_COUNT_MAX
 from engine.manifest import Instrument, Manifest, encode_manifest
 from engine.payload import payload_rows
 from journal.reader import Journal
@@ -17,6 +17,7 @@ from journal.writer import Writer
 from replay.assumptions import Assumptions
 from replay.backtest import Backtest, BacktestResult
 from replay.venue.queue import QueueModel
+from replay.venue.records import NEVER_NS
 from tests.engine.rows import T0_NS
 from tests.replay.venue.scenario import MS, Happening, Walk
 
@@ -139,6 +140,17 @@ def run(source: Path, out: Path | None, name: str = "ladder", assumptions: Assum
 def rows_of(path: Path) -> np.ndarray:
     """Return all rows of a journal."""
     return np.concatenate([chunk.copy() for chunk in Journal(path).chunks()])
+
+
+def orders_of(path: Path, symbol: str, until_ns: int = NEVER_NS) -> list[tuple[int, ...]]:
+    """Return the orders for a symbol, without what numbers them: seq, and the id but for its slot."""
+    rows = rows_of(path)
+    index = Journal(path).manifest().symbol_index()[symbol]
+    is_ours = np.isin(rows["kind"], (EventKind.PLACE, EventKind.AMEND, EventKind.CANCEL))
+    is_ours &= (rows["instrument_index"] == index) & (rows["ts_receive_ns"] <= until_ns)
+    names = ("ts_receive_ns", "kind", "side", "flags", "code", "price_ticks", "qty_lots", "aux")
+    columns = [rows[is_ours][name].tolist() for name in names]
+    return list(zip(*columns, (rows[is_ours]["order_id"] % ORDER_COUNT_MAX).tolist(), strict=True))
 
 
 def run_case(directory: Path, name: str, kind: str) -> Ran:

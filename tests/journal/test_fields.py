@@ -1,0 +1,72 @@
+"""How a kind is spelled: the bytes of one line, read back by both readers, and what a line may not leave out."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.codes import EventKind, Side
+from engine.jit import JIT_ENABLED
+from engine.manifest import Instrument, Manifest, canonical_json
+from journal.jsonl import JsonlError, JsonlReader
+from journal.jsonl_tables import HOT_KINDS
+from journal.lines import encode_events
+from journal.parquet import export_parquet, read_parquet
+from tests.property.strategies import empty_row, journal_rows
+
+MANIFEST = Manifest(run_id="fields", instruments=(Instrument(symbol="X", tick_size="0.10", lot_size="0.001"),))
+READERS = [1 << 60, 0] if JIT_ENABLED else [1 << 60]
+# Docs: data.md, sections 2 and 6.
+BOOK_ORDER_LINE = (
+    b'{"kind":"book_order","market_order_id":9007199254740993,"price":"61740.5","qty":"0.02","seq":1,"side":"sell",'
+    b'"symbol":"X","ts_receive_ns":9,"venue_seq":12}'
+)
+
+
+def book_order(**columns: int) -> np.ndarray:
+    row = empty_row(EventKind.BOOK_ORDER)
+    fields = {"side": Side.ASK, "price_ticks": 617405, "qty_lots": 20, "order_id": (1 << 53) + 1, "aux": 12}
+    for name, value in {**fields, "ts_receive_ns": 9, **columns}.items():
+        row[name] = value
+    return row
+
+
+def write(path: Path, line: bytes) -> Path:
+    manifest = encode_events(journal_rows(MANIFEST, []), MANIFEST, None, b"")
+    path.write_bytes(manifest + line + b"\n")
+    return path
+
+
+@pytest.mark.parametrize("fast_from_bytes", READERS)
+def test_an_order_of_the_market_in_text_and_parquet(tmp_path: Path, fast_from_bytes: int) -> None:
+    rows = journal_rows(MANIFEST, [book_order()])
+    assert encode_events(rows, MANIFEST, None, b"").splitlines()[1] == BOOK_ORDER_LINE
+    path = write(tmp_path / "x.jsonl", BOOK_ORDER_LINE)
+    assert np.concatenate(list(JsonlReader(path, fast_from_bytes).chunks())).tobytes() == rows.tobytes()
+    export_parquet([rows], MANIFEST, tmp_path / "x.parquet")
+    assert np.concatenate(list(read_parquet(tmp_path / "x.parquet"))).tobytes() == rows.tobytes()
+    assert EventKind.BOOK_ORDER in HOT_KINDS, "most events of a market-by-order feed"
+
+
+@pytest.mark.parametrize("fast_from_bytes", READERS)
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("market_order_id", None, "market_order_id"),
+        ("price", None, "price"),
+        ("qty", None, "qty"),
+        ("side", None, "side"),
+        ("side", "bid", '"bid" is not one of buy, sell'),
+        ("qty", "-0.001", "qty"),
+        ("order_id", 5, "order_id"),
+        ("bids", [], "bids"),
+    ],
+)
+def test_an_order_of_the_market_that_is_not_one(
+    tmp_path: Path, fast_from_bytes: int, key: str, value: object, message: str
+) -> None:
+    line = {**json.loads(BOOK_ORDER_LINE), key: value}
+    text = canonical_json({name: one for name, one in line.items() if one is not None})
+    with pytest.raises(JsonlError, match=message):
+        list(JsonlReader(write(tmp_path / "x.jsonl", text), fast_from_bytes).chunks())
