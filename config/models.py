@@ -60,7 +60,9 @@ class Section(BaseModel):
 class StrategySection(Section):
     """How quotes are made. Source: spec/core.md 5."""
 
-    name: Literal["ladder", "grid"] = switch("which quoter runs; grid has its own section", "ladder or grid")
+    name: Literal["ladder", "grid", "user"] = switch(
+        "which quoter runs; grid has its own section, user is the file of --strategy", "ladder, grid or user"
+    )
     k_vola_spread: Number = ranged("spread per unit of volatility", "-", 0, 2, above=True, live=True)
     min_spread_bps: Number = ranged("narrowest spread quoted", "bps", 0, BPS_MAX, live=True)
     max_spread_bps: Number = ranged("widest spread before guards", "bps", 0, BPS_MAX, live=True)

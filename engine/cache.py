@@ -10,9 +10,17 @@ from pathlib import Path
 
 KERNEL_PACKAGES = ("engine", "journal", "replay", "adapters")  # packages that may hold compiled functions
 
+strategy_digest = ""  # of the user's strategy file that is compiled into the kernels, empty without one
+
+
+def key_by_strategy(digest: str) -> None:
+    """Make a user's strategy part of the key; before the kernels are imported, and for good: one a process."""
+    global strategy_digest
+    strategy_digest = digest
+
 
 def core_digest() -> str:
-    """Return the hash that keys the compile cache: every kernel source, Python's and numba's versions.
+    """Return the hash that keys the compile cache: every kernel source, Python's version and a user's strategy.
 
     numba's own cache misses an edited constant in an imported module, so the whole tree is the key.
     """
@@ -23,6 +31,7 @@ def core_digest() -> str:
             hasher.update(str(path.relative_to(root)).encode())
             hasher.update(path.read_bytes())
     hasher.update(sys.version.encode())
+    hasher.update(strategy_digest.encode())
     return hasher.hexdigest()[:16]
 
 

@@ -144,6 +144,7 @@ class Strategy(IntEnum):
 
     LADDER = 0
     GRID = 1
+    USER = 2  # a user's own file (engine/quoting/user.py)
 
 
 class RequestOutcome(IntEnum):

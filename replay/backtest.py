@@ -24,6 +24,8 @@ from journal.writer import Writer
 from replay.assumptions import Assumptions
 from replay.feeds import open_market
 from replay.run import EFFECT_NAMES, config_document
+from replay.strategy.blame import strategy_blamed
+from replay.strategy.file import StrategyMissing, check_configured, loaded, uses_strategy
 from replay.venue.loop import Arrays, begin_schedule, end_control, end_policy, fold_control, simulate
 from replay.venue.records import NEVER_NS, SIM, VENUE
 from replay.window import FeedLatency, Windows, measure_feed_latency
@@ -50,8 +52,11 @@ class BacktestResult:
 def backtest_manifest(source: Manifest, document: dict[str, Any], assumptions: Assumptions, seed: int) -> Manifest:
     """Return the new journal's manifest: a run id from what it depends on, and the parent's."""
     words = assumptions.named()
-    key = canonical_json({"assumptions": words, "config": document, "parent": source.run_id, "seed": seed})
-    run_id = f"backtest-{hashlib.sha256(key).hexdigest()[:12]}"
+    depends = {"assumptions": dict(words), "config": document, "parent": source.run_id, "seed": seed}
+    if uses_strategy(document) and (strategy := loaded()) is not None:
+        words |= strategy.words()
+        depends["strategy"] = strategy.words()
+    run_id = f"backtest-{hashlib.sha256(canonical_json(depends)).hexdigest()[:12]}"
     return replace(
         source, run_id=run_id, parent_run=source.run_id, seed=seed, source="backtest", witnessed=True, extra=words
     )
@@ -74,6 +79,9 @@ class Backtest:
     ) -> None:
         self.source = open_market([events] if isinstance(events, Path) else events)
         self.document = config_document(config, self.source.manifest)
+        check_configured(self.document)
+        if loaded() is not None and not uses_strategy(self.document):
+            raise StrategyMissing("no instrument is quoted by the strategy file", "leave strategy.name to --strategy")
         self.manifest = backtest_manifest(self.source.manifest, self.document, assumptions, seed)
         self.core = Core(self.manifest)
         self.core.out["witnessed"] = 0
@@ -100,8 +108,16 @@ class Backtest:
     def run(self) -> BacktestResult:
         """Run to the end of the recording.
 
-        Raises: NoMarket, JournalError, ConfigError, AssertionError.
+        Raises: NoMarket, JournalError, ConfigError, StrategyRaised, AssertionError.
         """
+        try:
+            with strategy_blamed(self.core):
+                return self.run_to_end()
+        finally:
+            self.pool.shutdown()  # a failed run may have rows on their way: they are written before the file is closed
+
+    def run_to_end(self) -> BacktestResult:
+        """Fold what comes before the market, run window by window, end the journal."""
         started_s = time.perf_counter()
         feed = measure_feed_latency(self.source.unverified_chunks())
         self.fold(payload_rows(EventKind.MANIFEST, 0, encode_manifest(self.manifest)))

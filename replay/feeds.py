@@ -17,7 +17,7 @@ from engine.limits import NS_PER_S
 from engine.manifest import Instrument, Manifest
 from engine.records import EVENT, NO_TS_NS
 from replay.source import CHUNK_ROW_COUNT, EventSource, read_ahead
-from replay.venue.loop import NEVER_NS
+from replay.venue.records import NEVER_NS
 from replay.window import MARKET_KIND_FIRST, MARKET_KIND_LAST, NoMarket, measure_span
 
 

@@ -17,6 +17,7 @@ from engine.core import fold_digest
 from journal.checkpoints import Checkpoint, nearest
 from replay.result import ReplayResult
 from replay.run import Replay, ReplayOptions
+from replay.strategy.file import install_strategy, loaded
 
 
 class CheckpointDiffers(Exception):
@@ -88,7 +89,7 @@ def replay_segments(path: Path, options: ReplayOptions, workers: int) -> ReplayR
     starts = [0, *(checkpoint.seq_next for checkpoint in found)]
     ends: list[int | None] = [*starts[1:], None]
     quiet = replace(options, checkpoints=False)
-    with ProcessPoolExecutor(min(workers, len(starts)), get_context("spawn")) as pool:
+    with ProcessPoolExecutor(min(workers, len(starts)), get_context("spawn"), install_strategy, (loaded(),)) as pool:
         futures = [pool.submit(run_segment, path, quiet, *part) for part in zip(starts, ends, strict=True)]
         parts = [future.result() for future in futures]
     value = whole.core.effects_digest.value

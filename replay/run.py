@@ -22,6 +22,8 @@ from replay.checkpoint import checkpoint_key, save_checkpoint
 from replay.result import SAMPLE, ReplayResult
 from replay.sampling import Sampler
 from replay.source import EventSource
+from replay.strategy.blame import strategy_blamed
+from replay.strategy.file import check_configured, check_recorded
 
 EFFECT_NAMES = {
     "place": EventKind.PLACE,
@@ -80,7 +82,9 @@ class Replay:
         self.options = options
         self.source = EventSource(path)
         self.manifest = self.source.manifest
+        check_recorded(self.manifest)
         self.document = config_document(options.config or load_config(None), self.manifest)
+        check_configured(self.document)
         self.core = Core(self.manifest, self.take_effects, override=self.override())
         if not self.manifest.witnessed:
             self.core.configure(self.document)  # a witnessed journal brings its own, from nothing
@@ -113,7 +117,8 @@ class Replay:
     def run(self) -> ReplayResult:
         """Replay to the end or to --until.
 
-        Raises: JournalError, JsonlError, WitnessDiffers, DigestDiffers, ConfigPayloadError, AssertionError.
+        Raises: JournalError, JsonlError, WitnessDiffers, DigestDiffers, ConfigPayloadError, StrategyRaised,
+            AssertionError.
         """
         started_s = time.perf_counter()
         chain = Chain() if self.is_cut() else None
@@ -161,16 +166,21 @@ class Replay:
     def feed(self, rows: np.ndarray) -> None:
         """Fold a chunk, sampling in between; leave a checkpoint where a segment starts."""
         for part in self.at_segment_starts(rows):
-            if self.sampler is None:
-                self.core.feed(part)
-            else:
-                self.fill_rows.append(part[part["kind"] == EventKind.FILL])
-                for piece in self.sampler.pieces(part):
-                    self.core.feed(piece)
-                    self.sampler.take(self.core.state)
+            with strategy_blamed(self.core):
+                self.fold(part)
             self.rows += len(part)
             self.seq_next = int(part[-1]["seq"]) + 1
         self.on_progress(self.rows)
+
+    def fold(self, rows: np.ndarray) -> None:
+        """Fold rows, sampling in between when that was asked for."""
+        if self.sampler is None:
+            self.core.feed(rows)
+            return
+        self.fill_rows.append(rows[rows["kind"] == EventKind.FILL])
+        for piece in self.sampler.pieces(rows):
+            self.core.feed(piece)
+            self.sampler.take(self.core.state)
 
     def at_segment_starts(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """Split a chunk where a segment starts and save the state there, unless it is saved already."""

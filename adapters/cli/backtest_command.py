@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from adapters.cli.errors import is_user_error
 from adapters.cli.output import emit_json, progress
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def parse_latency(ctx: click.Context, parameter: click.Parameter, value: str) ->
 )
 @click.option("--config", "config_path", metavar="FILE", type=click.Path(path_type=Path), help="Configuration.")
 @click.option("--profile", metavar="NAME", help="A profile of config/profiles; by default the strategy's own.")
-@click.option("--strategy", metavar="NAME", help="ladder or grid.")
+@click.option("--strategy", metavar="NAME|FILE:FUNCTION", help="ladder, grid, or a file of yours: my.py:quote.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one configuration key.")
 @click.option(
     "--queue-model", default="power", show_default=True, type=click.Choice(QUEUE_MODELS), help="Queue estimate."
@@ -79,22 +80,23 @@ def command(
     """Run the core against a simulated venue on a recorded market.
 
     The new journal in DIR holds the market, the venue's answers and every decision: mm replay of it gives the same
-    digests. Ctrl-C leaves what is done as a valid journal.
+    digests. Ctrl-C leaves what is done as a valid journal; an error leaves nothing. A strategy of your own is one file:
+    docs/strategies.md.
     """
     if no_journal == (out is not None):
         raise click.UsageError("give either --out DIR or --no-journal")
+    load_strategy(asked)
     config, assumptions = read_config(asked), read_assumptions(asked)
     cases = band_of(assumptions) if asked["band"] else {"base": assumptions}
     if out is not None:
         clear_output(out, force)
-    results: dict[str, tuple[Path, BacktestResult]] = {}
-    stopped = False
-    for name, case in cases.items():
-        journal = None if out is None else out / name if asked["band"] else out
-        result, stopped = run_case(events, config, case, asked["seed"], journal)
-        results[name] = (journal or events[0], result)
-        if stopped:
-            break
+    try:
+        results, stopped = run_cases(events, config, cases, asked, out)
+    except Exception as error:
+        if out is not None and out.exists() and is_user_error(error):  # a fault of ours leaves its traces
+            shutil.rmtree(out, ignore_errors=True)
+            click.echo(f"nothing is kept of the backtest: {out} is removed", err=True)
+        raise
     if out is not None:
         page, shown = write_page(out, results)
     else:
@@ -146,6 +148,21 @@ def band_of(assumptions: "Assumptions") -> "dict[str, Assumptions]":
     }
 
 
+def run_cases(
+    events: tuple[Path, ...], config: "Config", cases: "dict[str, Assumptions]", asked: dict[str, Any], out: Path | None
+) -> "tuple[dict[str, tuple[Path, BacktestResult]], bool]":
+    """Run the cases until one is stopped; tells whether one was."""
+    results: dict[str, tuple[Path, BacktestResult]] = {}
+    stopped = False
+    for name, case in cases.items():
+        journal = None if out is None else out / name if asked["band"] else out
+        result, stopped = run_case(events, config, case, asked["seed"], journal)
+        results[name] = (journal or events[0], result)
+        if stopped:
+            break
+    return results, stopped
+
+
 def run_case(
     events: tuple[Path, ...], config: "Config", assumptions: "Assumptions", seed: int, journal: Path | None
 ) -> "tuple[BacktestResult, bool]":
@@ -181,6 +198,19 @@ def figures(result: "BacktestResult") -> dict[str, Any]:
     document = result_document(result, None)
     money = {currency: values["total"] for currency, values in document["pnl"].items()}
     return {"orders": document["orders"], "fills": result.fills, **{f"pnl {key}": money[key] for key in money}}
+
+
+def load_strategy(asked: dict[str, Any]) -> None:
+    """Load a strategy file if one was named, before anything imports the kernels; the configuration then says `user`.
+
+    Raises: StrategyRefused.
+    """
+    if ":" not in (asked["strategy"] or ""):
+        return
+    from replay.strategy.file import install_strategy, read_strategy
+
+    install_strategy(read_strategy(asked["strategy"]))
+    asked["strategy"] = "user"
 
 
 def read_config(asked: dict[str, Any]) -> "Config":

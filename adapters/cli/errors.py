@@ -34,6 +34,7 @@ USER_ERRORS = frozenset(
         "replay.assumptions.BadAssumption",
         "replay.parity.session.NoDecisions",
         "replay.feeds.FeedsConflict",
+        "replay.strategy.file.StrategyError",
         "replay.window.NoMarket",
         "replay.ticks.load.TickFileError",
         "adapters.bench.peer.PeerFailed",

@@ -50,6 +50,7 @@ def parse_until(text: str | None) -> tuple[int | None, int | None]:
 )
 @click.option("--profile", metavar="NAME", help="A profile of config/profiles, such as grid.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one configuration key.")
+@click.option("--strategy", metavar="FILE:FUNCTION", help="The strategy file that the journal was made with.")
 @click.option("--until", metavar="SEQ|TIME", help="Stop after this event.")
 @click.option("--from", "seq_from", metavar="SEQ", default=0, help="Start at the nearest checkpoint before this event.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes, one per segment.")
@@ -64,7 +65,7 @@ def command(events: Path, as_json: bool, workers: int, **asked: Any) -> None:
     PATH is a journal directory, a segment or a .jsonl file. Witnessed decisions are compared: the first that differs
     is printed with both sides, and the exit code is 2.
     """
-    choose_mode(events, workers)
+    prepare(events, workers, asked["strategy"])
     from engine.core import DigestDiffers, WitnessDiffers
 
     try:
@@ -89,6 +90,21 @@ def command(events: Path, as_json: bool, workers: int, **asked: Any) -> None:
         from reports.summary import print_summary
 
         print_summary(result, page)
+
+
+def prepare(events: Path, workers: int, strategy_text: str | None) -> None:
+    """Choose compiled or interpreted kernels and load a strategy file, before anything imports the kernels.
+
+    Raises: StrategyRefused.
+    """
+    if strategy_text is None:
+        choose_mode(events, workers)
+        return
+    from replay.strategy.file import install_strategy, read_strategy
+
+    strategy = read_strategy(strategy_text)  # first: whether its kernels are compiled depends on it
+    choose_mode(events, workers)
+    install_strategy(strategy)
 
 
 def run_replay(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResult":

@@ -2,7 +2,11 @@
 
 from engine.codes import Reason, Side
 from engine.jit import kernel
+from engine.limits import LEVEL_COUNT_MAX
+from engine.records import SIDE_COUNT
 from engine.signals import BPS, ceil_ticks
+
+FIELD_MAX = 1 << 62
 
 
 @kernel
@@ -37,6 +41,12 @@ def set_target(cell, side, level, price_ticks, qty_lots):
     The strategy's price is kept where it is more passive than the policy's (spec/core.md 8: min for buys, max for
     sells).
     """
+    assert 0 <= side < SIDE_COUNT, "set_target: the side is neither bid nor ask"
+    assert 0 <= level < LEVEL_COUNT_MAX, "set_target: there is no such level"
+    # Beyond 64 bits, and not a number: compiled code would store anything, the interpreter would stop.
+    assert -FIELD_MAX < price_ticks < FIELD_MAX and -FIELD_MAX < qty_lots < FIELD_MAX, (
+        "set_target: not a number of 64 bits"
+    )
     param = cell["param"]
     blocked = cell["blocked_counts"]
     if param["maker_only"] == 1:

@@ -2,6 +2,7 @@
 
 from engine.codes import Strategy
 from engine.jit import kernel
+from engine.quoting import user
 from engine.quoting.grid import decide_grid
 from engine.quoting.ladder import decide_ladder
 
@@ -14,5 +15,8 @@ def decide_targets(clock, cell, out):
             decide_ladder(clock, cell, out)
         case Strategy.GRID:
             decide_grid(cell)
+        case Strategy.USER:
+            user.decide_user(clock, cell)  # looked up in its module: a driver may have put another one there
+            user.check_targets(cell)
         case _:
             raise AssertionError("unknown strategy")

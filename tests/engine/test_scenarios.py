@@ -231,7 +231,8 @@ SCENARIOS: dict[EventKind, list[Scenario]] = {
             "a live order that is not listed twice is gone",
             LIVE
             + """
-            open #2 ask 10011x5 | alert order_unknown #1; guard none>order_unknown; cancel #2 ask order_unknown | #1=unknown
+            open #2 ask 10011x5 | alert order_unknown #1; guard none>order_unknown; \
+                cancel #2 ask order_unknown | #1=unknown
             canceled #2 | - | quoter.unknown_order_count=1
             open none | guard order_unknown>none; place #3 bid 9990 x 5; place #4 ask 10011 x 5 | \
                 quoter.unknown_order_count=0

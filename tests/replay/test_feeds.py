@@ -20,7 +20,8 @@ from engine.records import NO_TS_NS
 from journal.jsonl import write_jsonl
 from journal.reader import Journal
 from journal.writer import Writer
-from replay.backtest import Assumptions, Backtest, BacktestResult
+from replay.assumptions import Assumptions
+from replay.backtest import Backtest, BacktestResult
 from replay.feeds import Feeds, FeedsConflict
 from replay.window import NoMarket
 from tests.engine.rows import T0_NS, book_event, event

@@ -12,7 +12,8 @@ from config.load import load_config
 from engine.limits import MICROS_PER_UNIT
 from engine.records import NO_PRICE_TICKS
 from journal.writer import Writer
-from replay.backtest import Assumptions, Backtest
+from replay.assumptions import Assumptions
+from replay.backtest import Backtest
 from replay.parity.market import compare_markets
 from replay.parity.session import NoDecisions, Session, SessionReplay
 from replay.venue.queue import QueueModel

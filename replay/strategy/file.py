@@ -1,0 +1,196 @@
+"""A strategy file on its way into the core: read, checked, compiled, put in its place; and told of when it fails.
+
+One a process, and before the kernels are imported: they are compiled with it. Must never take a file's name or source
+from a journal: the user names it.
+
+StrategyError
+    StrategyRefused   the file says what a strategy may not
+    StrategyMissing   a journal or a configuration needs a strategy that was not given, or another one than that
+    StrategyRaised    the strategy failed at an event, or cannot be compiled
+"""
+
+import hashlib
+import linecache
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from traceback import extract_tb
+from types import FunctionType, ModuleType
+from typing import Any
+
+from engine import cache
+from engine.codes import Strategy
+from engine.manifest import Manifest
+from replay.strategy.rules import refusals
+
+MODULE_NAME = "mm_strategy"
+
+
+class StrategyError(Exception):
+    """A strategy file that cannot be used; `hint` says what to do next."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class StrategyRefused(StrategyError):
+    """A file that says what a strategy may not; the message names file and line."""
+
+
+class StrategyMissing(StrategyError):
+    """A strategy that is needed and was not given, or is not the one that was."""
+
+
+class StrategyRaised(StrategyError):
+    """A strategy that failed; the message names file, line, function and seq."""
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyFile:
+    """One function of one file, as it was read."""
+
+    path: Path
+    function: str
+    content: bytes
+
+    @property
+    def name(self) -> str:
+        """File name and function, without the place: what a journal may know."""
+        return f"{self.path.name}:{self.function}"
+
+    @property
+    def source(self) -> str:
+        """The file's text."""
+        return self.content.decode("utf-8-sig")
+
+    def words(self) -> dict[str, str]:
+        """Return what a journal's manifest says of its strategy."""
+        sha256 = hashlib.sha256(self.content).hexdigest()
+        return {"strategy_file": self.path.name, "strategy_function": self.function, "strategy_sha256": sha256}
+
+    def key(self) -> str:
+        """Return what keys the compiled kernels: the source, its function, and the name that errors are told with."""
+        return hashlib.sha256(repr(sorted(self.words().items())).encode()).hexdigest()[:16]
+
+
+loaded_file: StrategyFile | None = None
+
+
+def loaded() -> StrategyFile | None:
+    """Return the strategy file of this process, if it has one."""
+    return loaded_file
+
+
+def read_strategy(text: str) -> StrategyFile:
+    """Read and check FILE:FUNCTION and key the compile cache by it; nothing of the file runs.
+
+    Raises: StrategyRefused with file and line, OSError.
+    """
+    path_text, _, function = text.rpartition(":")
+    if not path_text or not function.isidentifier():
+        raise StrategyRefused(f"{text!r} is not FILE:FUNCTION", "as in --strategy strategy.py:quote")
+    path = Path(path_text)
+    strategy = StrategyFile(path, function, path.read_bytes())
+    try:
+        found = refusals(strategy.source, function)
+    except UnicodeDecodeError as error:
+        raise StrategyRefused(f"{path}: byte {error.start:,} is not UTF-8", "give a text file") from error
+    if found:
+        more = f"; {len(found) - 1} more to mend" if len(found) > 1 else ""
+        raise StrategyRefused(f"{path}:{found[0].line}: {found[0].what} is refused{more}", found[0].instead)
+    key_kernels(strategy)
+    return strategy
+
+
+def key_kernels(strategy: StrategyFile) -> None:
+    """Key the compile cache by a strategy; kernels that are compiled already cannot take another one."""
+    jit = sys.modules.get("engine.jit")
+    keyed = jit is None or not jit.JIT_ENABLED or cache.strategy_digest == strategy.key()
+    assert keyed, "a strategy file comes before the kernels are imported"
+    cache.key_by_strategy(strategy.key())
+
+
+def install_strategy(strategy: StrategyFile | None) -> None:
+    """Run the file and put its function in the place of the core's user quoter; in a worker process too.
+
+    Raises: StrategyRefused when a constant cannot be computed.
+    """
+    global loaded_file
+    if strategy is None or strategy == loaded_file:
+        return
+    key_kernels(strategy)
+    from engine.jit import user_kernel
+    from engine.quoting import user
+
+    user.decide_user = make_functions(strategy, user_kernel)[strategy.function]
+    loaded_file = strategy
+
+
+def make_functions(strategy: StrategyFile, wrap: Callable[[Any], Any]) -> dict[str, Any]:
+    """Run a strategy file and return its names, the functions wrapped.
+
+    Raises: StrategyRefused when a constant cannot be computed.
+    """
+    module = ModuleType(MODULE_NAME)
+    sys.modules[MODULE_NAME] = module
+    # Errors show the lines that were read, whatever the file says by then.
+    lines = strategy.source.splitlines(keepends=True)
+    linecache.cache[strategy.path.name] = (len(strategy.content), None, lines, strategy.path.name)
+    try:
+        exec(compile(strategy.source, strategy.path.name, "exec"), module.__dict__)
+    except Exception as error:
+        line = extract_tb(error.__traceback__)[-1].lineno
+        raise StrategyRefused(f"{strategy.path}:{line}: {error}", "mend the constant") from error
+    for name, value in list(vars(module).items()):
+        if isinstance(value, FunctionType) and value.__module__ == MODULE_NAME:
+            setattr(module, name, wrap(value))
+    return vars(module)
+
+
+def uses_strategy(document: dict[str, Any]) -> bool:
+    """Tell whether a CONFIG document has an instrument quoted by a strategy file."""
+    return any(values.get("strategy") == Strategy.USER for values in document.get("params", {}).values())
+
+
+def check_configured(document: dict[str, Any]) -> None:
+    """Check that a configuration and the strategy file of this process belong together.
+
+    Raises: StrategyMissing.
+    """
+    if uses_strategy(document) and loaded_file is None:
+        raise StrategyMissing(
+            "strategy.name is user, a strategy of your own, and none was given", "give --strategy FILE:FUNCTION"
+        )
+
+
+def check_recorded(manifest: Manifest) -> None:
+    """Check that the strategy file of this process is the one that a journal was made with.
+
+    Raises: StrategyMissing.
+    """
+    words = manifest.extra
+    sha256 = words.get("strategy_sha256")
+    if sha256 is None:
+        if loaded_file is not None:
+            raise StrategyMissing(
+                "this journal was not made with a strategy file",
+                "leave --strategy out; mm backtest --strategy FILE:FUNCTION runs one on the journal's market",
+            )
+        return
+    name = printable(f"{words.get('strategy_file')}:{words.get('strategy_function')}")
+    made = f"this journal was made with the strategy {name}, sha256 {printable(str(sha256))}"
+    if loaded_file is None:
+        raise StrategyMissing(made, f"give that file: --strategy .../{name}")
+    given = loaded_file.words()
+    if (given["strategy_sha256"], given["strategy_function"]) != (sha256, words.get("strategy_function")):
+        raise StrategyMissing(
+            f"{made}; {loaded_file.path}:{loaded_file.function} has {given['strategy_sha256']}",
+            "give the file as it was then, or run mm backtest with the new one",
+        )
+
+
+def printable(text: str) -> str:
+    """Return what a journal says as a terminal may show it."""
+    return "".join(one if one.isprintable() else "?" for one in text)

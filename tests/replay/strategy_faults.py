@@ -1,0 +1,24 @@
+"""A strategy with a fault for each number of events, each on a line of its own."""
+
+from engine.codes import Side
+from engine.quoting.maker import set_target
+
+
+def helper(count):
+    """Fail in a function that the strategy calls."""
+    assert count != 1, "one is too many"
+    return count
+
+
+def quote(clock, cell):
+    """Fail as the number of events says; 0 quotes."""
+    count = helper(clock["event_count"])
+    best_ticks = cell["sides"][Side.BID]["best_price_ticks"] // (count - 2)
+    if count == 3:
+        best_ticks = cell["sides"][count]["best_price_ticks"]
+    if count == 4:
+        set_target(cell, 0, 10, best_ticks, 1)
+    if count == 5:
+        best_ticks = 1 - 2 * best_ticks
+        raise ValueError("five")
+    set_target(cell, 0, 0, -2 * best_ticks - 1, 5)
