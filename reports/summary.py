@@ -16,6 +16,7 @@ from engine.limits import NS_PER_MS, NS_PER_S
 from engine.manifest import canonical_json
 from engine.records import NO_PRICE_TICKS, NO_TS_NS
 from replay.result import ReplayResult
+from replay.strategy.file import loaded
 from reports.audit import utc_text
 from reports.money import decimal_text, fixed_text, instrument_units, money_decimals
 from reports.position import PositionAmounts, position_amounts
@@ -297,8 +298,14 @@ def print_summary(
     if not is_one_journal:
         return
     source = shlex.quote(result.source)
+    strategy = loaded() if result.head else None  # without a journal the source is the market, which needs none
+    given = "" if strategy is None else f" --strategy {shlex.quote(f'{strategy.path}:{strategy.function}')}"
     steps = (
-        ("next", f"mm replay --events {source} --audit audit.jsonl", "every decision with its reason, hash-chained"),
+        (
+            "next",
+            f"mm replay --events {source}{given} --audit audit.jsonl",
+            "every decision with its reason, hash-chained",
+        ),
         ("", f"mm journal cat {source}", "the events, one JSON line each"),
     )
     width = max(len(step) for _, step, _ in steps)

@@ -79,6 +79,12 @@ def test_the_example_trades(made: tuple[Path, dict[str, Any]]) -> None:
     assert (out / "report.html").exists()
 
 
+def test_the_next_step_names_the_strategy(made: tuple[Path, dict[str, Any]]) -> None:
+    code, printed, told = mm("replay", "--events", made[0], "--strategy", f"{EXAMPLE}:quote", "--until", 100)
+    assert code == 0, told
+    assert f"next      mm replay --events {made[0]} --strategy {EXAMPLE}:quote --audit audit.jsonl" in printed
+
+
 def test_the_manifest_names_the_file(made: tuple[Path, dict[str, Any]]) -> None:
     extra = Journal(made[0]).manifest().extra
     assert extra["strategy_file"] == EXAMPLE.name and extra["strategy_function"] == "quote"
