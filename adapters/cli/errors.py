@@ -10,7 +10,8 @@ Exit codes
 
 import errno
 import sys
-import traceback
+
+from adapters.crash import format_crash
 
 EXIT_ERROR = 1
 EXIT_GATE = 2
@@ -22,6 +23,7 @@ EXIT_INTERRUPTED = 130
 USER_ERRORS = frozenset(
     {
         "adapters.importers.outcome.ImportFailedError",
+        "adapters.secrets.errors.SecretError",
         "config.errors.ConfigError",
         "config.instruments.InstrumentTableError",
         "engine.manifest.ManifestError",
@@ -85,12 +87,16 @@ def message_of(error: BaseException) -> str:
 
 def print_error(message: str, hint: str = "") -> None:
     """Print one line that says what is wrong, and one that says what to do."""
-    print(f"error: {message}", file=sys.stderr)
+    from adapters.redact import redact_known
+
+    print(f"error: {redact_known(message)}", file=sys.stderr)
     if hint:
         print(f"       {hint}", file=sys.stderr)
 
 
 def print_bug(error: BaseException) -> None:
-    """Print the traceback of a fault of our own and ask for the journal."""
-    traceback.print_exception(error)
-    print_error(f"{type(error).__name__}: {message_of(error)}", BUG_HINT)
+    """Print the traceback of a fault of our own, redacted, and ask for the journal."""
+    from adapters.redact import redact
+
+    sys.stderr.write(format_crash(error))
+    print_error(redact(f"{type(error).__name__}: {message_of(error)}"), BUG_HINT)

@@ -25,6 +25,7 @@ from adapters.cli.errors import (
     print_bug,
     print_error,
 )
+from adapters.crash import install_crash_hooks
 
 PROGRAM = "mm"
 COMPLETE_VAR = "_MM_COMPLETE"
@@ -56,6 +57,9 @@ COMMANDS = {
     ),
     "bench": Entry("adapters.cli.bench_command:command", "Measure this machine and print rates and ratios."),
     "config": Entry("adapters.cli.config_command:command", "Show, explain, start and check a configuration."),
+    "secrets": Entry(
+        "adapters.cli.secrets_command:command", "Keep, list and renew the keys of venues; search files for stray ones."
+    ),
     "completion": Entry("adapters.cli.main:completion", "Print the completion script of a shell."),
 }
 
@@ -161,6 +165,7 @@ def main() -> None:
     if not __debug__:
         print_error("python -O strips the invariants of the core", "run mm without -O and without PYTHONOPTIMIZE")
         sys.exit(EXIT_USAGE)
+    install_crash_hooks()
     sys.exit(run())
 
 
