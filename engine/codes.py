@@ -204,7 +204,7 @@ class Reason(IntEnum):
     ORDER_CAP = 13
     MIN_TIME_IN_BOOK = 14
     DISABLED = 15
-    CONTRACT_UNSUPPORTED = 16
+    CONTRACT_UNSUPPORTED = 16  # in old journals: inverse contracts were not traded
     CONNECTION_DOWN = 17
     ORDER_UNKNOWN = 18
     FREEZE = 19

@@ -7,7 +7,14 @@ from fractions import Fraction
 from typing import Any
 
 from engine.codes import Continuity, Contract, Venue
-from engine.limits import INSTRUMENT_COUNT_MAX, MICROS_PER_UNIT
+from engine.limits import (
+    BASE_VALUE_DENOMINATOR_MAX,
+    BASE_VALUE_MAX,
+    E9,
+    INSTRUMENT_COUNT_MAX,
+    LOT_NOTIONAL_MICROS_MAX,
+    MICROS_PER_UNIT,
+)
 
 SCHEMA_VERSION = 1
 DEFAULT_MAKER_FEE_PPM = 100  # spec/core.md 20: maker 1.0 bps, taker 5.0 bps; positive is a cost
@@ -57,6 +64,16 @@ class Instrument:
             raise ManifestError(f"{self.symbol}: unknown contract {self.contract!r}")
         if self.min_qty_lots < 1:
             raise ManifestError(f"{self.symbol}: min_qty_lots must be at least 1")
+        if self.is_inverse and not self.is_base_value_exact():
+            raise ManifestError(
+                f"{self.symbol}: contract_value {self.contract_value} x lot_size {self.lot_size} / tick_size "
+                f"{self.tick_size} cannot be counted in 1e-9 of the base currency"
+            )
+
+    @property
+    def is_inverse(self) -> bool:
+        """Whether the instrument is settled in its base currency."""
+        return self.contract == "inverse"
 
     @property
     def continuity(self) -> Continuity:
@@ -64,9 +81,34 @@ class Instrument:
         return Continuity.BESIDE_STREAM if self.venue == "binance" else Continuity.IN_STREAM
 
     def tick_value_micros(self) -> tuple[int, int]:
-        """Return the quote value of one tick times one lot in micros, as (numerator, denominator)."""
+        """Return the value of one ticklot in micros, as (numerator, denominator).
+
+        Units: tick x lot in the quote currency; of an inverse contract 1e-9 base, a micro of a thousandth of the base.
+        """
+        if self.is_inverse:
+            return 1, 1
         value = Fraction(self.tick_size) * Fraction(self.lot_size) * MICROS_PER_UNIT
         return value.numerator, value.denominator
+
+    def base_value_ratio(self) -> tuple[int, int]:
+        """Return the 1e-9 base of one lot at a price of one tick, as (numerator, denominator); 0 if not inverse."""
+        if not self.is_inverse:
+            return 0, 1
+        value = Fraction(self.contract_value) * Fraction(self.lot_size) * E9 / Fraction(self.tick_size)
+        return value.numerator, value.denominator
+
+    def lot_notional_micros(self) -> tuple[int, int]:
+        """Return the quote value of one lot in micros, as (numerator, denominator); 0 if not inverse."""
+        if not self.is_inverse:
+            return 0, 1
+        value = Fraction(self.contract_value) * Fraction(self.lot_size) * MICROS_PER_UNIT
+        return value.numerator, value.denominator
+
+    def is_base_value_exact(self) -> bool:
+        """Tell whether the core's integers have room for what an inverse contract's lots are worth."""
+        (value, denominator), (notional, parts) = self.base_value_ratio(), self.lot_notional_micros()
+        fits = value <= BASE_VALUE_MAX and notional <= LOT_NOTIONAL_MICROS_MAX
+        return fits and max(denominator, parts) <= BASE_VALUE_DENOMINATOR_MAX
 
     def lot_size_ratio(self) -> tuple[int, int]:
         """Return the base units of one lot, as (numerator, denominator)."""

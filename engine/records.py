@@ -84,12 +84,16 @@ assert EVENT.fields is not None and PAYLOAD.fields is not None
 assert EVENT.fields["kind"][1] == PAYLOAD.fields["kind"][1] == 56
 
 INSTRUMENT = record(
-    88,
+    120,
     [
         ("lot_size_numerator", I8),  # base units of one lot = numerator / denominator
         ("lot_size_denominator", I8),
-        ("tick_value_numerator", I8),  # micros of one tick times one lot = numerator / denominator
+        ("tick_value_numerator", I8),  # micros of one ticklot = numerator / denominator; inverse contracts: 1
         ("tick_value_denominator", I8),
+        ("base_value_numerator", I8),  # inverse contracts: 1e-9 base of one lot at a price of one tick, else 0
+        ("base_value_denominator", I8),
+        ("lot_notional_numerator", I8),  # inverse contracts: micros of quote of one lot, else 0
+        ("lot_notional_denominator", I8),
         ("min_qty_lots", I8),
         ("min_notional_micros", I8),
         ("maker_fee_ppm", I8),
@@ -230,6 +234,7 @@ POSITION = record(
     120,
     [
         ("position_lots", I8),
+        # Ticklots are tick x lot of quote, of an inverse contract 1e-9 base (engine/value.py); micros follow them.
         ("cost_ticklots", I8),  # signed cost of the open position, exact: sum of price x lots
         ("realized_ticklots", I8),
         ("spread_half_ticklots", I8),  # sum of (mid - price) x side x lots at the fills, mid in half ticks

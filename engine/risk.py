@@ -2,9 +2,10 @@
 
 from engine.codes import BookStatus, ConnectionState, Contract, EventKind, Mode, Reason, Side
 from engine.jit import kernel
-from engine.position import POSITION_LOTS_MAX, notional_micros
+from engine.position import POSITION_LOTS_MAX
 from engine.records import NO_PRICE_TICKS, NO_TS_NS
 from engine.throttle import is_throttled
+from engine.value import notional_micros, notional_mid_micros
 
 LOTS_SCALE = 1_000_000  # a lot's value in micros may be below 1: compare a million lots
 
@@ -17,8 +18,6 @@ def quoting_block(clock, cell):
     book = cell["book"]
     if param["enabled"] == 0:
         return Reason.DISABLED
-    if cell["instrument"]["contract"] == Contract.INVERSE:
-        return Reason.CONTRACT_UNSUPPORTED
     if quoter["frozen"] == 1:
         return Reason.FREEZE
     if param["mode"] == Mode.SENT and clock["connection_state"] == ConnectionState.DOWN:
@@ -58,7 +57,7 @@ def apply_gross(clock, cell):
     mid_half_ticks = cell["signal"]["mid_half_ticks"]
     if mid_half_ticks == NO_PRICE_TICKS:
         mid_half_ticks = 2 * cell["position"]["price_fill_ticks"]
-    gross_micros = notional_micros(cell["instrument"], mid_half_ticks, lots) // 2
+    gross_micros = notional_mid_micros(cell["instrument"], mid_half_ticks, lots)
     cell["position"]["gross_micros"] = gross_micros
     clock["gross_micros"] += gross_micros - before
     assert clock["gross_micros"] >= 0
@@ -68,12 +67,15 @@ def apply_gross(clock, cell):
 def exposure_block(clock, cell, side, price_ticks, added_lots):
     """Return why a side may not be exposed to more lots, NONE if it may.
 
-    The position is taken at its worst: all open orders of the side filled. Source: spec/core.md 9.
+    The position is taken at its worst: all open orders of the side filled. Source: spec/core.md 9. Of a spot
+    instrument only what is held may be sold.
     """
     param = cell["param"]
     sign = 1 if side == Side.BID else -1
     position_lots = cell["position"]["position_lots"]
     worst_lots = sign * position_lots + cell["quote_sides"][side]["open_lots"] + added_lots
+    if side == Side.ASK and cell["instrument"]["contract"] == Contract.SPOT and worst_lots > 0:
+        return Reason.RISK_LIMIT
     if worst_lots > inventory_lots_max(cell, price_ticks):
         return Reason.RISK_LIMIT
     limit_micros = param["total_notional_micros_max"]

@@ -105,6 +105,8 @@ def make_state(manifest: Manifest) -> State:
     for index, instrument in enumerate(manifest.instruments):
         row = state.instruments[index]
         row["tick_value_numerator"], row["tick_value_denominator"] = instrument.tick_value_micros()
+        row["base_value_numerator"], row["base_value_denominator"] = instrument.base_value_ratio()
+        row["lot_notional_numerator"], row["lot_notional_denominator"] = instrument.lot_notional_micros()
         row["lot_size_numerator"], row["lot_size_denominator"] = instrument.lot_size_ratio()
         for name in ("min_qty_lots", "min_notional_micros", "maker_fee_ppm", "taker_fee_ppm"):
             row[name] = getattr(instrument, name)

@@ -240,7 +240,7 @@ def draw_position(panel: Axes, samples: np.ndarray, times: np.ndarray, units: Un
     panel.plot(times, values, color=POSITION, linewidth=1.2, drawstyle="steps-post")
     hold_zero(panel, values, float(units.lot))
     labels = last_label(values, "", POSITION, units.qty_decimals, signed=True)
-    style_values(panel, f"Position{unit_suffix(units.base or 'base units')}", labels)
+    style_values(panel, f"Position{unit_suffix(units.size)}", labels)
 
 
 def draw_pnl(panel: Axes, samples: np.ndarray, times: np.ndarray, units: Units, realized: Fraction | None) -> None:
@@ -248,7 +248,7 @@ def draw_pnl(panel: Axes, samples: np.ndarray, times: np.ndarray, units: Units, 
     values = samples["pnl_micros"] / MICROS_PER_UNIT
     panel.fill_between(times, values, 0, step="post", color=PNL, alpha=0.12, linewidth=0)
     panel.plot(times, values, color=PNL, linewidth=1.3, drawstyle="steps-post")
-    decimals = money_decimals(units.quote)
+    decimals = money_decimals(units.money)
     labels = last_label(values, "net", PNL, decimals, signed=True)
     if realized is not None:
         end = float(realized)
@@ -256,7 +256,7 @@ def draw_pnl(panel: Axes, samples: np.ndarray, times: np.ndarray, units: Units, 
         labels.append(Label(end, f"realised {fixed_text(realized, decimals, signed=True)}", MUTED))
         values = np.append(values, end)
     hold_zero(panel, values, 10.0**-decimals)
-    style_values(panel, f"Net PnL{unit_suffix(units.quote)}", labels)
+    style_values(panel, f"Net PnL{unit_suffix(units.money)}", labels)
 
 
 def hold_zero(panel: Axes, values: np.ndarray, least: float) -> None:

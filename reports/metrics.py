@@ -78,14 +78,23 @@ def of_side(name: str, help_text: str, source: str) -> MetricRow:
     return MetricRow(name, ("symbol", "side"), help_text, source, read)
 
 
-def of_amount(name: str, help_text: str, source: str) -> MetricRow:
-    """Return a money amount per symbol, computed exactly by `reports.position`."""
+def of_amount(name: str, help_text: str, source: str, inverse: bool | None = None) -> MetricRow:
+    """Return a money amount per symbol, computed exactly by `reports.position`; of some contracts only when asked."""
 
     def read(manifest: Manifest, state: State) -> Iterator[Sample]:
         for index, symbol in symbols(manifest):
-            yield (symbol,), getattr(position_amounts(manifest, state, index), source.split(".")[1])
+            if inverse in (None, manifest.instruments[index].is_inverse):
+                yield (symbol,), getattr(position_amounts(manifest, state, index), source.split(".")[1])
 
     return MetricRow(name, ("symbol",), help_text, source, read)
+
+
+def of_money(name: str, help_text: str, source: str) -> tuple[MetricRow, MetricRow]:
+    """Return an amount in the currency it is in: quote, or of inverse contracts thousandths of the base."""
+    return (
+        of_amount(f"{name}_usd", help_text, source, inverse=False),
+        of_amount(f"{name}_millibase", f"Of inverse contracts, base / 1,000: {help_text}", source, inverse=True),
+    )
 
 
 def of_clock(name: str, help_text: str, source: str, divisor: int = 1) -> MetricRow:
@@ -122,7 +131,7 @@ def read_book_status(manifest: Manifest, state: State) -> Iterator[Sample]:
 
 
 def read_inventory(manifest: Manifest, state: State) -> Iterator[Sample]:
-    """Show the absolute position in base units."""
+    """Show the absolute position in base units, of inverse contracts in contracts."""
     for index, symbol in symbols(manifest):
         lots = abs(int(state.positions[index]["position_lots"]))
         yield (symbol,), lots * instrument_units(manifest.instruments[index]).lot
@@ -186,14 +195,20 @@ METRICS: tuple[MetricRow, ...] = (
     of_symbol("mm_audit_records_total", "Audit records decided.", "counters.audit_count"),
     of_symbol("mm_alerts_total", "Alerts raised.", "counters.alert_count"),
     # Position and money
-    MetricRow("inventory_abs", ("symbol",), "Position size, base units.", "positions.position_lots", read_inventory),
+    MetricRow(
+        "inventory_abs",
+        ("symbol",),
+        "Position size, base units; contracts of inverse ones.",
+        "positions.position_lots",
+        read_inventory,
+    ),
     of_amount("position_notional_usd", "Position at mid, signed.", "amounts.notional"),
     of_amount("gross_exposure_usd", "Absolute position at mid.", "amounts.exposure"),
-    of_amount("mm_pnl_realized_usd", "Realised PnL before fees and funding.", "amounts.realized"),
-    of_amount("mm_pnl_unrealized_usd", "Unrealised PnL at mid.", "amounts.unrealized"),
-    of_symbol("mm_fees_usd", "Fees paid; negative is rebate.", "positions.fees_micros", MICROS_PER_UNIT),
-    of_symbol("mm_funding_usd", "Funding paid; negative is received.", "positions.funding_micros", MICROS_PER_UNIT),
-    of_amount("mm_pnl_net_usd", "Realised and unrealised PnL less fees and funding.", "amounts.net"),
+    *of_money("mm_pnl_realized", "Realised PnL before fees and funding.", "amounts.realized"),
+    *of_money("mm_pnl_unrealized", "Unrealised PnL at mid.", "amounts.unrealized"),
+    *of_money("mm_fees", "Fees paid; negative is rebate.", "amounts.fees"),
+    *of_money("mm_funding", "Funding paid; negative is received.", "amounts.funding"),
+    *of_money("mm_pnl_net", "Realised and unrealised PnL less fees and funding.", "amounts.net"),
     of_amount("mm_turnover_usd_total", "Traded notional.", "amounts.turnover"),
     # Configuration in force
     of_symbol("cfg_levels_per_side", "Levels quoted on each side.", "params.levels_per_side"),

@@ -1,5 +1,7 @@
 """Exact amounts as text: ticks, lots and micros to decimals; must never pass through a float."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -12,25 +14,44 @@ QUOTE_CURRENCIES = ("USDT", "USDC", "FDUSD", "USD", "EUR", "BTC", "ETH")
 COIN_CURRENCIES = ("BTC", "ETH")
 COIN_DECIMALS = 8
 CASH_DECIMALS = 2
+# An inverse contract's money is counted in thousandths of its base: mBTC. Currencies are upper case otherwise.
+MILLI = "m"
+MILLI_DECIMALS = 5
+# What ends the symbol of a perpetual or dated contract behind its currencies: _PERP, _240927, Z24.
+CONTRACT_SUFFIX = re.compile(r"(_PERP|_\d{6}|[FGHJKMNQUVXZ]\d{2})\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Units:
     """How one instrument's integers become amounts.
 
-    Units: `tick` = `tick_mantissa` x 10^-`price_decimals` in the venue's units, `lot` likewise; `tick_value` in quote
-        currency per tick times lot.
+    Units: `tick` = `tick_mantissa` x 10^-`price_decimals` in the venue's units, `lot` likewise; `tick_value` in `money`
+        per ticklot; of inverse contracts `base_value` in ticklots of one lot at one tick, `lot_notional` in quote per
+        lot, else 0. `money` is what PnL, fees and funding are in: the quote, of inverse contracts base / 1,000.
     """
 
     tick: Fraction
     lot: Fraction
     tick_value: Fraction
+    base_value: Fraction
+    lot_notional: Fraction
     tick_mantissa: int
     lot_mantissa: int
     price_decimals: int
     qty_decimals: int
     base: str
     quote: str
+    money: str
+
+    @property
+    def is_inverse(self) -> bool:
+        """Whether money is the base currency and sizes are contracts."""
+        return self.base_value != 0
+
+    @property
+    def size(self) -> str:
+        """What sizes are counted in."""
+        return "contracts" if self.is_inverse else self.base or "base units"
 
     def price(self, ticks: int) -> str:
         """Return a price as its shortest decimal text."""
@@ -45,6 +66,7 @@ def instrument_units(instrument: Instrument) -> Units:
     """Return the units of an instrument."""
     numerator, denominator = instrument.tick_value_micros()
     base, quote = currencies(instrument.symbol)
+    notional_micros, parts = instrument.lot_notional_micros()
     tick, lot = Fraction(instrument.tick_size), Fraction(instrument.lot_size)
     price_decimals, qty_decimals = decimal_count(instrument.tick_size), decimal_count(instrument.lot_size)
     return Units(
@@ -53,24 +75,41 @@ def instrument_units(instrument: Instrument) -> Units:
         tick_mantissa=int(tick * 10**price_decimals),
         lot_mantissa=int(lot * 10**qty_decimals),
         tick_value=Fraction(numerator, denominator * MICROS_PER_UNIT),
+        base_value=Fraction(*instrument.base_value_ratio()),
+        lot_notional=Fraction(notional_micros, parts * MICROS_PER_UNIT),
         price_decimals=price_decimals,
         qty_decimals=qty_decimals,
         base=base,
         quote=quote,
+        money=MILLI + (base or instrument.symbol) if instrument.is_inverse else quote,
     )
 
 
 def currencies(symbol: str) -> tuple[str, str]:
     """Return (base, quote) of a symbol, ("", "") when its end is not a known currency."""
+    pair = CONTRACT_SUFFIX.sub("", symbol)
     for quote in QUOTE_CURRENCIES:
-        if symbol.endswith(quote) and len(symbol) > len(quote):
-            return symbol[: -len(quote)].rstrip("-_/"), quote
+        if pair.endswith(quote) and len(pair) > len(quote):
+            return pair[: -len(quote)].rstrip("-_/"), quote
     return "", ""
 
 
-def money_decimals(quote: str) -> int:
+def money_decimals(currency: str) -> int:
     """Return how many decimals a person wants to see of an amount in a currency."""
-    return COIN_DECIMALS if quote in COIN_CURRENCIES else CASH_DECIMALS
+    if currency.startswith(MILLI):
+        return MILLI_DECIMALS
+    return COIN_DECIMALS if currency in COIN_CURRENCIES else CASH_DECIMALS
+
+
+def column_units(units: Iterable[Units]) -> dict[str, str]:
+    """Return what the sizes and the money in a column of several instruments are in."""
+    of_all = list(units)
+    inverse = sum(one.is_inverse for one in of_all)
+    if not inverse:
+        return {"size": "base units", "money": "quote"}
+    if inverse < len(of_all):
+        return {"size": "base units, contracts", "money": "quote, base / 1,000"}
+    return {"size": "contracts", "money": "base / 1,000"}
 
 
 def decimal_count(text: str) -> int:

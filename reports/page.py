@@ -9,7 +9,7 @@ from engine.manifest import canonical_json
 from replay.result import ReplayResult
 from reports.artifact import write_artifact
 from reports.figures import SIZES, draw_symbol
-from reports.money import Units, fixed_text, instrument_units, money_decimals
+from reports.money import Units, column_units, fixed_text, instrument_units, money_decimals
 from reports.summary import MONEY_KEYS, all_witnessed, build_report, witness_text
 
 CHART_COUNT_MAX = 12  # a page of 256 charts opens on no phone: the busiest symbols get one
@@ -43,9 +43,10 @@ def render_page(result: ReplayResult, report: dict[str, Any]) -> str:
     return ENVIRONMENT.get_template("report.html.j2").render(
         charts=draw_charts(result),
         chart_count_max=CHART_COUNT_MAX,
+        columns=column_units(units.values()),
         compared=all_witnessed(result),
-        money=lambda quote, value: fixed_text(value, money_decimals(quote), signed=True),
-        plain=lambda quote, value: fixed_text(value, money_decimals(quote)),
+        money=lambda currency, value: fixed_text(value, money_decimals(currency), signed=True),
+        plain=lambda currency, value: fixed_text(value, money_decimals(currency)),
         name=Path(result.source).name or "journal",
         price=lambda symbol, value, extra=0: fixed_text(value, units[symbol].price_decimals + extra),
         qty=lambda symbol, value: fixed_text(value, units[symbol].qty_decimals, signed=True),

@@ -1,8 +1,9 @@
-"""What a position is worth, exactly; must never round and never replace the core's own accounting."""
+"""What a position is worth, exactly; must never round where the core does not, and never replace its accounting."""
 
 from dataclasses import dataclass
 from fractions import Fraction
 
+from engine.codes import Contract
 from engine.limits import MICROS_PER_UNIT
 from engine.manifest import Manifest
 from engine.records import NO_PRICE_TICKS
@@ -14,7 +15,8 @@ from reports.money import instrument_units
 class PositionAmounts:
     """Amounts of one instrument.
 
-    Units: quote currency; fees and funding positive = paid; None = no mark for an open position.
+    Units: `Units.money`: quote, or thousandths of the base; turnover, notional and exposure always in quote. Fees and
+        funding positive = paid; None = no mark for an open position.
     """
 
     realized: Fraction  # before fees and funding
@@ -38,17 +40,30 @@ def mark_half_ticks(state: State, index: int) -> int | None:
     return None if fill == NO_PRICE_TICKS else 2 * fill
 
 
+def worth_half_ticklots(state: State, index: int, half_ticks: int) -> int:
+    """Return what an instrument's position is worth at a price in half ticklots, as the core has it: of an inverse
+    contract minus its base value, rounded down to whole ticklots.
+    """
+    instrument, lots = state.instruments[index], int(state.positions[index]["position_lots"])
+    if lots == 0 or instrument["contract"] != Contract.INVERSE:
+        return lots * half_ticks
+    value, denominator = int(instrument["base_value_numerator"]), int(instrument["base_value_denominator"])
+    return 2 * (-2 * lots * value // (denominator * half_ticks))
+
+
 def position_amounts(manifest: Manifest, state: State, index: int) -> PositionAmounts:
     """Return the amounts of an instrument's position."""
-    row, value = state.positions[index], instrument_units(manifest.instruments[index]).tick_value
+    row, units = state.positions[index], instrument_units(manifest.instruments[index])
+    value, traded = units.tick_value, int(row["bought_lots"]) + int(row["sold_lots"])
     lots, mark = int(row["position_lots"]), mark_half_ticks(state, index)
     if mark is None and lots == 0:
         mark = 0  # a flat position is worth nothing at any price
     realized = int(row["realized_ticklots"]) * value
     fees = Fraction(int(row["fees_micros"]), MICROS_PER_UNIT)
     funding = Fraction(int(row["funding_micros"]), MICROS_PER_UNIT)
-    notional = None if mark is None else lots * mark * value / 2
-    unrealized = None if notional is None else notional - int(row["cost_ticklots"]) * value
+    worth = None if mark is None else worth_half_ticklots(state, index, mark) * value / 2
+    notional = lots * units.lot_notional if units.is_inverse else worth
+    unrealized = None if worth is None else worth - int(row["cost_ticklots"]) * value
     spread = int(row["spread_half_ticklots"]) * value / 2
     return PositionAmounts(
         realized=realized,
@@ -58,7 +73,7 @@ def position_amounts(manifest: Manifest, state: State, index: int) -> PositionAm
         net=None if unrealized is None else realized + unrealized - fees - funding,
         spread=spread,
         inventory=None if unrealized is None else realized + unrealized - spread,
-        turnover=int(row["turnover_ticklots"]) * value,
+        turnover=traded * units.lot_notional if units.is_inverse else int(row["turnover_ticklots"]) * value,
         notional=notional,
         exposure=None if notional is None else abs(notional),
     )

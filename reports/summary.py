@@ -108,7 +108,7 @@ def symbol_report(result: ReplayResult, index: int) -> dict[str, Any]:
             **{key: int(book[field]) for key, field in BOOK_COUNTS.items()},
         },
         "cancelled": int(counters["cancelled_count"]),
-        "currency": units.quote,
+        "currency": units.money,
         "fills": fills,
         "guard_trips": int(counters["guard_trip_count"]),
         "maker_share": ratio(Fraction(int(position["maker_fill_count"]), fills)) if fills else None,
@@ -118,6 +118,7 @@ def symbol_report(result: ReplayResult, index: int) -> dict[str, Any]:
         "placed": int(counters["placed_count"]),
         "position": units.qty(int(position["position_lots"])),
         "rejected": int(counters["rejected_count"]),
+        "turnover_currency": units.quote,
     }
 
 
@@ -137,11 +138,17 @@ def sum_exact(values: Iterable[str | None]) -> str | None:
 def total_report(symbols: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Return the sums over symbols; money is summed per currency, never across."""
     currencies = sorted({symbol["currency"] for symbol in symbols.values()})
-    money = {}
+    money: dict[str, dict[str, str | None]] = {}
+    turnover_currencies = {}
     for currency in currencies:
         members = [symbol for symbol in symbols.values() if symbol["currency"] == currency]
+        quotes = sorted({symbol["turnover_currency"] for symbol in members})
         money[currency] = {key: sum_exact(symbol[key] for symbol in members) for key in MONEY_KEYS}
-    return {**{key: sum(symbol[key] for symbol in symbols.values()) for key in COUNT_KEYS}, "money": money}
+        turnover_currencies[currency] = quotes[0] if len(quotes) == 1 else ""
+        if len(quotes) > 1:
+            money[currency]["turnover"] = None
+    counts = {key: sum(symbol[key] for symbol in symbols.values()) for key in COUNT_KEYS}
+    return {**counts, "money": money, "turnover_currencies": turnover_currencies}
 
 
 def time_span(result: ReplayResult) -> tuple[int, int]:
@@ -176,6 +183,12 @@ def name_assumptions(result: ReplayResult, symbols: dict[str, dict[str, Any]]) -
     notes += venue_notes(result.manifest.extra)
     notes.append("Open positions are valued at the mid, or at the last fill where there is no mid.")
     notes.append("Net PnL = realised + unrealised - fees - funding; fees and funding are positive when paid.")
+    inverse = [one.symbol for one in result.manifest.instruments if one.is_inverse]
+    if inverse:
+        notes.append(
+            f"{', '.join(inverse)}: inverse, so PnL, fees and funding are in thousandths of the base currency (mBTC), "
+            "rounded against us to 1e-9 of it at each fill; turnover and limits are in quote, sizes in contracts."
+        )
     if not result.manifest.witnessed:
         notes.append("The journal holds inputs only: decisions are computed here, there are none to compare with.")
     if not result.sealed:
@@ -262,8 +275,8 @@ def summary_table(result: ReplayResult) -> Table:
             *(f"{row[key]:,}" for key in ("placed", "amended", "cancelled", "fills")),
             maker,
             fixed_text(row["position"], units.qty_decimals, signed=True),
-            fixed_text(row["net_pnl"], money_decimals(units.quote), signed=True),
-            units.quote,
+            fixed_text(row["net_pnl"], money_decimals(units.money), signed=True),
+            units.money,
         )
     return table
 

@@ -9,8 +9,8 @@ import numpy as np
 from engine.codes import Side
 from engine.jit import kernel
 from engine.limits import MICROS_PER_UNIT
-from engine.position import notional_micros
 from engine.quoting.maker import set_target
+from engine.value import notional_mid_micros
 
 
 @kernel
@@ -36,7 +36,7 @@ def decide_grid(cell):
     position_lots = cell["position"]["position_lots"]
     skew = param["grid_skew_ticks_per_lot_e6"] * position_lots
     reservation = mid_half_ticks * (MICROS_PER_UNIT // 2) - skew
-    value_micros = notional_micros(cell["instrument"], mid_half_ticks, position_lots) // 2
+    value_micros = notional_mid_micros(cell["instrument"], mid_half_ticks, position_lots)
     for side in range(2):
         sign = 1 if side == Side.ASK else -1
         if -sign * value_micros > param["grid_notional_micros_max"]:

@@ -8,9 +8,9 @@ from engine.codes import Reason, Side
 from engine.effects import emit_pause
 from engine.jit import kernel
 from engine.limits import LEVEL_COUNT_MAX
-from engine.position import notional_micros
 from engine.quoting.maker import set_target
 from engine.signals import BPS, ceil_ticks, floor_ticks
+from engine.value import notional_micros, notional_mid_micros
 
 ADVERSE_SPREAD_FACTOR = 1.5
 DRIFT_SPREAD_FACTOR = 1.3
@@ -38,7 +38,7 @@ def shift_bps_of(cell):
         return 0.0
     mid_half_ticks = cell["signal"]["mid_half_ticks"]
     position_lots = cell["position"]["position_lots"]
-    position_micros = notional_micros(cell["instrument"], mid_half_ticks, position_lots) // 2
+    position_micros = notional_mid_micros(cell["instrument"], mid_half_ticks, position_lots)
     share = position_micros * 1.0 / param["equity_micros"]
     return clamp(param["skew_coeff"] * share * BPS, -param["max_spread_bps"], param["max_spread_bps"])
 

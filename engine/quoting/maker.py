@@ -1,6 +1,6 @@
 """Maker-only placement of targets (spec/core.md 8); must never let a target cross or touch the other side."""
 
-from engine.codes import Reason, Side
+from engine.codes import Contract, Reason, Side
 from engine.jit import kernel
 from engine.limits import LEVEL_COUNT_MAX
 from engine.records import SIDE_COUNT
@@ -34,12 +34,21 @@ def qty_lots_min(cell):
 
 
 @kernel
+def sellable_lots(cell, level):
+    """Return what is held of a spot instrument and not offered by the levels before this one."""
+    lots = cell["position"]["position_lots"]
+    for i in range(level):
+        lots -= cell["targets"][Side.ASK, i]["qty_lots"]
+    return lots
+
+
+@kernel
 def set_target(cell, side, level, price_ticks, qty_lots):
     """Write one target after the maker policy; a target that may not be placed stays empty and is counted with its
     reason.
 
     The strategy's price is kept where it is more passive than the policy's (spec/core.md 8: min for buys, max for
-    sells).
+    sells). Of a spot instrument no more is offered than is held.
     """
     assert 0 <= side < SIDE_COUNT, "set_target: the side is neither bid nor ask"
     assert 0 <= level < LEVEL_COUNT_MAX, "set_target: there is no such level"
@@ -63,6 +72,11 @@ def set_target(cell, side, level, price_ticks, qty_lots):
     if qty_lots <= 0:
         blocked[Reason.QTY_ZERO] += 1
         return
+    if side == Side.ASK and cell["instrument"]["contract"] == Contract.SPOT:
+        qty_lots = min(qty_lots, sellable_lots(cell, level))
+        if qty_lots <= 0:
+            blocked[Reason.RISK_LIMIT] += 1
+            return
     if qty_lots < qty_lots_min(cell):
         blocked[Reason.MIN_QTY] += 1
         return

@@ -19,7 +19,7 @@ from engine.records import I8, NO_TS_NS, record
 from engine.state import State
 from replay.result import ReplayResult
 from replay.run import Replay, ReplayOptions
-from reports.position import mark_half_ticks
+from reports.position import mark_half_ticks, worth_half_ticklots
 from reports.tearsheet.markouts import Markouts
 from reports.tearsheet.orders import OrderBook, OrderTally
 
@@ -42,8 +42,9 @@ class NotWitnessed(ValueError):
 class PnlParts:
     """The net PnL of one instrument and what it is made of: total = spread + inventory - fees - funding, exactly.
 
-    Units: micros of the quote currency; fees and funding positive = paid. Spread and the total are each rounded down
-    once, inventory is the rest and takes the residue of less than a micro.
+    Units: micros of the quote currency, of inverse contracts of a thousandth of the base; fees and funding positive =
+    paid. Spread and the total are each rounded down once, inventory is the rest and takes the residue of less than a
+    micro.
     """
 
     spread: int = 0
@@ -85,7 +86,8 @@ def pnl_parts(state: State, index: int) -> PnlParts:
     numerator, denominator = int(instrument["tick_value_numerator"]), 2 * int(instrument["tick_value_denominator"])
     lots, mark = int(row["position_lots"]), mark_half_ticks(state, index)
     assert mark is not None or lots == 0, "a position comes from a fill, which has a price"
-    gross_half = 2 * (int(row["realized_ticklots"]) - int(row["cost_ticklots"])) + lots * (mark or 0)
+    gross_half = 2 * (int(row["realized_ticklots"]) - int(row["cost_ticklots"]))
+    gross_half += worth_half_ticklots(state, index, mark or 0)
     spread_micros = int(row["spread_half_ticklots"]) * numerator // denominator
     return PnlParts(
         spread=spread_micros,

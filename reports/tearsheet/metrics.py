@@ -14,7 +14,8 @@ import numpy as np
 from engine.codes import Flag, Side
 from engine.limits import MICROS_PER_UNIT, NS_PER_MS
 from engine.records import NO_PRICE_TICKS
-from reports.money import decimal_text, instrument_units
+from reports.money import Units, decimal_text, instrument_units
+from reports.position import position_amounts
 from reports.summary import build_report, ratio
 from reports.tearsheet.fold import PnlParts, Tearsheet
 from reports.tearsheet.markouts import HORIZONS_MS
@@ -23,6 +24,7 @@ from reports.tearsheet.orders import AGE_STEP_NS
 BPS = 10_000
 WAIT_PERCENTILES = (50, 75, 90, 95, 99)
 AGE_PERCENTILES = (50, 95, 99)
+VALUE_SCALE = 1_000_000  # a base value is cut off at a millionth of a ticklot
 TAIL_PERCENT = 5  # CVaR95: the worst 5 % of the seconds
 DEFINITIONS = (
     "PnL parts add up to the net in whole micros; inventory takes the residue of the rounding, less than a micro.",
@@ -95,11 +97,16 @@ def sum_parts(sheet: Tearsheet, indices: Sequence[int]) -> PnlParts:
     )
 
 
-def signed_gain(fills: np.ndarray, mids_half_ticks: np.ndarray) -> int:
-    """Return the sum of side x (mid - price) x size in half ticklots, exactly."""
-    side = np.where(fills["side"] == Side.BID, 1, -1)
-    gains = side * (mids_half_ticks - 2 * fills["price_ticks"])
-    return int(np.dot(gains.astype(object), fills["qty_lots"].astype(object)))
+def fill_values(units: Units, half_ticks: np.ndarray, lots: np.ndarray) -> np.ndarray:
+    """Return what lots stand for at prices, of an inverse contract minus their base value (engine/value.py).
+
+    Units: half ticklots x VALUE_SCALE.
+    """
+    prices, sizes = half_ticks.astype(object), lots.astype(object)
+    if not units.is_inverse:
+        return np.asarray(VALUE_SCALE * prices * sizes)
+    value = units.base_value
+    return np.asarray(-2 * (2 * VALUE_SCALE * value.numerator * sizes // (value.denominator * prices)))
 
 
 def markout_bps(sheet: Tearsheet, indices: Sequence[int], mids_half_ticks: np.ndarray) -> tuple[float | None, int]:
@@ -108,10 +115,11 @@ def markout_bps(sheet: Tearsheet, indices: Sequence[int], mids_half_ticks: np.nd
     for index in indices:
         chosen = (fills["instrument_index"] == index) & (mids_half_ticks != NO_PRICE_TICKS)
         of_index = fills[chosen]
-        value = instrument_units(sheet.result.manifest.instruments[index]).tick_value
-        gain += signed_gain(of_index, mids_half_ticks[chosen]) * value
-        lots = of_index["qty_lots"].astype(object)
-        notional += 2 * value * int(np.dot(of_index["price_ticks"].astype(object), lots))
+        units = instrument_units(sheet.result.manifest.instruments[index])
+        side, lots = np.where(of_index["side"] == Side.BID, 1, -1), of_index["qty_lots"]
+        paid = fill_values(units, 2 * of_index["price_ticks"], lots)
+        gain += int(sum(side * (fill_values(units, mids_half_ticks[chosen], lots) - paid))) * units.tick_value
+        notional += int(sum(abs(paid))) * units.tick_value
         count += len(of_index)
     return ratio(BPS * gain / notional) if notional else None, count
 
@@ -154,7 +162,9 @@ def risk_figures(sheet: Tearsheet, indices: Sequence[int]) -> dict[str, Any]:
     """Return how evenly the money came: per-second figures and the hit rate."""
     changes, count = equity_changes(sheet, indices), sheet.period_count
     fall_micros = drawdown_micros(sheet, indices)
-    equity_micros = int(sheet.result.state.params[indices[0]]["equity_micros"])
+    inverse = sheet.result.manifest.instruments[indices[0]].is_inverse
+    # The equity of the configuration is in quote: it says nothing of a fall in base currency.
+    equity_micros = 0 if inverse else int(sheet.result.state.params[indices[0]]["equity_micros"])
     closing = np.isin(sheet.result.fill_rows["instrument_index"], list(indices)) & (sheet.fill_notes["closing"] == 1)
     trades, hits = int(closing.sum()), int((closing & (sheet.fill_notes["realized_micros"] > 0)).sum())
     return {
@@ -173,33 +183,36 @@ def figures(sheet: Tearsheet, indices: Sequence[int]) -> dict[str, Any]:
     manifest, positions = sheet.result.manifest, sheet.result.state.positions
     rows = sheet.result.fill_rows[np.isin(sheet.result.fill_rows["instrument_index"], list(indices))]
     units = [instrument_units(manifest.instruments[index]) for index in indices]
-    turnover = sum(
+    traded = sum(
         (
             int(positions[index]["turnover_ticklots"]) * unit.tick_value
             for index, unit in zip(indices, units, strict=True)
         ),
         Fraction(0),
     )
+    quotes = {unit.quote for unit in units}
+    turnovers = [position_amounts(manifest, sheet.result.state, index).turnover for index in indices]
     parts, makers = sum_parts(sheet, indices), int(((rows["flags"] & Flag.MAKER) != 0).sum())
     return {
         **risk_figures(sheet, indices),
-        "currency": units[0].quote,
+        "currency": units[0].money,
         "fills": len(rows),
         "maker_share": ratio(Fraction(makers, len(rows))) if len(rows) else None,
         "markouts": markout_curve(sheet, indices),
-        "net_bps": ratio(Fraction(parts.total * BPS, MICROS_PER_UNIT) / turnover) if turnover else None,
+        "net_bps": ratio(Fraction(parts.total * BPS, MICROS_PER_UNIT) / traded) if traded else None,
         "orders": order_figures(sheet, indices),
         "pnl_micros": {**{item.name: getattr(parts, item.name) for item in fields(PnlParts)}, "total": parts.total},
         "spread_bps": markout_bps(sheet, indices, sheet.fill_notes["mid_half_ticks"])[0],
-        "turnover": decimal_text(turnover),
+        "turnover": decimal_text(sum(turnovers, Fraction(0))) if len(quotes) == 1 else None,
+        "turnover_currency": quotes.pop() if len(quotes) == 1 else "",
     }
 
 
 def currency_members(sheet: Tearsheet) -> dict[str, list[int]]:
-    """Return {quote currency: instruments}: money is summed per currency, never across."""
+    """Return {currency of money: instruments}: money is summed per currency, never across."""
     members: dict[str, list[int]] = {}
     for index, instrument in enumerate(sheet.result.manifest.instruments):
-        members.setdefault(instrument_units(instrument).quote, []).append(index)
+        members.setdefault(instrument_units(instrument).money, []).append(index)
     return dict(sorted(members.items()))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from engine.manifest import canonical_json
 from reports.artifact import write_artifact
 from reports.figures import SIZES, draw_symbol
-from reports.money import Units, fixed_text, instrument_units, money_decimals
+from reports.money import Units, column_units, fixed_text, instrument_units, money_decimals
 from reports.page import CHART_COUNT_MAX, ENVIRONMENT, busiest_instruments, markdown_row, sign_class, span_text
 from reports.summary import all_witnessed, witness_text
 from reports.tearsheet.charts import EQUITY_SIZES, draw_equity, draw_markouts, draw_waits
@@ -117,6 +117,7 @@ def render_page(sheets: dict[str, Tearsheet], documents: Documents) -> str:
     return ENVIRONMENT.get_template("tearsheet.html.j2").render(
         chart_count_max=CHART_COUNT_MAX,
         charts=draw_symbols(sheets[main]),
+        columns=column_units(units.values()),
         documents=documents,
         drawings=draw_all(sheets, documents),
         fixed=fixed_text,

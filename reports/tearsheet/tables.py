@@ -119,8 +119,9 @@ def risk_table(cases: Sequence[Figures], currency: str) -> FigureTable:
     return FigureTable("Risk", rows)
 
 
-def execution_table(cases: Sequence[Figures], currency: str) -> FigureTable:
+def execution_table(cases: Sequence[Figures]) -> FigureTable:
     """Return what became of the orders."""
+    quote = cases[0]["turnover_currency"]
     rows = (
         row(cases, "Orders placed", "count", ("orders.placed", number), 0),
         row(cases, "Orders filled", "count", ("orders.filled", number), 0),
@@ -129,7 +130,7 @@ def execution_table(cases: Sequence[Figures], currency: str) -> FigureTable:
         row(cases, "Fill rate", "fills, % of orders", ("orders.fill_rate", percent), 1),
         row(cases, "Filled quantity", "% of placed", ("orders.fill_rate_qty", percent), 1),
         row(cases, "Maker share", "% of fills", ("maker_share", percent), 1),
-        row(cases, "Turnover", currency, ("turnover", number), money_decimals(currency)),
+        row(cases, "Turnover", quote, ("turnover", number), money_decimals(quote)),
     )
     return FigureTable("Execution", rows)
 
@@ -163,7 +164,7 @@ def figure_tables(cases: Sequence[Figures], currency: str) -> list[FigureTable]:
     return [
         pnl_table(cases, currency),
         risk_table(cases, currency),
-        execution_table(cases, currency),
+        execution_table(cases),
         times_table(cases),
         markout_table(cases),
     ]

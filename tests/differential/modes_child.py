@@ -22,7 +22,9 @@ from tests.engine.rows import PLAIN, House, book_event, event
 INSTRUMENTS = (
     Instrument(symbol="A", venue="bybit", tick_size="0.1", lot_size="0.001", maker_fee_ppm=-25),
     Instrument(symbol="B", venue="binance", tick_size="0.01", lot_size="0.01"),
-    Instrument(symbol="C", tick_size="0.5", lot_size="0.01", taker_fee_ppm=600),
+    Instrument(
+        symbol="C", contract="inverse", contract_value="10", tick_size="0.5", lot_size="0.01", taker_fee_ppm=600
+    ),
 )
 GRID = {"grid_half_spread_ticks_e6": 1_500_000, "grid_skew_ticks_per_lot_e6": 250_000, "grid_qty_lots": 2,
         "grid_notional_micros_max": 300_000_000_000}  # fmt: skip

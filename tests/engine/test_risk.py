@@ -9,6 +9,7 @@ from tests.engine.rows import House, book_event, check_counts, event, lines_of, 
 
 BOOK = "book 10000x5 / 10001x5 @10 | place #1 bid 9990 x 5; place #2 ask 10011 x 5\n"
 
+INVERSE = {"contract": "inverse", "contract_value": "1000"}
 CASES: dict[str, tuple[dict[str, int | float], dict[str, Any], str]] = {
     "position limit, at the worst case": (
         {"position_lots_max": 7}, {}, BOOK + """
@@ -72,8 +73,36 @@ CASES: dict[str, tuple[dict[str, int | float], dict[str, Any], str]] = {
     "no width left": (
         {"min_spread_bps": 0.0}, {}, "book 9999x5 / 10001x5 @10 | - | blocked.min_spread=1",
     ),
+    # Of an inverse contract a lot is worth 1,000 USD at any price: 51,000 USD are 51 of them.
     "an inverse contract": (
-        {}, {"contract": "inverse"}, "book 10000x5 / 10001x5 @10 | guard none>contract_unsupported",
+        {"inventory_micros_max": 90_000_000_000, "amend_size_threshold": 1.0}, INVERSE, """
+        book 10000x5 / 10001x5 @10 | place #1 bid 9990 x 51; place #2 ask 10011 x 51
+        fill #1 9990x30 | cancel #1 bid reprice; place #3 bid 9990 x 51 | clock.gross_micros=30000000000
+        fill #3 9990x10 | - | clock.gross_micros=40000000000 bid.open_lots=41
+        book 5000x5 / 5001x5 @20 | cancel #3 bid reprice; cancel #2 ask reprice; place #4 ask 5006 x 51 | \
+            clock.gross_micros=40000000000 blocked.risk_limit=1
+        """,
+    ),
+    "an inverse contract's total notional": (
+        {"total_notional_micros_max": 50_000_000_000}, INVERSE, "book 10000x5 / 10001x5 @10 | - | blocked.risk_limit=2",
+    ),
+    "a spot instrument is not sold short": (
+        {}, {"contract": "spot"}, """
+        book 10000x5 / 10001x5 @10 | place #1 bid 9990 x 5 | blocked.risk_limit=1
+        fill #1 9990x5 | place #2 bid 9990 x 5; place #3 ask 10011 x 5 | position.position_lots=5
+        fill #3 10011x2 | | position.position_lots=3 ask.open_lots=3
+        fill #3 10011x3 | - | position.position_lots=0 blocked.risk_limit=2
+        fill #2 9990x2 | cancel #2 bid reprice; place #4 bid 9990 x 5; place #5 ask 10011 x 2 | position.position_lots=2
+        """,
+    ),
+    # 5 held and 5 offered: the old order, still leaving, counts against the new one.
+    "a spot instrument is not sold twice": (
+        {"mode": 1, "replace_overlap": 1}, {"contract": "spot"}, """
+        book 10000x5 / 10001x5 @10 | place #1 bid 9990 x 5
+        fill #1 9990x5 | place #2 bid 9990 x 5; place #3 ask 10011 x 5
+        config min_spread_bps=40.0 | param min_spread_bps 20>40 config; cancel #2 bid reprice; place #4 bid 9980 x 5; \
+            cancel #3 ask reprice | blocked.risk_limit=2 ask.open_lots=5
+        """,
     ),
     "not enabled before all else": (
         {"enabled": 0}, {}, "timer | guard none>disabled\nbook 10000x5 / 10001x5 @10 | - | blocked.disabled=1",

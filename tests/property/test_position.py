@@ -162,9 +162,3 @@ def test_a_fill_costs_the_rate_that_the_venue_charged(maker: bool, code: int, fe
     row["code"] = code
     house.feed(row)
     assert house.cell["position"]["fees_micros"] == fees
-
-
-def test_an_inverse_contract_is_not_accounted_as_linear() -> None:
-    house = House(make_manifest(contract="inverse"))
-    with pytest.raises(AssertionError, match="invariant broken at seq 1"):
-        house.feed(fill_row((Side.BID, 1, 1, True)))

@@ -4,6 +4,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine.codes import BookStatus
+from engine.manifest import Instrument, Manifest
 from engine.state import make_state
 from reports.metrics import METRICS, render_metrics
 from tests.reports.examples import MANIFEST, example_state
@@ -17,10 +18,10 @@ SPEC_NAMES = {  # spec/core.md 2, 5, 8, 11, 20: those that the state has a sourc
 }
 
 
-def samples(state) -> dict[str, float]:
+def samples(state, manifest=MANIFEST) -> dict[str, float]:
     """Return {line's name and labels: value} through prometheus_client's own parser."""
     found = {}
-    for family in text_string_to_metric_families(render_metrics(MANIFEST, state)):
+    for family in text_string_to_metric_families(render_metrics(manifest, state)):
         for sample in family.samples:
             labels = ",".join(sample.labels[key] for key in sorted(sample.labels))
             found[f"{sample.name}{{{labels}}}"] = sample.value
@@ -90,6 +91,28 @@ def test_position_without_a_mid_is_valued_at_the_last_fill():
     state.positions[1]["position_lots"], state.positions[1]["price_fill_ticks"] = -3, 250_000
     found = samples(state)
     assert (found["position_notional_usd{ETHUSDT}"], found["gross_exposure_usd{ETHUSDT}"]) == (-75, 75)
+
+
+def test_money_of_an_inverse_contract_is_no_usd():
+    fields = {"contract": "inverse", "tick_size": "0.1", "lot_size": "1", "contract_value": "100"}
+    manifest = Manifest(
+        run_id="inverse",
+        instruments=(
+            Instrument(symbol="BTCUSDT", tick_size="0.1", lot_size="0.001"),
+            Instrument(symbol="BTCUSD_PERP", **fields),
+        ),
+    )
+    state = make_state(manifest)
+    values = {"position_lots": 5, "cost_ticklots": -8_333_333, "bought_lots": 7, "sold_lots": 2, "fees_micros": 1_500}
+    for name, value in values.items():
+        state.positions[1][name] = value
+    state.signals[1]["mid_half_ticks"] = 2 * 625_000
+    found = samples(state, manifest)
+    assert found["mm_pnl_unrealized_millibase{BTCUSD_PERP}"] == 0.333333  # 5 x 100 / 62,500 = 0.008 BTC to give back
+    assert (found["mm_pnl_net_millibase{BTCUSD_PERP}"], found["mm_fees_millibase{BTCUSD_PERP}"]) == (0.331833, 0.0015)
+    assert (found["position_notional_usd{BTCUSD_PERP}"], found["mm_turnover_usd_total{BTCUSD_PERP}"]) == (500, 900)
+    assert {"mm_fees_usd{BTCUSDT}", "inventory_abs{BTCUSD_PERP}"} <= set(found)
+    assert not {"mm_fees_usd{BTCUSD_PERP}", "mm_pnl_net_usd{BTCUSD_PERP}", "mm_fees_millibase{BTCUSDT}"} & set(found)
 
 
 def test_one_status_at_a_time():

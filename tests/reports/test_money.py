@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.manifest import Instrument
-from reports.money import currencies, decimal_text, fixed_text, instrument_units, shifted_text
+from reports.money import (
+    column_units,
+    currencies,
+    decimal_text,
+    fixed_text,
+    instrument_units,
+    money_decimals,
+    shifted_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +76,10 @@ def test_fixed_text_rounds_as_decimal_does(value):
         ("XFDUSD", ("X", "FDUSD")),
         ("USDT", ("", "")),
         ("ABC", ("", "")),
+        ("BTCUSD_PERP", ("BTC", "USD")),
+        ("BTCUSD_240927", ("BTC", "USD")),
+        ("ETHUSDT_240927", ("ETH", "USDT")),
+        ("BTCUSDZ24", ("BTC", "USD")),
     ],
 )
 def test_currencies(symbol, pair):
@@ -78,3 +90,23 @@ def test_units_of_an_instrument():
     units = instrument_units(Instrument(symbol="BTCUSDT", tick_size="0.10", lot_size="0.001"))
     assert (units.price(617_390), units.qty(-2), units.price_decimals, units.qty_decimals) == ("61739", "-0.002", 1, 3)
     assert units.tick_value == Fraction(1, 10_000)
+
+
+def test_units_of_an_inverse_contract():
+    fields = {"contract": "inverse", "tick_size": "0.1", "lot_size": "1", "contract_value": "100"}
+    known, unknown = (instrument_units(Instrument(symbol=symbol, **fields)) for symbol in ("BTCUSD_PERP", "ABC"))
+    linear = instrument_units(Instrument(symbol="BTCUSDT", tick_size="0.10", lot_size="0.001"))
+    assert (known.money, known.quote, known.size, unknown.money, unknown.quote) == (
+        "mBTC",
+        "USD",
+        "contracts",
+        "mABC",
+        "",
+    )
+    assert (linear.money, linear.size, linear.is_inverse) == ("USDT", "BTC", False)
+    # A ticklot is a micro of a thousandth of the base, a lot is 1e12 of them at a tick, and 100 USD.
+    assert (known.tick_value, known.base_value, known.lot_notional) == (Fraction(1, 10**6), 10**12, 100)
+    assert [money_decimals(units.money) for units in (known, linear)] == [5, 2]
+    assert column_units([linear]) == {"size": "base units", "money": "quote"}
+    assert column_units([known]) == {"size": "contracts", "money": "base / 1,000"}
+    assert column_units([known, linear]) == {"size": "base units, contracts", "money": "quote, base / 1,000"}

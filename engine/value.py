@@ -1,0 +1,112 @@
+"""What lots are worth at a price: linear, spot and inverse contracts, in integers; must never round in our favour.
+
+Money of an inverse contract is the base currency: one ticklot is 1e-9 base, so a micro is a millionth of a
+thousandth of the base. At a price of p ticks n lots stand for the cash -(n x K / p), K = the base value at one tick:
+it rises with the price, as price x lots does, and average cost, PnL and spread are the same sums for all contracts.
+"""
+
+from engine.codes import Contract
+from engine.jit import kernel
+from engine.limits import BASE_DIVISOR_MAX, PPM, VALUE_LOTS_MAX, VALUE_TICKLOTS_MAX
+
+LOW_BITS = 16
+LOW_MASK = (1 << LOW_BITS) - 1
+# Micros of quote over a price x 1e8 are units of 1e-2 base: 13 digits more are 1e-8 of a thousandth of the base.
+FUNDING_DIGIT_COUNT = 13
+
+
+@kernel
+def notional_micros(instrument, price_ticks, qty_lots):
+    """Return the quote value of lots in micros, rounded down; that of an inverse contract does not depend on price."""
+    if instrument["contract"] == Contract.INVERSE:
+        return qty_lots * instrument["lot_notional_numerator"] // instrument["lot_notional_denominator"]
+    return price_ticks * qty_lots * instrument["tick_value_numerator"] // instrument["tick_value_denominator"]
+
+
+@kernel
+def notional_mid_micros(instrument, mid_half_ticks, qty_lots):
+    """Return the quote value of lots at the mid in micros, rounded down."""
+    if instrument["contract"] == Contract.INVERSE:
+        return notional_micros(instrument, mid_half_ticks, qty_lots)
+    return notional_micros(instrument, mid_half_ticks, qty_lots) // 2
+
+
+@kernel
+def base_parts(instrument, price_half_ticks, qty_lots):
+    """Return the base value of an inverse contract's lots, exactly: (whole, rest, divisor) for whole + rest / divisor.
+
+    Units: 1e-9 base.
+    """
+    assert price_half_ticks > 0 and 0 <= qty_lots <= VALUE_LOTS_MAX
+    numerator = 2 * instrument["base_value_numerator"]
+    divisor = instrument["base_value_denominator"] * price_half_ticks
+    assert divisor <= BASE_DIVISOR_MAX
+    whole, rest = numerator // divisor, numerator % divisor
+    assert whole <= VALUE_TICKLOTS_MAX // max(qty_lots, 1)
+    # lots x rest may pass 64 bits: a long division, 16 bits of the lots at a time.
+    high = rest * (qty_lots >> LOW_BITS)
+    low = (high % divisor << LOW_BITS) + rest * (qty_lots & LOW_MASK)
+    return whole * qty_lots + (high // divisor << LOW_BITS) + low // divisor, low % divisor, divisor
+
+
+@kernel
+def value_half_ticklots(instrument, price_half_ticks, qty_lots, sign):
+    """Return what lots stand for at a price, in half ticklots: price x lots, or minus the base value.
+
+    The base value is rounded for who buys (sign 1) or sells (-1) them: bought for no less, sold for no more.
+    """
+    if instrument["contract"] != Contract.INVERSE:
+        return price_half_ticks * qty_lots
+    whole, rest, _ = base_parts(instrument, price_half_ticks, qty_lots)
+    return -2 * (whole + (sign < 0 and rest > 0) * 1)
+
+
+@kernel
+def value_ticklots(instrument, price_ticks, qty_lots, sign):
+    """Return what a fill's lots stand for at its price, in ticklots; see `value_half_ticklots`."""
+    return value_half_ticklots(instrument, 2 * price_ticks, qty_lots, sign) // 2
+
+
+@kernel
+def fee_micros(instrument, price_ticks, qty_lots, rate_ppm):
+    """Return the signed fee of a fill, rounded up: a cost is never too small, a rebate never too big (spec/core.md
+    20).
+    """
+    if instrument["contract"] == Contract.INVERSE:
+        whole, rest, denominator = base_parts(instrument, 2 * price_ticks, qty_lots)
+    else:
+        amount = price_ticks * qty_lots * instrument["tick_value_numerator"]
+        denominator = instrument["tick_value_denominator"]
+        whole, rest = amount // denominator, amount % denominator
+    # Rounding up twice is rounding up once, and keeps the products within 64 bits.
+    part_micros_ppm = -(-(rest * rate_ppm) // denominator)
+    return whole // PPM * rate_ppm - (-(whole % PPM * rate_ppm + part_micros_ppm) // PPM)
+
+
+@kernel
+def quote_value_e8(instrument, qty_lots, mark_price_e8, upward):
+    """Return signed lots x mark price in 1e-8 of the quote currency, rounded up or down; the products stay in 64
+    bits.
+    """
+    denominator = instrument["lot_size_denominator"]
+    amount = qty_lots * instrument["lot_size_numerator"]
+    units, rest = amount // denominator, amount % denominator
+    part = rest * (mark_price_e8 % denominator)
+    part_e8 = -(-part // denominator) if upward else part // denominator
+    return units * mark_price_e8 + rest * (mark_price_e8 // denominator) + part_e8
+
+
+@kernel
+def base_value_e8(instrument, qty_lots, mark_price_e8, upward):
+    """Return the signed base value of an inverse contract's lots at the mark price, rounded up or down.
+
+    Units: 1e-8 of a thousandth of the base currency.
+    """
+    divisor = mark_price_e8 * instrument["lot_notional_denominator"]
+    amount = qty_lots * instrument["lot_notional_numerator"]
+    whole, rest = amount // divisor, amount % divisor
+    assert divisor <= VALUE_TICKLOTS_MAX // 10
+    for _ in range(FUNDING_DIGIT_COUNT):
+        assert abs(whole) < VALUE_TICKLOTS_MAX // 10
+        whole, rest = whole * 10 + rest * 10 // divisor, rest * 10 % divisor
+    return whole + (1 if upward and rest > 0 else 0)
