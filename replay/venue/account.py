@@ -9,9 +9,9 @@ from engine.book import level_qty_lots, next_key
 from engine.codes import Contract, EventKind, Flag, Side
 from engine.jit import kernel
 from engine.limits import E8, MICROS_PER_UNIT, ORDER_COUNT_MAX, PPM
-from engine.position import notional_micros, position_value_e8
 from engine.records import NO_ORDER_ID, NO_VALUE
 from engine.state import NO_KEY
+from engine.value import base_value_e8, quote_value_e8, value_half_ticklots, value_ticklots
 from replay.venue.answers import end_order, respond, write_fill
 
 E8_PER_MICRO = E8 // MICROS_PER_UNIT
@@ -28,10 +28,30 @@ def mid_half_ticks(cell):
 
 @kernel
 def position_value_micros(cell):
-    """Return the position's signed value, rounded down; 0 without a price."""
-    if cell["book"]["mark_price_e8"] != NO_VALUE:
-        return position_value_e8(cell, cell["book"]["mark_price_e8"], False) // E8_PER_MICRO
-    return notional_micros(cell["instrument"], mid_half_ticks(cell), cell["position"]["position_lots"]) // 2
+    """Return what the position is worth in the money of its PnL, rounded down; 0 without a price.
+
+    An inverse position stands for base currency that is owed: long, it is worth less than nothing, as is its cost.
+    """
+    instrument, lots = cell["instrument"], cell["position"]["position_lots"]
+    inverse = instrument["contract"] == Contract.INVERSE
+    mark_price_e8 = cell["book"]["mark_price_e8"]
+    if mark_price_e8 != NO_VALUE and inverse:
+        return -(base_value_e8(instrument, lots, mark_price_e8, True) // E8_PER_MICRO)
+    if mark_price_e8 != NO_VALUE:
+        return quote_value_e8(instrument, lots, mark_price_e8, False) // E8_PER_MICRO
+    half_ticks = mid_half_ticks(cell)
+    if lots == 0 or half_ticks == 0:
+        return 0
+    sign = 1 if lots > 0 else -1
+    value_half = sign * value_half_ticklots(instrument, half_ticks, abs(lots), -sign)
+    return value_half * instrument["tick_value_numerator"] // (2 * instrument["tick_value_denominator"])
+
+
+@kernel
+def order_value_micros(instrument, price_ticks, qty_lots):
+    """Return what lots at a price cost in the money of their PnL, rounded down."""
+    value = abs(value_ticklots(instrument, price_ticks, qty_lots, 1))
+    return value * instrument["tick_value_numerator"] // instrument["tick_value_denominator"]
 
 
 @kernel
@@ -66,7 +86,7 @@ def exceeds_margin(sim, venue, cell, side, price_ticks, added_lots):
     if cell["instrument"]["contract"] == Contract.SPOT and side == Side.ASK:
         return True
     margin_ppm = PPM if cell["instrument"]["contract"] == Contract.SPOT else sim["rules"]["initial_margin_ppm"]
-    bound_micros = notional_micros(cell["instrument"], price_ticks, worst_lots)
+    bound_micros = order_value_micros(cell["instrument"], price_ticks, worst_lots)
     return share_ppm(bound_micros, margin_ppm) > equity_micros(sim, cell)
 
 

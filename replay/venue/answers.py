@@ -7,10 +7,11 @@ from engine.effects import clear_row
 from engine.jit import kernel
 from engine.limits import ORDER_COUNT_MAX, PPM
 from engine.orders import side_of_slot
-from engine.position import apply_fill, notional_micros
+from engine.position import apply_fill
 from engine.records import FEE_CODE_ZERO, NO_ORDER_ID
 from engine.signals import ceil_ticks
 from engine.state import NO_KEY
+from engine.value import notional_micros
 from replay.venue.chance import is_drawn
 from replay.venue.latency import post_message, response_latency_ns
 from replay.venue.records import VOLUME_DAY_COUNT, Purpose

@@ -10,9 +10,9 @@ from engine.codes import BookStatus, EventKind, Flag, RequestOutcome, Side
 from engine.jit import kernel
 from engine.limits import NS_PER_S, ORDER_COUNT_MAX
 from engine.orders import side_of_slot
-from engine.position import notional_micros
 from engine.records import NO_PRICE_TICKS
 from engine.state import NO_KEY
+from engine.value import notional_mid_micros
 from replay.venue.account import exceeds_margin, mid_half_ticks
 from replay.venue.answers import end_order, list_orders, post_answer, refuse, respond, write_fill
 from replay.venue.latency import entry_latency_ns, post_message
@@ -71,7 +71,7 @@ def place_code(sim, venue, cell, request):
     reduces = request["flags"] & Flag.REDUCE_ONLY != 0
     if (
         not reduces
-        and notional_micros(instrument, half_ticks, request["qty_lots"]) < 2 * instrument["min_notional_micros"]
+        and notional_mid_micros(instrument, half_ticks, request["qty_lots"]) < instrument["min_notional_micros"]
     ):
         return RejectCode.MIN_NOTIONAL
     sign = 1 if side == Side.BID else -1

@@ -4,7 +4,7 @@ What is meant, rule by rule; a comment stands where a rule is not obvious. Share
 of the queue models and of the codes.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor, log1p
 
@@ -13,12 +13,12 @@ from engine.limits import ORDER_COUNT_MAX
 from engine.orders import SLOTS_PER_SIDE
 from replay.venue.queue import QueueModel
 from replay.venue.records import RejectCode
+from tests.replay.venue.oracle_book import NO, Book
 from tests.replay.venue.scenario import BOOK, Happening, Request, Scenario
 
 MARKET = (*BOOK, EventKind.TRADE, EventKind.MARK)
 # kind, time of the venue, time of the core, instrument, order id, side, price, qty, execution number, flags, code
 Answer = tuple[int, int, int, int, int, int, int, int, int, int, int]
-NO = -(1 << 62)
 MILLION = 1_000_000
 
 
@@ -35,71 +35,6 @@ class Order:
     expiry_ns: int | None = None
     traded: float = 0.0
     resting: bool = True
-
-
-@dataclass
-class Book:
-    """A book by docs/data.md, section 7."""
-
-    beside: bool
-    levels: dict[Side, dict[int, int]] = field(default_factory=lambda: {Side.BID: {}, Side.ASK: {}})
-    status: BookStatus = BookStatus.EMPTY
-    seq: int = NO
-    bridging: bool = False
-    held: list[Happening] = field(default_factory=list)
-
-    def best(self, side: Side) -> int | None:
-        prices = self.levels[side]
-        return (max(prices) if side == Side.BID else min(prices)) if prices else None
-
-    def shown(self, side: Side, price: int) -> int:
-        return self.levels[side].get(price, 0)
-
-    def set(self, side: Side, price: int, qty: int) -> None:
-        self.levels[side][price] = qty
-        if qty == 0:
-            del self.levels[side][price]
-
-    def takes(self, delta: Happening) -> bool:
-        """Tell whether a delta joins; one that does not may leave the book stale or be held."""
-        if self.status in (BookStatus.EMPTY, BookStatus.STALE):
-            if self.beside:
-                self.held.append(delta)
-            return False
-        if delta.seq <= self.seq:
-            return False
-        if delta.prev == self.seq or (self.bridging and delta.prev is not None and delta.prev < self.seq):
-            return True
-        self.status = BookStatus.STALE
-        if self.beside:
-            self.held.append(delta)
-        return False
-
-    def joined(self, delta: Happening) -> None:
-        self.seq, self.bridging = delta.seq, False
-        self.check()
-
-    def check(self) -> None:
-        bid, ask = self.best(Side.BID), self.best(Side.ASK)
-        if self.status == BookStatus.LIVE and bid is not None and ask is not None and bid >= ask:
-            self.status = BookStatus.LOCKED if bid == ask else BookStatus.CROSSED
-
-    def restart(self, snapshot: Happening) -> bool:
-        """Take a snapshot, then what was held for it; returns False for one that is older than the live book."""
-        if self.beside and self.status == BookStatus.LIVE and snapshot.seq <= self.seq:
-            return False
-        self.levels = {Side.BID: {}, Side.ASK: {}}
-        for side, price, qty in snapshot.levels:
-            self.set(Side(side), price, qty)
-        self.seq, self.bridging, self.status = snapshot.seq, self.beside, BookStatus.LIVE
-        held, self.held = self.held, []
-        for delta in held:
-            if self.takes(delta):
-                for side, price, qty in delta.levels:
-                    self.set(Side(side), price, qty) if qty else self.levels[Side(side)].pop(price, None)
-                self.joined(delta)
-        self.check()
-        return True
 
 
 @dataclass

@@ -1,0 +1,73 @@
+"""The oracle's book of one instrument by docs/data.md, section 7, as slow and plain as it can be."""
+
+from dataclasses import dataclass, field
+
+from engine.codes import BookStatus, Side
+from tests.replay.venue.scenario import Happening
+
+NO = -(1 << 62)
+
+
+@dataclass
+class Book:
+    """A book by docs/data.md, section 7."""
+
+    beside: bool
+    levels: dict[Side, dict[int, int]] = field(default_factory=lambda: {Side.BID: {}, Side.ASK: {}})
+    status: BookStatus = BookStatus.EMPTY
+    seq: int = NO
+    bridging: bool = False
+    held: list[Happening] = field(default_factory=list)
+
+    def best(self, side: Side) -> int | None:
+        prices = self.levels[side]
+        return (max(prices) if side == Side.BID else min(prices)) if prices else None
+
+    def shown(self, side: Side, price: int) -> int:
+        return self.levels[side].get(price, 0)
+
+    def set(self, side: Side, price: int, qty: int) -> None:
+        self.levels[side][price] = qty
+        if qty == 0:
+            del self.levels[side][price]
+
+    def takes(self, delta: Happening) -> bool:
+        """Tell whether a delta joins; one that does not may leave the book stale or be held."""
+        if self.status in (BookStatus.EMPTY, BookStatus.STALE):
+            if self.beside:
+                self.held.append(delta)
+            return False
+        if delta.seq <= self.seq:
+            return False
+        if delta.prev == self.seq or (self.bridging and delta.prev is not None and delta.prev < self.seq):
+            return True
+        self.status = BookStatus.STALE
+        if self.beside:
+            self.held.append(delta)
+        return False
+
+    def joined(self, delta: Happening) -> None:
+        self.seq, self.bridging = delta.seq, False
+        self.check()
+
+    def check(self) -> None:
+        bid, ask = self.best(Side.BID), self.best(Side.ASK)
+        if self.status == BookStatus.LIVE and bid is not None and ask is not None and bid >= ask:
+            self.status = BookStatus.LOCKED if bid == ask else BookStatus.CROSSED
+
+    def restart(self, snapshot: Happening) -> bool:
+        """Take a snapshot, then what was held for it; returns False for one that is older than the live book."""
+        if self.beside and self.status == BookStatus.LIVE and snapshot.seq <= self.seq:
+            return False
+        self.levels = {Side.BID: {}, Side.ASK: {}}
+        for side, price, qty in snapshot.levels:
+            self.set(Side(side), price, qty)
+        self.seq, self.bridging, self.status = snapshot.seq, self.beside, BookStatus.LIVE
+        held, self.held = self.held, []
+        for delta in held:
+            if self.takes(delta):
+                for side, price, qty in delta.levels:
+                    self.set(Side(side), price, qty) if qty else self.levels[Side(side)].pop(price, None)
+                self.joined(delta)
+        self.check()
+        return True
