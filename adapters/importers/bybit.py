@@ -17,6 +17,7 @@ from adapters.importers.table import Context, Listing, depth_number
 from config.instruments import CONTRACT_OF_MARKET, InstrumentFilters, InstrumentTableError, build_instrument
 from engine.codes import EventKind, Flag, Side
 from engine.limits import EVENT_ROW_COUNT_MAX
+from engine.manifest import Instrument
 from engine.records import EVENT, NO_ORDER_ID, NO_VALUE
 
 MARKETS = ("linear", "inverse", "spot")
@@ -195,8 +196,17 @@ def offer_instrument(row: dict[str, Any], category: str, context: Context) -> No
 
     Raises: RefusedError when they are not complete decimal numbers.
     """
+    instrument = read_instrument(row, category)
+    context.table.offered[category, instrument.symbol] = instrument
+
+
+def read_instrument(row: dict[str, Any], category: str) -> Instrument:
+    """Return one instrument of an instruments list.
+
+    Raises: RefusedError when its filters are not complete decimal numbers.
+    """
     assert category in CONTRACT_OF_MARKET
-    symbol, prices, sizes = row.get("symbol"), row.get("priceFilter"), row["lotSizeFilter"]
+    symbol, prices, sizes = row.get("symbol"), row.get("priceFilter"), row.get("lotSizeFilter")
     if not isinstance(symbol, str) or not isinstance(prices, dict) or not isinstance(sizes, dict):
         raise RefusedError("an instrument without symbol, priceFilter or lotSizeFilter")
     try:
@@ -206,7 +216,7 @@ def offer_instrument(row: dict[str, Any], category: str, context: Context) -> No
             min_qty=sizes.get("minOrderQty") or "0",
             min_notional=sizes.get("minNotionalValue") or sizes.get("minOrderAmt") or "0",
         )
-        context.table.offered[category, symbol] = build_instrument(symbol, "bybit", category, filters)
+        return build_instrument(symbol, "bybit", category, filters)
     except (InstrumentTableError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise RefusedError(f"instrument {symbol!r} of the instruments list: {reason}") from error
