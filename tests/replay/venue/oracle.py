@@ -13,13 +13,12 @@ from engine.limits import ORDER_COUNT_MAX
 from engine.orders import SLOTS_PER_SIDE
 from replay.venue.queue import QueueModel
 from replay.venue.records import RejectCode
-from tests.replay.venue.oracle_book import NO, Book
+from tests.replay.venue.oracle_book import MILLION, NO, Account, Book
 from tests.replay.venue.scenario import BOOK, Happening, Request, Scenario
 
 MARKET = (*BOOK, EventKind.TRADE, EventKind.MARK)
 # kind, time of the venue, time of the core, instrument, order id, side, price, qty, execution number, flags, code
 Answer = tuple[int, int, int, int, int, int, int, int, int, int, int]
-MILLION = 1_000_000
 
 
 @dataclass
@@ -35,25 +34,6 @@ class Order:
     expiry_ns: int | None = None
     traded: float = 0.0
     resting: bool = True
-
-
-@dataclass
-class Account:
-    """One instrument's position, cash and fees in exact numbers."""
-
-    tick_value: Fraction
-    lots: int = 0
-    cash: Fraction = Fraction(0)
-    fees: int = 0
-    volume: int = 0
-    mark: Fraction | None = None  # in ticks
-
-    def fill(self, sign: int, price: int, lots: int, ppm: int) -> None:
-        value = price * lots * self.tick_value
-        self.lots += sign * lots
-        self.cash -= sign * value
-        self.fees += ceil(value * ppm / MILLION)
-        self.volume += floor(value)
 
 
 class Oracle:

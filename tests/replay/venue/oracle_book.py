@@ -1,11 +1,14 @@
-"""The oracle's book of one instrument by docs/data.md, section 7, as slow and plain as it can be."""
+"""The oracle's book of one instrument by docs/data.md, section 7, and its account, as slow and plain as they can be."""
 
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil, floor
 
 from engine.codes import BookStatus, Side
 from tests.replay.venue.scenario import Happening
 
 NO = -(1 << 62)
+MILLION = 1_000_000
 
 
 @dataclass
@@ -71,3 +74,22 @@ class Book:
                 self.joined(delta)
         self.check()
         return True
+
+
+@dataclass
+class Account:
+    """One instrument's position, cash and fees in exact numbers."""
+
+    tick_value: Fraction
+    lots: int = 0
+    cash: Fraction = Fraction(0)
+    fees: int = 0
+    volume: int = 0
+    mark: Fraction | None = None  # in ticks
+
+    def fill(self, sign: int, price: int, lots: int, ppm: int) -> None:
+        value = price * lots * self.tick_value
+        self.lots += sign * lots
+        self.cash -= sign * value
+        self.fees += ceil(value * ppm / MILLION)
+        self.volume += floor(value)
