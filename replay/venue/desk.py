@@ -1,0 +1,84 @@
+"""One account's orders in one market, without a backtest's loop: what an emulated or a paper venue asks to match.
+
+The same kernels as a backtest's venue, at zero latency: answers come back from the call. Must never see a core.
+"""
+
+import numpy as np
+
+from engine.jit import entry
+from engine.manifest import Manifest
+from engine.records import EVENT
+from engine.state import make_state
+from replay.assumptions import Assumptions
+from replay.venue.exchange import apply_market
+from replay.venue.records import NEVER_NS, SIM, VENUE
+from replay.venue.requests import accept_request
+from replay.venue.schedule import run_schedule
+
+AT_ONCE = Assumptions(entry_latency_ns=0, response_latency_ns=0)
+
+
+@entry
+def run_market(sims, venues, cells, rows, ts_ns):
+    """Fold one market event, rows whole, into the venue of its instrument."""
+    sim = sims[0]
+    sim["ts_now_ns"] = ts_ns
+    index = np.int64(rows[0]["instrument_index"])
+    apply_market(sim, venues[index], cells[index], rows, np.int64(0), np.int64(rows.size))
+
+
+@entry
+def run_request(sims, venues, cells, rows, ts_ns):
+    """Carry out one request."""
+    sim = sims[0]
+    sim["ts_now_ns"] = ts_ns
+    index = np.int64(rows[0]["instrument_index"])
+    accept_request(sim, venues[index], cells[index], rows[0], ts_ns)
+
+
+@entry
+def run_clock(sims, venues, cells, ts_ns):
+    """Do what has come due by the clock."""
+    sim = sims[0]
+    while min(sim["ts_expiry_ns"], sim["ts_outage_ns"]) <= ts_ns:
+        sim["ts_now_ns"] = min(sim["ts_expiry_ns"], sim["ts_outage_ns"])
+        run_schedule(sim, venues, cells, sim["ts_now_ns"])
+
+
+class Desk:
+    """One account at the venue: market events and requests in, answers out, at the caller's times.
+
+    Shapes: rows are EVENT, one event at a time. An order's id names its slot (engine/orders.py): 0 to 31 buys, 32 to 63
+    sells; ids grow within a slot. A PLACE without POST_ONLY may take; without a price it is a market order.
+    Units: ts_ns may not go back.
+    """
+
+    def __init__(self, manifest: Manifest, assumptions: Assumptions = AT_ONCE, *, seed: int = 0) -> None:
+        self.manifest = manifest
+        self.cells = make_state(manifest).cells
+        self.venues = np.zeros(len(manifest.instruments), VENUE)
+        self.sims = np.zeros(1, SIM)
+        assumptions.apply(self.sims[0], seed)
+        self.sims["ts_expiry_ns"] = self.sims["ts_outage_ns"] = NEVER_NS
+
+    def apply_market(self, rows: np.ndarray, ts_ns: int) -> np.ndarray:
+        """Fold one market event and return what it did to the orders: FILL, EXPIRED."""
+        run_market(self.sims, self.venues, self.cells, np.ascontiguousarray(rows), ts_ns)
+        return self.take_answers()
+
+    def request(self, row: np.void, ts_ns: int) -> np.ndarray:
+        """Carry out a PLACE, AMEND or CANCEL and return the answers: ACK, REJECT (code = RejectCode), FILL, ..."""
+        run_request(self.sims, self.venues, self.cells, np.array([row], EVENT), ts_ns)
+        return self.take_answers()
+
+    def advance(self, ts_ns: int) -> np.ndarray:
+        """Let time pass and return the answers: orders whose life ended."""
+        run_clock(self.sims, self.venues, self.cells, ts_ns)
+        return self.take_answers()
+
+    def take_answers(self) -> np.ndarray:
+        """Return the answers under way and forget them."""
+        sim = self.sims[0]
+        rows: np.ndarray = sim["responses"]["row"][: sim["response_count"]].copy()
+        sim["response_count"] = 0
+        return rows
