@@ -1,0 +1,81 @@
+"""What a running session tells about itself: for the metrics, the health pages and the logs; must never hold a secret."""
+
+from dataclasses import dataclass, field
+
+from engine.limits import NS_PER_MS
+from engine.manifest import Manifest
+from engine.state import State
+
+# spec/core.md 8, and the two that spec/control.md 26 adds.
+LATENCY_BOUNDS_MS = (1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500)
+TICK_BOUNDS_US = (10, 20, 30, 50, 75, 100, 200, 500, 1000, 5000)
+
+
+@dataclass
+class Histogram:
+    """Counts below rising bounds, their sum and number; the last count is of what exceeds all bounds."""
+
+    bounds: tuple[int, ...]
+    unit_ns: int
+    counts: list[int] = field(default_factory=list)
+    sum_ns: int = 0
+    count: int = 0
+
+    def __post_init__(self) -> None:
+        self.counts = [0] * (len(self.bounds) + 1)
+
+    def add(self, duration_ns: int) -> None:
+        """Count one duration."""
+        place = 0
+        while place < len(self.bounds) and duration_ns > self.bounds[place] * self.unit_ns:
+            place += 1
+        self.counts[place] += 1
+        self.sum_ns += duration_ns
+        self.count += 1
+
+
+@dataclass
+class StreamStatus:
+    """One connection to the venue."""
+
+    name: str  # public, private, trade
+    up: bool = False
+    reconnects: int = 0
+    frames: int = 0
+    refused: int = 0  # frames that were not understood
+    ts_frame_ns: int = 0  # of the last frame, our clock
+
+
+@dataclass
+class LiveStatus:
+    """A running session; the runner writes it, others read it between two events of the loop."""
+
+    mode: str
+    venue: str
+    manifest: Manifest
+    state: State
+    journal: str
+    ts_started_ns: int
+    params_hash: str
+    phase: str = "starting"  # starting, reconciling, warming, trading, stopping, stopped
+    streams: dict[str, StreamStatus] = field(default_factory=dict)
+    seq_next: int = 0
+    head: str = ""
+    clock_offset_ns: int = 0
+    loop_drift_ns: int = 0
+    warmup_skips: int = 0
+    rate_limited: int = 0
+    unexplained: dict[str, str] = field(default_factory=dict)  # symbol: why it is kept flat
+    tick_to_order: Histogram = field(default_factory=lambda: Histogram(TICK_BOUNDS_US, 1000))
+    order_latency: Histogram = field(default_factory=lambda: Histogram(LATENCY_BOUNDS_MS, NS_PER_MS))
+
+    def not_ready(self) -> list[str]:
+        """Return why the session does not trade, sorted; none when it does."""
+        reasons = {f"stream_{stream.name}_down" for stream in self.streams.values() if not stream.up}
+        if self.phase != "trading":
+            reasons.add(self.phase)
+        reasons |= {f"unexplained_{symbol}" for symbol in self.unexplained}
+        for index, instrument in enumerate(self.manifest.instruments):
+            if self.state.quoters[index]["frozen"]:
+                reasons.add(f"frozen_{instrument.symbol}")
+        return sorted(reasons)
