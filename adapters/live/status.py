@@ -1,4 +1,4 @@
-"""What a running session tells about itself: for the metrics, the health pages and the logs; must never hold a secret."""
+"""What a running session tells about itself: to metrics, health pages and logs; must never hold a secret."""
 
 from dataclasses import dataclass, field
 
