@@ -78,7 +78,7 @@ HASH_NAME = re.compile(rf"(?:.*_)?(?:{HASH_NAMES})", re.IGNORECASE)
 HASH = re.compile(r"[0-9a-f]{8,64}")
 # A piece of a path or an identifier: one word with its number, words in CamelCase, a number, a date.
 WORD = re.compile(
-    r"(?:[a-z]{1,19}|[A-Z]{1,19}|[a-z]{0,19}(?:[A-Z][a-z]{2,18}){1,8})\d{0,6}|\d{1,20}|\d{1,8}[A-Z]{1,5}\d{0,6}Z?"
+    r"(?:[a-z]{1,19}|[A-Z]{1,19}|[a-z]{0,19}(?:[A-Z][a-z]{2,18}){1,8})\d{0,6}|\d{1,19}|\d{1,8}[A-Z]{1,5}\d{0,6}Z?"
 )
 PIECES = re.compile(r"[/+_=-]+")
 

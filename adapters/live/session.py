@@ -102,7 +102,7 @@ class Session:
         """
         assert not self.failed
         made: list[np.ndarray] = []
-        ends = np.flatnonzero(rows["flags"] & Flag.LAST) + 1 if len(rows) > 1 else (len(rows),)
+        ends = (np.flatnonzero(rows["flags"] & Flag.LAST) + 1).tolist() if len(rows) > 1 else [len(rows)]
         start = 0
         try:
             for end in ends:

@@ -64,6 +64,7 @@ class LiveStatus:
     clock_offset_ns: int = 0
     loop_drift_ns: int = 0
     warmup_skips: int = 0
+    warmup_until_ns: int = 0
     rate_limited: int = 0
     unexplained: dict[str, str] = field(default_factory=dict)  # symbol: why it is kept flat
     tick_to_order: Histogram = field(default_factory=lambda: Histogram(TICK_BOUNDS_US, 1000))
