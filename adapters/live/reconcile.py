@@ -68,12 +68,9 @@ class Reconciler:
         self.rest = rest
         self.parser = parser
         self.seen = seen
-        listings = list_manifest(manifest).listings.values()
-        self.symbols: dict[str, list[str]] = {
-            category: [] for category in sorted({category_of(listing) for listing in listings})
-        }
-        for listing in listings:
-            self.symbols[category_of(listing)].append(listing.symbol)
+        self.symbols: dict[str, list[str]] = {}
+        for listing in list_manifest(manifest).listings.values():
+            self.symbols.setdefault(category_of(listing), []).append(listing.symbol)
 
     async def fills(self) -> np.ndarray:
         """Return the fills and fundings that no stream has told, oldest first.

@@ -26,7 +26,7 @@ from adapters.live.rest_client import VenueUnreachable
 from adapters.live.rows import connection_row, health_row, timeout_row, timer_row
 from adapters.live.session import IN_DOUBT, Session
 from adapters.live.status import LiveStatus
-from adapters.live.stream import Stream, StreamRefused
+from adapters.live.stream import Stream
 from adapters.logs import EventLog
 from engine.codes import AlertCode, ConnectionState, EventKind
 from engine.limits import NS_PER_S
@@ -73,6 +73,7 @@ class Runner:
         self.doubt = asyncio.Event()
         self.doubt_reason = ""
         self.is_stopping = False
+        self.resynced_s = 0.0
 
     # Events in, decisions out
 
@@ -104,6 +105,16 @@ class Runner:
             self.log.warning("alert", alert=code.name.lower(), symbol=symbol, detail=int(alert["aux"]))
             if code == AlertCode.ORDER_UNKNOWN:
                 self.ask_venue("an order of unknown state")
+            elif code in (AlertCode.BOOK_GAP, AlertCode.BOOK_INVALID, AlertCode.BOOK_OVERFLOW):
+                await self.resync()
+
+    async def resync(self) -> None:
+        """Get a new snapshot of every book by a new connection; not more often than a venue takes it."""
+        if time.monotonic() - self.resynced_s >= RESYNC_PAUSE_S:
+            self.resynced_s = time.monotonic()
+            for stream in self.streams:
+                if stream.plan.name == "public" and stream.status.up:
+                    await stream.cut()
 
     def fail(self, error: BaseException) -> None:
         """Stop for good: nothing is folded or journaled any more, the orders are cancelled on the way out."""
@@ -178,8 +189,10 @@ class Runner:
             return None
 
     async def on_public_up(self) -> None:
-        """Start with empty books: a snapshot comes first."""
+        """Start with empty books: a snapshot comes first. Without an account there is nothing else to wait for."""
         self.public_parser.forget_books()
+        if self.reconciler is None and self.status.phase == "reconciling":
+            await self.warm_up()
 
     async def on_public_down(self) -> None:
         """Tell the core that every book lacks messages from here on."""
@@ -356,8 +369,6 @@ class Runner:
             for task in [*tasks, stop]:
                 task.cancel()
             await asyncio.gather(*tasks, stop, return_exceptions=True)
-        if self.failure is not None and not isinstance(self.failure, StreamRefused):
-            raise self.failure
         if self.failure is not None:
             raise self.failure
 
