@@ -148,6 +148,8 @@ class ThrottleSection(Section):
     max_cancels_per_sec: StrictInt = ranged(
         "cancels for a better price; those for safety never wait; 0: no limit", "1/s", 0, 1000, live=True
     )
+    backoff_base_ms: StrictInt = ranged("first pause after the venue refused a request for its rate", "ms", 0, MS_MAX)
+    backoff_max_ms: StrictInt = ranged("longest such pause; each is twice the one before", "ms", 0, MS_MAX)
 
 
 class MarketDataSection(Section):

@@ -104,6 +104,8 @@ def symbol_params(settings: Settings, instrument: Instrument) -> dict[str, Numbe
         "min_time_in_book_ns": strategy.min_time_in_book_ms * NS_PER_MS,
         "quote_refresh_ns": strategy.quote_refresh_ms * NS_PER_MS,
         "reject_backoff_ns": limits.backoff_on_reject_ms * NS_PER_MS,
+        "backoff_base_ns": settings.throttle.backoff_base_ms * NS_PER_MS,
+        "backoff_ns_max": settings.throttle.backoff_max_ms * NS_PER_MS,
         "throttle_window_s": settings.throttle.window_sec,
         "create_per_s_max": settings.throttle.max_creates_per_sec,
         "amend_per_s_max": settings.throttle.max_amends_per_sec,

@@ -18,6 +18,7 @@ from engine.limits import (
     SEQ_MAX,
 )
 from engine.position import apply_fill
+from engine.throttle import back_off_requests, end_backoff
 
 SLOTS_PER_LEVEL = 2
 SLOTS_PER_SIDE = ORDER_COUNT_MAX // 2
@@ -249,10 +250,13 @@ def apply_rate(clock, cell, out, event):
     outcome = event["code"]
     if outcome == RequestOutcome.OK:
         apply_order_event(clock, cell, slot, OrderEvent.SENT)
+        end_backoff(clock, cell)
     elif outcome == RequestOutcome.TIMEOUT or outcome == RequestOutcome.SERVER_ERROR:
         cell["counter"]["request_timeout_count"] += 1
         apply_order_event(clock, cell, slot, OrderEvent.TIMEOUT)
     else:
+        if outcome == RequestOutcome.RATE_LIMITED:
+            back_off_requests(clock, cell)
         apply_reject(clock, cell, slot)
     alert_unknown(clock, cell, out, slot, unknown_before)
 

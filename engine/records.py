@@ -204,8 +204,10 @@ QUOTE_SIDE = record(
 )
 
 THROTTLE = record(
-    8 + 8 * THROTTLE_OP_COUNT * THROTTLE_SECOND_COUNT,
+    24 + 8 * THROTTLE_OP_COUNT * THROTTLE_SECOND_COUNT,
     [
+        ("paused_until_ns", I8),  # the venue said that we ask too much
+        ("backoff_ns", I8),  # how long the last such pause was, 0 when all is well
         ("second", I8),  # the newest that is counted
         ("sent_counts", I8, (THROTTLE_OP_COUNT, THROTTLE_SECOND_COUNT)),  # requests by kind, a ring over seconds
     ],
@@ -271,7 +273,7 @@ COUNTER = record(
 )
 
 PARAM = record(
-    360,
+    376,
     [
         ("strategy", I8),
         ("mode", I8),
@@ -293,6 +295,8 @@ PARAM = record(
         ("quote_refresh_ns", I8),
         ("md_stale_ns", I8),
         ("reject_backoff_ns", I8),
+        ("backoff_base_ns", I8),
+        ("backoff_ns_max", I8),
         ("throttle_window_s", I8),
         ("create_per_s_max", I8),  # 0: no limit; so for the next two
         ("amend_per_s_max", I8),

@@ -1,6 +1,6 @@
 """How many requests of a kind an instrument has sent in the last seconds; must never hold back a cancel for safety.
 
-Source: spec/core.md 12: rings of one-second buckets, the bucket of second t counts for times in (now - window, now].
+Source: spec/core.md 12 and 13: rings of one-second buckets, the bucket of second t counts for times in (now - window, now].
 """
 
 from engine.codes import EventKind
@@ -33,10 +33,30 @@ def rate_max(param, op):
 @kernel
 def is_throttled(clock, cell, kind):
     """Tell whether another request of a kind has to wait."""
+    if clock["ts_now_ns"] < cell["throttle"]["paused_until_ns"]:
+        return True
     op = kind - EventKind.PLACE
     window_s = cell["param"]["throttle_window_s"]
     limit = rate_max(cell["param"], op) * window_s
     return limit > 0 and sent_count(cell["throttle"], op, clock["ts_now_ns"] // NS_PER_S, window_s) >= limit
+
+
+@kernel
+def back_off_requests(clock, cell):
+    """Pause because the venue refused a request for its rate: each pause is twice as long as the one before."""
+    throttle, param = cell["throttle"], cell["param"]
+    if clock["ts_now_ns"] < throttle["paused_until_ns"]:
+        return  # an answer to what was sent before the pause
+    throttle["backoff_ns"] = min(max(2 * throttle["backoff_ns"], param["backoff_base_ns"]), param["backoff_ns_max"])
+    throttle["paused_until_ns"] = clock["ts_now_ns"] + throttle["backoff_ns"]
+
+
+@kernel
+def end_backoff(clock, cell):
+    """Forget the pauses when the venue takes requests again, as long after the last pause as it was."""
+    throttle = cell["throttle"]
+    if throttle["backoff_ns"] > 0 and clock["ts_now_ns"] > throttle["paused_until_ns"] + throttle["backoff_ns"]:
+        throttle["backoff_ns"] = 0
 
 
 @kernel

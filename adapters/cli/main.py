@@ -56,6 +56,7 @@ COMMANDS = {
         "adapters.cli.parity_command:command", "Compare a live journal with a backtest of the same market."
     ),
     "venue": Entry("adapters.cli.venue_command:command", "Run an emulated venue that real clients can trade on."),
+    "live": Entry("adapters.cli.live_command:command", "Trade at a venue, or rehearse it in paper or shadow."),
     "bench": Entry("adapters.cli.bench_command:command", "Measure this machine and print rates and ratios."),
     "config": Entry("adapters.cli.config_command:command", "Show, explain, start and check a configuration."),
     "secrets": Entry(

@@ -31,15 +31,20 @@ IN_DOUBT = (OrderStatus.NEW, OrderStatus.PENDING, OrderStatus.AMENDING, OrderSta
 EFFECT_KIND_MIN = int(EventKind.PLACE)
 
 
+def has_segments(directory: Path) -> bool:
+    """Tell whether a directory holds something of a journal."""
+    return directory.is_dir() and bool(segment_paths(directory))
+
+
 def read_session_manifest(directory: Path) -> Manifest | None:
     """Return the manifest of the session that a directory holds, None when there is none.
 
     Raises: JournalError, ManifestError.
     """
-    if not segment_paths(directory):
+    if not has_segments(directory):
         return None
     recover(directory, apply=True)
-    if not segment_paths(directory):
+    if not has_segments(directory):
         return None
     first = next(iter(Journal(directory).chunks()))
     return parse_manifest(payload_bytes(first[first["seq"] == 0]))
@@ -60,7 +65,7 @@ class Session:
         self.resumed_events = 0
         self.uncommitted_rows = 0
         self.failed = False  # a write failed: nothing is folded any more
-        is_new = not segment_paths(directory)
+        is_new = not has_segments(directory)
         unwitnessed = [] if is_new else self.resume()
         self.writer = Writer(directory)
         self.block_saved = self.writer.seq_next // 1024

@@ -117,7 +117,8 @@ async def find_instruments(plan: Plan, rest: RestClient) -> tuple[Instrument, ..
     found: list[Instrument] = []
     for symbol in plan.symbols:
         try:
-            instruments, _ = parse_instruments(*reversed(await rest.ask(request_instruments(CATEGORY, symbol))))
+            http_status, body = await rest.ask(request_instruments(CATEGORY, symbol))
+            instruments, _ = parse_instruments(body, http_status)
         except VenueError as error:
             instruments = []
             LOG.warning("instrument_refused", symbol=symbol, reason=str(error))
@@ -219,9 +220,8 @@ def add_streams(plan: Plan, runner: Runner, http: aiohttp.ClientSession, rest: R
         return stream
 
     symbols = [instrument.symbol for instrument in runner.session.manifest.instruments]
-    topics = tuple(
-        f"{topic}.{symbol}" for symbol in symbols for topic in (f"orderbook.{BOOK_DEPTH}", "publicTrade", "tickers")
-    )
+    channels = (f"orderbook.{BOOK_DEPTH}", "publicTrade", "tickers")
+    topics = tuple(f"{channel}.{symbol}" for symbol in symbols for channel in channels)
     public = StreamPlan("public", plan.endpoints.public(CATEGORY), topics, silence_s=10.0)
     add(public, runner.on_public, runner.on_public_up, runner.on_public_down)
     if not plan.has_account:

@@ -1,0 +1,211 @@
+"""`mm live`: trade, or rehearse it, at a venue; must never trade for real without two separate words for it."""
+
+import asyncio
+import os
+import re
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from adapters.cli.output import emit_json
+
+if TYPE_CHECKING:
+    from adapters.live.runner import Runner
+    from adapters.live.start import Plan
+    from config.models import Config
+
+MODES = ("paper", "shadow", "testnet", "live")
+LIVE_ENABLE = "MM_LIVE_ENABLE"
+DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
+UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
+
+
+def parse_duration(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """Return seconds of 60s, 5m, 2h."""
+    if value is None:
+        return None
+    match = DURATION.fullmatch(value)
+    if match is None:
+        raise click.BadParameter(f"{value!r} is no duration like 60s, 5m or 2h", ctx, parameter)
+    return float(match[1]) * UNITS_S[match[2]]
+
+
+@click.command(
+    name="live",
+    epilog="Example: mm live --venue bybit --mode paper --symbols BTCUSDT --journal out/paper --for 10m",
+    short_help="Trade at a venue, or rehearse it in paper or shadow.",
+)
+@click.option("--venue", default="bybit", show_default=True, type=click.Choice(["bybit"]), help="Where to trade.")
+@click.option("--mode", required=True, type=click.Choice(MODES), help="paper simulates fills, shadow sends nothing.")
+@click.option("--symbols", required=True, metavar="A,B", help="Instruments to quote.")
+@click.option("--journal", required=True, metavar="DIR", type=click.Path(path_type=Path), help="New, or to go on with.")
+@click.option("--config", "config_path", metavar="FILE", type=click.Path(path_type=Path), help="Configuration.")
+@click.option("--profile", metavar="NAME", help="A profile of config/profiles.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one configuration key.")
+@click.option("--endpoint", metavar="URL", help="Another address of the venue, such as an emulator's.")
+@click.option("--for", "duration_s", callback=parse_duration, metavar="60s", help="Stop cleanly after so long.")
+@click.option("--warmup", "warmup_s", default="90s", show_default=True, callback=parse_duration, metavar="TIME",
+              help="No quotes for so long after the start.")  # fmt: skip
+@click.option("--port", default=None, type=click.IntRange(0, 65535), help="Metrics and health pages on this port.")
+@click.option("--keep-raw", is_flag=True, help="Keep every received frame beside the journal.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end; logs go to stderr.")
+def command(**asked: Any) -> None:
+    """Trade at a venue, or rehearse it.
+
+    Everything that is seen and decided is in the journal: mm replay of it gives the same decisions. SIGINT and SIGTERM
+    stop cleanly: all orders are cancelled and confirmed, the journal is sealed. SIGHUP reads the configuration again.
+    Mode live needs MM_LIVE_ENABLE=1 in the environment too.
+    """
+    from adapters.crash import forbid_core_dumps
+    from adapters.logs import setup_logs
+
+    if asked["mode"] == "live" and os.environ.get(LIVE_ENABLE) != "1":
+        raise click.UsageError(f"--mode live trades real money: set {LIVE_ENABLE}=1 in the environment too")
+    plan = make_plan(asked)
+    setup_logs(os.environ.get("LOG_LEVEL", "INFO"))
+    forbid_core_dumps()
+    tell_plan(plan)
+    result = asyncio.run(trade(plan, asked))
+    if asked["as_json"]:
+        emit_json(result)
+    else:
+        tell_result(result)
+
+
+def make_plan(asked: dict[str, Any]) -> "Plan":
+    """Return what was asked for, checked.
+
+    Raises: click.UsageError, ConfigError, BadEndpoint.
+    """
+    from adapters.live.endpoints import find_endpoints
+    from adapters.live.runner import Pace
+    from adapters.live.start import Plan
+
+    symbols = tuple(sorted({symbol.strip().upper() for symbol in asked["symbols"].split(",") if symbol.strip()}))
+    if not symbols:
+        raise click.UsageError("--symbols names none")
+    endpoints = find_endpoints(asked["venue"], asked["mode"], asked["endpoint"])
+    config = read_config(asked)
+    pace = Pace(warmup_s=asked["warmup_s"])
+    return Plan(
+        venue=asked["venue"], mode=asked["mode"], endpoints=endpoints, symbols=symbols, journal=asked["journal"],
+        config=config, pace=pace, keep_raw=asked["keep_raw"],
+    )  # fmt: skip
+
+
+def read_config(asked: dict[str, Any]) -> "Config":
+    """Return the configuration; the core's mode follows from ours.
+
+    Raises: ConfigError.
+    """
+    from config.load import load_config
+
+    core_mode = "shadow" if asked["mode"] == "shadow" else "sent"
+    return load_config(asked["config_path"], asked["profile"], [*asked["overrides"], f"mode={core_mode}"])
+
+
+def tell_plan(plan: "Plan") -> None:
+    """Say what will be traded, where and how, before the first order."""
+    risk = plan.config.risk
+    click.echo(f"mm live  {plan.venue} {plan.mode}  {', '.join(plan.symbols)}  {plan.endpoints.rest}", err=True)
+    limits = f"{risk.max_inv_usd_per_symbol} USD a symbol, {risk.max_total_notional_usd} USD in all"
+    click.echo(f"limits   {limits}, {plan.config.strategy.target_usd} USD quoted a side", err=True)
+    click.echo(f"journal  {plan.journal}", err=True)
+
+
+async def trade(plan: "Plan", asked: dict[str, Any]) -> dict[str, Any]:
+    """Run one session to its end and return what came out."""
+    import aiohttp
+
+    from adapters.live.start import make_runner
+
+    async with aiohttp.ClientSession() as http:
+        runner = await make_runner(plan, http)
+        try:
+            await run_session(runner, plan, asked)
+        finally:
+            runner.session.close()
+            if runner.raw is not None:
+                runner.raw.close()
+    return describe_end(runner)
+
+
+async def run_session(runner: "Runner", plan: "Plan", asked: dict[str, Any]) -> None:
+    """Run until asked to stop: by a signal, by the time, by a failure."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, runner.stop_asked.set)
+    tasks: set[asyncio.Task[None]] = set()
+
+    def reload() -> None:
+        task = asyncio.ensure_future(reload_config(runner, asked))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    timer = None
+    if asked["duration_s"] is not None:
+        timer = loop.call_later(asked["duration_s"], runner.stop_asked.set)
+    try:
+        await runner.run()
+    finally:
+        runner.status.phase = "stopped"
+        if timer is not None:
+            timer.cancel()
+
+
+async def reload_config(runner: "Runner", asked: dict[str, Any]) -> None:
+    """Read the configuration again and journal what may change at run time; anything else is refused whole."""
+    from adapters.live.reload import changed_keys, immutable_keys
+    from config.errors import ConfigError
+    from replay.run import config_document
+
+    try:
+        config = read_config(asked)
+        document = config_document(config, runner.session.manifest)
+    except (ConfigError, OSError) as error:
+        runner.log.error("config_refused", reason=str(error))
+        return
+    changed = changed_keys(runner.session.core.document, document)
+    refused = immutable_keys(changed)
+    if refused:
+        runner.log.error("config_refused", reason=f"cannot change while running: {', '.join(refused)}")
+    elif changed:
+        runner.log.info("config_changed", keys=list(changed))
+        await runner.configure(document)
+
+
+def describe_end(runner: "Runner") -> dict[str, Any]:
+    """Return what a session came to."""
+    session, state = runner.session, runner.session.core.state
+    counters = state.counters
+    return {
+        "cancelled": int(counters["cancelled_count"].sum()),
+        "events": session.seq_next,
+        "fills": int(state.positions["fill_count"].sum()),
+        "head": session.writer.head.hex(),
+        "journal": str(session.directory),
+        "mode": runner.status.mode,
+        "open_orders": len(session.open_orders()),
+        "orders": int(counters["placed_count"].sum()),
+        "position": {
+            instrument.symbol: int(state.positions[index]["position_lots"])
+            for index, instrument in enumerate(session.manifest.instruments)
+        },
+        "reconnects": {name: stream.reconnects for name, stream in runner.status.streams.items()},
+        "rejected": int(counters["rejected_count"].sum()),
+        "run_id": session.manifest.run_id,
+        "unexplained": runner.status.unexplained,
+    }
+
+
+def tell_result(result: dict[str, Any]) -> None:
+    """Print what a session came to and what to do next."""
+    position = ", ".join(f"{symbol} {lots} lots" for symbol, lots in result["position"].items())
+    click.echo(f"orders {result['orders']}  fills {result['fills']}  rejected {result['rejected']}  {position}")
+    click.echo(f"open orders {result['open_orders']}  head {result['head'][:12]}  {result['events']:,} events")
+    for symbol, reason in result["unexplained"].items():
+        click.echo(f"kept flat: {symbol}: {reason}")
+    click.echo(f"next      mm replay --events {result['journal']}")

@@ -1,0 +1,34 @@
+"""What differs between two CONFIG documents, and what of it may change at run time (spec/control.md 24)."""
+
+from collections.abc import Iterable
+from typing import Any
+
+# PARAMS of the mutable keys: strategy spreads, skew, levels, resting time, replace threshold, cutoff, limits, throttle.
+MUTABLE_PARAMS = frozenset(
+    {
+        "k_vola_spread", "min_spread_bps", "max_spread_bps", "skew_coeff", "levels_per_side", "level_spacing_coeff",
+        "min_time_in_book_ns", "replace_threshold_bps", "imbalance_cutoff", "active_per_side_max",
+        "active_per_symbol_max", "create_per_s_max", "amend_per_s_max", "cancel_per_s_max", "target_micros",
+    }
+)  # fmt: skip
+
+
+def changed_keys(before: dict[str, Any], after: dict[str, Any]) -> tuple[str, ...]:
+    """Return the dotted keys whose value differs, sorted."""
+    flat_before, flat_after = dict(leaves(before)), dict(leaves(after))
+    keys = flat_before.keys() | flat_after.keys()
+    return tuple(sorted(key for key in keys if flat_before.get(key) != flat_after.get(key)))
+
+
+def immutable_keys(changed: Iterable[str]) -> tuple[str, ...]:
+    """Return those of some changed keys that may not change while running."""
+    return tuple(key for key in changed if key.rpartition(".")[2] not in MUTABLE_PARAMS)
+
+
+def leaves(document: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Yield (dotted key, value) of a document."""
+    for key, value in document.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
