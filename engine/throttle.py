@@ -1,6 +1,7 @@
 """How many requests of a kind an instrument has sent in the last seconds; must never hold back a cancel for safety.
 
-Source: spec/core.md 12 and 13: rings of one-second buckets, the bucket of second t counts for times in (now - window, now].
+Rings of one-second buckets: the bucket of second t counts for times in (now - window, now].
+Source: spec/core.md 12 and 13.
 """
 
 from engine.codes import EventKind

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MODES = ("paper", "shadow", "testnet", "live")
 LIVE_ENABLE = "MM_LIVE_ENABLE"
+WARMUP_S, WARMUP_S_LOOPBACK = 90.0, 5.0  # spec/core.md; an emulator on this machine is for rehearsals
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 
@@ -46,8 +47,8 @@ def parse_duration(ctx: click.Context, parameter: click.Parameter, value: str | 
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one configuration key.")
 @click.option("--endpoint", metavar="URL", help="Another address of the venue, such as an emulator's.")
 @click.option("--for", "duration_s", callback=parse_duration, metavar="60s", help="Stop cleanly after so long.")
-@click.option("--warmup", "warmup_s", default="90s", show_default=True, callback=parse_duration, metavar="TIME",
-              help="No quotes for so long after the start.")  # fmt: skip
+@click.option("--warmup", "warmup_s", default=None, callback=parse_duration, metavar="TIME",
+              help="No quotes for so long after the start: 90s, 5s with an emulator of this machine.")  # fmt: skip
 @click.option("--port", default=None, type=click.IntRange(0, 65535), help="Metrics and health pages on this port.")
 @click.option("--keep-raw", is_flag=True, help="Keep every received frame beside the journal.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end; logs go to stderr.")
@@ -88,7 +89,10 @@ def make_plan(asked: dict[str, Any]) -> "Plan":
         raise click.UsageError("--symbols names none")
     endpoints = find_endpoints(asked["venue"], asked["mode"], asked["endpoint"])
     config = read_config(asked)
-    pace = Pace(warmup_s=asked["warmup_s"])
+    warmup_s = asked["warmup_s"]
+    if warmup_s is None:
+        warmup_s = WARMUP_S_LOOPBACK if endpoints.is_loopback else WARMUP_S
+    pace = Pace(warmup_s=warmup_s)
     return Plan(
         venue=asked["venue"], mode=asked["mode"], endpoints=endpoints, symbols=symbols, journal=asked["journal"],
         config=config, pace=pace, keep_raw=asked["keep_raw"],
