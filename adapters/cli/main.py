@@ -55,6 +55,7 @@ COMMANDS = {
     "parity": Entry(
         "adapters.cli.parity_command:command", "Compare a live journal with a backtest of the same market."
     ),
+    "venue": Entry("adapters.cli.venue_command:command", "Run an emulated venue that real clients can trade on."),
     "bench": Entry("adapters.cli.bench_command:command", "Measure this machine and print rates and ratios."),
     "config": Entry("adapters.cli.config_command:command", "Show, explain, start and check a configuration."),
     "secrets": Entry(

@@ -1,0 +1,135 @@
+"""`mm venue`: run an emulated venue that real clients connect to; must never be given a key on the command line."""
+
+import asyncio
+import os
+import signal
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from adapters.cli.import_command import parse_symbols
+from adapters.cli.output import emit_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from adapters.emulator.keys import ApiKey
+    from adapters.emulator.server import Server
+
+ACCOUNT_COUNT_MAX = 16
+PORT_MAX = 65_535
+
+
+def parse_listen(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[str, int]:
+    """Return (host, port) of HOST:PORT; port 0 is any free one."""
+    host, colon, port = value.rpartition(":")
+    if not colon or not host or not port.isdigit() or int(port) > PORT_MAX:
+        raise click.BadParameter(f"{value!r} is not HOST:PORT, such as 127.0.0.1:8899", ctx, parameter)
+    return host.strip("[]"), int(port)
+
+
+def parse_deposit(ctx: click.Context, parameter: click.Parameter, value: str) -> Decimal:
+    """Return an amount of money."""
+    try:
+        amount = Decimal(value)
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not 0 <= amount <= 10**12:
+        raise click.BadParameter(f"{value!r} is not an amount such as 100000", ctx, parameter)
+    return amount
+
+
+@click.group(name="venue", short_help="Run an emulated venue that real clients can trade on.")
+def command() -> None:
+    """Run an emulated venue that real clients can trade on.
+
+    \b
+    Example:
+      mm venue bybit --listen 127.0.0.1:8899 --synthetic 7
+    """
+
+
+@command.command(
+    name="bybit",
+    epilog="Example: mm venue bybit --listen 127.0.0.1:8899 --feed out/b --speed 5 --faults faults.yaml",
+    short_help="Bybit v5: REST, public, private and order-entry WebSocket.",
+)
+@click.option(
+    "--listen", default="127.0.0.1:8899", show_default=True, callback=parse_listen, metavar="HOST:PORT",
+    help="Where to listen; port 0 takes a free one.",
+)  # fmt: skip
+@click.option("--feed", metavar="JOURNAL", type=click.Path(path_type=Path), help="Play a recorded market.")
+@click.option("--synthetic", metavar="SEED", type=click.IntRange(0), help="Make up a market; the default, with seed 0.")
+@click.option("--speed", default=1.0, show_default=True, type=click.FloatRange(0.01, 1_000), help="Times real time.")
+@click.option("--once", is_flag=True, help="End a recorded market at its end instead of playing it over again.")
+@click.option("--faults", metavar="FILE", type=click.Path(path_type=Path), help="What goes wrong, as YAML or JSON.")
+@click.option("--symbols", metavar="A,B", callback=parse_symbols, help="Only these instruments.")
+@click.option(
+    "--accounts", default=1, show_default=True, type=click.IntRange(1, ACCOUNT_COUNT_MAX),
+    help="Test keys to make; those of MM_VENUE_KEYS (KEY:SECRET,...) replace them.",
+)  # fmt: skip
+@click.option("--deposit", default="100000", show_default=True, callback=parse_deposit, help="Cash of each account.")
+@click.option(
+    "--orders-per-s", default=10, show_default=True, type=click.IntRange(1, 10_000),
+    help="Requests of each kind of order entry that an account may send in a second.",
+)  # fmt: skip
+@click.option("--remote", is_flag=True, help="Allow an address that other machines reach.")
+@click.option("--json", "as_json", is_flag=True, help="Print the URLs and keys as one JSON object.")
+def bybit(
+    listen: tuple[str, int], feed: Path | None, synthetic: int | None, speed: float, once: bool, faults: Path | None,
+    symbols: frozenset[str], accounts: int, deposit: Decimal, orders_per_s: int, remote: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Speak Bybit v5 on this machine: real clients trade here when only their URL is changed.
+
+    The market is a recorded journal or made up from a seed; orders are matched by the backtest's simulated venue.
+    """
+    if feed is not None and synthetic is not None:
+        raise click.UsageError("--feed and --synthetic are two markets: give one")
+    try:
+        import aiohttp  # noqa: F401
+    except ImportError as error:
+        raise click.ClickException("the emulator needs aiohttp: install mm with its `live` extra") from error
+    from adapters.emulator.faults import FaultPlan, load_plan
+    from adapters.emulator.keys import KEYS_VARIABLE, make_keys
+    from adapters.emulator.server import Server
+    from adapters.emulator.source import journal_source, synthetic_source
+    from adapters.emulator.venue import Settings, Venue
+
+    chosen = sorted(symbols)
+    source = synthetic_source(synthetic or 0, chosen) if feed is None else journal_source(feed, chosen, loop=not once)
+    keys = make_keys(os.environ.get(KEYS_VARIABLE), accounts)
+    settings = Settings(speed=speed, deposit=deposit, orders_per_s=orders_per_s)
+    plan = load_plan(faults) if faults is not None else FaultPlan()
+    asyncio.run(serve(lambda: Server(Venue(source, keys, plan, settings), *listen, remote=remote), keys, as_json))
+
+
+async def serve(make_server: "Callable[[], Server]", keys: "list[ApiKey]", as_json: bool) -> None:
+    """Run a server until SIGINT or SIGTERM."""
+    server = make_server()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await server.start()
+        tell(server, keys, as_json)
+        await server.run(stop)
+    finally:
+        await server.close()
+
+
+def tell(server: "Server", keys: "list[ApiKey]", as_json: bool) -> None:
+    """Say where the venue is, what it trades and with which keys; secrets only of keys made for this run."""
+    urls, symbols = server.urls(), list(server.venue.markets)
+    shown = [{"key": key.key, "secret": key.secret if key.generated else "***"} for key in keys]
+    if as_json:
+        emit_json({"urls": urls, "symbols": symbols, "market": server.venue.source.name, "keys": shown})
+        return
+    click.echo(f"mm venue bybit  {', '.join(symbols)}  market: {server.venue.source.name}")
+    for name, url in urls.items():
+        click.echo(f"  {name:<8} {url}")
+    for key in shown:
+        click.echo(f"  key      {key['key']}  secret {key['secret']}")
+    click.echo("ready, Ctrl-C ends it")

@@ -1,0 +1,161 @@
+"""How the venue shows one instrument: its numbers as decimal text and back, exactly; must never round."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+
+from adapters.emulator.codes import VenueCode, VenueError, VenueSetupError
+from engine.limits import MICROS_PER_UNIT, PPM, PRICE_TICKS_MAX, QTY_LOTS_MAX
+from engine.manifest import Instrument, Manifest, is_plain_decimal
+
+QUOTE_COINS = ("USDT", "USDC")
+DECIMAL_CHARS_MAX = 32
+QTY_LOTS_LISTED = 1_500_000  # largest order
+PRICE_TICKS_LISTED = 20_000_000  # highest price
+
+
+def plain(value: Decimal) -> str:
+    """Return a decimal without exponent and without trailing zeros."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+@dataclass(frozen=True)
+class Product:
+    """One instrument as the venue lists it."""
+
+    instrument: Instrument
+    index: int
+
+    @property
+    def symbol(self) -> str:
+        """Name of the instrument."""
+        return self.instrument.symbol
+
+    @cached_property
+    def tick(self) -> Decimal:
+        """Size of a tick."""
+        return Decimal(self.instrument.tick_size)
+
+    @cached_property
+    def lot(self) -> Decimal:
+        """Size of a lot."""
+        return Decimal(self.instrument.lot_size)
+
+    @cached_property
+    def quote_coin(self) -> str:
+        """Coin of price, margin and profit."""
+        return next(coin for coin in QUOTE_COINS if self.symbol.endswith(coin))
+
+    @property
+    def base_coin(self) -> str:
+        """Coin that is bought and sold."""
+        return self.symbol.removesuffix(self.quote_coin)
+
+    @cached_property
+    def price_places(self) -> int:
+        """Decimal places of a price, as the tick size is written."""
+        return len(self.instrument.tick_size.partition(".")[2])
+
+    @cached_property
+    def maker_rate(self) -> Decimal:
+        """Maker's fee, a fraction of the notional."""
+        return Decimal(self.instrument.maker_fee_ppm) / PPM
+
+    @cached_property
+    def taker_rate(self) -> Decimal:
+        """Taker's fee, a fraction of the notional."""
+        return Decimal(self.instrument.taker_fee_ppm) / PPM
+
+    @cached_property
+    def min_notional(self) -> Decimal:
+        """Least value of an order."""
+        return Decimal(self.instrument.min_notional_micros) / MICROS_PER_UNIT
+
+    def price_text(self, ticks: int) -> str:
+        """Return a price as the venue writes it."""
+        return f"{self.tick * ticks:.{self.price_places}f}"
+
+    def qty_text(self, lots: int) -> str:
+        """Return a size as the venue writes it: 0 without places."""
+        return f"{self.lot * lots:f}" if lots else "0"
+
+    def value(self, ticks: int, lots: int) -> Decimal:
+        """Return price times size in quote coin."""
+        return self.tick * ticks * (self.lot * lots)
+
+    def parse_price(self, text: object) -> int:
+        """Return a price in ticks.
+
+        Raises: VenueError.
+        """
+        price = parse_decimal(text, "price")
+        ticks = price / self.tick
+        if ticks != ticks.to_integral_value():
+            raise VenueError(
+                VenueCode.PARAMETER, f"params error: price invalid, the tick is {self.instrument.tick_size}"
+            )
+        if not 1 <= ticks <= min(PRICE_TICKS_LISTED, PRICE_TICKS_MAX):
+            raise VenueError(VenueCode.PRICE_RANGE)
+        return int(ticks)
+
+    def parse_qty(self, text: object) -> int:
+        """Return a size in lots.
+
+        Raises: VenueError.
+        """
+        lots = parse_decimal(text, "qty") / self.lot
+        if lots != lots.to_integral_value():
+            raise VenueError(VenueCode.PARAMETER, "Qty invalid")
+        if lots < self.instrument.min_qty_lots:
+            raise VenueError(VenueCode.PARAMETER, "The number of contracts exceeds minimum limit allowed")
+        if lots > min(QTY_LOTS_LISTED, QTY_LOTS_MAX):
+            raise VenueError(VenueCode.PARAMETER, "The number of contracts exceeds maximum limit allowed: too large")
+        return int(lots)
+
+
+def parse_decimal(text: object, name: str) -> Decimal:
+    """Return a plain decimal given as text or number.
+
+    Raises: VenueError.
+    """
+    digits = str(text)
+    if isinstance(text, bool) or len(digits) > DECIMAL_CHARS_MAX or not is_plain_decimal(digits):
+        raise VenueError(VenueCode.PARAMETER, f"params error: {name} invalid")
+    return Decimal(digits)
+
+
+def make_products(manifest: Manifest) -> dict[str, Product]:
+    """Return {symbol: product}.
+
+    Raises: VenueSetupError for what the emulator does not trade.
+    """
+    return {
+        instrument.symbol: Product(checked(instrument), index) for index, instrument in enumerate(manifest.instruments)
+    }
+
+
+def checked(instrument: Instrument) -> Instrument:
+    """Return an instrument that the emulator can list.
+
+    Raises: VenueSetupError.
+    """
+    if instrument.contract != "linear" or not instrument.symbol.endswith(QUOTE_COINS):
+        raise VenueSetupError(
+            f"{instrument.symbol}: the emulator trades linear contracts in {' or '.join(QUOTE_COINS)}",
+            "choose others with --symbols",
+        )
+    return instrument
+
+
+def pick_symbols(manifest: Manifest, symbols: Sequence[str]) -> list[Instrument]:
+    """Return the instruments of some symbols, all without any.
+
+    Raises: VenueSetupError.
+    """
+    known = {instrument.symbol: instrument for instrument in manifest.instruments}
+    for symbol in symbols:
+        if symbol not in known:
+            raise VenueSetupError(f"no instrument {symbol} in the feed", f"it has {', '.join(known)}")
+    return [checked(known[symbol]) for symbol in sorted(set(symbols) or known)]

@@ -1,0 +1,304 @@
+"""What REST tells without changing orders: market, orders, executions, positions, wallet; must never match.
+
+Source: Bybit v5 market, order, position and account pages, recorded answers (read 2026-11-20).
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from adapters.emulator.account import Account
+from adapters.emulator.codes import VenueCode, VenueError
+from adapters.emulator.keys import parse_ms
+from adapters.emulator.market import SymbolMarket
+from adapters.emulator.orders import Order, Params, require_category
+from adapters.emulator.payloads import ticker_fields
+from adapters.emulator.product import plain
+from adapters.emulator.topics import instrument_info, orderbook_result, recent_trades
+from adapters.emulator.venue import Venue
+from engine.limits import NS_PER_MS, NS_PER_S
+
+CATEGORIES = ("linear", "spot", "inverse", "option")
+CURSOR_WORD = "before_"
+CLOSED_SHOWN_MAX = 500
+DCP_WINDOW_S = (3, 300)
+
+Document = dict[str, Any]
+PublicQuery = Callable[[Venue, Params], Document]
+PrivateQuery = Callable[[Venue, Account, Params], Document]
+
+
+def is_linear(params: Params) -> bool:
+    """Tell whether the linear market is asked for; the others exist and are empty here.
+
+    Raises: VenueError.
+    """
+    if params.get("category") not in CATEGORIES:
+        raise VenueError(VenueCode.PARAMETER, "params error: category invalid")
+    return params["category"] == "linear"
+
+
+def find_market(venue: Venue, params: Params) -> SymbolMarket:
+    """Return the market of a request's symbol.
+
+    Raises: VenueError.
+    """
+    market = venue.markets.get(str(params.get("symbol", ""))) if is_linear(params) else None
+    if market is None:
+        raise VenueError(VenueCode.PARAMETER, "params error: symbol invalid")
+    return market
+
+
+def asked_markets(venue: Venue, params: Params) -> list[SymbolMarket]:
+    """Return one market or all of them.
+
+    Raises: VenueError.
+    """
+    if not is_linear(params):
+        return []
+    return [find_market(venue, params)] if params.get("symbol") else venue.by_index
+
+
+def limit_of(params: Params, default: int, highest: int) -> int:
+    """Return how many entries are asked for.
+
+    Raises: VenueError.
+    """
+    limit = parse_ms(params.get("limit") or default, "limit")
+    if not limit >= 1:
+        raise VenueError(VenueCode.PARAMETER, "params error: limit invalid")
+    return min(limit, highest)
+
+
+def get_time(venue: Venue, params: Params) -> Document:
+    """Return the venue's time."""
+    now_ns = venue.clock.now_ns()
+    return {"timeSecond": str(now_ns // NS_PER_S), "timeNano": str(now_ns)}
+
+
+def get_instruments(venue: Venue, params: Params) -> Document:
+    """Return the instruments and their filters."""
+    listed = [instrument_info(market) for market in asked_markets(venue, params)]
+    return {"category": params["category"], "list": listed, "nextPageCursor": ""}
+
+
+def get_orderbook(venue: Venue, params: Params) -> Document:
+    """Return a symbol's book."""
+    return orderbook_result(find_market(venue, params), limit_of(params, 25, 500), venue.clock.now_ns())
+
+
+def get_tickers(venue: Venue, params: Params) -> Document:
+    """Return tickers."""
+    now_ns = venue.clock.now_ns()
+    tickers = []
+    for market in asked_markets(venue, params):
+        fields = ticker_fields(market, now_ns)
+        names = ("tickDirection", "singleOpenInterest", "singleOpenInterestValue")
+        told = {name: value for name, value in fields.items() if name not in names}
+        extra = ("predictedDeliveryPrice", "basisRate", "deliveryFeeRate", "basis")
+        tickers.append(told | dict.fromkeys(extra, "") | {"deliveryTime": "0"})
+    return {"category": params["category"], "list": tickers}
+
+
+def get_recent_trades(venue: Venue, params: Params) -> Document:
+    """Return a symbol's last trades."""
+    return {"category": "linear", "list": recent_trades(find_market(venue, params), limit_of(params, 500, 1_000))}
+
+
+# What needs a key
+
+
+def page(items: Iterable[tuple[int, Document]], params: Params, default: int, highest: int) -> Document:
+    """Return one page of numbered entries, newest first, and the cursor of the next.
+
+    Raises: VenueError.
+    """
+    limit = limit_of(params, default, highest)
+    cursor = str(params.get("cursor") or "")
+    before = parse_ms(cursor.removeprefix(CURSOR_WORD), "cursor") if cursor else None
+    shown: list[Document] = []
+    last = 0
+    for number, document in items:
+        if before is not None and number >= before:
+            continue
+        if len(shown) == limit:
+            return {"list": shown, "nextPageCursor": f"{CURSOR_WORD}{last}", "category": "linear"}
+        shown.append(document)
+        last = number
+    return {"list": shown, "nextPageCursor": "", "category": "linear"}
+
+
+def asked_orders(orders: Iterable[Order], params: Params) -> list[Order]:
+    """Return the orders that a request names by id, link id, symbol or status."""
+    wanted = list(orders)
+    for name, value in (("orderId", "order_id"), ("orderLinkId", "link_id"), ("orderStatus", "status")):
+        if params.get(name):
+            wanted = [order for order in wanted if getattr(order, value) == params[name]]
+    if params.get("symbol"):
+        wanted = [order for order in wanted if order.product.symbol == params["symbol"]]
+    return sorted(wanted, key=lambda order: -order.number)
+
+
+def empty_page(params: Params) -> Document:
+    """Return the page of a category that has nothing here."""
+    return {"list": [], "nextPageCursor": "", "category": params["category"]}
+
+
+def get_open_orders(venue: Venue, account: Account, params: Params) -> Document:
+    """Return open orders; by id or link id, and with openOnly 1, also closed ones."""
+    if not is_linear(params):
+        return empty_page(params)
+    if not any(params.get(name) for name in ("symbol", "baseCoin", "settleCoin", "orderId", "orderLinkId")):
+        raise VenueError(VenueCode.PARAMETER, "params error: symbol, baseCoin or settleCoin is required")
+    orders = list(account.open.values())
+    if params.get("orderId") or params.get("orderLinkId"):
+        named = account.find(params)
+        orders = [named] if named is not None else []
+    elif str(params.get("openOnly", "0")) != "0":
+        orders = list(account.closed)[-CLOSED_SHOWN_MAX:]
+    return page(((order.number, order.payload()) for order in asked_orders(orders, params)), params, 20, 50)
+
+
+def get_order_history(venue: Venue, account: Account, params: Params) -> Document:
+    """Return closed orders."""
+    if not is_linear(params):
+        return empty_page(params)
+    orders = asked_orders(account.closed, params)
+    return page(((order.number, order.payload()) for order in orders), params, 20, 50)
+
+
+def get_executions(venue: Venue, account: Account, params: Params) -> Document:
+    """Return executions."""
+    if not is_linear(params):
+        return empty_page(params)
+    start_ms = parse_ms(params.get("startTime") or 0, "startTime")
+    end_ms = parse_ms(params.get("endTime") or 10**15, "endTime")
+    wanted = (
+        (execution.number, execution.fields)
+        for execution in reversed(account.executions)
+        if start_ms <= execution.ts_ms <= end_ms
+        and params.get("symbol") in (None, "", execution.symbol)
+        and params.get("orderId") in (None, "", execution.order_id)
+        and params.get("orderLinkId") in (None, "", execution.link_id)
+    )
+    return page(wanted, params, 50, 100)
+
+
+def get_positions(venue: Venue, account: Account, params: Params) -> Document:
+    """Return the position of a symbol, or all that are open."""
+    if not is_linear(params):
+        return empty_page(params)
+    if params.get("symbol"):
+        held = [account.positions[find_market(venue, params).product.symbol]]
+    elif params.get("settleCoin") or params.get("baseCoin"):
+        held = [position for position in account.positions.values() if position.lots]
+    else:
+        raise VenueError(VenueCode.PARAMETER, "params error: symbol or settleCoin is required")
+    return {"list": [position.payload() for position in held], "nextPageCursor": "", "category": "linear"}
+
+
+def set_leverage(venue: Venue, account: Account, params: Params) -> Document:
+    """Set a symbol's leverage."""
+    require_category(params)
+    account.set_leverage(params)
+    return {}
+
+
+def switch_mode(venue: Venue, account: Account, params: Params) -> Document:
+    """Refuse another position mode: there is the one-way mode."""
+    require_category(params)
+    raise VenueError(VenueCode.POSITION_MODE_SAME if str(params.get("mode")) == "0" else VenueCode.HEDGE_MODE)
+
+
+def get_wallet(venue: Venue, account: Account, params: Params) -> Document:
+    """Return the unified account."""
+    if params.get("accountType") != "UNIFIED":
+        raise VenueError(VenueCode.PARAMETER, "accountType only support UNIFIED.")
+    return {"list": [account.wallet.payload(account.order_margin())]}
+
+
+def get_fee_rate(venue: Venue, account: Account, params: Params) -> Document:
+    """Return fee rates."""
+    products = [market.product for market in asked_markets(venue, params)]
+    return {
+        "category": params["category"],
+        "list": [
+            {"symbol": one.symbol, "takerFeeRate": plain(one.taker_rate), "makerFeeRate": plain(one.maker_rate)}
+            for one in products
+        ],
+    }
+
+
+def get_account_info(venue: Venue, account: Account, params: Params) -> Document:
+    """Return how the account is set up."""
+    window_s = venue.dcp_window_s.get(account.key.key)
+    return {
+        "marginMode": "REGULAR_MARGIN",
+        "updatedTime": str(venue.clock.now_ns() // NS_PER_MS),
+        "unifiedMarginStatus": 5,
+        "dcpStatus": "OFF" if window_s is None else "ON",
+        "timeWindow": window_s or 0,
+        "smpGroup": 0,
+        "isMasterTrader": False,
+        "spotHedgingStatus": "OFF",
+    }
+
+
+def set_dcp(venue: Venue, account: Account, params: Params) -> Document:
+    """Set the dead-man switch.
+
+    Units: timeWindow in s.
+    """
+    window_s = parse_ms(params.get("timeWindow"), "timeWindow")
+    if not DCP_WINDOW_S[0] <= window_s <= DCP_WINDOW_S[1]:
+        raise VenueError(VenueCode.PARAMETER, "params error: timeWindow invalid")
+    venue.set_dcp(account, window_s)
+    return {}
+
+
+def get_key_info(venue: Venue, account: Account, params: Params) -> Document:
+    """Return what the key may do."""
+    return {
+        "id": str(account.uid),
+        "note": "emulator",
+        "apiKey": account.key.key,
+        "readOnly": 0,
+        "secret": "",
+        "permissions": {"ContractTrade": ["Order", "Position"], "Wallet": ["AccountTransfer"]},
+        "ips": ["*"],
+        "type": 1,
+        "userID": account.uid,
+        "uta": 1,
+        "unified": 0,
+        "isMaster": True,
+        "parentUid": "0",
+    }
+
+
+def get_coins(venue: Venue, account: Account, params: Params) -> Document:
+    """Return the coins that there are."""
+    products = [market.product for market in venue.by_index]
+    coins = sorted({coin for product in products for coin in (product.base_coin, product.quote_coin)})
+    return {"rows": [{"name": coin, "coin": coin, "remainAmount": "0", "chains": []} for coin in coins]}
+
+
+PUBLIC_QUERIES: dict[tuple[str, str], PublicQuery] = {
+    ("GET", "/v5/market/time"): get_time,
+    ("GET", "/v5/market/instruments-info"): get_instruments,
+    ("GET", "/v5/market/orderbook"): get_orderbook,
+    ("GET", "/v5/market/tickers"): get_tickers,
+    ("GET", "/v5/market/recent-trade"): get_recent_trades,
+}
+PRIVATE_QUERIES: dict[tuple[str, str], PrivateQuery] = {
+    ("GET", "/v5/order/realtime"): get_open_orders,
+    ("GET", "/v5/order/history"): get_order_history,
+    ("GET", "/v5/execution/list"): get_executions,
+    ("GET", "/v5/position/list"): get_positions,
+    ("POST", "/v5/position/set-leverage"): set_leverage,
+    ("POST", "/v5/position/switch-mode"): switch_mode,
+    ("GET", "/v5/account/wallet-balance"): get_wallet,
+    ("GET", "/v5/account/fee-rate"): get_fee_rate,
+    ("GET", "/v5/account/info"): get_account_info,
+    ("POST", "/v5/order/disconnected-cancel-all"): set_dcp,
+    ("GET", "/v5/user/query-api"): get_key_info,
+    ("GET", "/v5/asset/coin/query-info"): get_coins,
+}

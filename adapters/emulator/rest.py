@@ -1,0 +1,177 @@
+"""The venue's REST face: envelope, signatures, budgets and faults around queries and order entry; must never trade.
+
+Source: Bybit v5 integration guidance, rate limit and error pages (read 2026-11-20).
+"""
+
+import asyncio
+from typing import Any
+from urllib.parse import unquote
+
+import orjson
+from aiohttp import web
+
+from adapters.emulator.account import Account
+from adapters.emulator.budget import Allowance
+from adapters.emulator.codes import MESSAGES, VenueCode, VenueError
+from adapters.emulator.faults import Fault, FaultRule, hold
+from adapters.emulator.keys import RECV_WINDOW_MS_DEFAULT, check_signature, check_window
+from adapters.emulator.orders import Params
+from adapters.emulator.payloads import make_uuid
+from adapters.emulator.queries import PRIVATE_QUERIES, PUBLIC_QUERIES
+from adapters.emulator.trading import OPERATIONS, operate, weight
+from adapters.emulator.venue import Venue
+
+ORDER_PREFIX = "/v5/order/"
+ORDER_PATHS = {f"{ORDER_PREFIX}{name}": name for name in OPERATIONS}
+SILENT = frozenset({Fault.DISCONNECT, Fault.HALF_OPEN, Fault.REQUEST_LOST})  # not carried out, no answer
+
+
+def envelope(venue: Venue, code: VenueCode, message: str, result: Any, extra: Any) -> dict[str, Any]:
+    """Return an answer's document."""
+    return {
+        "retCode": int(code),
+        "retMsg": message,
+        "result": result,
+        "retExtInfo": extra,
+        "time": venue.clock.now_ms(),
+    }
+
+
+class Rest:
+    """Answers REST requests for one venue."""
+
+    def __init__(self, venue: Venue) -> None:
+        self.venue = venue
+        self.request_count = 0
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request, or let a fault do what it does."""
+        self.request_count += 1
+        fault = self.venue.faults.at_request(f"rest:{request.path}")
+        if fault is not None and fault.fault == Fault.CLOCK_SKEW:
+            self.venue.clock.skew(fault.skew_ms, fault.duration_ms)
+        if fault is not None and fault.fault in SILENT:
+            return await self.cut_off(request, fault)
+        if fault is not None and fault.fault == Fault.HTTP_ERROR:
+            return web.Response(status=fault.status, text=f"{fault.status}")
+        answer = await self.answer(request, fault)
+        if fault is not None and fault.fault in (Fault.ACK_DELAYED, Fault.ACK_LOST):
+            await hold(fault)
+        if fault is not None and fault.fault == Fault.ACK_LOST:
+            return await self.cut_off(request, None)
+        if fault is not None and fault.fault == Fault.MALFORMED and isinstance(answer.body, bytes):
+            answer.body = answer.body[: len(answer.body) // 2]
+        return answer
+
+    async def cut_off(self, request: web.Request, fault: FaultRule | None) -> web.Response:
+        """Drop the connection, after a silence where the fault is one."""
+        if fault is not None and fault.fault != Fault.DISCONNECT:
+            await hold(fault)
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response()
+
+    async def answer(self, request: web.Request, fault: FaultRule | None) -> web.Response:
+        """Carry out one request and return its answer."""
+        allowance: list[Allowance] = []
+        status = 200
+        try:
+            result, extra = await self.carry_out(request, fault, allowance)
+            code, message = VenueCode.OK, MESSAGES[VenueCode.OK]
+        except VenueError as error:
+            code, message, result, extra, status = error.code, error.message, {}, {}, error.http_status
+        body = orjson.dumps(envelope(self.venue, code, message, result, extra))
+        headers = {"Timenow": str(self.venue.clock.now_ms()), "Traceid": make_uuid("rest", self.request_count)}
+        for spent in allowance:
+            headers |= spent.headers()
+        return web.Response(status=status, body=body, headers=headers, content_type="application/json")
+
+    async def carry_out(
+        self, request: web.Request, fault: FaultRule | None, allowance: list[Allowance]
+    ) -> tuple[Any, Any]:
+        """Check and carry out one request; what its budget says is appended to `allowance`.
+
+        Raises: VenueError.
+        """
+        route = (request.method, request.path)
+        operation = ORDER_PATHS.get(request.path) if request.method == "POST" else None
+        if operation is None and route not in PUBLIC_QUERIES and route not in PRIVATE_QUERIES:
+            raise VenueError(VenueCode.ROUTE, http_status=404)
+        body = await read_body(request)
+        if fault is not None and fault.fault in (Fault.RATE_LIMITED, Fault.SERVER_ERROR):
+            raise VenueError(VenueCode.RATE_LIMIT if fault.fault == Fault.RATE_LIMITED else VenueCode.SERVER)
+        if route in PUBLIC_QUERIES:
+            return PUBLIC_QUERIES[route](self.venue, dict(request.query)), {}
+        account = self.authenticate(request, body)
+        params = parse_body(body) if request.method == "POST" else dict(request.query)
+        group = f"order.{operation}" if operation is not None else request.path
+        cost = weight(operation, params) if operation is not None else 1
+        spent = self.venue.budgets[account.key.key].spend(group, self.venue.clock.now(), cost)
+        allowance.append(spent)
+        if not spent.allowed:
+            raise VenueError(VenueCode.RATE_LIMIT)
+        if operation is None:
+            return PRIVATE_QUERIES[route](self.venue, account, params), {}
+        if fault is not None and fault.fault == Fault.CANCEL_RACE:
+            race(self.venue, account, params)
+        return operate(operation, account, params)
+
+    def authenticate(self, request: web.Request, body: bytes) -> Account:
+        """Return the account that signed a request.
+
+        Raises: VenueError.
+        """
+        headers = request.headers
+        name, signature = headers.get("X-BAPI-API-KEY", ""), headers.get("X-BAPI-SIGN", "")
+        if not name or not signature:
+            raise VenueError(VenueCode.API_KEY, "authentication headers are missing", http_status=401)
+        account = self.venue.accounts.get(name)
+        if account is None:
+            raise VenueError(VenueCode.API_KEY)
+        timestamp = headers.get("X-BAPI-TIMESTAMP", "")
+        window = headers.get("X-BAPI-RECV-WINDOW", "")
+        check_window(timestamp, window or RECV_WINDOW_MS_DEFAULT, self.venue.clock.now_ms())
+        start = f"{timestamp}{name}{window}".encode()
+        if request.method == "POST":
+            check_signature(account.key, start + body, signature)
+            return account
+        query = request.raw_path.partition("?")[2]
+        try:
+            check_signature(account.key, start + query.encode(), signature)
+        except VenueError:
+            check_signature(account.key, start + unquote(query).encode(), signature)  # signed before it was quoted
+        return account
+
+
+def race(venue: Venue, account: Account, params: Params) -> None:
+    """Let a trade come before a request that names an open order."""
+    order = account.find(params)
+    if order is not None and order.is_open:
+        venue.race(order)
+
+
+async def read_body(request: web.Request) -> bytes:
+    """Return a request's body; the application bounds its size.
+
+    Raises: VenueError.
+    """
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise VenueError(VenueCode.PARAMETER, "params error: body too large", http_status=413) from error
+    except (ConnectionError, asyncio.IncompleteReadError) as error:
+        raise VenueError(VenueCode.PARAMETER, "params error: body incomplete", http_status=400) from error
+
+
+def parse_body(body: bytes) -> dict[str, Any]:
+    """Return the object that a body holds.
+
+    Raises: VenueError.
+    """
+    try:
+        params = orjson.loads(body or b"{}")
+    except ValueError as error:
+        raise VenueError(VenueCode.PARAMETER, "params error: body is not JSON") from error
+    if not isinstance(params, dict):
+        raise VenueError(VenueCode.PARAMETER, "params error: body is not an object")
+    return params

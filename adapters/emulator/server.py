@@ -1,0 +1,167 @@
+"""The emulator's process: listens, plays the feed, stops cleanly; must never listen beyond this machine unasked."""
+
+import asyncio
+import ipaddress
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from adapters.emulator.codes import VenueError, VenueSetupError
+from adapters.emulator.faults import parse_plan
+from adapters.emulator.order_entry import OrderEntry
+from adapters.emulator.rest import Rest, read_body
+from adapters.emulator.streams import PrivateStream, PublicStream
+from adapters.emulator.venue import Venue
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+BODY_BYTES_MAX = 1 << 16
+SHUTDOWN_S = 1.0
+PUBLIC_PATH, PRIVATE_PATH, TRADE_PATH, FAULTS_PATH = (
+    "/v5/public/linear", "/v5/private", "/v5/trade", "/emulator/faults",
+)  # fmt: skip
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether an address is this machine's own."""
+    if host == "localhost":
+        return True
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return False
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take a port before anything that takes long.
+
+    Raises: OSError when the port is taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}") from error
+
+
+class Server:
+    """One venue on one port."""
+
+    def __init__(self, venue: Venue, host: str, port: int, *, remote: bool = False) -> None:
+        if not remote and not is_loopback(host):
+            raise VenueSetupError(
+                f"{host} is not this machine's own address", "listen on 127.0.0.1, or allow it with --remote"
+            )
+        self.venue, self.host, self.port = venue, host, port
+        self.rest = Rest(venue)
+        self.tasks: list[asyncio.Task[None]] = []
+        self.failure: Exception | None = None
+        self.failed = asyncio.Event()
+        self.runner = web.AppRunner(self.make_app(), access_log=None, shutdown_timeout=SHUTDOWN_S)
+
+    def make_app(self) -> web.Application:
+        """Return the application: WebSocket paths, faults, and REST for the rest."""
+        app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[self.guard])
+        app.router.add_get(PUBLIC_PATH, self.on_public)
+        app.router.add_get(PRIVATE_PATH, self.on_private)
+        app.router.add_get(TRADE_PATH, self.on_trade)
+        app.router.add_route("*", FAULTS_PATH, self.on_faults)
+        app.router.add_route("*", "/{path:.*}", self.rest.handle)
+        return app
+
+    @web.middleware
+    async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Let a fault of our own end the process: the venue's state cannot be trusted after it."""
+        try:
+            return await handler(request)
+        except (web.HTTPException, ConnectionError):
+            raise
+        except Exception as error:
+            self.failure = self.failure or error
+            self.failed.set()
+            raise web.HTTPInternalServerError from error
+
+    @property
+    def url(self) -> str:
+        """REST base URL."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    def urls(self) -> dict[str, str]:
+        """Return where to find what."""
+        base = self.url.replace("http", "ws", 1)
+        return {
+            "rest": self.url,
+            "public": f"{base}{PUBLIC_PATH}",
+            "private": f"{base}{PRIVATE_PATH}",
+            "trade": f"{base}{TRADE_PATH}",
+            "faults": f"{self.url}{FAULTS_PATH}",
+        }
+
+    async def start(self) -> None:
+        """Listen and play; returns when clients can connect.
+
+        Raises: OSError when the port is taken, VenueSetupError for a feed without books.
+        """
+        listener = listen(self.host, self.port)
+        try:
+            self.venue.prime()
+            await self.runner.setup()
+            await web.SockSite(self.runner, listener).start()
+        except BaseException:
+            listener.close()
+            raise
+        self.port = int(self.runner.addresses[0][1])
+        loop = asyncio.get_running_loop()
+        self.tasks = [loop.create_task(self.venue.play()), loop.create_task(self.venue.publish_forever())]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until asked to stop or until something of the venue's own fails, which is raised."""
+        loop = asyncio.get_running_loop()
+        ends = [loop.create_task(stop.wait()), loop.create_task(self.failed.wait())]
+        waiting: set[asyncio.Task[Any]] = {*ends, *self.tasks}
+        while not any(task.done() for task in ends):
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        if self.failure is not None:
+            raise self.failure
+
+    async def close(self) -> None:
+        """Stop playing and listening."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.runner.cleanup()
+
+    async def on_public(self, request: web.Request) -> web.StreamResponse:
+        """Serve the public stream."""
+        return await PublicStream(self.venue, request).run()
+
+    async def on_private(self, request: web.Request) -> web.StreamResponse:
+        """Serve the private stream."""
+        return await PrivateStream(self.venue, request).run()
+
+    async def on_trade(self, request: web.Request) -> web.StreamResponse:
+        """Serve order entry."""
+        return await OrderEntry(self.venue, request).run()
+
+    async def on_faults(self, request: web.Request) -> web.Response:
+        """Show, add or clear faults at run time, for this machine only."""
+        if not is_loopback(request.remote or ""):
+            return web.Response(status=403, text="faults are set from this machine only")
+        if request.method == "DELETE":
+            self.venue.faults.clear()
+        elif request.method == "POST":
+            try:
+                body = await read_body(request)
+                self.venue.faults.add(parse_plan(orjson.loads(body)))
+            except (ValueError, VenueError) as error:
+                return web.json_response({"error": str(error)}, status=400)
+        elif request.method != "GET":
+            return web.Response(status=405)
+        return web.json_response({"rules": self.venue.faults.report()})

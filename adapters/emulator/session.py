@@ -1,0 +1,139 @@
+"""One WebSocket connection: frames in and out, bounded, with what faults do to them; must never know a topic's meaning.
+
+A frame leaves through `send_text`, which asks the faults; a writer task sends in order, so nobody waits for a client.
+"""
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from aiohttp import WSMsgType, web
+
+from adapters.emulator.faults import Fault, FaultRule
+from adapters.emulator.venue import Venue
+
+QUEUE_FRAME_COUNT_MAX = 10_000  # a client that is so far behind is cut off
+FRAME_BYTES_MAX = 1 << 16
+
+
+class Session:
+    """One connection; `on_text` answers what the client sends."""
+
+    def __init__(self, venue: Venue, request: web.Request) -> None:
+        self.venue, self.request = venue, request
+        self.connection_id = secrets.token_hex(10)
+        self.socket = web.WebSocketResponse(autoping=False, max_msg_size=FRAME_BYTES_MAX, compress=False)
+        self.queue: deque[str] = deque()
+        self.wake = asyncio.Event()
+        self.deaf_until_s = self.stale_until_s = 0.0
+        self.stale: list[str] = []
+        self.swapped: str | None = None  # a frame that lets the next one pass first
+        self.closing = False
+        self.loop = asyncio.get_running_loop()
+
+    async def run(self, on_text: Callable[[str], None]) -> web.WebSocketResponse:
+        """Serve the connection until it ends."""
+        await self.socket.prepare(self.request)
+        writer = self.loop.create_task(self.write())
+        try:
+            while not self.closing:
+                message = await self.socket.receive()
+                if message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
+                    break
+                if self.loop.time() < self.deaf_until_s:
+                    continue
+                if message.type == WSMsgType.PING:
+                    await self.socket.pong(message.data)
+                elif message.type == WSMsgType.TEXT:
+                    on_text(message.data)
+                elif message.type == WSMsgType.BINARY:
+                    on_text("")
+        except ConnectionError:
+            self.closing = True  # the client has gone while it was answered
+        finally:
+            self.closing = True
+            writer.cancel()
+        return self.socket
+
+    async def write(self) -> None:
+        """Send what is queued, in order."""
+        try:
+            while not self.closing:
+                await self.wake.wait()
+                self.wake.clear()
+                while self.queue:
+                    await self.socket.send_str(self.queue.popleft())
+        except ConnectionError:
+            self.closing = True  # the reader sees the same and ends the session
+
+    def send(self, place: str, document: dict[str, Any]) -> None:
+        """Send one document, unless a fault of its place keeps, changes or holds it."""
+        self.send_text(place, orjson.dumps(document).decode())
+
+    def send_text(self, place: str, text: str) -> None:
+        """Send one frame, unless a fault of its place keeps, changes or holds it."""
+        self.send_under(self.venue.faults.at_frame(place), place, text)
+
+    def send_under(self, rule: FaultRule | None, place: str, text: str) -> None:
+        """Send one frame under a fault that has been drawn, or under none."""
+        if self.closing:
+            return
+        texts = [text] if rule is None else self.suffer(rule, place, text)
+        if self.swapped is not None and texts and (rule is None or rule.fault != Fault.REORDER):
+            texts.append(self.swapped)
+            self.swapped = None
+        for one in texts:
+            self.enqueue(one)
+
+    def suffer(self, rule: FaultRule, place: str, text: str) -> list[str]:
+        """Return what is left of a frame when a fault strikes."""
+        now_s = self.loop.time()
+        duration_s = rule.duration_ms / 1_000
+        if rule.fault == Fault.DISCONNECT:
+            self.abort()
+            return []
+        if rule.fault == Fault.HALF_OPEN:
+            self.deaf_until_s = now_s + duration_s
+            return []
+        if rule.fault == Fault.STALE:
+            self.stale_until_s = now_s + duration_s
+            self.loop.call_later(duration_s, self.release)
+        if rule.fault == Fault.REORDER:
+            held, self.swapped = self.swapped, text
+            return [held] if held is not None else []
+        if rule.fault == Fault.RESTART:
+            self.venue.restart_topic(place.partition(":")[2])
+        if rule.fault == Fault.DROP:
+            return []
+        if rule.fault == Fault.MALFORMED:
+            return [text[: len(text) // 2]]
+        return [text, text] if rule.fault == Fault.DUPLICATE else [text]
+
+    def enqueue(self, text: str) -> None:
+        """Queue a frame for the writer; frames of a stale stream wait."""
+        now_s = self.loop.time()
+        if now_s < self.deaf_until_s:
+            return
+        if now_s < self.stale_until_s:
+            self.stale.append(text)
+        else:
+            self.queue.append(text)
+            self.wake.set()
+        if len(self.queue) + len(self.stale) > QUEUE_FRAME_COUNT_MAX:
+            self.abort()
+
+    def release(self) -> None:
+        """Send what a stale stream held back."""
+        self.stale_until_s = 0.0
+        self.queue.extend(self.stale)
+        self.stale.clear()
+        self.wake.set()
+
+    def abort(self) -> None:
+        """Cut the connection without a word."""
+        self.closing = True
+        if self.request.transport is not None:
+            self.request.transport.abort()
