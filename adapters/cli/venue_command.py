@@ -75,11 +75,16 @@ def command() -> None:
     "--orders-per-s", default=10, show_default=True, type=click.IntRange(1, 10_000),
     help="Requests of each kind of order entry that an account may send in a second.",
 )  # fmt: skip
+@click.option(
+    "--latency", default=1.0, show_default=True, type=click.FloatRange(0, 10_000), metavar="MS",
+    help="How long every frame and answer takes to leave.",
+)  # fmt: skip
 @click.option("--remote", is_flag=True, help="Allow an address that other machines reach.")
 @click.option("--json", "as_json", is_flag=True, help="Print the URLs and keys as one JSON object.")
 def bybit(
     listen: tuple[str, int], feed: Path | None, synthetic: int | None, speed: float, once: bool, faults: Path | None,
-    symbols: frozenset[str], accounts: int, deposit: Decimal, orders_per_s: int, remote: bool, as_json: bool,
+    symbols: frozenset[str], accounts: int, deposit: Decimal, orders_per_s: int, latency: float,
+    remote: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Speak Bybit v5 on this machine: real clients trade here when only their URL is changed.
 
@@ -100,7 +105,7 @@ def bybit(
     chosen = sorted(symbols)
     source = synthetic_source(synthetic or 0, chosen) if feed is None else journal_source(feed, chosen, loop=not once)
     keys = make_keys(os.environ.get(KEYS_VARIABLE), accounts)
-    settings = Settings(speed=speed, deposit=deposit, orders_per_s=orders_per_s)
+    settings = Settings(speed=speed, latency_s=latency / 1_000, deposit=deposit, orders_per_s=orders_per_s)
     plan = load_plan(faults) if faults is not None else FaultPlan()
     asyncio.run(serve(lambda: Server(Venue(source, keys, plan, settings), *listen, remote=remote), keys, as_json))
 

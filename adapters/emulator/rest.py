@@ -55,6 +55,7 @@ class Rest:
         if fault is not None and fault.fault == Fault.HTTP_ERROR:
             return web.Response(status=fault.status, text=f"{fault.status}")
         answer = await self.answer(request, fault)
+        await asyncio.sleep(self.venue.settings.latency_s)
         if fault is not None and fault.fault in (Fault.ACK_DELAYED, Fault.ACK_LOST):
             await hold(fault)
         if fault is not None and fault.fault == Fault.ACK_LOST:

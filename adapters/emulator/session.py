@@ -26,7 +26,8 @@ class Session:
         self.venue, self.request = venue, request
         self.connection_id = secrets.token_hex(10)
         self.socket = web.WebSocketResponse(autoping=False, max_msg_size=FRAME_BYTES_MAX, compress=False)
-        self.queue: deque[str] = deque()
+        self.queue: deque[tuple[float, str]] = deque()  # (when it leaves, frame)
+        self.latency_s = venue.settings.latency_s
         self.wake = asyncio.Event()
         self.deaf_until_s = self.stale_until_s = 0.0
         self.stale: list[str] = []
@@ -65,7 +66,10 @@ class Session:
                 await self.wake.wait()
                 self.wake.clear()
                 while self.queue:
-                    await self.socket.send_str(self.queue.popleft())
+                    due_s, text = self.queue.popleft()
+                    if due_s > self.loop.time():
+                        await asyncio.sleep(due_s - self.loop.time())
+                    await self.socket.send_str(text)
         except ConnectionError:
             self.closing = True  # the reader sees the same and ends the session
 
@@ -120,7 +124,7 @@ class Session:
         if now_s < self.stale_until_s:
             self.stale.append(text)
         else:
-            self.queue.append(text)
+            self.queue.append((now_s + self.latency_s, text))
             self.wake.set()
         if len(self.queue) + len(self.stale) > QUEUE_FRAME_COUNT_MAX:
             self.abort()
@@ -128,7 +132,7 @@ class Session:
     def release(self) -> None:
         """Send what a stale stream held back."""
         self.stale_until_s = 0.0
-        self.queue.extend(self.stale)
+        self.queue.extend((self.loop.time(), text) for text in self.stale)
         self.stale.clear()
         self.wake.set()
 

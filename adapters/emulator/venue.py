@@ -46,6 +46,7 @@ class Settings:
     """How a venue is run."""
 
     speed: float = 1.0
+    latency_s: float = 0.0  # of every frame and answer that leaves
     deposit: Decimal = DEPOSIT_DEFAULT
     orders_per_s: int = ORDERS_PER_S_DEFAULT
 

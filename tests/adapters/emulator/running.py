@@ -65,9 +65,9 @@ class RunningVenue:
         self.loop.close()
 
 
-def run_synthetic(accounts: int = 1, orders_per_s: int = 1_000, speed: float = 1.0, seed: int = 7) -> RunningVenue:
-    settings = Settings(speed=speed, orders_per_s=orders_per_s)
-    return RunningVenue(synthetic_source(seed, ["BTCUSDT", "ETHUSDT"]), settings, accounts, FaultPlan())
+def run_synthetic(accounts: int = 1, **settings: Any) -> RunningVenue:
+    source = synthetic_source(7, ["BTCUSDT", "ETHUSDT"])
+    return RunningVenue(source, Settings(**{"orders_per_s": 1_000} | settings), accounts, FaultPlan())
 
 
 class RawSocket:

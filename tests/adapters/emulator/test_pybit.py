@@ -11,10 +11,18 @@ import pybit.unified_trading as pybit
 import pytest
 from pybit.exceptions import FailedRequestError, InvalidRequestError
 
-from tests.adapters.emulator.running import WAIT_S, RunningVenue
+from tests.adapters.emulator.running import WAIT_S, RunningVenue, run_synthetic
 
 SYMBOL = "BTCUSDT"
 Frames = queue.Queue[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[RunningVenue]:
+    # The SDK notes whom to tell after it has sent: an answer must not come faster than from a real venue.
+    venue = run_synthetic(latency_s=0.02)
+    yield venue
+    venue.close()
 
 
 @pytest.fixture
@@ -170,10 +178,8 @@ def test_public_streams_follow_the_book(rest: pybit.HTTP, sockets: Any) -> None:
     assert tickers.get(timeout=WAIT_S)["data"]["symbol"] == SYMBOL
 
 
-def test_orders_over_the_socket(running: RunningVenue, rest: pybit.HTTP, sockets: Any) -> None:
+def test_orders_over_the_socket(rest: pybit.HTTP, sockets: Any) -> None:
     answers: Frames = Frames()
-    # The SDK notes whom to tell after it has sent: an answer must not come faster than from a real venue.
-    running.set_faults({"fault": "ack_delayed", "at": "trade:order.*", "count": None, "duration_ms": 10})
     trade = sockets("trade")
     price = str(touch(rest)[0] - 600)
     order = {"category": "linear", "symbol": SYMBOL, "side": "Buy", "orderType": "Limit", "qty": "0.001"}
