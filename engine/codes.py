@@ -162,6 +162,7 @@ class ConnectionState(IntEnum):
 
     DOWN = 0
     UP = 1
+    WARMING = 2  # up, but not yet to be quoted on: the market's averages are still empty
 
 
 class AuditKind(IntEnum):
@@ -215,6 +216,7 @@ class Reason(IntEnum):
     CONFIG = 24
     THROTTLE = 25
     BACKOFF = 26
+    WARMUP = 27
 
 
 class Stop(IntEnum):

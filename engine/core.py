@@ -14,6 +14,7 @@ from engine.limits import CHAIN_BLOCK_EVENT_COUNT, TS_NS_MAX
 from engine.manifest import Manifest, canonical_json
 from engine.params import (
     Change,
+    Command,
     ConfigPayloadError,
     apply_params,
     audit_scale,
@@ -213,21 +214,32 @@ class Core:
             document = merge_config(parse_config(payload_bytes(rows)), self.override or {})
             self.audit_changes(self.apply_config(document), Reason.CONFIG)
         elif task == PolicyTask.COMMAND:
-            self.run_command(*parse_command(payload_bytes(rows), self.manifest))
+            self.run_command(parse_command(payload_bytes(rows), self.manifest))
         if task != PolicyTask.TIMER or self.run_due_policies():
             self.state.quoters["requote_forced"] = 1
         run_decide_all(self.state.clock, self.state.cells, self.out)
 
-    def run_command(self, frozen: int, symbols: list[str]) -> None:
-        """Carry out a COMMAND: freeze or unfreeze one symbol or all (spec/core.md 9; unfreeze is explicit only)."""
+    def run_command(self, command: Command) -> None:
+        """Carry out a COMMAND: freeze or unfreeze one symbol or all (spec/core.md 9; unfreeze is explicit only), or
+        cancel an order that rests at the venue and that the core does not hold.
+        """
         index = self.manifest.symbol_index()
-        for symbol in symbols:
+        if command.order_id is not None:
+            effect = self.emit(index[command.symbols[0]], AuditKind.ORDER)
+            effect["kind"] = EventKind.CANCEL
+            effect["order_id"] = command.order_id
+            effect["code"] = Reason.COMMAND
+            counter = self.state.counters[index[command.symbols[0]]]
+            counter["audit_count"] -= 1  # the row was made as an audit
+            counter["cancelled_count"] += 1
+            return
+        for symbol in command.symbols:
             quoter = self.state.quoters[index[symbol]]
             effect = self.emit(index[symbol], AuditKind.GUARD)
             effect["price_ticks"] = quoter["frozen"]
-            effect["qty_lots"] = frozen
+            effect["qty_lots"] = command.frozen
             effect["aux"] = Reason.COMMAND
-            quoter["frozen"] = frozen
+            quoter["frozen"] = command.frozen
 
     def run_due_policies(self) -> bool:
         """Run every policy on copies of what it may see and apply its decisions through audit; tells if any changed."""

@@ -18,11 +18,20 @@ FLOAT_PARAMS = frozenset(name for name in PARAM_NAMES if PARAM[name].kind == "f"
 # The kernels multiply these by a million: beyond, 64 bits overflow.
 MICROS_MAX = {"target_micros": 9_000_000_000_000, "inventory_micros_max": 9_000_000_000_000}
 COMMANDS = ("unfreeze", "freeze")  # index = what QUOTER.frozen becomes
+CANCEL_COMMAND = "cancel"
 ENUM_PARAMS = {"strategy": Strategy, "mode": Mode}
 
 
 class ConfigPayloadError(ValueError):
     """A CONFIG event that cannot be applied; the message says which key."""
+
+
+class Command(NamedTuple):
+    """What a COMMAND asks: a frozen flag for some symbols, or the cancel of an order that the core does not hold."""
+
+    symbols: list[str]
+    frozen: int | None = None
+    order_id: int | None = None
 
 
 class Change(NamedTuple):
@@ -58,8 +67,9 @@ def parse_config(payload: bytes) -> dict[str, Any]:
     return document
 
 
-def parse_command(payload: bytes, manifest: Manifest) -> tuple[int, list[str]]:
-    """Parse a COMMAND payload: {"command": "freeze" | "unfreeze", "symbol": symbol, optional} to (frozen, symbols).
+def parse_command(payload: bytes, manifest: Manifest) -> Command:
+    """Parse a COMMAND payload: {"command": "freeze" | "unfreeze", "symbol": symbol, optional}, or {"command": "cancel",
+    "symbol": symbol, "order_id": n}.
 
     Raises: ConfigPayloadError.
     """
@@ -67,12 +77,17 @@ def parse_command(payload: bytes, manifest: Manifest) -> tuple[int, list[str]]:
         document = json.loads(payload)
     except ValueError as error:
         raise ConfigPayloadError(f"COMMAND payload is not JSON: {error}") from error
-    if not isinstance(document, dict) or document.get("command") not in COMMANDS:
-        raise ConfigPayloadError('COMMAND payload must be an object with "command": "freeze" or "unfreeze"')
+    if not isinstance(document, dict) or document.get("command") not in (*COMMANDS, CANCEL_COMMAND):
+        raise ConfigPayloadError('COMMAND payload must be an object with "command": freeze, unfreeze or cancel')
     symbols = sorted(manifest.symbol_index())
     if "symbol" in document and document["symbol"] not in symbols:
         raise ConfigPayloadError(f"unknown symbol {document['symbol']!r}")
-    return COMMANDS.index(document["command"]), [document["symbol"]] if "symbol" in document else symbols
+    if document["command"] == CANCEL_COMMAND:
+        order_id = document.get("order_id")
+        if "symbol" not in document or type(order_id) is not int or not 0 < order_id < 1 << 62:
+            raise ConfigPayloadError('COMMAND cancel needs a "symbol" and a positive "order_id"')
+        return Command([document["symbol"]], order_id=order_id)
+    return Command([document["symbol"]] if "symbol" in document else symbols, COMMANDS.index(document["command"]))
 
 
 def check_value(name: str, value: Any) -> None:

@@ -22,6 +22,8 @@ def quoting_block(clock, cell):
         return Reason.FREEZE
     if param["mode"] == Mode.SENT and clock["connection_state"] == ConnectionState.DOWN:
         return Reason.CONNECTION_DOWN
+    if clock["connection_state"] == ConnectionState.WARMING:
+        return Reason.WARMUP
     if quoter["unknown_order_count"] > 0:
         return Reason.ORDER_UNKNOWN
     if book["status"] != BookStatus.LIVE or cell["signal"]["mid_half_ticks"] == NO_PRICE_TICKS:

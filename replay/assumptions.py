@@ -87,6 +87,7 @@ class Assumptions:
     request_per_s_max: int = 0
     request_timeout_ns: int = 5 * NS_PER_S
     order_lifetime_ns: int = 0
+    min_notional_filter: bool = False  # the least notionals of config/instruments.yaml are dated facts
     equity_micros: int = 0
     initial_margin_ppm: int = 100_000
     maintenance_margin_ppm: int = 5_000

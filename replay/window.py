@@ -79,7 +79,8 @@ def measure_chunk(chunk, spans):
             continue
         exchange_ns, receive_ns = row["ts_exchange_ns"], row["ts_receive_ns"]
         if receive_ns == NO_TS_NS:
-            if span["seq_untimed"] == NO_SEQ:
+            must_be_timed = is_book_kind(row["kind"]) or row["kind"] == EventKind.TRADE
+            if must_be_timed and span["seq_untimed"] == NO_SEQ:
                 span["seq_untimed"] = row["seq"]
             continue
         span["snapshot_count"] += row["kind"] == EventKind.BOOK_SNAPSHOT

@@ -22,8 +22,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 BODY_BYTES_MAX = 1 << 16
 SHUTDOWN_S = 1.0
-PUBLIC_PATH, PRIVATE_PATH, TRADE_PATH, FAULTS_PATH = (
-    "/v5/public/linear", "/v5/private", "/v5/trade", "/emulator/faults",
+PUBLIC_PATH, PRIVATE_PATH, TRADE_PATH, FAULTS_PATH, KEYS_PATH = (
+    "/v5/public/linear", "/v5/private", "/v5/trade", "/emulator/faults", "/emulator/keys",
 )  # fmt: skip
 
 
@@ -70,6 +70,7 @@ class Server:
         app.router.add_get(PRIVATE_PATH, self.on_private)
         app.router.add_get(TRADE_PATH, self.on_trade)
         app.router.add_route("*", FAULTS_PATH, self.on_faults)
+        app.router.add_get(KEYS_PATH, self.on_keys)
         app.router.add_route("*", "/{path:.*}", self.rest.handle)
         return app
 
@@ -149,6 +150,13 @@ class Server:
     async def on_trade(self, request: web.Request) -> web.StreamResponse:
         """Serve order entry."""
         return await OrderEntry(self.venue, request).run()
+
+    async def on_keys(self, request: web.Request) -> web.Response:
+        """Tell the test keys that were made for this run, to this machine only; keys that were given stay untold."""
+        if not is_loopback(request.remote or ""):
+            return web.Response(status=403, text="keys are told to this machine only")
+        made = [account.key for account in self.venue.accounts.values() if account.key.generated]
+        return web.json_response({"keys": [{"key": key.key, "secret": key.secret} for key in made]})
 
     async def on_faults(self, request: web.Request) -> web.Response:
         """Show, add or clear faults at run time, for this machine only."""

@@ -1,4 +1,4 @@
-"""What a running session tells about itself: for the metrics, the health pages and the logs; must never hold a secret."""
+"""What a running session tells about itself: to metrics, health pages and logs; must never hold a secret."""
 
 from dataclasses import dataclass, field
 
@@ -64,6 +64,7 @@ class LiveStatus:
     clock_offset_ns: int = 0
     loop_drift_ns: int = 0
     warmup_skips: int = 0
+    warmup_until_ns: int = 0
     rate_limited: int = 0
     unexplained: dict[str, str] = field(default_factory=dict)  # symbol: why it is kept flat
     tick_to_order: Histogram = field(default_factory=lambda: Histogram(TICK_BOUNDS_US, 1000))

@@ -12,7 +12,7 @@ PUBLIC: dict[str, frozenset[str]] = {
     "engine.limits": frozenset(
         {"E8", "E9", "LEVEL_COUNT_MAX", "MICROS_PER_UNIT", "NS_PER_MS", "NS_PER_S", "PPM", "PRICE_TICKS_MAX"}
     ),
-    "engine.position": frozenset({"notional_micros"}),
+    "engine.value": frozenset({"notional_micros"}),
     "engine.quoting.grid": frozenset({"round_half_even"}),
     "engine.quoting.ladder": frozenset({"clamp", "level_qty_lots", "shift_bps_of", "spread_bps_of"}),
     "engine.quoting.maker": frozenset({"qty_lots_min", "set_target"}),

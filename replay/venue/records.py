@@ -46,7 +46,7 @@ class Purpose(IntEnum):
 
 # What a backtest takes for granted about its venue (replay/assumptions.py has the same names), 0 switching a rule off.
 RULES = record(
-    192,
+    200,
     [
         ("seed", I8),
         ("queue_model", I8),
@@ -65,6 +65,7 @@ RULES = record(
         ("request_per_s_max", I8),
         ("request_timeout_ns", I8),
         ("order_lifetime_ns", I8),
+        ("min_notional_filter", I8),
         ("equity_micros", I8),  # deposit of each instrument's isolated account
         ("initial_margin_ppm", I8),
         ("maintenance_margin_ppm", I8),

@@ -69,10 +69,8 @@ def place_code(sim, venue, cell, request):
         return RejectCode.MIN_QTY
     half_ticks = mid_half_ticks(cell) if is_market else 2 * request["price_ticks"]
     reduces = request["flags"] & Flag.REDUCE_ONLY != 0
-    if (
-        not reduces
-        and notional_mid_micros(instrument, half_ticks, request["qty_lots"]) < instrument["min_notional_micros"]
-    ):
+    filters = sim["rules"]["min_notional_filter"] == 1 and not reduces
+    if filters and notional_mid_micros(instrument, half_ticks, request["qty_lots"]) < instrument["min_notional_micros"]:
         return RejectCode.MIN_NOTIONAL
     sign = 1 if side == Side.BID else -1
     if reduces:

@@ -273,6 +273,7 @@ def random_assumptions(random: Random, lot_size: str) -> Assumptions:
         response_latency_ns=random.choice((0, 1, 10 * MS, 50 * MS)),
         request_per_s_max=random.choice((0, 0, 0, 0, 0, 20)),
         order_lifetime_ns=random.choice((0, 0, 0, 3 * MS, 40 * MS)),
+        min_notional_filter=True,
         extra_slippage_ppm=random.choice((0, 0, 0, 30_000)),
         fee_tiers=random.choice(((), (), (FeeTier(0, 100, 500), FeeTier(200, -50, 300), FeeTier(900, -60, 250)))),
         equity_micros=random.choice((0, 0, 0, 60, 700)) * int(Fraction(lot_size) * MICROS_PER_UNIT),

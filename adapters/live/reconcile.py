@@ -1,0 +1,137 @@
+"""What the venue has, asked for and told as rows: missed fills, open orders, positions, cash.
+
+Order matters: fills come before the list that no longer has their orders, positions after both. Must never correct the
+core itself: each row is an event like any other.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from adapters.bybit.listing import category_of, list_manifest
+from adapters.bybit.rest import (
+    RestParser,
+    request_executions,
+    request_open_orders,
+    request_positions,
+    request_wallet,
+)
+from adapters.live.rest_client import RestClient
+from engine.codes import EventKind
+from engine.limits import NS_PER_MS
+from engine.manifest import Manifest
+from engine.records import EVENT
+
+LOOK_BACK_MS = 60_000  # executions are asked for from so long before the last that was seen
+
+
+@dataclass
+class Seen:
+    """The executions and fundings that are in the journal: the venue tells them more than once."""
+
+    executions: set[tuple[int, int]] = field(default_factory=set)  # instrument_index, execution number
+    fundings: set[tuple[int, int]] = field(default_factory=set)  # instrument_index, ts_exchange_ns
+    ts_last_ms: int = 0
+
+    def note(self, rows: np.ndarray) -> None:
+        """Note what a journal holds."""
+        for row in rows[rows["kind"] == EventKind.FILL]:
+            self.executions.add((int(row["instrument_index"]), int(row["aux"])))
+            self.ts_last_ms = max(self.ts_last_ms, int(row["ts_receive_ns"]) // NS_PER_MS)
+        for row in rows[rows["kind"] == EventKind.FUNDING]:
+            self.fundings.add((int(row["instrument_index"]), int(row["ts_exchange_ns"])))
+
+    def news(self, rows: np.ndarray) -> np.ndarray:
+        """Return rows of one-row events without what was told before, and note the rest."""
+        kinds = rows["kind"]
+        if not ((kinds == EventKind.FILL) | (kinds == EventKind.FUNDING)).any():
+            return rows
+        keep = np.ones(len(rows), bool)
+        for place, row in enumerate(rows):
+            index = int(row["instrument_index"])
+            if row["kind"] == EventKind.FILL:
+                key, known = (index, int(row["aux"])), self.executions
+            elif row["kind"] == EventKind.FUNDING:
+                key, known = (index, int(row["ts_exchange_ns"])), self.fundings
+            else:
+                continue
+            keep[place] = key not in known
+            known.add(key)
+        return rows if keep.all() else rows[keep]
+
+
+class Reconciler:
+    """Asks the venue what it has."""
+
+    def __init__(self, manifest: Manifest, rest: RestClient, parser: RestParser, seen: Seen) -> None:
+        self.rest = rest
+        self.parser = parser
+        self.seen = seen
+        self.symbols: dict[str, list[str]] = {}
+        for listing in list_manifest(manifest).listings.values():
+            self.symbols.setdefault(category_of(listing), []).append(listing.symbol)
+
+    async def fills(self) -> np.ndarray:
+        """Return the fills and fundings that no stream has told, oldest first.
+
+        Raises: VenueUnreachable, VenueError, MalformedFrame.
+        """
+        start_ms = max(self.seen.ts_last_ms, self.rest.ts_ms() - 6 * 86_400_000) - LOOK_BACK_MS
+        found = []
+        for category, symbol in self.each():
+            pages = await self.rest.pages(
+                lambda cursor, c=category, s=symbol: request_executions(c, s, start_ms, cursor)  # type: ignore[misc]
+            )
+            told = self.parser.parse_executions(pages, self.rest.now_ns())
+            found += [told.rows, *foreign_rows(told.foreign)]
+        return self.seen.news(joined(found))
+
+    async def open_orders(self) -> np.ndarray:
+        """Return the OPEN_ORDERS of every instrument.
+
+        Raises: VenueUnreachable, VenueError, MalformedFrame.
+        """
+        found = []
+        for category, symbols in self.symbols.items():
+            pages = []
+            for symbol in symbols:
+                part = await self.rest.pages(
+                    lambda cursor, c=category, s=symbol: request_open_orders(c, s, cursor=cursor)  # type: ignore[misc]
+                )
+                pages += part
+            found.append(self.parser.parse_open_orders(pages, category, self.rest.now_ns()).rows)
+        return joined(found)
+
+    async def positions(self) -> np.ndarray:
+        """Return the POSITION of every instrument and the BALANCE.
+
+        Raises: VenueUnreachable, VenueError, MalformedFrame.
+        """
+        found = []
+        for category, symbols in self.symbols.items():
+            if category == "spot":
+                continue
+            pages = []
+            for symbol in symbols:
+                pages += await self.rest.pages(
+                    lambda cursor, c=category, s=symbol: request_positions(c, s, cursor=cursor)  # type: ignore[misc]
+                )
+            found.append(self.parser.parse_positions(pages, category, self.rest.now_ns()).rows)
+        status, body = await self.rest.ask(request_wallet(self.parser.coin))
+        found.append(self.parser.parse_wallet(body, self.rest.now_ns(), status))
+        return joined(found)
+
+    def each(self) -> list[tuple[str, str]]:
+        """Return (category, symbol) of every instrument."""
+        return [(category, symbol) for category, symbols in self.symbols.items() for symbol in symbols]
+
+
+def foreign_rows(foreign: Iterable[object]) -> list[np.ndarray]:
+    """Return the fills of orders that are not ours: they move our position all the same."""
+    return [row for each in foreign if (row := getattr(each, "row", None)) is not None]
+
+
+def joined(parts: list[np.ndarray]) -> np.ndarray:
+    """Return rows one after the other."""
+    return np.concatenate([np.atleast_1d(part) for part in parts]) if parts else np.zeros(0, EVENT)

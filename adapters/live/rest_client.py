@@ -1,0 +1,122 @@
+"""REST requests over one HTTP session: signed, on the venue's clock, bounded; must never log what it sends."""
+
+import time
+from collections.abc import Callable
+
+import aiohttp
+
+from adapters.bybit.frames import MalformedFrame
+from adapters.bybit.rest import Page, VenueError, parse_time, read_page, request_time
+from adapters.bybit.ret_codes import HTTP_TIMEOUT, Verdict
+from adapters.bybit.signing import Credentials, RestRequest, sign_rest
+from engine.limits import NS_PER_MS
+
+BODY_BYTES_MAX = 16 << 20
+PAGE_COUNT_MAX = 200
+TRY_COUNT = 3
+
+
+class VenueUnreachable(Exception):
+    """The venue did not answer a question after several tries."""
+
+    hint = "check the address and the network; nothing was sent that is not journaled"
+
+
+class RestClient:
+    """One venue's REST door.
+
+    Units: recv_window_ms bounds how late the venue still takes a request; timeout_s how long we wait for its answer.
+    """
+
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        base: str,
+        keys: Credentials | None,
+        *,
+        recv_window_ms: int = 5_000,
+        timeout_s: float = 5.0,
+    ) -> None:
+        self.http = http
+        self.base = base
+        self.keys = keys
+        self.recv_window_ms = recv_window_ms
+        self.timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self.offset_ns = 0  # what the venue's clock is ahead of ours
+
+    @staticmethod
+    def now_ns() -> int:
+        """Return our own clock: receive times are on it."""
+        return time.time_ns()
+
+    def ts_ms(self) -> int:
+        """Return the venue's time as we know it."""
+        return (time.time_ns() + self.offset_ns) // NS_PER_MS
+
+    async def send(self, request: RestRequest) -> tuple[int, dict[str, str], bytes]:
+        """Send one request once and return status, headers and body.
+
+        Raises: aiohttp.ClientError, TimeoutError, VenueError for an answer that is too long.
+        """
+        headers = {"Content-Type": "application/json"} if request.body else {}
+        if self.keys is not None:
+            headers = sign_rest(request, self.keys, self.ts_ms(), self.recv_window_ms)
+        assert not request.private or self.keys is not None
+        async with self.http.request(
+            request.method,
+            f"{self.base}{request.target}",
+            data=request.body or None,
+            headers=headers,
+            timeout=self.timeout,
+            allow_redirects=False,
+        ) as answer:
+            body = await answer.content.read(BODY_BYTES_MAX + 1)
+            while not answer.content.at_eof() and len(body) <= BODY_BYTES_MAX:
+                body += await answer.content.read(BODY_BYTES_MAX + 1 - len(body))
+            if len(body) > BODY_BYTES_MAX:
+                raise VenueError(answer.status, f"an answer of more than {BODY_BYTES_MAX:,} bytes", Verdict.UNKNOWN)
+            return answer.status, dict(answer.headers), body
+
+    async def ask(self, request: RestRequest) -> tuple[int, bytes]:
+        """Send a question, which may be asked again, and return status and body.
+
+        Raises: VenueUnreachable after some tries.
+        """
+        reason = ""
+        for _ in range(TRY_COUNT):
+            try:
+                status, _, body = await self.send(request)
+            except (TimeoutError, aiohttp.ClientError) as error:
+                reason = f"{type(error).__name__}: {error}"
+                continue
+            if status < 500 and status not in (HTTP_TIMEOUT, 429):
+                return status, body
+            reason = f"HTTP {status}"
+        raise VenueUnreachable(f"{request.method} {request.path} at {self.base}: {reason}")
+
+    async def read_clock(self) -> int:
+        """Ask for the venue's clock, note what it is ahead of ours and return that.
+
+        Units: ns. Raises: VenueUnreachable, VenueError, MalformedFrame.
+        """
+        before_ns = time.time_ns()
+        status, body = await self.ask(request_time())
+        after_ns = time.time_ns()
+        self.offset_ns = parse_time(body, status) - (before_ns + after_ns) // 2
+        return self.offset_ns
+
+    async def pages(self, make: Callable[[str], RestRequest]) -> list[Page]:
+        """Ask for a whole list, page by page; `make` returns the request of a cursor.
+
+        Raises: VenueUnreachable, VenueError, MalformedFrame.
+        """
+        found: list[Page] = []
+        cursor = ""
+        while True:
+            status, body = await self.ask(make(cursor))
+            found.append(read_page(body, status))
+            cursor = found[-1].next_cursor
+            if not cursor:
+                return found
+            if len(found) >= PAGE_COUNT_MAX:
+                raise MalformedFrame(f"a list of more than {PAGE_COUNT_MAX} pages", body)

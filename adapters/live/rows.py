@@ -1,0 +1,43 @@
+"""Events that the runner itself makes: time, connection, health, a former request without an outcome."""
+
+import resource
+
+import numpy as np
+
+from adapters.bybit.ledger import as_rows
+from engine.codes import ConnectionState, EventKind, Flag, RequestOutcome, Side
+from engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
+
+
+def plain_row(
+    kind: EventKind, ts_ns: int, *, order_id: int = NO_ORDER_ID, aux: int = NO_VALUE, index: int = 0, code: int = 0
+) -> np.ndarray:
+    """Return a one-row event that we observed ourselves."""
+    head = (0, NO_TS_NS, ts_ns, NO_PRICE_TICKS, 0, order_id, aux)
+    return as_rows([(*head, kind, Side.NONE, Flag.LAST, index, code)])
+
+
+def timer_row(ts_ns: int) -> np.ndarray:
+    """Return a TIMER."""
+    return plain_row(EventKind.TIMER, ts_ns)
+
+
+def connection_row(state: ConnectionState, ts_ns: int) -> np.ndarray:
+    """Return a CONNECTION."""
+    return plain_row(EventKind.CONNECTION, ts_ns, code=state)
+
+
+def health_row(ts_ns: int, loop_drift_ns: int) -> np.ndarray:
+    """Return a HEALTH with the process's peak memory."""
+    return plain_row(EventKind.HEALTH, ts_ns, order_id=loop_drift_ns, aux=resident_bytes())
+
+
+def timeout_row(index: int, order_id: int, ts_ns: int) -> np.ndarray:
+    """Return the RATE of a request whose outcome a former process took with it."""
+    return plain_row(EventKind.RATE, ts_ns, order_id=order_id, index=index, code=RequestOutcome.TIMEOUT)
+
+
+def resident_bytes() -> int:
+    """Return the memory that the process holds now."""
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * resource.getpagesize()

@@ -1,0 +1,406 @@
+"""One live session: sockets and clocks on one side, journal and core on the other, in one asyncio loop.
+
+    frame -> parser -> session.fold (journal, core, journal) -> release -> gateway
+
+Must never send what is not journaled, and never go on after a write failed: orders are cancelled first, then it stops.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import numpy as np
+
+from adapters.bybit.frames import Control, Ignored, MalformedFrame
+from adapters.bybit.ledger import Foreign
+from adapters.bybit.private import PrivateParser
+from adapters.bybit.public import PublicParser, gap_rows
+from adapters.bybit.rest import VenueError
+from adapters.live.gateway import BybitGateway, Gateway
+from adapters.live.raw import RawFrames
+from adapters.live.reconcile import Reconciler, Seen
+from adapters.live.rest_client import VenueUnreachable
+from adapters.live.rows import connection_row, health_row, timeout_row, timer_row
+from adapters.live.session import IN_DOUBT, Session
+from adapters.live.status import LiveStatus
+from adapters.live.stream import Stream
+from adapters.logs import EventLog
+from engine.codes import AlertCode, ConnectionState, EventKind
+from engine.limits import NS_PER_S
+from journal.errors import JournalError
+
+TIMER_MS = 100
+HEALTH_S = 5.0
+STOP_S = 20.0
+POSITION_SETTLE_S = 2.0
+RESYNC_PAUSE_S = 1.0
+IDLE_COMMIT_S = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How long the runner waits for what.
+
+    Units: request_timeout_ms must exceed the venue's receive window, so that a request that timed out cannot arrive.
+    """
+
+    warmup_s: float = 90.0
+    request_timeout_ms: int = 5_500
+    settle_ms: int = 5_500  # from a lost request to the question what became of it
+    timer_ms: int = TIMER_MS
+
+
+class Runner:
+    """A session under way; `run` returns when it was asked to stop or cannot go on."""
+
+    def __init__(self, session: Session, status: LiveStatus, seen: Seen, pace: Pace, raw: RawFrames | None) -> None:
+        self.session = session
+        self.status = status
+        self.seen = seen
+        self.pace = pace
+        self.raw = raw
+        self.log = EventLog("live")
+        self.public_parser = PublicParser(session.manifest)
+        self.private_parser: PrivateParser | None = None
+        self.gateway: Gateway
+        self.reconciler: Reconciler | None = None
+        self.streams: list[Stream] = []
+        self.stop_asked = asyncio.Event()
+        self.failure: BaseException | None = None
+        self.doubt = asyncio.Event()
+        self.doubt_reason = ""
+        self.is_stopping = False
+        self.resynced_s = 0.0
+
+    # Events in, decisions out
+
+    async def take(self, rows: np.ndarray) -> None:
+        """Fold whole events and release what was decided."""
+        if not len(rows) or self.failure is not None:
+            return
+        ts_start_ns = time.time_ns()
+        try:
+            effects = self.session.fold(rows)
+        except (JournalError, OSError, AssertionError) as error:
+            self.fail(error)
+            return
+        self.status.seq_next = self.session.seq_next
+        if len(effects):
+            await self.release(effects, ts_start_ns)
+        self.session.save_checkpoint()
+
+    async def release(self, effects: np.ndarray, ts_start_ns: int) -> None:
+        """Send orders, and act on alerts that ask for the venue's word."""
+        kinds = effects["kind"]
+        orders = effects[(kinds >= EventKind.PLACE) & (kinds <= EventKind.CANCEL)]
+        if len(orders):
+            await self.gateway.send(orders, time.time_ns())
+            self.status.tick_to_order.add(time.time_ns() - ts_start_ns)
+        for alert in effects[kinds == EventKind.ALERT]:
+            symbol = self.session.manifest.instruments[int(alert["instrument_index"])].symbol
+            code = AlertCode(int(alert["code"]))
+            self.log.warning("alert", alert=code.name.lower(), symbol=symbol, detail=int(alert["aux"]))
+            if code == AlertCode.ORDER_UNKNOWN:
+                self.ask_venue("an order of unknown state")
+            elif code in (AlertCode.BOOK_GAP, AlertCode.BOOK_INVALID, AlertCode.BOOK_OVERFLOW):
+                await self.resync()
+
+    async def resync(self) -> None:
+        """Get a new snapshot of every book by a new connection; not more often than a venue takes it."""
+        if time.monotonic() - self.resynced_s >= RESYNC_PAUSE_S:
+            self.resynced_s = time.monotonic()
+            for stream in self.streams:
+                if stream.plan.name == "public" and stream.status.up:
+                    await stream.cut()
+
+    def fail(self, error: BaseException) -> None:
+        """Stop for good: nothing is folded or journaled any more, the orders are cancelled on the way out."""
+        if self.failure is None:
+            self.failure = error
+            self.log.error("session_failed", error=error)
+        self.stop_asked.set()
+
+    def ask_venue(self, reason: str) -> None:
+        """Have the open orders looked at when what is on its way must have arrived."""
+        self.doubt_reason = reason
+        self.doubt.set()
+
+    # Streams
+
+    async def on_public(self, frame: bytes, ts_receive_ns: int) -> None:
+        """Take a frame of the market streams."""
+        rows = self.parsed("public", frame, ts_receive_ns, self.public_parser.parse)
+        if isinstance(rows, np.ndarray) and len(rows):
+            if self.gateway_sees_market:
+                for event in events_of(rows):
+                    self.gateway.see_market(event, ts_receive_ns)
+            await self.take(rows)
+
+    @property
+    def gateway_sees_market(self) -> bool:
+        """Whether the market has to be shown to the gateway: a simulated venue."""
+        return not isinstance(self.gateway, BybitGateway)
+
+    async def on_private(self, frame: bytes, ts_receive_ns: int) -> None:
+        """Take a frame of the private stream."""
+        assert self.private_parser is not None
+        told = self.parsed("private", frame, ts_receive_ns, self.private_parser.parse)
+        if told is None or isinstance(told, Control | Ignored):
+            return
+        await self.take_private(told.rows, told.foreign)
+
+    async def take_private(self, rows: np.ndarray, foreign: tuple[Foreign, ...] = ()) -> None:
+        """Fold the venue's word on our orders, once each; an order that the core does not hold is cancelled."""
+        for each in foreign:
+            self.log.warning("foreign", topic=each.topic, symbol=each.symbol, what=each.what)
+            if each.row is not None:
+                rows = np.concatenate([rows, np.atleast_1d(each.row)])
+        rows = self.seen.news(rows)
+        await self.take(rows)
+        await self.cancel_strays(rows)
+
+    async def cancel_strays(self, rows: np.ndarray) -> None:
+        """Ask the core to cancel own orders that rest at the venue and that it does not hold."""
+        for row in rows[np.isin(rows["kind"], (EventKind.ACK, EventKind.OPEN_ORDERS))]:
+            index, order_id = int(row["instrument_index"]), int(row["order_id"])
+            if order_id > 0 and not self.holds(index, order_id) and self.failure is None:
+                symbol = self.session.manifest.instruments[index].symbol
+                self.log.warning("stray_order", symbol=symbol, order_id=order_id)
+                await self.command({"command": "cancel", "symbol": symbol, "order_id": order_id})
+
+    def holds(self, index: int, order_id: int) -> bool:
+        """Tell whether the core holds an order as one that may still be filled."""
+        return any(order == (index, order_id) for order in ((i, o) for i, o, _ in self.session.open_orders()))
+
+    def parsed(self, name: str, frame: bytes, ts_receive_ns: int, parse: Callable[[bytes, int], Any]) -> Any:
+        """Return what a frame says, None for one that is not understood: it is kept and counted."""
+        if self.raw is not None:
+            self.raw.keep(name, frame, ts_receive_ns)
+        try:
+            return parse(frame, ts_receive_ns)
+        except MalformedFrame as error:
+            self.status.streams[name].refused += 1
+            self.log.warning("frame_refused", stream=name, reason=error.reason, size_bytes=len(frame))
+            if self.raw is not None:
+                self.raw.refuse(name, frame, ts_receive_ns, error.reason)
+            return None
+
+    async def on_public_up(self) -> None:
+        """Start with empty books: a snapshot comes first. Without an account there is nothing else to wait for."""
+        self.public_parser.forget_books()
+        if self.reconciler is None and self.status.phase == "reconciling":
+            await self.warm_up()
+
+    async def on_public_down(self) -> None:
+        """Tell the core that every book lacks messages from here on."""
+        self.public_parser.forget_books()
+        now_ns = time.time_ns()
+        for index in range(len(self.session.manifest.instruments)):
+            await self.take(gap_rows(index, now_ns))
+
+    async def on_private_down(self) -> None:
+        """Tell the core that the venue's word on our orders is missing: quotes are pulled."""
+        if self.status.phase in ("warming", "trading"):
+            self.status.phase = "reconciling"
+        await self.take(connection_row(ConnectionState.DOWN, time.time_ns()))
+
+    async def on_private_up(self) -> None:
+        """Ask what was missed; it is told before the connection counts as up."""
+        self.doubt_reason = "the private stream is new"
+        self.doubt.set()
+
+    # Reconciling
+
+    async def reconcile_loop(self) -> None:
+        """Look at the venue whenever there is doubt, after what is on its way must have arrived."""
+        while True:
+            await self.doubt.wait()
+            reason, needs_settling = self.doubt_reason, self.has_orders_in_doubt()
+            if needs_settling:
+                await asyncio.sleep(self.pace.settle_ms / 1e3)
+            self.doubt.clear()
+            try:
+                await self.reconcile(reason)
+            except (VenueUnreachable, VenueError, MalformedFrame) as error:
+                self.log.warning("reconcile_failed", reason=str(error)[:200])
+                self.doubt.set()
+                await asyncio.sleep(RESYNC_PAUSE_S)
+
+    def has_orders_in_doubt(self) -> bool:
+        """Tell whether an order's request may still be on its way."""
+        return bool(self.session.core.state.quoters["unknown_order_count"].any())
+
+    async def reconcile(self, reason: str) -> None:
+        """Fold what the venue has: fills, open orders, positions and cash; then the connection counts as up.
+
+        Raises: VenueUnreachable, VenueError, MalformedFrame.
+        """
+        if self.reconciler is None:
+            return
+        self.log.info("reconcile", reason=reason)
+        await self.take(await self.reconciler.fills())
+        listed = await self.reconciler.open_orders()
+        await self.take(listed)
+        await self.cancel_strays(listed)
+        await self.take(await self.reconciler.positions())
+        await self.check_positions()
+        if self.status.phase == "reconciling" and self.failure is None and not self.is_stopping:
+            await self.warm_up()
+
+    async def check_positions(self) -> None:
+        """Keep a symbol flat whose position the executions do not explain, even a little later."""
+        if not self.differing():
+            return
+        assert self.reconciler is not None
+        await asyncio.sleep(POSITION_SETTLE_S)
+        await self.take(await self.reconciler.fills())
+        await self.take(await self.reconciler.positions())
+        for symbol, ours, theirs in self.differing():
+            if symbol not in self.status.unexplained:
+                self.status.unexplained[symbol] = f"position {theirs} lots at the venue, {ours} in the journal"
+                self.log.error("position_unexplained", symbol=symbol, venue_lots=theirs, journal_lots=ours)
+                await self.command({"command": "freeze", "symbol": symbol})
+
+    def differing(self) -> list[tuple[str, int, int]]:
+        """Return (symbol, our lots, the venue's) where the venue's word on the position is another."""
+        found = []
+        for index, instrument in enumerate(self.session.manifest.instruments):
+            position = self.session.core.state.positions[index]
+            ours, theirs = int(position["position_lots"]), int(position["venue_position_lots"])
+            if ours != theirs:
+                found.append((instrument.symbol, ours, theirs))
+        return found
+
+    async def warm_up(self) -> None:
+        """Let the averages fill before the first quote, once per start; then the connection counts as up."""
+        if self.pace.warmup_s > 0 and self.status.warmup_until_ns == 0:
+            self.status.warmup_until_ns = time.time_ns() + round(self.pace.warmup_s * NS_PER_S)
+        if time.time_ns() < self.status.warmup_until_ns:
+            self.status.phase = "warming"
+            await self.take(connection_row(ConnectionState.WARMING, time.time_ns()))
+            return
+        await self.trade()
+
+    async def trade(self) -> None:
+        """Let the core quote."""
+        self.status.phase = "trading"
+        self.log.info("trading", seq=self.session.seq_next)
+        await self.take(connection_row(ConnectionState.UP, time.time_ns()))
+
+    # Time
+
+    async def timer_loop(self) -> None:
+        """Journal the time at an even pace; what is late is skipped, not caught up with."""
+        interval_s = self.pace.timer_ms / 1e3
+        due_s = time.monotonic() + interval_s
+        while True:
+            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+            self.status.loop_drift_ns = max(0, round((time.monotonic() - due_s) * NS_PER_S))
+            due_s = max(due_s + interval_s, time.monotonic())
+            now_ns = time.time_ns()
+            await self.take(timer_row(now_ns))
+            if isinstance(self.gateway, BybitGateway):
+                await self.gateway.expire(now_ns, self.pace.request_timeout_ms)
+            if self.status.phase == "warming":
+                self.status.warmup_skips += 1
+                if now_ns >= self.status.warmup_until_ns:
+                    await self.trade()
+
+    async def health_loop(self) -> None:
+        """Journal how the process is, and write what waits."""
+        while True:
+            await asyncio.sleep(HEALTH_S)
+            await self.take(health_row(time.time_ns(), self.status.loop_drift_ns))
+            self.status.head = self.session.writer.head.hex()
+
+    async def commit_loop(self) -> None:
+        """Write market events that decided nothing, so that readers of the journal see them."""
+        while True:
+            await asyncio.sleep(IDLE_COMMIT_S)
+            if self.failure is None:
+                try:
+                    self.session.commit()
+                except (JournalError, OSError) as error:
+                    self.fail(error)
+
+    # The whole
+
+    async def command(self, document: dict[str, Any]) -> None:
+        """Journal and carry out a COMMAND."""
+        if self.failure is None:
+            effects = self.session.fold_command(document)
+            await self.release(effects, time.time_ns())
+
+    async def configure(self, document: dict[str, Any]) -> None:
+        """Journal and apply a CONFIG."""
+        if self.failure is None:
+            effects = self.session.fold_config(document)
+            await self.release(effects, time.time_ns())
+
+    async def doubt_former_orders(self) -> None:
+        """Call unknown what the former process had asked for and never heard of: the venue has to tell."""
+        now_ns = time.time_ns()
+        await self.take(connection_row(ConnectionState.DOWN, now_ns))
+        for index, order_id, status in self.session.open_orders():
+            if status in IN_DOUBT:
+                await self.take(timeout_row(index, order_id, now_ns))
+
+    async def run(self) -> None:
+        """Run until asked to stop; then cancel, confirm, and leave the journal whole.
+
+        Raises: StreamRefused, or what made the session fail.
+        """
+        await self.doubt_former_orders()
+        self.status.phase = "reconciling"
+        loops: list[Awaitable[None]] = [stream.run() for stream in self.streams]
+        loops += [self.timer_loop(), self.health_loop(), self.commit_loop(), self.reconcile_loop()]
+        tasks = [asyncio.ensure_future(loop) for loop in loops]
+        stop = asyncio.ensure_future(self.stop_asked.wait())
+        try:
+            done, _ = await asyncio.wait([*tasks, stop], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                if task is not stop and task.exception() is not None:
+                    self.failure = self.failure or task.exception()
+            await self.wind_down()
+        finally:
+            for task in [*tasks, stop]:
+                task.cancel()
+            await asyncio.gather(*tasks, stop, return_exceptions=True)
+        if self.failure is not None:
+            raise self.failure
+
+    async def wind_down(self) -> None:
+        """Cancel every order and wait until the venue has confirmed it, for a bounded time."""
+        self.is_stopping = True
+        self.status.phase = "stopping"
+        self.log.info("stopping", failed=self.failure is not None)
+        if self.failure is None:
+            await self.command({"command": "freeze"})
+            end_s = time.monotonic() + STOP_S
+            while self.session.open_orders() and time.monotonic() < end_s and self.failure is None:
+                await asyncio.sleep(0.05)
+        if self.failure is not None or self.session.open_orders():
+            await self.cancel_all()
+
+    async def cancel_all(self) -> None:
+        """Cancel everything at the venue by REST: the last resort when the journal or the core cannot go on."""
+        if not isinstance(self.gateway, BybitGateway):
+            return
+        for instrument in self.session.manifest.instruments:
+            request = self.gateway.encoder.encode_cancel_all(symbol=instrument.symbol)
+            try:
+                status, _, _ = await self.gateway.rest.send(request)
+                self.log.warning("cancel_all", symbol=instrument.symbol, http_status=status)
+            except (TimeoutError, OSError, aiohttp.ClientError) as error:
+                self.log.error("cancel_all_failed", symbol=instrument.symbol, error=error)
+
+
+def events_of(rows: np.ndarray) -> list[np.ndarray]:
+    """Return the events of rows, each whole."""
+    if len(rows) == 1:
+        return [rows]
+    ends = np.flatnonzero(rows["flags"] & 1) + 1
+    return np.split(rows, ends[:-1])

@@ -1,0 +1,173 @@
+"""The journal and the core of a running session in their commit order: input, step, effects, then release.
+
+What `fold` returns is in the journal, written: it may leave the process. Must never send, wait or read a clock.
+"""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.codes import EventKind, Flag, OrderStatus
+from engine.core import Core, config_payload
+from engine.manifest import Manifest, canonical_json, encode_manifest, parse_manifest
+from engine.payload import payload_bytes, payload_rows
+from engine.records import EVENT
+from journal.reader import Journal
+from journal.recover import recover
+from journal.segment import segment_paths
+from journal.writer import Writer
+from replay.checkpoint import checkpoint_key, restore_newest, save_checkpoint
+
+UNCOMMITTED_ROW_COUNT_MAX = 4096  # market rows that a crash may lose: the venue tells the market anew
+CHECKPOINT_BLOCK_COUNT = 256  # chain blocks between two checkpoints
+OPEN_STATUSES = (
+    OrderStatus.NEW, OrderStatus.PENDING, OrderStatus.LIVE, OrderStatus.AMENDING, OrderStatus.CANCELLING,
+    OrderStatus.UNKNOWN,
+)  # fmt: skip
+IN_DOUBT = (OrderStatus.NEW, OrderStatus.PENDING, OrderStatus.AMENDING, OrderStatus.CANCELLING)
+EFFECT_KIND_MIN = int(EventKind.PLACE)
+
+
+def read_session_manifest(directory: Path) -> Manifest | None:
+    """Return the manifest of the session that a directory holds, None when there is none.
+
+    Raises: JournalError, ManifestError.
+    """
+    if not segment_paths(directory):
+        return None
+    recover(directory, apply=True)
+    if not segment_paths(directory):
+        return None
+    first = next(iter(Journal(directory).chunks()))
+    return parse_manifest(payload_bytes(first[first["seq"] == 0]))
+
+
+class Session:
+    """One journal with its core: a new one, or a former one taken up where it ended.
+
+    Raises: JournalError, WitnessDiffers, DigestDiffers.
+    """
+
+    def __init__(self, directory: Path, manifest: Manifest) -> None:
+        self.directory = directory
+        self.manifest = replace(manifest, witnessed=True)
+        self.core = Core(self.manifest, self.keep_effects)
+        self.key = checkpoint_key(self.manifest, {}, None)
+        self.decided: list[np.ndarray] = []
+        self.resumed_events = 0
+        self.uncommitted_rows = 0
+        self.failed = False  # a write failed: nothing is folded any more
+        is_new = not segment_paths(directory)
+        unwitnessed = [] if is_new else self.resume()
+        self.writer = Writer(directory)
+        self.block_saved = self.writer.seq_next // 1024
+        if is_new:
+            self.fold(payload_rows(EventKind.MANIFEST, 0, encode_manifest(self.manifest)))
+        for effects in unwitnessed:  # decided but not written before the crash, so never sent
+            self.writer.append(effects)
+        self.writer.commit()
+
+    @property
+    def seq_next(self) -> int:
+        """The seq that the next event gets."""
+        return self.writer.seq_next
+
+    def keep_effects(self, effects: np.ndarray) -> None:
+        """Take the effects of one event over from the core's buffer."""
+        self.decided.append(effects.copy())
+
+    def resume(self) -> list[np.ndarray]:
+        """Fold what the journal holds, from its newest checkpoint on; returns the last effects that lack a witness."""
+        journal = Journal(self.directory)
+        seq, head = restore_newest(self.core, self.directory, self.key)
+        for rows in journal.verified_chunks(seq_from=seq, base=head or None):
+            self.core.feed(rows)
+            self.resumed_events = int(rows[-1]["seq"]) + 1
+            if self.core.out[0]["witness_index"] == self.core.out[0]["effect_count"]:
+                self.core.drain()
+                self.decided.clear()
+        place = self.core.out[0]
+        missing = place["effects"][int(place["witness_index"]) : int(place["effect_count"])].copy()
+        self.core.drain()
+        self.decided.clear()
+        return [missing] if len(missing) else []
+
+    def fold(self, rows: np.ndarray) -> np.ndarray:
+        """Journal and fold whole events, decisions behind each; returns the decisions, written if there are any.
+
+        The rows are numbered in place. Raises: JournalFull, JournalError: nothing was decided then that may leave.
+        """
+        assert not self.failed
+        made: list[np.ndarray] = []
+        ends = (np.flatnonzero(rows["flags"] & Flag.LAST) + 1).tolist() if len(rows) > 1 else [len(rows)]
+        start = 0
+        try:
+            for end in ends:
+                event = rows[start:end]
+                event["seq"] = self.writer.seq_next
+                self.writer.append(event)
+                self.core.advance(event, 0)
+                self.core.drain()
+                for effects in self.decided:
+                    self.writer.append(effects)
+                    made.append(effects)
+                self.decided.clear()
+                start = end
+            self.uncommitted_rows += len(rows)
+            if made or rows["kind"][0] >= EventKind.ACK or self.uncommitted_rows >= UNCOMMITTED_ROW_COUNT_MAX:
+                self.commit()
+        except BaseException:
+            self.failed = True
+            raise
+        return np.concatenate(made) if made else NO_EFFECTS
+
+    def commit(self) -> None:
+        """Write what was folded.
+
+        Raises: JournalFull, JournalError.
+        """
+        self.writer.commit()
+        self.uncommitted_rows = 0
+
+    def fold_config(self, document: dict[str, Any]) -> np.ndarray:
+        """Journal and apply a CONFIG."""
+        return self.fold(payload_rows(EventKind.CONFIG, self.seq_next, config_payload(document)))
+
+    def fold_command(self, document: dict[str, Any]) -> np.ndarray:
+        """Journal and carry out a COMMAND."""
+        return self.fold(payload_rows(EventKind.COMMAND, self.seq_next, canonical_json(document)))
+
+    def open_orders(self) -> list[tuple[int, int, OrderStatus]]:
+        """Return (instrument_index, order_id, status) of every order that may still be filled."""
+        found = []
+        for index, orders in enumerate(self.core.state.orders):
+            for slot in np.flatnonzero(np.isin(orders["status"], OPEN_STATUSES)).tolist():
+                found.append((index, int(orders[slot]["order_id"]), OrderStatus(int(orders[slot]["status"]))))
+        return found
+
+    def save_checkpoint(self) -> None:
+        """Save the state if a block ends here and the last checkpoint is old; for the next start."""
+        block, rest = divmod(self.seq_next, 1024)
+        if rest or block - self.block_saved < CHECKPOINT_BLOCK_COUNT or self.failed:
+            return
+        self.commit()
+        save_checkpoint(self.directory, self.key, self.core, self.seq_next, self.writer.head, 0)
+        self.block_saved = block
+
+    def close(self) -> None:
+        """End the journal with the state's digest and its seal."""
+        if not self.failed:
+            digest = bytes.fromhex(self.core.state_digest())
+            self.writer.append(payload_rows(EventKind.DIGEST, self.seq_next, digest))
+        self.writer.close(seal=not self.failed)
+
+
+NO_EFFECTS = np.zeros(0, EVENT)
+
+
+def make_run_id(mode: str, venue: str, ts_ns: int) -> str:
+    """Return the id of a new session: its orders' link ids carry a hash of it, so two sessions never share one."""
+    return re.sub(r"[^a-z0-9-]", "", f"{mode}-{venue}-{ts_ns}")
