@@ -363,8 +363,9 @@ class Account:
         execution = make_execution(self.execution_count, order, market, fill, now_ms, self.key.key)
         self.executions.append(execution)
         self.tell("order", [order.stream_payload()])
-        self.tell("execution", [{"category": "linear", "isLeverage": "0"} | execution.fields])
-        self.tell("execution.fast", [fast_payload(execution)])
+        told = execution.payload()
+        self.tell("execution", [{"category": "linear", "isLeverage": "0"} | told])
+        self.tell("execution.fast", [fast_payload(told)])
         self.tell("position", [position.stream_payload()])
         self.tell("wallet", [self.wallet.payload(self.order_margin())])
 

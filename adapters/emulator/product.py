@@ -127,13 +127,17 @@ def parse_decimal(text: object, name: str) -> Decimal:
 
 
 def make_products(manifest: Manifest) -> dict[str, Product]:
-    """Return {symbol: product}.
+    """Return {symbol: product}; an account has one coin, so they all have.
 
     Raises: VenueSetupError for what the emulator does not trade.
     """
-    return {
+    products = {
         instrument.symbol: Product(checked(instrument), index) for index, instrument in enumerate(manifest.instruments)
     }
+    coins = sorted({product.quote_coin for product in products.values()})
+    if len(coins) > 1:
+        raise VenueSetupError(f"instruments in {' and '.join(coins)}", "choose those of one coin with --symbols")
+    return products
 
 
 def checked(instrument: Instrument) -> Instrument:

@@ -107,7 +107,7 @@ def get_recent_trades(venue: Venue, params: Params) -> Document:
 # What needs a key
 
 
-def page(items: Iterable[tuple[int, Document]], params: Params, default: int, highest: int) -> Document:
+def page(items: Iterable[tuple[int, Callable[[], Document]]], params: Params, default: int, highest: int) -> Document:
     """Return one page of numbered entries, newest first, and the cursor of the next.
 
     Raises: VenueError.
@@ -117,12 +117,12 @@ def page(items: Iterable[tuple[int, Document]], params: Params, default: int, hi
     before = parse_ms(cursor.removeprefix(CURSOR_WORD), "cursor") if cursor else None
     shown: list[Document] = []
     last = 0
-    for number, document in items:
+    for number, payload in items:
         if before is not None and number >= before:
             continue
         if len(shown) == limit:
             return {"list": shown, "nextPageCursor": f"{CURSOR_WORD}{last}", "category": "linear"}
-        shown.append(document)
+        shown.append(payload())
         last = number
     return {"list": shown, "nextPageCursor": "", "category": "linear"}
 
@@ -155,7 +155,7 @@ def get_open_orders(venue: Venue, account: Account, params: Params) -> Document:
         orders = [named] if named is not None else []
     elif str(params.get("openOnly", "0")) != "0":
         orders = list(account.closed)[-CLOSED_SHOWN_MAX:]
-    return page(((order.number, order.payload()) for order in asked_orders(orders, params)), params, 20, 50)
+    return page(((order.number, order.payload) for order in asked_orders(orders, params)), params, 20, 50)
 
 
 def get_order_history(venue: Venue, account: Account, params: Params) -> Document:
@@ -163,7 +163,7 @@ def get_order_history(venue: Venue, account: Account, params: Params) -> Documen
     if not is_linear(params):
         return empty_page(params)
     orders = asked_orders(account.closed, params)
-    return page(((order.number, order.payload()) for order in orders), params, 20, 50)
+    return page(((order.number, order.payload) for order in orders), params, 20, 50)
 
 
 def get_executions(venue: Venue, account: Account, params: Params) -> Document:
@@ -173,7 +173,7 @@ def get_executions(venue: Venue, account: Account, params: Params) -> Document:
     start_ms = parse_ms(params.get("startTime") or 0, "startTime")
     end_ms = parse_ms(params.get("endTime") or 10**15, "endTime")
     wanted = (
-        (execution.number, execution.fields)
+        (execution.number, execution.payload)
         for execution in reversed(account.executions)
         if start_ms <= execution.ts_ms <= end_ms
         and params.get("symbol") in (None, "", execution.symbol)

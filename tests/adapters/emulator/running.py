@@ -89,24 +89,24 @@ class RawSocket:
     def receive(self, timeout_s: float = WAIT_S) -> Any:
         return json.loads(self.socket.recv(timeout_s))
 
-    def ask(self, document: dict[str, Any]) -> Any:
+    def ask(self, document: dict[str, Any], timeout_s: float = WAIT_S) -> Any:
         """Send a request and return the next frame that is no topic's."""
         self.send(document)
-        return self.next(lambda frame: "topic" not in frame)
+        return self.next(lambda frame: "topic" not in frame, timeout_s)
 
-    def next(self, test: Callable[[Any], bool]) -> Any:
+    def next(self, test: Callable[[Any], bool], timeout_s: float = WAIT_S) -> Any:
         """Return the next frame that passes a test."""
-        end_s = time.monotonic() + WAIT_S
+        end_s = time.monotonic() + timeout_s
         while time.monotonic() < end_s:
-            frame = self.receive()
+            frame = self.receive(timeout_s)
             if test(frame):
                 return frame
         raise AssertionError("no such frame came")
 
-    def auth(self, key: ApiKey, ahead_ms: int = 5_000) -> Any:
+    def auth(self, key: ApiKey, ahead_ms: int = 5_000, timeout_s: float = WAIT_S) -> Any:
         expires_ms = int(time.time() * 1_000) + ahead_ms
         signature = sign(key.secret, f"GET/realtime{expires_ms}".encode())
-        return self.ask({"op": "auth", "args": [key.key, expires_ms, signature]})
+        return self.ask({"op": "auth", "args": [key.key, expires_ms, signature]}, timeout_s)
 
 
 def order_request(op: str, params: dict[str, Any], request_id: str = "", behind_ms: int = 0) -> dict[str, Any]:

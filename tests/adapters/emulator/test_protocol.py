@@ -249,3 +249,8 @@ def test_dead_man_switch(running: RunningVenue) -> None:
         if history:
             break
     assert [(entry["orderLinkId"], entry["cancelType"]) for entry in history] == [("dcp", "CancelByDCP")]
+
+
+def test_made_keys_are_told_to_this_machine(running: RunningVenue) -> None:
+    told = http(running, "GET", "/emulator/keys").json()["keys"]
+    assert [(entry["key"], entry["secret"]) for entry in told] == [(key.key, key.secret) for key in running.keys]
