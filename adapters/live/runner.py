@@ -14,15 +14,11 @@ from typing import Any
 import aiohttp
 import numpy as np
 
-from adapters.bybit.frames import Control, Ignored, MalformedFrame
-from adapters.bybit.ledger import Foreign
-from adapters.bybit.private import PrivateParser
+from adapters.bybit.frames import MalformedFrame
 from adapters.bybit.public import PublicParser, gap_rows
-from adapters.bybit.rest import VenueError
+from adapters.live.account import Account
 from adapters.live.gateway import BybitGateway, Gateway
 from adapters.live.raw import RawFrames
-from adapters.live.reconcile import Reconciler, Seen
-from adapters.live.rest_client import VenueUnreachable
 from adapters.live.rows import connection_row, health_row, timeout_row, timer_row
 from adapters.live.session import IN_DOUBT, Session
 from adapters.live.status import LiveStatus
@@ -35,7 +31,6 @@ from journal.errors import JournalError
 TIMER_MS = 100
 HEALTH_S = 5.0
 STOP_S = 20.0
-POSITION_SETTLE_S = 2.0
 RESYNC_PAUSE_S = 1.0
 IDLE_COMMIT_S = 0.25
 
@@ -56,22 +51,18 @@ class Pace:
 class Runner:
     """A session under way; `run` returns when it was asked to stop or cannot go on."""
 
-    def __init__(self, session: Session, status: LiveStatus, seen: Seen, pace: Pace, raw: RawFrames | None) -> None:
+    def __init__(self, session: Session, status: LiveStatus, pace: Pace, raw: RawFrames | None) -> None:
         self.session = session
         self.status = status
-        self.seen = seen
         self.pace = pace
         self.raw = raw
         self.log = EventLog("live")
         self.public_parser = PublicParser(session.manifest)
-        self.private_parser: PrivateParser | None = None
         self.gateway: Gateway
-        self.reconciler: Reconciler | None = None
+        self.account: Account | None = None
         self.streams: list[Stream] = []
         self.stop_asked = asyncio.Event()
         self.failure: BaseException | None = None
-        self.doubt = asyncio.Event()
-        self.doubt_reason = ""
         self.is_stopping = False
         self.resynced_s = 0.0
 
@@ -124,11 +115,11 @@ class Runner:
         self.stop_asked.set()
 
     def ask_venue(self, reason: str) -> None:
-        """Have the open orders looked at when what is on its way must have arrived."""
-        self.doubt_reason = reason
-        self.doubt.set()
+        """Have the open orders looked at; without an account there is nobody to ask."""
+        if self.account is not None:
+            self.account.ask_venue(reason)
 
-    # Streams
+    # The market
 
     async def on_public(self, frame: bytes, ts_receive_ns: int) -> None:
         """Take a frame of the market streams."""
@@ -143,37 +134,6 @@ class Runner:
     def gateway_sees_market(self) -> bool:
         """Whether the market has to be shown to the gateway: a simulated venue."""
         return not isinstance(self.gateway, BybitGateway)
-
-    async def on_private(self, frame: bytes, ts_receive_ns: int) -> None:
-        """Take a frame of the private stream."""
-        assert self.private_parser is not None
-        told = self.parsed("private", frame, ts_receive_ns, self.private_parser.parse)
-        if told is None or isinstance(told, Control | Ignored):
-            return
-        await self.take_private(told.rows, told.foreign)
-
-    async def take_private(self, rows: np.ndarray, foreign: tuple[Foreign, ...] = ()) -> None:
-        """Fold the venue's word on our orders, once each; an order that the core does not hold is cancelled."""
-        for each in foreign:
-            self.log.warning("foreign", topic=each.topic, symbol=each.symbol, what=each.what)
-            if each.row is not None:
-                rows = np.concatenate([rows, np.atleast_1d(each.row)])
-        rows = self.seen.news(rows)
-        await self.take(rows)
-        await self.cancel_strays(rows)
-
-    async def cancel_strays(self, rows: np.ndarray) -> None:
-        """Ask the core to cancel own orders that rest at the venue and that it does not hold."""
-        for row in rows[np.isin(rows["kind"], (EventKind.ACK, EventKind.OPEN_ORDERS))]:
-            index, order_id = int(row["instrument_index"]), int(row["order_id"])
-            if order_id > 0 and not self.holds(index, order_id) and self.failure is None:
-                symbol = self.session.manifest.instruments[index].symbol
-                self.log.warning("stray_order", symbol=symbol, order_id=order_id)
-                await self.command({"command": "cancel", "symbol": symbol, "order_id": order_id})
-
-    def holds(self, index: int, order_id: int) -> bool:
-        """Tell whether the core holds an order as one that may still be filled."""
-        return any(order == (index, order_id) for order in ((i, o) for i, o, _ in self.session.open_orders()))
 
     def parsed(self, name: str, frame: bytes, ts_receive_ns: int, parse: Callable[[bytes, int], Any]) -> Any:
         """Return what a frame says, None for one that is not understood: it is kept and counted."""
@@ -191,7 +151,7 @@ class Runner:
     async def on_public_up(self) -> None:
         """Start with empty books: a snapshot comes first. Without an account there is nothing else to wait for."""
         self.public_parser.forget_books()
-        if self.reconciler is None and self.status.phase == "reconciling":
+        if self.account is None and self.status.phase == "reconciling":
             await self.warm_up()
 
     async def on_public_down(self) -> None:
@@ -200,79 +160,6 @@ class Runner:
         now_ns = time.time_ns()
         for index in range(len(self.session.manifest.instruments)):
             await self.take(gap_rows(index, now_ns))
-
-    async def on_private_down(self) -> None:
-        """Tell the core that the venue's word on our orders is missing: quotes are pulled."""
-        if self.status.phase in ("warming", "trading"):
-            self.status.phase = "reconciling"
-        await self.take(connection_row(ConnectionState.DOWN, time.time_ns()))
-
-    async def on_private_up(self) -> None:
-        """Ask what was missed; it is told before the connection counts as up."""
-        self.doubt_reason = "the private stream is new"
-        self.doubt.set()
-
-    # Reconciling
-
-    async def reconcile_loop(self) -> None:
-        """Look at the venue whenever there is doubt, after what is on its way must have arrived."""
-        while True:
-            await self.doubt.wait()
-            reason, needs_settling = self.doubt_reason, self.has_orders_in_doubt()
-            if needs_settling:
-                await asyncio.sleep(self.pace.settle_ms / 1e3)
-            self.doubt.clear()
-            try:
-                await self.reconcile(reason)
-            except (VenueUnreachable, VenueError, MalformedFrame) as error:
-                self.log.warning("reconcile_failed", reason=str(error)[:200])
-                self.doubt.set()
-                await asyncio.sleep(RESYNC_PAUSE_S)
-
-    def has_orders_in_doubt(self) -> bool:
-        """Tell whether an order's request may still be on its way."""
-        return bool(self.session.core.state.quoters["unknown_order_count"].any())
-
-    async def reconcile(self, reason: str) -> None:
-        """Fold what the venue has: fills, open orders, positions and cash; then the connection counts as up.
-
-        Raises: VenueUnreachable, VenueError, MalformedFrame.
-        """
-        if self.reconciler is None:
-            return
-        self.log.info("reconcile", reason=reason)
-        await self.take(await self.reconciler.fills())
-        listed = await self.reconciler.open_orders()
-        await self.take(listed)
-        await self.cancel_strays(listed)
-        await self.take(await self.reconciler.positions())
-        await self.check_positions()
-        if self.status.phase == "reconciling" and self.failure is None and not self.is_stopping:
-            await self.warm_up()
-
-    async def check_positions(self) -> None:
-        """Keep a symbol flat whose position the executions do not explain, even a little later."""
-        if not self.differing():
-            return
-        assert self.reconciler is not None
-        await asyncio.sleep(POSITION_SETTLE_S)
-        await self.take(await self.reconciler.fills())
-        await self.take(await self.reconciler.positions())
-        for symbol, ours, theirs in self.differing():
-            if symbol not in self.status.unexplained:
-                self.status.unexplained[symbol] = f"position {theirs} lots at the venue, {ours} in the journal"
-                self.log.error("position_unexplained", symbol=symbol, venue_lots=theirs, journal_lots=ours)
-                await self.command({"command": "freeze", "symbol": symbol})
-
-    def differing(self) -> list[tuple[str, int, int]]:
-        """Return (symbol, our lots, the venue's) where the venue's word on the position is another."""
-        found = []
-        for index, instrument in enumerate(self.session.manifest.instruments):
-            position = self.session.core.state.positions[index]
-            ours, theirs = int(position["position_lots"]), int(position["venue_position_lots"])
-            if ours != theirs:
-                found.append((instrument.symbol, ours, theirs))
-        return found
 
     async def warm_up(self) -> None:
         """Let the averages fill before the first quote, once per start; then the connection counts as up."""
@@ -356,7 +243,9 @@ class Runner:
         await self.doubt_former_orders()
         self.status.phase = "reconciling"
         loops: list[Awaitable[None]] = [stream.run() for stream in self.streams]
-        loops += [self.timer_loop(), self.health_loop(), self.commit_loop(), self.reconcile_loop()]
+        loops += [self.timer_loop(), self.health_loop(), self.commit_loop()]
+        if self.account is not None:
+            loops.append(self.account.reconcile_loop())
         tasks = [asyncio.ensure_future(loop) for loop in loops]
         stop = asyncio.ensure_future(self.stop_asked.wait())
         try:

@@ -22,6 +22,7 @@ from adapters.bybit.rest import (
     with_fees,
 )
 from adapters.bybit.signing import Credentials
+from adapters.live.account import Account
 from adapters.live.endpoints import Endpoints
 from adapters.live.gateway import BybitGateway, Gateway, NoGateway, PaperGateway
 from adapters.live.raw import RawFrames
@@ -166,8 +167,8 @@ async def make_runner(plan: Plan, http: aiohttp.ClientSession) -> Runner:
         journal=str(plan.journal), ts_started_ns=time.time_ns(), params_hash=config_digest(document["params"]),
         clock_offset_ns=rest.offset_ns,
     )  # fmt: skip
-    runner = Runner(session, status, seen, plan.pace, RawFrames(plan.journal, keep_all=plan.keep_raw))
-    runner.gateway = make_gateway(plan, session, runner, rest)
+    runner = Runner(session, status, plan.pace, RawFrames(plan.journal, keep_all=plan.keep_raw))
+    runner.gateway = make_gateway(plan, runner, rest, seen)
     add_streams(plan, runner, http, rest)
     if session.core.document != document:
         await runner.configure(document)
@@ -197,16 +198,16 @@ async def find_manifest(plan: Plan, rest: RestClient) -> Manifest:
     return former
 
 
-def make_gateway(plan: Plan, session: Session, runner: Runner, rest: RestClient) -> Gateway:
+def make_gateway(plan: Plan, runner: Runner, rest: RestClient, seen: Seen) -> Gateway:
     """Return where orders go, and give the runner what reads the answers."""
-    manifest = session.manifest
+    manifest = runner.session.manifest
     if plan.mode == "shadow":
         return NoGateway()
     if plan.mode == "paper":
         return PaperGateway(manifest, runner.take, PAPER_LATENCY_NS, PAPER_LATENCY_NS)
     ledger = OrderLedger(manifest.run_id)
-    runner.private_parser = PrivateParser(manifest, ledger)
-    runner.reconciler = Reconciler(manifest, rest, RestParser(manifest, ledger), runner.seen)
+    reconciler = Reconciler(manifest, rest, RestParser(manifest, ledger), seen)
+    runner.account = Account(runner, PrivateParser(manifest, ledger), reconciler)
     return BybitGateway(RequestEncoder(manifest, ledger), RequestBook(ledger), rest, runner.take, runner.ask_venue)
 
 
@@ -228,9 +229,9 @@ def add_streams(plan: Plan, runner: Runner, http: aiohttp.ClientSession, rest: R
         return
     private_topics = ("order", "execution", "position", "wallet")
     private = StreamPlan("private", plan.endpoints.private, private_topics, rest.keys, silence_s=30.0)
-    add(private, runner.on_private, runner.on_private_up, runner.on_private_down)
-    gateway = runner.gateway
-    assert isinstance(gateway, BybitGateway)
+    account, gateway = runner.account, runner.gateway
+    assert account is not None and isinstance(gateway, BybitGateway)
+    add(private, account.on_private, account.on_private_up, account.on_private_down)
 
     async def nothing() -> None:
         """Order entry has nothing to catch up with."""
