@@ -78,7 +78,7 @@ def is_user_error(error: BaseException) -> bool:
 
 def hint_of(error: BaseException) -> str:
     """Return what to do next, or nothing."""
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and not hasattr(error, "hint"):
         return HINT_BY_ERRNO.get(error.errno or 0, "")
     return str(getattr(error, "hint", ""))
 

@@ -1,4 +1,4 @@
-"""What a running session tells about itself: to metrics, health pages and logs; must never hold a secret."""
+"""What a running session tells about itself: for metrics, health pages and logs; must never hold a secret."""
 
 from dataclasses import dataclass, field
 
@@ -9,6 +9,7 @@ from engine.state import State
 # spec/core.md 8, and the two that spec/control.md 26 adds.
 LATENCY_BOUNDS_MS = (1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500)
 TICK_BOUNDS_US = (10, 20, 30, 50, 75, 100, 200, 500, 1000, 5000)
+PHASES = ("starting", "reconciling", "warming", "trading", "stopping", "stopped")
 
 
 @dataclass
@@ -57,7 +58,8 @@ class LiveStatus:
     journal: str
     ts_started_ns: int
     params_hash: str
-    phase: str = "starting"  # starting, reconciling, warming, trading, stopping, stopped
+    is_live_enabled: bool = False  # MM_LIVE_ENABLE=1, whatever the mode
+    phase: str = "starting"  # one of PHASES
     streams: dict[str, StreamStatus] = field(default_factory=dict)
     seq_next: int = 0
     head: str = ""
