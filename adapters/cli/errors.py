@@ -22,6 +22,7 @@ EXIT_INTERRUPTED = 130
 # By name, so that telling an error apart imports nothing. An error that derives from one of these counts as well.
 USER_ERRORS = frozenset(
     {
+        "adapters.doctor.venue.EndpointError",
         "adapters.emulator.codes.VenueSetupError",
         "adapters.importers.outcome.ImportFailedError",
         "adapters.secrets.errors.SecretError",

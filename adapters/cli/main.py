@@ -62,6 +62,7 @@ COMMANDS = {
     "secrets": Entry(
         "adapters.cli.secrets_command:command", "Keep, list and renew the keys of venues; search files for stray ones."
     ),
+    "doctor": Entry("adapters.cli.doctor_command:command", "Check what a session needs, before it starts."),
     "completion": Entry("adapters.cli.main:completion", "Print the completion script of a shell."),
 }
 

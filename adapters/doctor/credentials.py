@@ -1,0 +1,53 @@
+"""The keys of a venue in the preflight: are they there, how old, does the venue take them; must never show a value."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from adapters.bybit.signing import Credentials
+from adapters.doctor.check import Check, Status, fail, ok, warn
+from adapters.doctor.venue import Endpoint, check_accepted
+from adapters.secrets.backend import Stored, rotation_warning
+from adapters.secrets.environment import FIELDS, PREFIX, make_key, resolve_environment
+from adapters.secrets.errors import SecretError, SecretNotFound
+from adapters.secrets.registry import open_backend
+
+MODES_THAT_TRADE = ("testnet", "live")
+
+
+def check_credentials(
+    mode: str, venue: str, environ: Mapping[str, str], endpoint: Endpoint, offset_ns: int | None, now: datetime
+) -> list[Check]:
+    """Look for the keys and try them; a mode that sends nothing is only warned of what is wrong with them."""
+    secret_env = resolve_environment(environ).secret_env
+    path = f"{PREFIX}/{secret_env}/{venue}"
+    stored: dict[str, Stored] = {}
+    found: list[Check] = []
+    try:
+        backend = open_backend(environ)
+        for field in FIELDS:
+            try:
+                stored[field] = backend.fetch(make_key(secret_env, venue, field))
+            except SecretNotFound as error:
+                hint = f"mm secrets save {venue} {field}, and SECRETS_BACKEND as it was then"
+                found.append(fail("credentials", f"missing_secret:{field}", str(error), hint))
+    except SecretError as error:
+        hint = error.hint or "mm secrets whoami says more"
+        found = [fail("credentials", "secrets_backend", str(error), hint)]
+    if mode not in MODES_THAT_TRADE and not stored and all(one.token.startswith("missing_secret") for one in found):
+        return [ok("credentials", f"{path}: none kept, and none needed: mode {mode} sends nothing")]
+    if len(stored) == len(FIELDS):
+        for one in stored.values():
+            if line := rotation_warning(one.key, one.saved_at, now):
+                found.append(warn("credentials", f"rotation_due:{one.key.field}", line, "make a new key at the venue"))
+        if offset_ns is None:
+            found.append(ok("credentials", f"{path}: kept, not tried: the venue does not answer"))
+        else:
+            keys = Credentials(stored["api_key"].value, stored["api_secret"].value)
+            found.append(check_accepted(endpoint, keys, offset_ns, path))
+    return found if mode in MODES_THAT_TRADE else [soften(one) for one in found]
+
+
+def soften(check: Check) -> Check:
+    """Return a fault as a warning."""
+    return replace(check, status=Status.WARN) if check.status is Status.FAIL else check

@@ -1,0 +1,260 @@
+"""What a session needs of the venue: an answer, one clock, its instruments, accepted keys; must never place an order.
+
+Every request is a GET, is sent once to one host, follows no redirect and goes through no proxy: keys go nowhere else.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from adapters.bybit.frames import MalformedFrame
+from adapters.bybit.rest import (
+    VenueError,
+    parse_instruments,
+    parse_time,
+    read_page,
+    request_instruments,
+    request_time,
+    request_wallet,
+)
+from adapters.bybit.signing import Credentials, RestRequest, sign_rest
+from adapters.doctor.check import Check, fail, ok, warn
+from adapters.importers.bybit import MARKETS
+from adapters.ports import is_loopback
+from config.errors import ConfigError, nearest_text
+from config.models import Config
+from config.params import to_params
+from engine.limits import NS_PER_MS
+from engine.manifest import Instrument, Manifest
+
+TIMEOUT_S = 5.0
+BODY_BYTES_MAX = 8 << 20  # a page of 1,000 instruments is about 1 MB
+PAGE_COUNT_MAX = 10
+CLOCK_TRY_COUNT = 3
+SKEW_MS_WARN = 250
+SKEW_MS_MAX = 1_000  # the venue refuses what is stamped later than a second ahead of its own clock
+MANIFEST_RUN = "doctor"
+HINT_BY_CODE = {
+    10002: "set this machine's clock (timedatectl set-ntp true)",
+    10003: "the key is of another environment or was deleted: check EXCHANGE_ENV, or mm secrets rotate bybit api_key",
+    10004: "api_secret does not belong to api_key: mm secrets rotate bybit api_secret",
+    10005: "give the key the rights to read and trade contracts at the venue",
+    10009: "this address is banned at the venue: ask its support",
+    10010: "add this machine's address to those of the key at the venue",
+    33004: "make a new key at the venue, then mm secrets rotate bybit api_key and api_secret",
+}
+
+
+class EndpointError(ValueError):
+    """An endpoint that is no plain http(s) URL of a host."""
+
+    hint = "such as https://api.bybit.com or http://127.0.0.1:8899"
+
+
+class Unreachable(Exception):
+    """No answer came, or none that can be one."""
+
+
+class Endpoint(NamedTuple):
+    """A host to ask."""
+
+    scheme: str
+    host: str
+    port: int | None
+
+    @property
+    def keeps_keys(self) -> bool:
+        """Whether nobody on the way reads what is sent."""
+        return self.scheme == "https" or is_loopback(self.host)
+
+
+class Answer(NamedTuple):
+    """An answer and our clock around it."""
+
+    status: int
+    body: bytes
+    ts_sent_ns: int
+    ts_received_ns: int
+
+
+class Found(NamedTuple):
+    """What the first questions told, for the later ones."""
+
+    checks: list[Check]
+    offset_ns: int | None  # the venue's clock less ours, None where it did not answer
+
+
+def parse_endpoint(url: str) -> Endpoint:
+    """Return the host of a URL.
+
+    Raises: EndpointError; it does not repeat the URL, which may hold a password.
+    """
+    try:
+        parts = urlsplit(url)
+        endpoint = Endpoint(parts.scheme, parts.hostname or "", parts.port)
+    except ValueError as error:
+        raise EndpointError("the endpoint is no URL") from error
+    is_plain = parts.path in ("", "/") and not (parts.query or parts.fragment or "@" in parts.netloc)
+    if endpoint.scheme not in ("http", "https") or not endpoint.host or not is_plain:
+        raise EndpointError("the endpoint must be http:// or https:// and a host, without path, query or user")
+    return endpoint
+
+
+def connect(endpoint: Endpoint) -> HTTPConnection:
+    """Return an open connection.
+
+    Raises: OSError, HTTPException.
+    """
+    kind = HTTPSConnection if endpoint.scheme == "https" else HTTPConnection
+    connection = kind(endpoint.host, endpoint.port, timeout=TIMEOUT_S)
+    connection.connect()
+    return connection
+
+
+def ask(connection: HTTPConnection, request: RestRequest, headers: Mapping[str, str]) -> Answer:
+    """Send one request.
+
+    Raises: OSError, HTTPException, Unreachable for an answer that is too long.
+    """
+    ts_sent_ns = time.time_ns()
+    connection.request(request.method, request.target, headers={"User-Agent": "mm", **headers})
+    response = connection.getresponse()
+    ts_received_ns = time.time_ns()
+    body = response.read(BODY_BYTES_MAX + 1)
+    if len(body) > BODY_BYTES_MAX:
+        raise Unreachable(f"an answer of more than {BODY_BYTES_MAX:,} bytes")
+    return Answer(response.status, body, ts_sent_ns, ts_received_ns)
+
+
+def ask_once(endpoint: Endpoint, request: RestRequest, headers: Mapping[str, str] | None = None) -> Answer:
+    """Connect, send one request, hang up.
+
+    Raises: OSError, HTTPException, Unreachable.
+    """
+    connection = connect(endpoint)
+    try:
+        return ask(connection, request, headers or {})
+    finally:
+        connection.close()
+
+
+def reason_of(error: Exception) -> str:
+    """Return why a venue was not reached, in a line."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {TIMEOUT_S:g} s"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
+def check_reachable(endpoint: Endpoint, url: str) -> Found:
+    """Ask for the time, a few times on one connection: who answers, how fast, and how far the clocks are apart."""
+    samples = []
+    try:
+        connection = connect(endpoint)
+        try:
+            for _ in range(CLOCK_TRY_COUNT):
+                answer = ask(connection, request_time(), {})
+                venue_ns = parse_time(answer.body, answer.status)
+                trip_ns = answer.ts_received_ns - answer.ts_sent_ns
+                samples.append((trip_ns, venue_ns - answer.ts_sent_ns - trip_ns // 2))
+        finally:
+            connection.close()
+    except (OSError, HTTPException, Unreachable) as error:
+        hint = "check the URL, the network and the firewall; proxies are not used"
+        return Found([fail("venue", "venue_unreachable", f"{url}: {reason_of(error)}", hint)], None)
+    except (MalformedFrame, VenueError) as error:
+        hint = "is this the venue's REST address? it did not answer as Bybit v5 does"
+        return Found([fail("venue", "venue_unreachable", f"{url}: {error}", hint)], None)
+    trip_ns, offset_ns = min(samples)
+    reached = ok("venue", f"{url} answers in {trip_ns / NS_PER_MS:,.1f} ms")
+    return Found([reached, check_skew(offset_ns, trip_ns)], offset_ns)
+
+
+def check_skew(offset_ns: int, trip_ns: int) -> Check:
+    """Judge how far our clock is from the venue's."""
+    skew_ms, sure_ms = abs(offset_ns) / NS_PER_MS, trip_ns / NS_PER_MS / 2
+    text = f"{skew_ms:,.0f} ms {'behind' if offset_ns > 0 else 'ahead of'} the venue, give or take {sure_ms:,.0f} ms"
+    hint = "set this machine's clock (timedatectl set-ntp true, or chronyc makestep)"
+    if skew_ms > SKEW_MS_MAX:
+        return fail("clock", "clock_skew", f"{text}; signed requests are refused beyond {SKEW_MS_MAX:,} ms", hint)
+    if skew_ms > SKEW_MS_WARN:
+        return warn("clock", "clock_skew", text, hint)
+    return ok("clock", text)
+
+
+def list_instruments(endpoint: Endpoint, category: str) -> list[Instrument]:
+    """Return the instruments that trade in a category.
+
+    Raises: OSError, HTTPException, Unreachable, MalformedFrame, VenueError.
+    """
+    found: list[Instrument] = []
+    cursor = ""
+    for _ in range(PAGE_COUNT_MAX):
+        answer = ask_once(endpoint, request_instruments(category, cursor=cursor))
+        page, cursor = parse_instruments(answer.body, answer.status)
+        found += page
+        if not cursor:
+            return found
+    raise Unreachable(f"more than {PAGE_COUNT_MAX} pages of {category} instruments")
+
+
+def check_instruments(endpoint: Endpoint, symbols: Sequence[str], config: Config | None) -> list[Check]:
+    """Look the symbols up at the venue and lay the configuration over their ticks and lots."""
+    listed: dict[str, Instrument] = {}
+    linear_count = 0
+    try:
+        for category in MARKETS:
+            if category != MARKETS[0] and set(symbols) <= set(listed):
+                break  # the other categories are asked for symbols that are missing only
+            listed = {one.symbol: one for one in list_instruments(endpoint, category)} | listed
+            linear_count = linear_count or len(listed)
+    except VenueError as error:
+        if not listed:
+            return [fail("instruments", "instruments", str(error), "try again; the venue's status page may say more")]
+    except (OSError, HTTPException, Unreachable, MalformedFrame) as error:
+        hint = "is this the venue's REST address? its list could not be read"
+        return [fail("instruments", "instruments", reason_of(error), hint)]
+    missing = [symbol for symbol in symbols if symbol not in listed]
+    if missing:
+        return [
+            fail("instruments", f"unknown_symbol:{one}", f"{one} does not trade here{nearest_text(one, list(listed))}",
+                 "correct the symbol")
+            for one in missing
+        ]  # fmt: skip
+    if config is not None and symbols:
+        chosen = tuple(listed[symbol] for symbol in sorted(symbols))
+        try:
+            to_params(config, Manifest(run_id=MANIFEST_RUN, instruments=chosen))
+        except ConfigError as error:
+            return [
+                fail("instruments", "config_parse", str(error), error.hint or "mm config describe KEY explains a key")
+            ]
+    if symbols:
+        return [ok("instruments", f"{', '.join(sorted(symbols))}: listed, and the settings fit their ticks and lots")]
+    return [ok("instruments", f"{linear_count:,} {MARKETS[0]} instruments trade")]
+
+
+def check_accepted(endpoint: Endpoint, keys: Credentials, offset_ns: int, path: str) -> Check:
+    """Send one signed question, with the clock corrected, so that a wrong clock does not look like a wrong key."""
+    if not endpoint.keeps_keys:
+        text = f"{path}: not tried, keys are not sent over plain http to another machine"
+        return fail("credentials", "insecure_endpoint", text, "use an https:// endpoint")
+    request = request_wallet("USDT")
+    ts_ms = (time.time_ns() + offset_ns) // NS_PER_MS
+    try:
+        answer = ask_once(endpoint, request, sign_rest(request, keys, ts_ms))
+        read_page(answer.body, answer.status)
+    except VenueError as error:
+        hint = HINT_BY_CODE.get(error.code, "try again; look the code up in the venue's documentation")
+        return fail("credentials", f"credentials_refused:{error.code}", f"{path}: {error}", hint)
+    except (OSError, HTTPException, Unreachable, MalformedFrame) as error:
+        return fail("credentials", "venue_unreachable", f"{path}: {reason_of(error)}", "try again")
+    return ok("credentials", f"{path}: the venue accepts them")
+
+
+def unique(symbols: Iterable[str]) -> list[str]:
+    """Return symbols in upper case, each once, sorted."""
+    return sorted({symbol.upper() for symbol in symbols})
