@@ -7,6 +7,7 @@ frames, and full frames are written as soon as there is one, so that memory does
 
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -37,6 +38,7 @@ from journal.segment import (
 SEGMENT_BYTES_MAX = 256 << 20
 NS_PER_DAY = 86_400 * NS_PER_S
 BUFFER_ROW_COUNT = 256  # to begin with
+FLUSH_BYTES = 32 << 20
 FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 HAS_TIME = np.ones(256, bool)  # by kind; payload rows hold bytes where others hold times
@@ -66,6 +68,7 @@ class Writer:
         self._fd: int | None = None  # of the last segment, None until a first frame makes one
         self._index = 0
         self._offset = 0
+        self._flushing = 0  # up to here the system was asked to write to the disk
         self._day: int | None = None  # of the segment's first event whose receive time is known
         self._rows_here = 0  # committed rows of the last segment
         self._rows_before: int | None = 0  # of the segments before; None is not counted yet
@@ -124,15 +127,13 @@ class Writer:
             return
         if not self.seq_next and rows["kind"][0] != EventKind.MANIFEST:
             raise RowFault(f"expected the manifest at seq 0, found kind {rows['kind'][0]}", row=0, seq=0)
-        end = self._buffered + count
-        if end > len(self._buffer):
-            grown = np.empty(max(end, 2 * len(self._buffer)), EVENT)
-            grown[: self._buffered] = self._buffer[: self._buffered]
-            self._buffer, self._bytes = grown, bytes_of(grown)
-        self._bytes[self._buffered * ROW_BYTES : end * ROW_BYTES] = bytes_of(np.ascontiguousarray(rows))
-        self._buffered = end
+        rows = np.ascontiguousarray(rows)
         self.seq_next = int(rows["seq"][-1]) + 1
-        if end >= FRAME_ROW_COUNT:
+        if not self._buffered and count >= FRAME_ROW_COUNT:
+            self._write_through(rows)
+            return
+        self._keep(rows)
+        if self._buffered >= FRAME_ROW_COUNT:
             self._write(FRAME_ROW_COUNT)
 
     def commit(self) -> bytes:
@@ -189,21 +190,46 @@ class Writer:
         self._fd = os.open(paths[-1], os.O_RDWR | os.O_CLOEXEC)
         remove_seal(self.directory)
 
+    def _keep(self, rows: np.ndarray) -> None:
+        """Take a copy of rows into memory."""
+        end = self._buffered + len(rows)
+        if end > len(self._buffer):
+            grown = np.empty(max(end, 2 * len(self._buffer)), EVENT)
+            grown[: self._buffered] = self._buffer[: self._buffered]
+            self._buffer, self._bytes = grown, bytes_of(grown)
+        self._bytes[self._buffered * ROW_BYTES : end * ROW_BYTES] = bytes_of(rows)
+        self._buffered = end
+
+    def _write_through(self, rows: np.ndarray) -> None:
+        """Write full frames from the caller's rows, without a copy; what is left, or failed, goes into memory."""
+        done = 0
+        try:
+            for written in self._frames(rows, FRAME_ROW_COUNT):
+                done = written
+        finally:
+            self._keep(rows[done:])
+
     def _write(self, row_count_min: int) -> None:
         """Write frames while at least `row_count_min` rows are buffered."""
         start = 0
         try:
-            while self._buffered - start >= row_count_min:
-                rows = self._buffer[start : self._buffered]
-                if self._fd is not None and self._is_rotation_due(rows[:1], self._offset):
-                    self._rotate()
-                cut = self._cut(rows)
-                self._write_frame(rows[:cut])
-                start += cut
+            for written in self._frames(self._buffer[: self._buffered], row_count_min):
+                start = written
         finally:
             if 0 < start < self._buffered:
                 self._buffer[: self._buffered - start] = self._buffer[start : self._buffered].copy()
             self._buffered -= start
+
+    def _frames(self, rows: np.ndarray, row_count_min: int) -> Iterator[int]:
+        """Write frames while at least `row_count_min` rows are left; yields how many are written after each."""
+        start = 0
+        while len(rows) - start >= row_count_min:
+            if self._fd is not None and self._is_rotation_due(rows[start : start + 1], self._offset):
+                self._rotate()
+            cut = self._cut(rows[start:])
+            self._write_frame(rows[start : start + cut])
+            start += cut
+            yield start
 
     def _cut(self, rows: np.ndarray) -> int:
         """Return how many rows the next frame takes: whole events, up to its limit or the segment's end."""
@@ -239,6 +265,7 @@ class Writer:
         os.close(self._fd)
         self._rows_before = self.row_count
         self._fd, self._index, self._offset, self._rows_here, self._day = None, self._index + 1, 0, 0, None
+        self._flushing = 0
 
     def _write_frame(self, rows: np.ndarray) -> None:
         """Write one frame with one call, or nothing."""
@@ -269,6 +296,10 @@ class Writer:
             raise
         # Must succeed from here.
         self._chain, self._offset = chain, end
+        if end - self._flushing >= FLUSH_BYTES:
+            # The system starts to write what is dirty there: sealing then waits for the last part only.
+            os.posix_fadvise(self._fd, self._flushing, end - self._flushing, os.POSIX_FADV_DONTNEED)
+            self._flushing = end
         self._rows_here += len(rows)
         if self._day is None:
             self._day = first_day(rows)

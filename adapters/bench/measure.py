@@ -113,13 +113,19 @@ def measure_backtest(journal: Path, work: Path) -> tuple[float, float]:
     assumptions = Assumptions(partial_fills=False)
     rows = Backtest(journal, config, assumptions).run().rows
 
-    def write() -> None:
-        shutil.rmtree(work / "backtest", ignore_errors=True)
-        with Writer(work / "backtest") as writer:
+    def write(place: Path) -> None:
+        with Writer(place) as writer:
             Backtest(journal, config, assumptions, writer=writer).run()
 
     plain_s = best_seconds(lambda: Backtest(journal, config, assumptions).run())
-    return rows / plain_s, rows / best_seconds(write)
+    written_s = []
+    for number in range(BEST_OF):  # removing the former journal is not part of writing one
+        place = work / f"backtest{number}"
+        started_s = time.perf_counter()
+        write(place)
+        written_s.append(time.perf_counter() - started_s)
+        shutil.rmtree(place)
+    return rows / plain_s, rows / min(written_s)
 
 
 # Linux hands a parent's resident size on to what it executes, so the one that is measured gets a small parent.
