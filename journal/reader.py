@@ -1,11 +1,9 @@
-"""Readers of a journal: frames, chunks, chunks with the chain verified ahead, and following; must never write.
+"""Readers of a journal: frames, chunks, and chunks with the chain verified ahead; must never write.
 
 Every array is read-only and holds whole events. Only committed frames are ever seen, also while a writer appends.
 """
 
-import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +14,6 @@ from engine.codes import EventKind, Flag
 from engine.limits import ROW_BYTES
 from engine.manifest import Manifest, ManifestError, parse_manifest
 from engine.payload import PayloadError, payload_bytes
-from engine.records import EVENT
 from journal.chain import GENESIS_BASE, Chain, RowFault, check_rows
 from journal.errors import Corrupt, JournalError, NotAJournal, TornTail
 from journal.lock import is_locked
@@ -29,14 +26,10 @@ from journal.segment import (
     SegmentFile,
     SegmentHeader,
     Span,
-    parse_frame_header,
     parse_segment_header,
-    segment_name,
     segment_paths,
 )
 from journal.upcast import upcast
-
-FOLLOW_READ_BYTES = 4 << 20
 
 T = TypeVar("T")
 
@@ -121,40 +114,6 @@ class Journal:
             if previous is not None:
                 yield from pieces(previous, row_count, seq_from)
 
-    def follow(self, poll_s: float, stop: Callable[[], bool], seq_from: int = 0) -> Iterator[np.ndarray]:
-        """Yield each commit of a growing journal, verified, across rotations; `stop` is asked when all is read.
-
-        Raises: Corrupt with the first bad seq, WrongVersion.
-        """
-        if not self.path.is_dir():
-            raise NotAJournal(self.path, "expected a journal directory to follow, found a file")
-        index = self._start(seq_from)
-        chain: Chain | None = None
-        while not is_started(self.segments[index]):
-            if stop():
-                return
-            time.sleep(poll_s)
-        while True:
-            with Tail(self.path / segment_name(index)) as tail:
-                if chain is not None:
-                    check_link(tail.path, tail.header, chain.seq_next, chain.head)
-                chain = Chain(tail.header.base, tail.header.seq_first)
-                rotated = False
-                while not rotated:
-                    # Asked before reading: what was written before the answer is read before the answer counts.
-                    stopping = stop()
-                    rotated = is_started(self.path / segment_name(index + 1))
-                    seq_before = chain.seq_next
-                    for span in tail.read(seq_before):
-                        chain = advance(chain, span)
-                        yield from pieces(span, len(span.rows), seq_from)
-                    if rotated or chain.seq_next != seq_before:
-                        continue
-                    if stopping:
-                        return
-                    time.sleep(poll_s)
-            index += 1
-
     def manifest(self) -> Manifest:
         """Return the journal's manifest, its first event.
 
@@ -173,7 +132,7 @@ class Journal:
 
     def _files(self, seq_from: int) -> Iterator[SegmentFile]:
         """Open the segments from the one that holds `seq_from` on, each linked to the one before."""
-        for index in range(self._start(seq_from), len(self.segments)):
+        for index in range(index_of(self.segments, seq_from), len(self.segments)):
             path = self.segments[index]
             is_last = index + 1 == len(self.segments)
             if is_last and not is_started(path) and self._is_growing():
@@ -192,61 +151,8 @@ class Journal:
             if not (file.is_last and self._is_growing()):
                 raise
 
-    def _start(self, seq_from: int) -> int:
-        """Return the index of the segment that holds `seq_from`."""
-        start = len(self.segments) - 1
-        while start and (not is_started(self.segments[start]) or first_seq(self.segments[start]) > seq_from):
-            start -= 1
-        return start
-
     def _is_growing(self) -> bool:
         return self.path.is_dir() and is_locked(self.path)
-
-
-class Tail:
-    """The growing end of one segment, read with pread: a map faults where a failing writer cut bytes off."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise JournalError(path, f"expected a readable segment: {error.strerror}") from error
-        try:
-            self.header: SegmentHeader = parse_segment_header(os.pread(self._fd, SEGMENT_HEADER_BYTES, 0), path)
-        except JournalError:
-            os.close(self._fd)
-            raise
-        self._offset = SEGMENT_HEADER_BYTES
-
-    def __enter__(self) -> "Tail":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        os.close(self._fd)
-
-    def read(self, seq_next: int) -> Iterator[Span]:
-        """Yield the whole frames that were not read yet."""
-        need_bytes = FOLLOW_READ_BYTES
-        while True:
-            asked_bytes = need_bytes
-            data = memoryview(os.pread(self._fd, asked_bytes, self._offset))
-            at = 0
-            while at + FRAME_BYTES <= len(data):
-                mark = parse_frame_header(data, at, self._offset + at)
-                if mark is None or mark.seq_first != seq_next:
-                    message = f"expected a frame from seq {seq_next}, found other bytes"
-                    raise Corrupt(self.path, message, seq=seq_next, offset=self._offset + at)
-                end = mark.end - self._offset
-                if end > len(data):
-                    need_bytes = max(FOLLOW_READ_BYTES, end - at)
-                    break
-                rows = np.frombuffer(data, EVENT, mark.row_count, at + FRAME_BYTES)
-                yield Span(self.path, self.header.schema_version, [mark], rows)
-                at, seq_next = end, mark.seq_last + 1
-            if not at and len(data) < asked_bytes:
-                return
-            self._offset += at
 
 
 def is_started(path: Path) -> bool:
@@ -255,6 +161,14 @@ def is_started(path: Path) -> bool:
         return path.stat().st_size >= SEGMENT_HEADER_BYTES
     except OSError:
         return False
+
+
+def index_of(segments: list[Path], seq: int) -> int:
+    """Return the index of the segment that holds a seq, or will."""
+    index = len(segments) - 1
+    while index and (not is_started(segments[index]) or first_seq(segments[index]) > seq):
+        index -= 1
+    return index
 
 
 def first_seq(path: Path) -> int:

@@ -1,7 +1,6 @@
 """`mm journal cat`: events of a journal as JSONL lines on stdout; must never print one that was not verified."""
 
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from engine.manifest import Manifest
 
 CHUNK_ROW_COUNT = 4096
-POLL_S = 0.05
+WAIT_S = 1.0  # in one call; a commit ends the wait at once
 SEQ_MAX = 1 << 62
 
 
@@ -97,19 +96,24 @@ def follow_lines(path: Path, selection: Selection) -> Iterator[bytes]:
 
     Raises: JournalError.
     """
+    from journal.follow import Follower
     from journal.lock import is_locked
     from journal.reader import Journal
     from journal.segment import segment_paths
 
-    while path.is_dir() and not segment_paths(path) and is_locked(path):
-        time.sleep(POLL_S)  # its writer has not committed yet
+    if not (path.is_dir() and not segment_paths(path) and is_locked(path)):
+        Journal(path)  # there has to be one, unless its writer is there and has not committed yet
     printer: Printer | None = None
-    for rows in Journal(path).follow(POLL_S, lambda: False, selection.seq_from):
-        if printer is None:
-            printer = Printer(path, Journal(path).manifest(), selection)
-        yield printer.lines(rows)
-        if printer.is_done(rows):
-            return
+    with Follower(path, selection.seq_from) as follower:
+        while True:
+            rows = follower.next_rows(WAIT_S)
+            if not len(rows):
+                continue
+            if printer is None:
+                printer = Printer(path, Journal(path).manifest(), selection)
+            yield printer.lines(rows)
+            if printer.is_done(rows):
+                return
 
 
 class Printer:

@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,7 @@ from journal.reader import Journal
 from journal.segment import SegmentFile, encode_segment_header, segment_paths
 from journal.verify import verify
 from journal.writer import Writer
-from tests.journal.make_rows import MANIFEST, book_rows, forge_journal, frame_ends, journal_rows, write_journal
+from tests.journal.make_rows import MANIFEST, book_rows, forge_journal, journal_rows, write_journal
 
 ROWS = journal_rows(5000, (1, 3, 2, 40))
 
@@ -173,54 +171,6 @@ def test_manifest_must_be_the_first_event(tmp_path: Path) -> None:
     forge_journal(tmp_path, book_rows([1, 1]))
     with pytest.raises(Corrupt, match="expected the manifest at seq 0, found kind 11"):
         Journal(tmp_path).manifest()
-
-
-def test_follower_sees_every_commit_across_rotations(tmp_path: Path) -> None:
-    rows = journal_rows(6000)
-    writer = Writer(tmp_path, segment_bytes_max=60_000)
-    writer.append(rows[rows["seq"] < 10])
-    writer.commit()
-    done = threading.Event()
-
-    def write() -> None:
-        for start in range(10, 6000, 73):
-            writer.append(rows[(rows["seq"] >= start) & (rows["seq"] < start + 73)])
-            writer.commit()
-            time.sleep(0.001)
-        writer.close()
-        done.set()
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    followed = list(Journal(tmp_path).follow(0.001, done.is_set))
-    thread.join()
-    assert np.concatenate(followed).tobytes() == rows.tobytes()
-    assert len(segment_paths(tmp_path)) > 3
-    late = np.concatenate(list(Journal(tmp_path).follow(0.001, lambda: True, seq_from=5000)))
-    assert late["seq"][0] == 5000 and late["seq"][-1] == 5999
-
-
-def test_follower_reads_frames_longer_than_its_buffer(tmp_path: Path) -> None:
-    rows = np.concatenate([journal_rows(10), book_rows([100_000, 1, 120_000], 10)])
-    write_journal(tmp_path, rows)
-    assert np.concatenate(list(Journal(tmp_path).follow(0, lambda: True))).tobytes() == rows.tobytes()
-
-
-def test_follower_waits_for_the_rest_of_a_commit(tmp_path: Path) -> None:
-    write_journal(tmp_path, journal_rows(100), 10)
-    path = tmp_path / "000000.mmj"
-    whole, ends = path.read_bytes(), frame_ends(tmp_path)
-    path.write_bytes(whole[: ends[4][0] + 100])
-    polls = []
-
-    def stop() -> bool:
-        polls.append(1)
-        if len(polls) == 3:
-            path.write_bytes(whole)
-        return len(polls) > 5
-
-    chunks = Journal(tmp_path).follow(0.0, stop)
-    assert [int(chunk["seq"][-1]) for chunk in chunks] == [9, 19, 29, 39, 49, 59, 69, 79, 89, 99]
 
 
 def test_memory_stays_flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
