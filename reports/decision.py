@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from engine.codes import AuditKind, EventKind, Reason, Side
+from engine.codes import AlertCode, AuditKind, EventKind, Reason, Side
 from engine.manifest import Manifest
 from engine.params import audit_scale
-from engine.records import PARAM
+from engine.records import NO_VALUE, PARAM
 from reports.audit import enum_name
 from reports.money import instrument_units
 
@@ -26,7 +26,9 @@ def decision_text(row: np.void | None, manifest: Manifest) -> str:
     elif kind == EventKind.AUDIT:
         words += audit_words(row)
     else:
-        words.append(f"code {int(row['code'])} ({int(row['aux'])})")
+        words.append(enum_name(AlertCode, int(row["code"])))
+        if row["aux"] != NO_VALUE:
+            words.append(f"({int(row['aux'])})")
     return " ".join(words)
 
 

@@ -52,6 +52,9 @@ COMMANDS = {
     "ticks": Entry(
         "adapters.cli.ticks_command:command", "Run fill rules over best bid and ask: the reference, not the venue."
     ),
+    "top": Entry(
+        "adapters.cli.top_command:command", "Show a session as it runs: book, orders, position, PnL, decisions."
+    ),
     "parity": Entry(
         "adapters.cli.parity_command:command", "Compare a live journal with a backtest of the same market."
     ),

@@ -1,0 +1,80 @@
+"""The fold behind the live view: a replay that also keeps the last decisions and request times; must never look back.
+
+Decisions are compared with the journal's witnesses as `mm replay` does, so what is shown is proven to be the state that
+traded: another build or strategy stops the view instead of showing orders that nobody has.
+"""
+
+from collections import deque
+from pathlib import Path
+
+import numpy as np
+
+from engine.codes import EventKind, RequestOutcome
+from engine.core import Core
+from engine.limits import EFFECT_COUNT_MAX
+from engine.manifest import Manifest
+from engine.records import EVENT, NO_VALUE
+from journal.checkpoints import Checkpoint, nearest
+from replay.run import Replay, ReplayOptions
+
+DECISION_COUNT = 10
+LATENCY_COUNT = 1000  # requests that the percentiles are of: the last ones
+SEQ_MAX = 1 << 62
+ANSWERED = (RequestOutcome.OK, RequestOutcome.REFUSED)
+
+assert DECISION_COUNT <= EFFECT_COUNT_MAX
+
+
+class Watch:
+    """One journal being folded; `checkpoint` is where the fold starts, None at the journal's start.
+
+    Raises: JournalError; StrategyError for a journal that another strategy made.
+    """
+
+    def __init__(self, path: Path, *, from_checkpoint: bool = True) -> None:
+        self._replay = Replay(path, ReplayOptions(checkpoints=False))
+        self._replay.writers = [self._keep]
+        self._decided = np.zeros(0, EVENT)
+        self._latencies_ns: deque[int] = deque(maxlen=LATENCY_COUNT)
+        self.checkpoint: Checkpoint | None = None
+        if from_checkpoint:
+            self.checkpoint = nearest(path, self._replay.key, SEQ_MAX)
+        if self.checkpoint is not None:
+            self._replay.restore_from(self.checkpoint)
+
+    @property
+    def core(self) -> Core:
+        """The core that the journal is folded with."""
+        return self._replay.core
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the journal is a journal of."""
+        return self._replay.manifest
+
+    @property
+    def row_count(self) -> int:
+        """Rows of the journal up to here."""
+        return self._replay.rows
+
+    def feed(self, rows: np.ndarray) -> None:
+        """Fold whole verified events.
+
+        Raises: WitnessDiffers, DigestDiffers, ConfigPayloadError, StrategyRaised, AssertionError.
+        """
+        self._replay.feed(rows)
+        answers = rows[(rows["kind"] == EventKind.RATE) & (rows["aux"] != NO_VALUE)]
+        self._latencies_ns.extend(answers["aux"][np.isin(answers["code"], ANSWERED)].tolist())
+
+    def decisions(self) -> np.ndarray:
+        """Return the last decisions, oldest first."""
+        place = self.core.out[0]
+        waiting = place["effects"][: int(place["effect_count"])]  # not compared yet: their witnesses follow
+        return np.concatenate((self._decided, waiting[-DECISION_COUNT:]))[-DECISION_COUNT:]
+
+    def latencies_ns(self) -> list[int]:
+        """Return the times of the last answered requests, sorted."""
+        return sorted(self._latencies_ns)
+
+    def _keep(self, effects: np.ndarray) -> None:
+        self._decided = np.concatenate((self._decided, effects[-DECISION_COUNT:]))[-DECISION_COUNT:]
