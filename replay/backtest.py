@@ -26,9 +26,11 @@ from replay.feeds import open_market
 from replay.run import EFFECT_NAMES, config_document
 from replay.strategy.blame import strategy_blamed
 from replay.strategy.file import StrategyMissing, check_configured, loaded, uses_strategy
+from replay.venue.fifo import make_queues
 from replay.venue.loop import Arrays, begin_schedule, end_control, end_policy, fold_control, simulate
+from replay.venue.queue import QueueModel
 from replay.venue.records import NEVER_NS, SIM, VENUE
-from replay.window import FeedLatency, Windows, measure_feed_latency
+from replay.window import FeedLatency, Windows, check_market_orders, measure_feed_latency
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ class Backtest:
         self.written: Future[None] | None = None
         self.stop_requested = False  # set from outside: the run ends after the window under way
         self.on_progress: Callable[[int], None] = lambda rows: None
+        self.is_fifo = assumptions.queue_model == QueueModel.FIFO
         self.arrays = Arrays(
             clocks=self.core.state.clock,
             cells=self.core.state.cells,
@@ -97,6 +100,7 @@ class Backtest:
             venue_cells=make_state(self.manifest).cells,
             venues=np.zeros(len(self.manifest.instruments), VENUE),
             sims=np.zeros(1, SIM),
+            queues=make_queues(len(self.manifest.instruments) if self.is_fifo else 0),
         )
         sim = self.arrays.sims[0]
         assumptions.apply(sim, seed)
@@ -120,6 +124,8 @@ class Backtest:
         """Fold what comes before the market, run window by window, end the journal."""
         started_s = time.perf_counter()
         feed = measure_feed_latency(self.source.unverified_chunks())
+        if self.is_fifo:
+            check_market_orders(self.source.unverified_chunks(), self.quoted())
         self.fold(payload_rows(EventKind.MANIFEST, 0, encode_manifest(self.manifest)))
         self.fold(payload_rows(EventKind.CONFIG, 0, config_payload(self.document)))
         sim = self.arrays.sims[0]
@@ -132,6 +138,11 @@ class Backtest:
             self.run_window()
             self.on_progress(int(sim["input_row_count"]))
         return self.finish(feed, time.perf_counter() - started_s)
+
+    def quoted(self) -> dict[str, int]:
+        """Return the instruments that the configuration quotes, with their indexes."""
+        params = self.document["params"]
+        return {symbol: index for symbol, index in self.manifest.symbol_index().items() if params[symbol]["enabled"]}
 
     def fold(self, rows: np.ndarray) -> None:
         """Fold a control event."""

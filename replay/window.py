@@ -13,6 +13,7 @@ from engine.codes import EventKind, Flag
 from engine.jit import entry, kernel
 from engine.limits import NS_PER_S
 from engine.records import I8, NO_SEQ, NO_TS_NS, record
+from replay.venue.queue import QueueModel
 from replay.venue.records import NEVER_NS, WINDOW_ROW_COUNT
 
 SPAN = record(
@@ -39,6 +40,12 @@ class NoMarket(Exception):
     hint = "import a capture first: mm import binance FILE --out DIR"
 
 
+class NoMarketOrders(NoMarket):
+    """A recording that does not tell the market's orders, for a queue model that stands among them."""
+
+    hint = "another --queue-model needs only levels and trades: docs/backtest.md says what each assumes"
+
+
 @dataclass(frozen=True)
 class FeedLatency:
     """The span of the recorded feed latencies, receive less exchange time, in ns; and the first exchange time.
@@ -59,8 +66,8 @@ class FeedLatency:
 
 @kernel
 def is_book_kind(kind):
-    """Tell whether an event is a book's message."""
-    return kind == EventKind.BOOK_DELTA or kind == EventKind.BOOK_SNAPSHOT
+    """Tell whether an event is of a book's stream: a message, or what it says of single orders."""
+    return kind == EventKind.BOOK_DELTA or kind == EventKind.BOOK_SNAPSHOT or kind == EventKind.BOOK_ORDER
 
 
 @kernel
@@ -123,6 +130,26 @@ def measure_feed_latency(chunks: Iterator[np.ndarray]) -> FeedLatency:
     return FeedLatency(*(int(span[name]) for name in FeedLatency.__dataclass_fields__))
 
 
+def check_market_orders(chunks: Iterator[np.ndarray], symbols: dict[str, int]) -> None:
+    """Check that a recording tells the market's orders of every one of some instruments that it has a book of.
+
+    Raises: NoMarketOrders.
+    """
+    told: set[int] = set()
+    booked: set[int] = set()
+    for chunk in chunks:
+        told |= set(chunk["instrument_index"][chunk["kind"] == EventKind.BOOK_ORDER].tolist())
+        booked |= set(chunk["instrument_index"][chunk["kind"] == EventKind.BOOK_SNAPSHOT].tolist())
+        if told.issuperset(symbols.values()):
+            return
+    names = ", ".join(sorted(symbol for symbol, index in symbols.items() if index in booked - told))
+    if names:
+        raise NoMarketOrders(
+            f"the recording has no market-by-order data (book_order events) of {names}: "
+            "the queue model fifo needs every order of the market"
+        )
+
+
 @kernel
 def venue_time(sim, event):
     """Return when an event happens at the venue: at its exchange time, but the messages of one book never overtake
@@ -165,6 +192,7 @@ def take_chunk(sims, chunk, shift_ns):
     sim = sims[0]
     rows, starts = sim["rows"], sim["starts"]
     count = starts[sim["event_count"]]
+    tells_orders = sim["rules"]["queue_model"] == QueueModel.FIFO
     for i in range(chunk.size):
         kind = chunk[i]["kind"]
         if kind != EventKind.SCORE and not MARKET_KIND_FIRST <= kind <= MARKET_KIND_LAST:
@@ -182,7 +210,7 @@ def take_chunk(sims, chunk, shift_ns):
             event = sim["event_count"]
             starts[event + 1] = count
             sim["event_count"] = event + 1
-            if is_venue_kind(kind):
+            if is_venue_kind(kind) and (tells_orders or kind != EventKind.BOOK_ORDER):
                 sim["ts_seen_ns"] = max(sim["ts_seen_ns"], row["ts_receive_ns"])
                 insert_event(sim, event)
 

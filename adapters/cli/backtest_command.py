@@ -22,7 +22,7 @@ OUTPUT_NAMES = {
     "REPORT.md", "report.html", "report.json", "seal.json", "writer.lock", "checkpoints",
     "pessimistic", "base", "optimistic",
 }  # fmt: skip
-QUEUE_MODELS = ("risk_averse", "power", "qpos", "log")
+QUEUE_MODELS = ("risk_averse", "power", "qpos", "log", "fifo")
 
 
 def parse_latency(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[float, float]:
@@ -54,7 +54,11 @@ def parse_latency(ctx: click.Context, parameter: click.Parameter, value: str) ->
 @click.option("--strategy", metavar="NAME|FILE:FUNCTION", help="ladder, grid, or a file of yours: my.py:quote.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one configuration key.")
 @click.option(
-    "--queue-model", default="power", show_default=True, type=click.Choice(QUEUE_MODELS), help="Queue estimate."
+    "--queue-model",
+    default="power",
+    show_default=True,
+    type=click.Choice(QUEUE_MODELS),
+    help="Queue estimate; fifo needs market-by-order data.",
 )
 @click.option(
     "--latency",

@@ -5,12 +5,15 @@ The same kernels as a backtest's venue, at zero latency: answers come back from 
 
 import numpy as np
 
+from engine.codes import EventKind
 from engine.jit import entry
 from engine.manifest import Manifest
 from engine.records import EVENT
 from engine.state import make_state
 from replay.assumptions import Assumptions
 from replay.venue.exchange import apply_market
+from replay.venue.fifo import apply_book_order, make_queues, unshown_lots
+from replay.venue.queue import QueueModel
 from replay.venue.records import NEVER_NS, SIM, VENUE
 from replay.venue.requests import accept_request
 from replay.venue.schedule import run_schedule
@@ -19,20 +22,27 @@ AT_ONCE = Assumptions(entry_latency_ns=0, response_latency_ns=0)
 
 
 @entry
-def run_market(sims, venues, cells, rows, ts_ns):
+def run_market(sims, venues, cells, queues, rows, ts_ns):
     """Fold one market event, rows whole, into the venue of its instrument."""
     sim = sims[0]
     sim["ts_now_ns"] = ts_ns
     index = np.int64(rows[0]["instrument_index"])
-    apply_market(sim, venues[index], cells[index], rows, np.int64(0), np.int64(rows.size))
+    if rows[0]["kind"] != EventKind.BOOK_ORDER:
+        apply_market(sim, venues[index], cells[index], rows, np.int64(0), np.int64(rows.size))
+    elif queues.size > 0:
+        apply_book_order(venues[index], queues[index], rows[0])
 
 
 @entry
-def run_request(sims, venues, cells, rows, ts_ns):
+def run_request(sims, venues, cells, queues, rows, ts_ns):
     """Carry out one request."""
     sim = sims[0]
     sim["ts_now_ns"] = ts_ns
     index = np.int64(rows[0]["instrument_index"])
+    if queues.size > 0:
+        side = np.int64(rows[0]["side"])
+        lots = unshown_lots(venues[index], queues[index], side, rows[0]["price_ticks"])
+        venues[index]["unshown_lots"] = lots
     accept_request(sim, venues[index], cells[index], rows[0], ts_ns)
 
 
@@ -58,17 +68,19 @@ class Desk:
         self.cells = make_state(manifest).cells
         self.venues = np.zeros(len(manifest.instruments), VENUE)
         self.sims = np.zeros(1, SIM)
+        is_fifo = assumptions.queue_model == QueueModel.FIFO
+        self.queues = make_queues(len(manifest.instruments) if is_fifo else 0)
         assumptions.apply(self.sims[0], seed)
         self.sims["ts_expiry_ns"] = self.sims["ts_outage_ns"] = NEVER_NS
 
     def apply_market(self, rows: np.ndarray, ts_ns: int) -> np.ndarray:
         """Fold one market event and return what it did to the orders: FILL, EXPIRED."""
-        run_market(self.sims, self.venues, self.cells, np.ascontiguousarray(rows), ts_ns)
+        run_market(self.sims, self.venues, self.cells, self.queues, np.ascontiguousarray(rows), ts_ns)
         return self.take_answers()
 
     def request(self, row: np.void, ts_ns: int) -> np.ndarray:
         """Carry out a PLACE, AMEND or CANCEL and return the answers: ACK, REJECT (code = RejectCode), FILL, ..."""
-        run_request(self.sims, self.venues, self.cells, np.array([row], EVENT), ts_ns)
+        run_request(self.sims, self.venues, self.cells, self.queues, np.array([row], EVENT), ts_ns)
         return self.take_answers()
 
     def advance(self, ts_ns: int) -> np.ndarray:

@@ -113,6 +113,7 @@ def apply_market(sim, venue, cell, rows, start, end):
     """Fold one market event into the venue's book and match own orders against it."""
     kind = rows[start]["kind"]
     if kind == EventKind.BOOK_DELTA:
+        venue["arrival_shown"] = venue["arrival_count"]
         resting = venue["resting_counts"][0] + venue["resting_counts"][1]
         if resting == 0 or not is_joining(cell, rows[start]):
             apply_delta(cell, rows, start, end)
@@ -125,6 +126,7 @@ def apply_market(sim, venue, cell, rows, start, end):
     elif kind == EventKind.TRADE:
         match_trade(sim, venue, cell, rows[start])
     elif kind == EventKind.BOOK_SNAPSHOT:
+        venue["arrival_shown"] = venue["arrival_count"]
         match_snapshot(sim, venue, cell, rows, start, end)
     elif kind == EventKind.MARK:
         cell["book"]["mark_price_e8"] = rows[start]["aux"]

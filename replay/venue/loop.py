@@ -15,6 +15,7 @@ from engine.limits import EFFECT_COUNT_PER_EVENT_MAX, EVENT_ROW_COUNT_MAX
 from engine.records import NO_TS_NS
 from engine.step import step
 from replay.venue.exchange import apply_market
+from replay.venue.fifo import apply_book_order, unshown_lots
 from replay.venue.latency import send_request, take_first
 from replay.venue.records import NEVER_NS, OUTPUT_ROW_COUNT, REQUEST_NOW_COUNT_MAX
 from replay.venue.requests import accept_request
@@ -30,6 +31,7 @@ class Arrays(NamedTuple):
     venue_cells: np.ndarray  # (n,) CELL
     venues: np.ndarray  # (n,) VENUE
     sims: np.ndarray  # (1,) SIM
+    queues: np.ndarray  # (n,) QUEUES under the queue model FIFO, else (0,)
 
 
 LOCAL_ANSWER, LOCAL_TIMER, VENUE_SCHEDULE, VENUE_REQUEST, NOTHING = range(5)
@@ -128,7 +130,11 @@ def run_request(arrays, ts_ns):
     sim["ts_now_ns"] = ts_ns
     row = sim["requests"][0]["row"]
     index = np.int64(row["instrument_index"])
-    accept_request(sim, arrays.venues[index], arrays.venue_cells[index], row, ts_ns)
+    venue = arrays.venues[index]
+    if arrays.queues.size > 0:
+        side = np.int64(row["side"])
+        venue["unshown_lots"] = unshown_lots(venue, arrays.queues[index], side, row["price_ticks"])
+    accept_request(sim, venue, arrays.venue_cells[index], row, ts_ns)
     take_first(sim["requests"], sim["request_count"])
     sim["request_count"] -= 1
 
@@ -235,8 +241,12 @@ def simulate(arrays):
             event = sim["order"][sim["event_venue"]]
             sim["event_venue"] += 1
             sim["ts_now_ns"] = venue_ns
-            index = np.int64(rows[starts[event]]["instrument_index"])
-            apply_market(sim, arrays.venues[index], arrays.venue_cells[index], rows, starts[event], starts[event + 1])
+            start, end = starts[event], starts[event + 1]
+            index = np.int64(rows[start]["instrument_index"])
+            if rows[start]["kind"] == EventKind.BOOK_ORDER:
+                apply_book_order(arrays.venues[index], arrays.queues[index], rows[start])
+            else:
+                apply_market(sim, arrays.venues[index], arrays.venue_cells[index], rows, start, end)
             venue_ns = next_venue(sim)
             source, other_ns = next_other(sim, local_ns)
         else:

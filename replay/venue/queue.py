@@ -8,6 +8,7 @@ from enum import IntEnum
 
 from engine.jit import kernel
 from engine.signals import LN_2, log_ratio
+from replay.venue.fifo import apply_fifo_depth
 
 
 class QueueModel(IntEnum):
@@ -17,13 +18,16 @@ class QueueModel(IntEnum):
     POWER = 1  # a decrease is shared: ahead with front^2 / (front^2 + back^2)
     QPOS = 2  # a decrease is shared in proportion (spec/core.md 24)
     LOG = 3  # a decrease is shared with ln(1 + back) / (ln(1 + back) + ln(1 + front)), in base units
+    FIFO = 4  # exact: the data tells every order of the market (replay/venue/fifo.py)
 
 
 @kernel
-def join_queue(order, displayed_lots):
-    """Put a new order behind everything displayed at its price."""
-    order["front_lots"] = displayed_lots * 1.0
+def join_queue(venue, order, displayed_lots):
+    """Put a new order behind everything at its price: displayed, or told of since."""
+    order["front_lots"] = (displayed_lots + venue["unshown_lots"]) * 1.0
     order["traded_lots"] = 0.0
+    order["told_lots"] = 0
+    order["arrival"] = venue["arrival_count"]
 
 
 @kernel
@@ -67,6 +71,9 @@ def apply_queue_depth(order, queue_model, before_lots, after_lots, lot_size):
 
     Units: lots; lot_size in base units, for the model whose weights are not free of scale.
     """
+    if queue_model == QueueModel.FIFO:
+        apply_fifo_depth(order, before_lots, after_lots)
+        return
     decrease = before_lots - after_lots - order["traded_lots"]
     order["traded_lots"] = 0.0
     front = order["front_lots"]

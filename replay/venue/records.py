@@ -80,7 +80,7 @@ LATENCY_SAMPLE = record(24, [("ts_request_ns", I8), ("entry_ns", I8), ("response
 FEE_TIER = record(24, [("volume_micros", I8), ("maker_fee_ppm", I8), ("taker_fee_ppm", I8)])
 
 VENUE_ORDER = record(
-    96,
+    104,
     [
         ("order_id", I8),
         ("resting", I8),
@@ -89,21 +89,25 @@ VENUE_ORDER = record(
         ("flags", I8),  # of its PLACE
         ("ts_accepted_ns", I8),
         ("ts_expiry_ns", I8),
-        ("arrival", I8),  # its number among the market's orders, for the queue model that knows them
+        ("arrival", I8),  # FIFO: how many orders of the market had joined a queue before it
         ("front_lots", F8),  # estimated quantity ahead in the queue
         ("traded_lots", F8),  # traded at the price since its displayed quantity last changed
         ("filled_lots", I8),
         ("displayed_lots", I8),  # at the price, before a snapshot rebuilds the book
+        ("told_lots", I8),  # FIFO: what the market's orders at the price changed by since the book was last told
     ],
 )
 
 VENUE = record(
-    32 + SIDE_COUNT * 16 + 8 * VOLUME_DAY_COUNT + 96 * ORDER_COUNT_MAX,
+    56 + SIDE_COUNT * 16 + 8 * VOLUME_DAY_COUNT + 104 * ORDER_COUNT_MAX,
     [
         ("execution_count", I8),
         ("refused_count", I8),
         ("liquidation_count", I8),
         ("volume_day", I8),  # UTC day of the newest of the days
+        ("arrival_count", I8),  # FIFO: orders of the market that joined a queue
+        ("arrival_shown", I8),  # those of them before the last book message: its levels have them
+        ("unshown_lots", I8),  # of the others, at the price of the request under way
         ("resting_counts", I8, (SIDE_COUNT,)),
         ("open_lots", I8, (SIDE_COUNT,)),
         ("volume_micros", I8, (VOLUME_DAY_COUNT,)),  # own notional by day, a ring

@@ -97,7 +97,7 @@ def rest_order(sim, venue, cell, request, qty_lots, ts_ns):
     if sim["rules"]["order_lifetime_ns"] > 0:
         order["ts_expiry_ns"] = ts_ns + sim["rules"]["order_lifetime_ns"]
         sim["ts_expiry_ns"] = min(sim["ts_expiry_ns"], order["ts_expiry_ns"])
-    join_queue(order, level_qty_lots(cell, side, request["price_ticks"]))
+    join_queue(venue, order, level_qty_lots(cell, side, request["price_ticks"]))
     venue["resting_counts"][side] += 1
     venue["open_lots"][side] += qty_lots
 
@@ -230,7 +230,7 @@ def accept_amend(sim, venue, cell, request, ts_ns):
     order = venue["orders"][slot]
     if request["price_ticks"] != order["price_ticks"] or qty_lots > order["qty_lots"]:
         order["price_ticks"] = request["price_ticks"]
-        join_queue(order, level_qty_lots(cell, side, request["price_ticks"]))
+        join_queue(venue, order, level_qty_lots(cell, side, request["price_ticks"]))
     venue["open_lots"][side] += qty_lots - order["qty_lots"]
     order["qty_lots"] = qty_lots
     row = respond(sim, ts_ns, EventKind.AMENDED, cell, request["order_id"])

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -10,8 +11,13 @@ from adapters.cli.main import run
 from engine.codes import EventKind
 from engine.manifest import Instrument, Manifest, encode_manifest
 from engine.payload import payload_rows
+from journal.jsonl import write_jsonl
+from journal.reader import Journal
 from journal.writer import Writer
-from tests.replay.venue.market import make_instruments, market_events, write_market
+from tests.engine.rows import T0_NS
+from tests.replay.venue.by_order import tell_orders
+from tests.replay.venue.market import LADDER, is_fault, make_instruments, market_events, write_market
+from tests.replay.venue.scenario import MS, Walk
 
 REPO = Path(__file__).resolve().parents[3]
 DEMO = REPO / "fixtures" / "demo.mmj"
@@ -72,7 +78,12 @@ def test_force_replaces_a_backtest_and_nothing_else(capsys: pytest.CaptureFixtur
         (["--no-journal", "--out", "x"], 64, "give either --out DIR or --no-journal"),
         (["--no-journal", "--latency", "fast"], 64, "is not MS or ENTRY_MS,RESPONSE_MS"),
         (["--no-journal", "--latency", "-1"], 64, "is not MS or ENTRY_MS,RESPONSE_MS"),
-        (["--no-journal", "--queue-model", "fifo"], 64, "'fifo' is not one of"),
+        (["--no-journal", "--queue-model", "best"], 64, "'best' is not one of"),
+        (
+            ["--no-journal", "--queue-model", "fifo"],
+            1,
+            "no market-by-order data (book_order events) of BTC",
+        ),
         (["--no-journal", "--strategy", "martingale"], 1, "strategy.name"),
         (["--no-journal", "--set", "strategy.skew_coeff=7"], 1, "out of range [0, 1]"),
         (["--no-journal", "--timer-ms", "0"], 64, "is not in the range"),
@@ -93,6 +104,39 @@ def test_a_journal_without_a_market_is_refused(capsys: pytest.CaptureFixture[str
     out = tmp_path / "bt"
     assert run(["backtest", "--events", str(tmp_path / "journal"), "--out", str(out)]) == 1
     assert "no book or trade" in capsys.readouterr().err
+
+
+def write_by_order(directory: Path) -> Path:
+    """Write a market that is told order by order as JSONL, as another tool would hand it over; returns its path."""
+    random = Random(11)
+    walk, events = Walk(0, random, 10_000, 200), []
+    for number in range(1_500):
+        ts_ns = T0_NS + number * 20 * MS
+        one = walk.happening(ts_ns, ts_ns + 3 * MS)
+        if not is_fault(one, walk) and one.kind != EventKind.MARK:
+            events.append(one)
+    rows = [one.rows() for one in tell_orders(random, events)]
+    write_market(directory / "recorded", rows, make_instruments(1))
+    write_jsonl(Journal(directory / "recorded").chunks(), directory / "recorded.jsonl")
+    return directory / "recorded.jsonl"
+
+
+def test_a_market_told_order_by_order(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    imported = call(capsys, "import", "jsonl", write_by_order(tmp_path), "--out", tmp_path / "market")
+    assert imported["events"]["book_order"] > 1_000
+    options = [f"--set={key}" for key in LADDER if not key.startswith("mode")]
+    tested, again = (
+        call(capsys, "backtest", "--events", source, "--queue-model", "fifo", *options, "--out", tmp_path / name)
+        for source, name in ((tmp_path / "market", "bt"), (tmp_path / "bt", "again"))
+    )
+    assert tested["fills"] > 20 and any("queue model fifo" in note for note in tested["assumptions"])
+    replayed = call(capsys, "replay", "--events", tmp_path / "bt")
+    assert (replayed["effects_digest"], replayed["fills"]) == (tested["effects_digest"], tested["fills"])
+    assert (again["fills"], again["pnl"]) == (tested["fills"], tested["pnl"])
+    averse = call(
+        capsys, "backtest", "--events", tmp_path / "market", "--queue-model", "risk_averse", *options, "--no-journal"
+    )
+    assert averse["effects_digest"] != tested["effects_digest"]
 
 
 def test_several_recordings_are_one_market(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

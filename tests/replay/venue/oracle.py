@@ -4,9 +4,8 @@ What is meant, rule by rule; a comment stands where a rule is not obvious. Share
 of the queue models and of the codes.
 """
 
-from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, floor, log1p
+from math import ceil, floor
 
 from engine.codes import BookStatus, Continuity, EventKind, Flag, RequestOutcome, Side
 from engine.limits import ORDER_COUNT_MAX
@@ -14,26 +13,12 @@ from engine.orders import SLOTS_PER_SIDE
 from replay.venue.queue import QueueModel
 from replay.venue.records import RejectCode
 from tests.replay.venue.oracle_book import MILLION, NO, Account, Book
-from tests.replay.venue.scenario import BOOK, Happening, Request, Scenario
+from tests.replay.venue.oracle_queue import Crowd, Order, requeue
+from tests.replay.venue.scenario import BOOK, STREAM, Happening, Request, Scenario
 
-MARKET = (*BOOK, EventKind.TRADE, EventKind.MARK)
+MARKET = (*STREAM, EventKind.TRADE, EventKind.MARK)
 # kind, time of the venue, time of the core, instrument, order id, side, price, qty, execution number, flags, code
 Answer = tuple[int, int, int, int, int, int, int, int, int, int, int]
-
-
-@dataclass
-class Order:
-    order_id: int
-    side: Side
-    price: int
-    left: int
-    accepted_ns: int
-    front: float = 0.0
-    filled: int = 0
-    flags: int = Flag.POST_ONLY
-    expiry_ns: int | None = None
-    traded: float = 0.0
-    resting: bool = True
 
 
 class Oracle:
@@ -45,6 +30,7 @@ class Oracle:
         self.instrument = scenario.manifest.instruments[index]
         self.lot = float(self.instrument.lot_size)
         self.book = Book(self.instrument.continuity == Continuity.BESIDE_STREAM)
+        self.crowd = Crowd()
         self.orders: dict[int, Order] = {}  # by slot, the last one that was accepted
         self.accepted: dict[int, int] = {}  # by slot, the last id
         self.account = Account(Fraction(self.instrument.tick_size) * Fraction(self.instrument.lot_size) * MILLION)
@@ -153,6 +139,11 @@ class Oracle:
     # The market
 
     def market(self, one: Happening, ts_ns: int) -> None:
+        if one.kind == EventKind.BOOK_ORDER:
+            self.crowd.change(one, [*self.resting(Side.BID), *self.resting(Side.ASK)])
+            return
+        if one.kind in BOOK:
+            self.crowd.fresh.clear()
         if one.kind == EventKind.TRADE and not one.block:  # a block trade happens off the book
             self.trade(one, ts_ns)
         elif one.kind == EventKind.BOOK_DELTA and self.book.takes(one):
@@ -170,7 +161,7 @@ class Oracle:
         self.book.set(side, price, qty)
         for order in self.resting(side):
             if order.price == price:
-                self.requeue(order, before, qty)
+                requeue(order, self.rules.queue_model, self.lot, before, qty)
         if qty > 0 and self.book.best(side) == price:
             self.reach(side, price, ts_ns)
 
@@ -181,7 +172,7 @@ class Oracle:
         if not self.book.restart(one):
             return
         for order, lots in zip(own, before, strict=True):
-            self.requeue(order, lots, self.book.shown(order.side, order.price))
+            requeue(order, self.rules.queue_model, self.lot, lots, self.book.shown(order.side, order.price))
         for side in (Side.ASK, Side.BID):
             best = self.book.best(side)
             if best is not None:
@@ -213,31 +204,6 @@ class Oracle:
         order.left -= lots
         order.filled += lots
         order.resting = order.left > 0
-
-    def requeue(self, order: Order, before: int, after: int) -> None:
-        """What the trades at the price do not explain of a decrease happened ahead of the order or behind it."""
-        decrease = before - after - order.traded
-        order.traded = 0.0
-        if decrease > 0:
-            front, back = order.front, before - order.front
-            behind = self.behind(front, back)
-            order.front = front - (1.0 - behind) * decrease + min(back - behind * decrease, 0.0)
-            order.front = max(order.front, 0.0)  # only trades fill
-        order.front = min(order.front, float(after))
-
-    def behind(self, front: float, back: float) -> float:
-        match self.rules.queue_model:
-            case QueueModel.RISK_AVERSE:
-                return 1.0
-            case _ if back <= 0:
-                return 0.0
-            case _ if front <= 0:
-                return 1.0
-            case QueueModel.POWER:
-                return back * back / (back * back + front * front)
-            case QueueModel.QPOS:
-                return back / (back + front)
-        return log1p(back * self.lot) / (log1p(back * self.lot) + log1p(front * self.lot))
 
     # The requests
 
@@ -299,10 +265,10 @@ class Oracle:
             self.answer(EventKind.EXPIRED, one.ts_ns, one.order_id)
             return
         life = self.rules.order_lifetime_ns
-        self.orders[slot] = Order(
-            one.order_id, one.side, one.price, left, one.ts_ns, float(self.book.shown(one.side, one.price)),
-            one.qty - left, one.flags, one.ts_ns + life if life else None,
-        )  # fmt: skip
+        order = Order(one.order_id, one.side, one.price, left, one.ts_ns)
+        order.filled, order.flags, order.expiry_ns = one.qty - left, one.flags, one.ts_ns + life if life else None
+        self.crowd.join(order, self.book.shown(one.side, one.price))
+        self.orders[slot] = order
 
     def trade_at_once(self, one: Request) -> int:
         """Take what may be taken, before an own order's price; returns what is left."""
@@ -334,7 +300,8 @@ class Oracle:
             self.refuse(one, RejectCode.MARGIN)
         else:
             if one.price != order.price or left > order.left:
-                order.price, order.front, order.traded = one.price, float(self.book.shown(one.side, one.price)), 0.0
+                order.price = one.price
+                self.crowd.join(order, self.book.shown(one.side, one.price))
             order.left = left
             self.answer(EventKind.AMENDED, one.ts_ns, one.order_id, price=one.price, qty=left)
 
@@ -345,13 +312,13 @@ def shift_of(market: tuple[Happening, ...]) -> int:
     return max(0, -low)
 
 
-def venue_times(market: tuple[Happening, ...], shift_ns: int) -> list[tuple[int, Happening]]:
+def venue_times(market: tuple[Happening, ...], shift_ns: int, by_order: bool) -> list[tuple[int, Happening]]:
     """Return the venue's events in its order: by exchange time, but one book's messages in their stream's order."""
     timed, book_ns = [], {}
     for one in market:
-        if one.kind in MARKET:
+        if one.kind in MARKET and (by_order or one.kind != EventKind.BOOK_ORDER):
             ts_ns = one.receive_ns + shift_ns if one.exchange_ns is None else one.exchange_ns
-            if one.kind in BOOK:
+            if one.kind in STREAM:
                 ts_ns = book_ns[one.instrument] = max(ts_ns, book_ns.get(one.instrument, ts_ns))
             timed.append((ts_ns, one))
     return sorted(timed, key=lambda pair: pair[0])
@@ -364,7 +331,11 @@ def run_oracle(scenario: Scenario) -> tuple[list[Oracle], list[Answer | Happenin
     shift_ns = shift_of(scenario.market)
     end_ns = max(one.receive_ns for one in scenario.market) + shift_ns  # the venue's clock ends with the market
     # At equal times the market comes first, as Python's sort keeps it; then what ends by the clock, then requests.
-    steps = [*venue_times(scenario.market, shift_ns), *((one.ts_ns, one) for one in scenario.requests)]
+    by_order = scenario.assumptions.queue_model == QueueModel.FIFO
+    steps = [
+        *venue_times(scenario.market, shift_ns, by_order),
+        *((one.ts_ns, one) for one in scenario.requests),
+    ]
     seconds: dict[int, int] = {}
     for ts_ns, one in sorted(steps, key=lambda pair: pair[0]):
         until_ns = ts_ns - isinstance(one, Happening)

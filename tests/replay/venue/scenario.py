@@ -19,14 +19,17 @@ from engine.orders import SLOTS_PER_SIDE
 from engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 from engine.state import make_out, make_state
 from replay.assumptions import Assumptions, FeeTier
+from replay.venue.fifo import make_queues
 from replay.venue.loop import Arrays, simulate
 from replay.venue.queue import QueueModel
 from replay.venue.records import MESSAGE, NEVER_NS, SIM, VENUE
 from replay.window import Windows, measure_feed_latency
 from tests.engine.rows import T0_NS, book_event, event, make_manifest
+from tests.replay.venue.by_order import tell_orders
 
 Level = tuple[int, int, int]  # side, price_ticks, qty_lots
 BOOK = (EventKind.BOOK_SNAPSHOT, EventKind.BOOK_DELTA)
+STREAM = (*BOOK, EventKind.BOOK_ORDER)
 MS = NS_PER_MS
 
 
@@ -44,7 +47,8 @@ class Happening:
     levels: tuple[Level, ...] = ()
     seq: int = 0
     prev: int | None = None
-    aggressor: Side = Side.NONE
+    aggressor: Side = Side.NONE  # of a TRADE; the side of an order of the market
+    number: int = 0  # of an order of the market
     price: int = 0
     qty: int = 0
     block: bool = False
@@ -64,6 +68,9 @@ class Happening:
             flags = Flag.BLOCK if self.block else 0
             trade = {"side": self.aggressor, "price_ticks": self.price, "qty_lots": self.qty, "flags": flags}
             return event(self.kind, **trade, **times)
+        if self.kind == EventKind.BOOK_ORDER:
+            fields = {"side": self.aggressor, "price_ticks": self.price, "qty_lots": self.qty, "aux": self.seq}
+            return event(self.kind, order_id=self.number, **fields, **times)
         if self.kind == EventKind.MARK:
             return event(self.kind, aux=self.price * E8 if self.price else NO_VALUE, **times)
         return event(self.kind, **times)
@@ -118,7 +125,7 @@ class Played:
     arrays: Arrays = field(repr=False)
 
 
-def make_arrays(manifest: Manifest) -> Arrays:
+def make_arrays(manifest: Manifest, assumptions: Assumptions) -> Arrays:
     """Return the arrays of a loop before its first event, without timers and with a core that decides nothing."""
     state = make_state(manifest)
     arrays = Arrays(
@@ -128,6 +135,7 @@ def make_arrays(manifest: Manifest) -> Arrays:
         venue_cells=make_state(manifest).cells,
         venues=np.zeros(len(manifest.instruments), VENUE),
         sims=np.zeros(1, SIM),
+        queues=make_queues(len(manifest.instruments) if assumptions.queue_model == QueueModel.FIFO else 0),
     )
     arrays.sims[0]["ts_timer_ns"] = arrays.sims[0]["ts_expiry_ns"] = arrays.sims[0]["ts_outage_ns"] = NEVER_NS
     arrays.sims[0]["keep_inputs"] = 1
@@ -145,7 +153,7 @@ def chunks_of(scenario: Scenario) -> list[np.ndarray]:
 
 def play(scenario: Scenario, watch: Callable[[Arrays], None] = lambda arrays: None) -> Played:
     """Run the real window and the real loop over a scenario; `watch` looks on after each chunk."""
-    arrays = make_arrays(scenario.manifest)
+    arrays = make_arrays(scenario.manifest, scenario.assumptions)
     sim = arrays.sims[0]
     scenario.assumptions.apply(sim, seed=0)
     messages = np.zeros(len(scenario.requests), MESSAGE)
@@ -307,10 +315,13 @@ def random_scenario(seed: int, venue: str) -> Scenario:
         "min_notional_micros": random.choice((0, 400_000)),
     }
     rules |= {"lot_size": random.choice(("1", "0.001")), "min_qty_lots": 2}
+    assumptions = random_assumptions(random, rules["lot_size"])
+    if random.random() < (0.9 if assumptions.queue_model == QueueModel.FIFO else 0.1):
+        market = tell_orders(random, market)
     return Scenario(
         manifest=make_manifest(*"XY"[:count], venue=venue, **rules),
         market=tuple(market),
         requests=random_requests(random, walks, exchange_ns - T0_NS + 20 * MS),
-        assumptions=random_assumptions(random, rules["lot_size"]),
+        assumptions=assumptions,
         cuts=tuple(random.randrange(1, 120) for _ in range(random.choice((0, 1, 5, 200)))),
     )

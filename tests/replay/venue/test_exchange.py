@@ -188,6 +188,10 @@ class Tape:
             prev, self.seq = self.seq + (word == "lost"), self.seq + 2
             kept = tuple(one for one in both if one[2] or word != "book")
             self.market.append(Happening(kind=kind, levels=kept, seq=self.seq, prev=prev, **at))
+        elif word == "order":
+            price, qty = map(int, words[1].split("x"))
+            order = {"aggressor": Side[words[0].upper()], "price": price, "qty": qty, "number": int(words[2])}
+            self.market.append(Happening(kind=EventKind.BOOK_ORDER, seq=self.seq + 2, **order, **at))
         elif word == "trade":
             price, qty = map(int, words[1].split("x"))
             side, block = Side[words[0].upper()], "block" in words
