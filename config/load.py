@@ -6,7 +6,7 @@ Errors are one line with key, value, range and the file's line; a mistyped key n
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -31,6 +31,8 @@ ALIASES: dict[KeyPath, tuple[KeyPath, int]] = {
 # pydantic's error type -> our code and text; `{bounds}` comes from the field.
 PHRASES: dict[str, tuple[Code, str]] = {
     "int_type": ("E_CFG_TYPE", "must be a whole number, not {value}"),
+    "missing": ("E_CFG_KEY", "is missing"),
+    "string_type": ("E_CFG_TYPE", "must be text, not {value}"),
     "bool_type": ("E_CFG_TYPE", "must be true or false, not {value}"),
     "dict_type": ("E_CFG_TYPE", "must be a section of `key: value` lines, not {value}"),
     "model_type": ("E_CFG_TYPE", "must be a section of `key: value` lines, not {value}"),
@@ -145,8 +147,8 @@ def fold_symbols(layer: Document) -> Document:
     return Document({**layer.values, PER_SYMBOL: folded}, origins)
 
 
-def check(model: type[S], values: dict[str, Any], document: Document, prefix: KeyPath) -> S:
-    """Return the values as a model; `prefix` is where in the document they stand.
+def check(model: type[S], values: dict[str, Any], document: Document, prefix: KeyPath, hint: str = "") -> S:
+    """Return the values as a model; `prefix` is where in the document they stand, `hint` what to do next.
 
     Raises: ConfigError for the first mistake; unknown keys come first.
     """
@@ -160,12 +162,14 @@ def check(model: type[S], values: dict[str, Any], document: Document, prefix: Ke
         key = ".".join((*prefix, *path))
         where = document.origin((*prefix, *path)) or document.origin(path)
         if first["type"] == "extra_forbidden":
-            guess = unknown_text(".".join(path), key_names(model), ".".join(prefix))
-            raise ConfigError("E_CFG_KEY", f"{key}: unknown key{guess}{more}", where) from error
+            named = ".".join(part for part in path if not part.isdigit())  # without the places of a list
+            guess = unknown_text(named, key_names(model), ".".join(prefix))
+            raise ConfigError("E_CFG_KEY", f"{key}: unknown key{guess}{more}", where, hint) from error
         code, phrase = PHRASES.get(first["type"], ("E_CFG_TYPE", "{message}"))
         text = phrase.format(value=show_value(first["input"]), message=first["msg"], bounds=bounds_of(model, path))
-        hint = f"mm config describe {'.'.join(path)} shows what it may be"
-        raise ConfigError(code, f"{key}: {text}{more}", where, hint) from error
+        hint = hint or f"mm config describe {'.'.join(path)} shows what it may be"
+        key_text = f"{key}: " if key else ""  # what contradicts itself across the sections has no key
+        raise ConfigError(code, f"{key_text}{text}{more}", where, hint) from error
 
 
 def unknown_text(key: str, known: list[str], prefix: str) -> str:
@@ -183,19 +187,31 @@ def key_names(model: type[BaseModel], prefix: str = "") -> list[str]:
         if info.exclude:
             continue
         names.append(prefix + name)
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            names += key_names(info.annotation, f"{prefix}{name}.")
+        section = section_of(info.annotation)
+        if section is not None:
+            names += key_names(section, f"{prefix}{name}.")
     return names
+
+
+def section_of(annotation: Any) -> type[BaseModel] | None:
+    """Return the section that a field holds, or holds a list of."""
+    for one in (annotation, *get_args(annotation)):
+        if isinstance(one, type) and issubclass(one, BaseModel):
+            return one
+    return None
 
 
 def bounds_of(model: type[BaseModel], path: KeyPath) -> str:
     """Return the range that a field declares."""
     for part in path:
         info = model.model_fields.get(part)
+        if info is None and part.isdigit():
+            continue
         if info is None:
             return ""
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            model = info.annotation
+        section = section_of(info.annotation)
+        if section is not None:
+            model = section
         elif isinstance(info.json_schema_extra, dict):
             return str(info.json_schema_extra["range"])
     return ""

@@ -37,12 +37,26 @@ def parse_number(value: Any) -> Decimal:
 Number = Annotated[Decimal, BeforeValidator(parse_number)]
 
 
-def ranged(meaning: str, unit: str, low: int | str, high: int | str, *, above: bool = False, live: bool = False) -> Any:
-    """Return the field of a number in [low, high], or (low, high] with `above`; `live` = may change at run time."""
+def ranged(
+    meaning: str,
+    unit: str,
+    low: int | str,
+    high: int | str,
+    *,
+    above: bool = False,
+    live: bool = False,
+    optional: bool = False,
+) -> Any:
+    """Return the field of a number in [low, high], or (low, high] with `above`; `live` = may change at run time.
+
+    An `optional` one is None where it is not said.
+    """
     floor, ceiling = (Decimal(bound) if isinstance(bound, str) else bound for bound in (low, high))
     text = f"{'(' if above else '['}{low}, {high}]"
     extra: dict[str, Any] = {"unit": unit, "range": text, "runtime_mutable": live}
     bounds: dict[str, Any] = {"gt" if above else "ge": floor, "le": ceiling}
+    if optional:
+        bounds["default"] = None
     return Field(description=meaning, json_schema_extra=extra, **bounds)
 
 

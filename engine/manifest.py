@@ -173,6 +173,12 @@ def parse_manifest(payload: bytes) -> Manifest:
         raise ManifestError("manifest has no instruments")
     if document.get("schema_version") != SCHEMA_VERSION:
         raise ManifestError(f"schema version {document.get('schema_version')}, this build reads {SCHEMA_VERSION}")
+    for one in document["instruments"]:
+        missing = [name for name in ("symbol", "tick_size", "lot_size") if name not in one]
+        if missing:
+            raise ManifestError(
+                f"{one.get('symbol', 'an instrument')} has no {missing[0]}: no order can be rounded to it"
+            )
     try:
         instruments = tuple(Instrument(**instrument) for instrument in document["instruments"])
         return Manifest(**{**document, "instruments": instruments})

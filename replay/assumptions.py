@@ -1,8 +1,8 @@
 """What a backtest takes for granted about its venue: one record of numbers, checked, printed, part of the run id."""
 
 import hashlib
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -62,6 +62,7 @@ RANGES = {
     "outage_ns": (0, OUTAGE_INTERVAL_NS_MAX),
     "restart_ppm": (0, PPM),
 }
+LATENCY_NAMES = tuple(name for name in RANGES if name.endswith(("_latency_ns", "latency_std_ns")))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +159,16 @@ class Assumptions:
             words["latency_samples"] = f"{len(self.latency_samples)} sha256 {self.samples_digest()}"
         return words
 
+    def scaled(self, factor: float) -> Self:
+        """Return the same with every latency, measured ones included, times a factor."""
+        told = {name: value for name in LATENCY_NAMES if (value := getattr(self, name)) is not None}
+        latencies = {name: round(value * factor) for name, value in told.items()}
+        samples = tuple(
+            replace(one, entry_ns=round(one.entry_ns * factor), response_ns=round(one.response_ns * factor))
+            for one in self.latency_samples
+        )
+        return replace(self, **latencies, latency_samples=samples)
+
     def samples_digest(self) -> str:
         """Return the hash that stands for the measured latencies."""
         return hashlib.sha256(sample_rows(self.latency_samples).tobytes()).hexdigest()
@@ -174,6 +185,18 @@ class Assumptions:
                 place[name] = getattr(tier, name)
         rules["latency_sample_count"] = len(self.latency_samples)
         sim["latency_samples"][: len(self.latency_samples)] = sample_rows(self.latency_samples)
+
+
+def read_named(words: dict[str, str]) -> dict[str, int] | None:
+    """Return every plain number in force, by name, from a backtest's manifest; None of another journal.
+
+    What `named` leaves out is as by default: a default that changes has to be named from then on.
+    """
+    if "queue_model" not in words:
+        return None
+    numbers = Assumptions().numbers()
+    told = {name: int(words[name]) for name in numbers if name in words and name != "queue_model"}
+    return {**numbers, **told, "queue_model": int(QueueModel[words["queue_model"].upper()])}
 
 
 def sample_rows(samples: tuple[LatencySample, ...]) -> np.ndarray:

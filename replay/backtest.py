@@ -21,8 +21,8 @@ from engine.payload import payload_rows
 from engine.records import EVENT, KIND_COUNT
 from engine.state import State, make_state
 from journal.writer import Writer
-from replay.assumptions import Assumptions
-from replay.feeds import open_market
+from replay.assumptions import Assumptions, BadAssumption
+from replay.feeds import open_market, shifts_of, utc_text
 from replay.run import EFFECT_NAMES, config_document
 from replay.strategy.blame import strategy_blamed
 from replay.strategy.file import StrategyMissing, check_configured, loaded, uses_strategy
@@ -47,8 +47,28 @@ class BacktestResult:
     effect_counts: dict[str, int]
     fills: int
     feed: FeedLatency
+    shifts_ns: tuple[int, ...]  # what was added to the receive times of each recording, in the order given
     params: dict[str, Any]
     seconds: float
+
+
+class SamplesBeside(BadAssumption):
+    """Measured latencies of another time than the recording's."""
+
+    hint = "times are ns since 1970, UTC; measure while recording, or assume latencies with --latency"
+
+
+def check_samples(assumptions: Assumptions, feed: FeedLatency) -> None:
+    """Check that measured latencies are of the recording's time.
+
+    Raises: SamplesBeside.
+    """
+    samples = assumptions.latency_samples
+    first_ns, last_ns = feed.ts_first_ns, feed.ts_seen_ns + feed.shift_ns
+    if samples and (samples[-1].ts_request_ns < first_ns or samples[0].ts_request_ns > last_ns):
+        measured = f"{utc_text(samples[0].ts_request_ns)} to {utc_text(samples[-1].ts_request_ns)}"
+        recorded = f"{utc_text(first_ns)} to {utc_text(last_ns)}"
+        raise SamplesBeside(f"latencies of {measured} for a recording of {recorded}: they do not overlap")
 
 
 def backtest_manifest(source: Manifest, document: dict[str, Any], assumptions: Assumptions, seed: int) -> Manifest:
@@ -67,7 +87,8 @@ def backtest_manifest(source: Manifest, document: dict[str, Any], assumptions: A
 class Backtest:
     """One backtest under way, on one recording or several at once.
 
-    Raises: FeedsConflict, NoMarket, JournalError, ConfigError.
+    Refused input raises here or in `measure`, before anything is journaled.
+    Raises: FeedsConflict, NoMarket, JournalError, ConfigError, StrategyMissing.
     """
 
     def __init__(
@@ -87,7 +108,10 @@ class Backtest:
         self.manifest = backtest_manifest(self.source.manifest, self.document, assumptions, seed)
         self.core = Core(self.manifest)
         self.core.out["witnessed"] = 0
-        self.writer = writer
+        self.assumptions = assumptions
+        self.writer = writer  # may be given later, before `run`
+        self.feed: FeedLatency | None = None
+        self.measured_s = 0.0
         self.pool = ThreadPoolExecutor(1, "journal")
         self.written: Future[None] | None = None
         self.stop_requested = False  # set from outside: the run ends after the window under way
@@ -105,14 +129,27 @@ class Backtest:
         sim = self.arrays.sims[0]
         assumptions.apply(sim, seed)
         sim["ts_expiry_ns"] = sim["ts_outage_ns"] = NEVER_NS
-        sim["keep_inputs"] = int(writer is not None)
         self.effect_kind_counts = np.zeros(KIND_COUNT, np.int64)
         self.effect_block = -1
+
+    def measure(self) -> FeedLatency:
+        """Look through the recording once for its times, and check that there is a market in it.
+
+        Raises: NoMarket, NoMarketOrders, SamplesBeside, JournalError, JsonlError.
+        """
+        if self.feed is None:
+            started_s = time.perf_counter()
+            feed = measure_feed_latency(self.source.unverified_chunks())
+            check_samples(self.assumptions, feed)
+            if self.is_fifo:
+                check_market_orders(self.source.unverified_chunks(), self.quoted())
+            self.feed, self.measured_s = feed, time.perf_counter() - started_s
+        return self.feed
 
     def run(self) -> BacktestResult:
         """Run to the end of the recording.
 
-        Raises: NoMarket, JournalError, ConfigError, StrategyRaised, AssertionError.
+        Raises: NoMarket, SamplesBeside, JournalError, ConfigError, StrategyRaised, AssertionError.
         """
         try:
             with strategy_blamed(self.core):
@@ -122,10 +159,9 @@ class Backtest:
 
     def run_to_end(self) -> BacktestResult:
         """Fold what comes before the market, run window by window, end the journal."""
-        started_s = time.perf_counter()
-        feed = measure_feed_latency(self.source.unverified_chunks())
-        if self.is_fifo:
-            check_market_orders(self.source.unverified_chunks(), self.quoted())
+        feed = self.measure()
+        started_s = time.perf_counter() - self.measured_s
+        self.arrays.sims[0]["keep_inputs"] = int(self.writer is not None)
         self.fold(payload_rows(EventKind.MANIFEST, 0, encode_manifest(self.manifest)))
         self.fold(payload_rows(EventKind.CONFIG, 0, config_payload(self.document)))
         sim = self.arrays.sims[0]
@@ -221,6 +257,7 @@ class Backtest:
             effect_counts={name: int(self.effect_kind_counts[kind]) for name, kind in EFFECT_NAMES.items()},
             fills=int(core.state.kind_counts[EventKind.FILL]),
             feed=feed,
+            shifts_ns=shifts_of(self.source) or (feed.shift_ns,),
             params=self.document["params"],
             seconds=seconds,
         )

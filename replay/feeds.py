@@ -76,6 +76,11 @@ def open_market(paths: Sequence[Path]) -> EventSource | Feeds:
     return EventSource(paths[0]) if len(paths) == 1 else Feeds(paths)
 
 
+def shifts_of(source: EventSource | Feeds) -> tuple[int, ...]:
+    """Return what was added to each merged recording's receive times, nothing of a recording that stands alone."""
+    return tuple(feed.shift_ns for feed in source.feeds) if isinstance(source, Feeds) else ()
+
+
 def merge_manifests(sources: Sequence[EventSource]) -> Manifest:
     """Return the manifest of all instruments; its run id names every journal's.
 

@@ -50,13 +50,14 @@ class NoMarketOrders(NoMarket):
 class FeedLatency:
     """The span of the recorded feed latencies, receive less exchange time, in ns; and the first exchange time.
 
-    `back_ns` is how far receive times go back behind an earlier one.
+    `back_ns` is how far receive times go back behind an earlier one, `ts_seen_ns` the greatest of them.
     """
 
     low_ns: int
     high_ns: int
     back_ns: int
     ts_first_ns: int
+    ts_seen_ns: int
 
     @property
     def shift_ns(self) -> int:

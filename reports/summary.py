@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.codes import BookStatus, Mode, Reason, Side
-from engine.limits import NS_PER_MS, NS_PER_S
+from engine.limits import NS_PER_S
 from engine.manifest import canonical_json
 from engine.records import NO_PRICE_TICKS, NO_TS_NS
 from replay.result import ReplayResult
@@ -20,6 +20,7 @@ from replay.strategy.file import loaded
 from reports.audit import utc_text
 from reports.money import decimal_text, fixed_text, instrument_units, money_decimals
 from reports.position import PositionAmounts, position_amounts
+from reports.venue import venue_notes, venue_part
 
 REPORT_SCHEMA_VERSION = 1
 RATIO_DECIMALS = 6
@@ -159,20 +160,6 @@ def time_span(result: ReplayResult) -> tuple[int, int]:
     return int(result.samples["ts_ns"].min()), int(result.samples["ts_ns"].max())
 
 
-def venue_notes(extra: dict[str, str]) -> list[str]:
-    """Return what a simulated venue took for granted, from the manifest of a backtest."""
-    if "queue_model" not in extra:
-        return []
-    entry_ms, response_ms = (int(extra[f"{name}_latency_ns"]) / NS_PER_MS for name in ("entry", "response"))
-    partial = "orders fill in part" if extra["partial_fills"] == "1" else "an order fills whole or not at all"
-    return [
-        f"Simulated venue: queue model {extra['queue_model']}, {partial}; fills at the order's own price, as maker.",
-        f"A request takes {entry_ms:g} ms to the venue, an answer {response_ms:g} ms back; our orders move nobody.",
-        "Receive times are on the exchange's clock: the recording's lowest feed latency counts as zero if negative.",
-        "Spread PnL is earned at the fills against the mid; inventory PnL is the rest of realised and unrealised.",
-    ]
-
-
 def name_assumptions(result: ReplayResult, symbols: dict[str, dict[str, Any]]) -> list[str]:
     """Return what the figures take for granted, one sentence each."""
     notes = []
@@ -180,7 +167,7 @@ def name_assumptions(result: ReplayResult, symbols: dict[str, dict[str, Any]]) -
         notes.append("Shadow: nothing is sent; a quote counts as resting from the moment it is decided.")
         if not result.fills:
             notes.append("No fills are assumed: position and PnL move on FILL events only, and the journal has none.")
-    notes += venue_notes(result.manifest.extra)
+    notes += venue_notes(result.manifest)
     notes.append("Open positions are valued at the mid, or at the last fill where there is no mid.")
     notes.append("Net PnL = realised + unrealised - fees - funding; fees and funding are positive when paid.")
     inverse = [one.symbol for one in result.manifest.instruments if one.is_inverse]
@@ -241,6 +228,7 @@ def build_report(result: ReplayResult) -> dict[str, Any]:
             "seconds": 0.0 if first_ns == NO_TS_NS else round((last_ns - first_ns) / NS_PER_S, 3),
         },
         "totals": total_report(symbols),
+        **venue_part(manifest.extra),
     }
 
 

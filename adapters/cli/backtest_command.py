@@ -3,41 +3,44 @@
 import dataclasses
 import shutil
 import signal
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from adapters.cli.assumptions import BAND_TEXT, QUEUE_MODELS, band_of, parse_latency, read_assumptions
 from adapters.cli.errors import is_user_error
+from adapters.cli.grouped import GroupedCommand
 from adapters.cli.output import emit_json, progress
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from config.models import Config
     from replay.assumptions import Assumptions
     from replay.backtest import Backtest, BacktestResult
     from replay.result import ReplayResult
 
-PESSIMISTIC_LATENCY_FACTOR = 3
 OUTPUT_NAMES = {
     "REPORT.md", "report.html", "report.json", "seal.json", "writer.lock", "checkpoints",
     "pessimistic", "base", "optimistic",
 }  # fmt: skip
-QUEUE_MODELS = ("risk_averse", "power", "qpos", "log", "fifo")
-
-
-def parse_latency(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[float, float]:
-    """Return (entry, response) in ms of ENTRY[,RESPONSE]."""
-    try:
-        parts = [float(part) for part in value.split(",")]
-    except ValueError:
-        parts = []
-    if len(parts) not in (1, 2) or not all(0 <= part <= 60_000 for part in parts):
-        raise click.BadParameter(f"{value!r} is not MS or ENTRY_MS,RESPONSE_MS", ctx, parameter)
-    return parts[0], parts[-1]
+GROUPS = {
+    "Market and strategy": ("events", "config_path", "profile", "strategy", "overrides"),
+    "Assumptions about the venue": (
+        "assumptions_path", "calibration", "latency", "latency_file", "queue_model", "partial_fills", "timer_ms",
+        "band", "seed",
+    ),
+    "Output": ("out", "no_journal", "force", "as_json"),
+}  # fmt: skip
+FILE = click.Path(path_type=Path)
 
 
 @click.command(
     name="backtest",
+    cls=GroupedCommand,
+    groups=GROUPS,
     epilog="Example: mm backtest --events out/n --strategy grid --queue-model power --out out/bt",
     short_help="Run the core against a simulated venue on a recorded market.",
 )
@@ -54,25 +57,24 @@ def parse_latency(ctx: click.Context, parameter: click.Parameter, value: str) ->
 @click.option("--strategy", metavar="NAME|FILE:FUNCTION", help="ladder, grid, or a file of yours: my.py:quote.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one configuration key.")
 @click.option(
+    "--assumptions", "assumptions_path", metavar="FILE", type=FILE, help="All of them: docs/examples/assumptions.yaml."
+)
+@click.option("--calibration", metavar="FILE", type=FILE, help="JSON of a calibrated simulation; over --assumptions.")
+@click.option(
+    "--latency", callback=parse_latency, metavar="MODEL", help="MS[,MS] requests, answers; or normal:MEAN,STD.  [10,10]"
+)
+@click.option("--latency-file", metavar="FILE", type=FILE, help="Measured latencies, CSV or Parquet.")
+@click.option(
     "--queue-model",
-    default="power",
-    show_default=True,
+    show_default="power",
     type=click.Choice(QUEUE_MODELS),
     help="Queue estimate; fifo needs market-by-order data.",
 )
 @click.option(
-    "--latency",
-    default="10,10",
-    show_default=True,
-    callback=parse_latency,
-    metavar="MS[,MS]",
-    help="Requests, answers.",
+    "--partial-fills/--whole-fills", default=None, help="Whether orders fill in part.  [default: partial-fills]"
 )
-@click.option(
-    "--timer-ms", default=100, show_default=True, type=click.IntRange(1, 60_000), help="Pace of TIMER events."
-)
-@click.option("--partial-fills/--whole-fills", default=True, show_default=True, help="Whether orders fill in part.")
-@click.option("--band", is_flag=True, help="Run pessimistic, base and optimistic fills, reported side by side.")
+@click.option("--timer-ms", show_default="100", type=click.IntRange(1, 60_000), help="Pace of TIMER events.")
+@click.option("--band", is_flag=True, help="Also run pessimistic and optimistic queues and latencies.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Goes into the run id.")
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="The new journal and its report.")
 @click.option("--no-journal", is_flag=True, help="Write nothing: digests and results only.")
@@ -84,8 +86,8 @@ def command(
     """Run the core against a simulated venue on a recorded market.
 
     The new journal in DIR holds the market, the venue's answers and every decision: mm replay of it gives the same
-    digests. Ctrl-C leaves what is done as a valid journal; an error leaves nothing. A strategy of your own is one file:
-    docs/strategies.md.
+    digests. Ctrl-C leaves what is done as a valid journal; an error leaves nothing. The report prints every assumption;
+    an option wins over a file: docs/backtest.md. A strategy of your own is one file: docs/strategies.md.
     """
     if no_journal == (out is not None):
         raise click.UsageError("give either --out DIR or --no-journal")
@@ -93,14 +95,8 @@ def command(
     config, assumptions = read_config(asked), read_assumptions(asked)
     cases = band_of(assumptions) if asked["band"] else {"base": assumptions}
     if out is not None:
-        clear_output(out, force)
-    try:
-        results, stopped = run_cases(events, config, cases, asked, out)
-    except Exception as error:
-        if out is not None and out.exists() and is_user_error(error):  # a fault of ours leaves its traces
-            shutil.rmtree(out, ignore_errors=True)
-            click.echo(f"nothing is kept of the backtest: {out} is removed", err=True)
-        raise
+        check_output(out, force)
+    results, stopped = run_cases(events, config, cases, asked, out)
     if out is not None:
         page, shown = write_page(out, results)
     else:
@@ -116,8 +112,8 @@ def command(
         raise KeyboardInterrupt
 
 
-def clear_output(out: Path, force: bool) -> None:
-    """Make place for an output; what a backtest did not write is never removed.
+def check_output(out: Path, force: bool) -> None:
+    """Check that there is place for an output; what a backtest did not write is never removed.
 
     Raises: click.ClickException when there is something and --force was not given, or something else.
     """
@@ -132,55 +128,66 @@ def clear_output(out: Path, force: bool) -> None:
         raise click.ClickException(
             f"{out} holds {min(names - OUTPUT_NAMES)}, which no backtest wrote; remove it by hand"
         )
-    shutil.rmtree(out)
 
 
-def band_of(assumptions: "Assumptions") -> "dict[str, Assumptions]":
-    """Return the asked-for fills between a pessimistic and an optimistic guess of queue and latency."""
-    from replay.venue.queue import QueueModel
-
-    def guess(queue_model: QueueModel, factor: float) -> "Assumptions":
-        latencies = {
-            name: round(getattr(assumptions, name) * factor) for name in ("entry_latency_ns", "response_latency_ns")
-        }
-        return dataclasses.replace(assumptions, queue_model=queue_model, **latencies)
-
-    return {
-        "pessimistic": guess(QueueModel.RISK_AVERSE, PESSIMISTIC_LATENCY_FACTOR),
-        "base": assumptions,
-        "optimistic": guess(QueueModel.QPOS, 1 / PESSIMISTIC_LATENCY_FACTOR),
-    }
+@contextmanager
+def replaced_output(out: Path) -> "Iterator[None]":
+    """Make place for an output; an error of the user's or the machine's leaves nothing of it."""
+    if out.exists():
+        shutil.rmtree(out)
+    try:
+        yield
+    except Exception as error:
+        if out.exists() and is_user_error(error):  # a fault of ours leaves its traces
+            shutil.rmtree(out, ignore_errors=True)
+            click.echo(f"nothing is kept of the backtest: {out} is removed", err=True)
+        raise
 
 
 def run_cases(
     events: tuple[Path, ...], config: "Config", cases: "dict[str, Assumptions]", asked: dict[str, Any], out: Path | None
 ) -> "tuple[dict[str, tuple[Path, BacktestResult]], bool]":
-    """Run the cases until one is stopped; tells whether one was."""
+    """Run the cases until one is stopped; tells whether one was. An output is replaced once nothing was refused."""
     results: dict[str, tuple[Path, BacktestResult]] = {}
-    stopped = False
-    for name, case in cases.items():
-        journal = None if out is None else out / name if asked["band"] else out
-        result, stopped = run_case(events, config, case, asked["seed"], journal)
-        results[name] = (journal or events[0], result)
-        if stopped:
-            break
-    return results, stopped
+    with ExitStack() as stack:
+        for name, case in cases.items():
+            backtest = prepare_case(events, config, case, asked)
+            if out is not None and not results:
+                stack.enter_context(replaced_output(out))
+            journal = None if out is None else out / name if asked["band"] else out
+            results[name] = (journal or events[0], run_case(backtest, journal))
+            if backtest.stop_requested:
+                return results, True
+    return results, False
 
 
-def run_case(
-    events: tuple[Path, ...], config: "Config", assumptions: "Assumptions", seed: int, journal: Path | None
-) -> "tuple[BacktestResult, bool]":
-    """Run one backtest, journaled if there is a place for it; tells whether it was stopped before the end."""
+def prepare_case(
+    events: tuple[Path, ...], config: "Config", assumptions: "Assumptions", asked: dict[str, Any]
+) -> "Backtest":
+    """Return a backtest whose input was looked through; nothing is written yet.
+
+    Raises: FeedsConflict, NoMarket, JournalError, ConfigError, SamplesBeside.
+    """
+    from replay.backtest import Backtest, SamplesBeside
+
+    backtest = Backtest(events, config, assumptions, seed=asked["seed"])
+    try:
+        backtest.measure()
+    except SamplesBeside as error:
+        raise SamplesBeside(f"{asked['latency_file']}: {error}") from error
+    return backtest
+
+
+def run_case(backtest: "Backtest", journal: Path | None) -> "BacktestResult":
+    """Run one backtest, journaled if there is a place for it."""
     from journal.writer import Writer
-    from replay.backtest import Backtest
 
     if journal is None:
-        backtest = Backtest(events, config, assumptions, seed=seed)
-        return run_backtest(backtest), backtest.stop_requested
+        return run_backtest(backtest)
     journal.parent.mkdir(parents=True, exist_ok=True)
     with Writer(journal) as writer:
-        backtest = Backtest(events, config, assumptions, seed=seed, writer=writer)
-        return run_backtest(backtest), backtest.stop_requested
+        backtest.writer = writer
+        return run_backtest(backtest)
 
 
 def print_results(
@@ -189,12 +196,16 @@ def print_results(
     """Print the base case, or the one there is, and the others beside it."""
     from adapters.cli.output import print_table
     from reports.summary import print_summary
+    from reports.venue import feed_notes
 
     print_summary(shown, page, command="backtest", is_one_journal=is_one_journal)
+    for note in feed_notes(next(iter(results.values()))[1].shifts_ns):
+        click.echo(note)
     if len(results) > 1:
         columns = figures(next(iter(results.values()))[1])
         rows = [(key, *map(str, figures(case).values())) for key, (_, case) in results.items()]
         print_table(("fills are", *columns), rows, "band")
+        click.echo(BAND_TEXT)
 
 
 def figures(result: "BacktestResult") -> dict[str, Any]:
@@ -236,22 +247,6 @@ def read_config(asked: dict[str, Any]) -> "Config":
     return config
 
 
-def read_assumptions(asked: dict[str, Any]) -> "Assumptions":
-    """Return what the simulated venue takes for granted."""
-    from engine.limits import NS_PER_MS
-    from replay.assumptions import Assumptions
-    from replay.venue.queue import QueueModel
-
-    entry_ms, response_ms = asked["latency"]
-    return Assumptions(
-        queue_model=QueueModel[asked["queue_model"].upper()],
-        entry_latency_ns=round(entry_ms * NS_PER_MS),
-        response_latency_ns=round(response_ms * NS_PER_MS),
-        timer_interval_ns=asked["timer_ms"] * NS_PER_MS,
-        partial_fills=asked["partial_fills"],
-    )
-
-
 def run_backtest(backtest: "Backtest") -> "BacktestResult":
     """Run with a progress bar; Ctrl-C ends it after the window under way, with everything so far whole."""
 
@@ -274,6 +269,7 @@ def write_page(out: Path, results: "dict[str, tuple[Path, BacktestResult]]") -> 
     """
     from reports.tearsheet.fold import fold_backtest
     from reports.tearsheet.page import write_tearsheet
+    from reports.venue import feed_notes
 
     sheets = {}
     for name, (journal, result) in results.items():
@@ -281,7 +277,8 @@ def write_page(out: Path, results: "dict[str, tuple[Path, BacktestResult]]") -> 
         replayed = sheets[name].result
         same = (replayed.state_digest, replayed.effects_digest) == (result.state_digest, result.effects_digest)
         assert same, f"the replay of {journal} is not the backtest that wrote it"
-    return write_tearsheet(out, sheets), {name: sheet.result for name, sheet in sheets.items()}
+    notes = feed_notes(next(iter(results.values()))[1].shifts_ns)
+    return write_tearsheet(out, sheets, notes), {name: sheet.result for name, sheet in sheets.items()}
 
 
 def as_replay(result: "BacktestResult", source: str) -> "ReplayResult":
@@ -330,6 +327,7 @@ def result_document(result: "BacktestResult", page: Path | None) -> dict[str, An
         "effects": result.effect_counts,
         "effects_digest": result.effects_digest,
         "events": result.events,
+        "feed": {**dataclasses.asdict(result.feed), "shifts_ns": list(result.shifts_ns)},
         "fills": result.fills,
         "head": result.head,
         "orders": result.effect_counts["place"],
@@ -343,4 +341,5 @@ def result_document(result: "BacktestResult", page: Path | None) -> dict[str, An
         "run_id": result.manifest.run_id,
         "state_digest": result.state_digest,
         "symbols": symbols,
+        "venue": report["venue"],
     }

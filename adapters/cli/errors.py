@@ -36,6 +36,7 @@ USER_ERRORS = frozenset(
         "journal.jsonl.JsonlError",
         "replay.parallel.CheckpointDiffers",
         "replay.assumptions.BadAssumption",
+        "replay.latency_file.LatencyFileError",
         "replay.parity.session.NoDecisions",
         "replay.feeds.FeedsConflict",
         "replay.strategy.file.StrategyError",

@@ -216,14 +216,14 @@ def currency_members(sheet: Tearsheet) -> dict[str, list[int]]:
     return dict(sorted(members.items()))
 
 
-def tearsheet_document(sheet: Tearsheet) -> dict[str, Any]:
+def tearsheet_document(sheet: Tearsheet, notes: Sequence[str] = ()) -> dict[str, Any]:
     """Return the replay's report without what varies from run to run, and the figures by symbol and by currency."""
     report = build_report(sheet.result)
     del report["run"]
     symbols = [instrument.symbol for instrument in sheet.result.manifest.instruments]
     return {
         **report,
-        "assumptions": [*report["assumptions"], *DEFINITIONS],
+        "assumptions": [*report["assumptions"], *notes, *DEFINITIONS],
         "figures": {
             "symbols": {symbol: figures(sheet, [index]) for index, symbol in enumerate(symbols)},
             "totals": {currency: figures(sheet, members) for currency, members in currency_members(sheet).items()},

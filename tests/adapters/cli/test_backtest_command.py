@@ -76,14 +76,10 @@ def test_force_replaces_a_backtest_and_nothing_else(capsys: pytest.CaptureFixtur
     [
         ([], 64, "give either --out DIR or --no-journal"),
         (["--no-journal", "--out", "x"], 64, "give either --out DIR or --no-journal"),
-        (["--no-journal", "--latency", "fast"], 64, "is not MS or ENTRY_MS,RESPONSE_MS"),
-        (["--no-journal", "--latency", "-1"], 64, "is not MS or ENTRY_MS,RESPONSE_MS"),
+        (["--no-journal", "--latency", "fast"], 64, "is not MS, ENTRY_MS,RESPONSE_MS or normal:MEAN_MS,STD_MS"),
+        (["--no-journal", "--latency", "-1"], 64, "is not MS, ENTRY_MS,RESPONSE_MS or normal:MEAN_MS,STD_MS"),
         (["--no-journal", "--queue-model", "best"], 64, "'best' is not one of"),
-        (
-            ["--no-journal", "--queue-model", "fifo"],
-            1,
-            "no market-by-order data (book_order events) of BTC",
-        ),
+        (["--no-journal", "--queue-model", "fifo"], 1, "no market-by-order data (book_order events) of BTC"),
         (["--no-journal", "--strategy", "martingale"], 1, "strategy.name"),
         (["--no-journal", "--set", "strategy.skew_coeff=7"], 1, "out of range [0, 1]"),
         (["--no-journal", "--timer-ms", "0"], 64, "is not in the range"),
