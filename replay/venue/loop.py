@@ -105,14 +105,17 @@ def next_venue(sim):
 
 @kernel
 def next_other(sim, local_ns):
-    """Return what comes next beside the market, and when; timers end with the market."""
+    """Return what comes next beside the market, and when; timers end with the market, as do outages not begun.
+
+    One under way still ends: requests lost in it are asked for until then.
+    """
     source, ts_ns = NOTHING, NEVER_NS
     if sim["response_count"] > 0:
         source, ts_ns = LOCAL_ANSWER, sim["responses"][0]["ts_ns"]
     if local_ns != NEVER_NS and sim["ts_timer_ns"] < ts_ns:
         source, ts_ns = LOCAL_TIMER, sim["ts_timer_ns"]
     schedule_ns = min(sim["ts_expiry_ns"], sim["ts_outage_ns"])
-    if schedule_ns < ts_ns and local_ns != NEVER_NS:
+    if schedule_ns < ts_ns and (local_ns != NEVER_NS or sim["outage_down"] == 1):
         source, ts_ns = VENUE_SCHEDULE, schedule_ns
     if sim["request_count"] > 0 and sim["requests"][0]["ts_ns"] < ts_ns:
         source, ts_ns = VENUE_REQUEST, sim["requests"][0]["ts_ns"]
