@@ -65,7 +65,7 @@ def venue_notes(manifest: Manifest) -> list[str]:
         fee_note(numbers, manifest.instruments),
         *fill_notes(numbers),
         account_note(numbers),
-        *request_notes(numbers),
+        request_note(numbers),
         outage_note(numbers),
         "Receive times are on the exchange's clock: the recording's lowest feed latency counts as zero if negative.",
         "Spread PnL is earned at the fills against the mid; inventory PnL is the rest of realised and unrealised.",
@@ -118,10 +118,11 @@ def fill_notes(numbers: dict[str, Any]) -> list[str]:
     """Return what makes fills worse than the queue says."""
     notes = []
     if numbers["toxic_fill_ppm"]:
-        notes.append(f"{amount(numbers['toxic_fill_ppm'] * 100, PPM)} % of the maker fills are charged as taker's.")
+        share = amount(numbers["toxic_fill_ppm"] * 100, PPM)
+        notes.append(f"{share} % of the maker fills, drawn one by one, are charged as taker's.")
     if numbers["extra_slippage_ppm"]:
         worse = amount(numbers["extra_slippage_ppm"], PPM_PER_BPS)
-        notes.append(f"Every fill is {worse} bps of the mid worse than its price, rounded against us to a tick.")
+        notes.append(f"Every fill is {worse} bps of the mid worse than that price, rounded against us to a tick.")
     return notes or ["No fill is toxic, none slips beyond its price."]
 
 
@@ -139,12 +140,12 @@ def account_note(numbers: dict[str, Any]) -> str:
     )
 
 
-def request_notes(numbers: dict[str, Any]) -> list[str]:
+def request_note(numbers: dict[str, Any]) -> str:
     """Return what the venue does to requests and orders by the clock."""
     budget, lifetime = numbers["request_per_s_max"], numbers["order_lifetime_ns"]
     taken = f"at most {budget:,} requests a second" if budget else "any number of requests"
-    ends = f"after {amount(lifetime, NS_PER_MS)} ms" if lifetime else "never by its age"
-    return [f"The venue takes {taken}; an order expires {ends}."]
+    ends = f"an order expires after {amount(lifetime, NS_PER_MS)} ms" if lifetime else "no order expires"
+    return f"The venue takes {taken}; {ends}."
 
 
 def outage_note(numbers: dict[str, Any]) -> str:

@@ -61,19 +61,17 @@ FILE = click.Path(path_type=Path)
 )
 @click.option("--calibration", metavar="FILE", type=FILE, help="JSON of a calibrated simulation; over --assumptions.")
 @click.option(
-    "--latency", callback=parse_latency, metavar="MODEL", help="MS[,MS] requests, answers; or normal:MEAN,STD.  [10,10]"
+    "--latency",
+    callback=parse_latency,
+    metavar="MODEL",
+    help="MS[,MS] there and back, or normal:MEAN,STD.  [default: 10]",
 )
 @click.option("--latency-file", metavar="FILE", type=FILE, help="Measured latencies, CSV or Parquet.")
-@click.option(
-    "--queue-model",
-    show_default="power",
-    type=click.Choice(QUEUE_MODELS),
-    help="Queue estimate; fifo needs market-by-order data.",
-)
+@click.option("--queue-model", type=click.Choice(QUEUE_MODELS), help="fifo needs order ids.  [default: power]")
 @click.option(
     "--partial-fills/--whole-fills", default=None, help="Whether orders fill in part.  [default: partial-fills]"
 )
-@click.option("--timer-ms", show_default="100", type=click.IntRange(1, 60_000), help="Pace of TIMER events.")
+@click.option("--timer-ms", type=click.IntRange(1, 60_000), help="Pace of TIMER events.  [default: 100]")
 @click.option("--band", is_flag=True, help="Also run pessimistic and optimistic queues and latencies.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Goes into the run id.")
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="The new journal and its report.")
@@ -196,11 +194,12 @@ def print_results(
     """Print the base case, or the one there is, and the others beside it."""
     from adapters.cli.output import print_table
     from reports.summary import print_summary
-    from reports.venue import feed_notes
+    from reports.venue import feed_notes, venue_notes
 
     print_summary(shown, page, command="backtest", is_one_journal=is_one_journal)
-    for note in feed_notes(next(iter(results.values()))[1].shifts_ns):
-        click.echo(note)
+    notes = [*venue_notes(shown.manifest), *feed_notes(next(iter(results.values()))[1].shifts_ns)]
+    for label, note in zip(("assumed", *[""] * len(notes)), notes, strict=False):
+        click.echo(f"{label:10}{note}")
     if len(results) > 1:
         columns = figures(next(iter(results.values()))[1])
         rows = [(key, *map(str, figures(case).values())) for key, (_, case) in results.items()]

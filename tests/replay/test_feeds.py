@@ -22,7 +22,7 @@ from journal.reader import Journal
 from journal.writer import Writer
 from replay.assumptions import Assumptions
 from replay.backtest import Backtest, BacktestResult
-from replay.feeds import Feeds, FeedsConflict
+from replay.feeds import Feeds, FeedsConflict, shifts_of
 from replay.window import NoMarket
 from tests.engine.rows import T0_NS, book_event, event
 from tests.replay.venue.market import (
@@ -118,6 +118,7 @@ def test_each_recording_is_shifted_by_its_own_clock(tmp_path: Path) -> None:
     paths = [one_symbol(tmp_path / "x", X, 1, behind_ns=900 * MS), one_symbol(tmp_path / "y", Y, 2, back=0)]
     feeds = Feeds(paths)
     assert [feed.shift_ns > 0 for feed in feeds.feeds] == [True, False]
+    assert shifts_of(feeds) == (feeds.feeds[0].shift_ns, 0)
     rows = np.concatenate(list(feeds.unverified_chunks()))
     timed = rows[rows["ts_exchange_ns"] != NO_TS_NS]
     assert int((timed["ts_receive_ns"] - timed["ts_exchange_ns"])[timed["instrument_index"] == 0].min()) == 0

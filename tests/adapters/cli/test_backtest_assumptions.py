@@ -49,11 +49,11 @@ SAID = (
     "- Timers come every 100 ms",
     "- Fees by own notional of 30 days per instrument, 250,000 USD of it traded before: from 0 on maker 1 bps, taker "
     "5.5 bps; from 1,000,000 on maker 0.6 bps, taker 4 bps; from 10,000,000 on maker -0.2 bps, taker 3.2 bps.",
-    "- 2 % of the maker fills are charged as taker's.",
+    "- 2 % of the maker fills, drawn one by one, are charged as taker's.",
     "- Every fill is 0.5 bps of the mid worse",
     "- Each instrument's account has 10,000, in the money of its PnL: an order binds 10 % of its notional, a position "
     "with less than 0.5 % is closed by the venue for 20 bps.",
-    "- The venue takes at most 20 requests a second; an order expires never by its age.",
+    "- The venue takes at most 20 requests a second; no order expires.",
     "- The trading connection breaks once in every 600 s for 2,000 ms; a request lost in it is known as such after "
     "5,000 ms; in 25 % of the breaks the venue drops all orders.",
 )
