@@ -122,6 +122,7 @@ class RequestsSection(Section):
     per_s: StrictInt = assumed("requests that it takes in a second; 0: any number", "1/s", 0, 1_000_000)
     timeout_ms: Number = assumed("when a request without an answer counts as lost", "ms", 1, MS_MAX)
     order_lifetime_ms: Number = assumed("after which an order expires; 0: never", "ms", 0, LIFETIME_MS_MAX)
+    min_notional: StrictBool = chosen("whether orders below the least notional are refused", "true or false")
 
 
 class OutagesSection(Section):

@@ -34,6 +34,7 @@ def venue_numbers(words: dict[str, str]) -> dict[str, Any] | None:
         **{name: None if value == NO_VALUE else value for name, value in numbers.items()},
         "queue_model": words["queue_model"],
         "partial_fills": bool(numbers["partial_fills"]),
+        "min_notional_filter": bool(numbers["min_notional_filter"]),
         "fee_tiers": read_tiers(words.get("fee_tiers", "")),
         "latency_samples": words.get("latency_samples"),
     }
@@ -145,7 +146,10 @@ def request_note(numbers: dict[str, Any]) -> str:
     budget, lifetime = numbers["request_per_s_max"], numbers["order_lifetime_ns"]
     taken = f"at most {budget:,} requests a second" if budget else "any number of requests"
     ends = f"an order expires after {amount(lifetime, NS_PER_MS)} ms" if lifetime else "no order expires"
-    return f"The venue takes {taken}; {ends}."
+    least = (
+        "an order below the least notional is refused" if numbers["min_notional_filter"] else "any notional is taken"
+    )
+    return f"The venue takes {taken}; {ends}; {least}."
 
 
 def outage_note(numbers: dict[str, Any]) -> str:

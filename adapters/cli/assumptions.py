@@ -44,6 +44,7 @@ FIELDS = {
     "requests.per_s": ("request_per_s_max", 1),
     "requests.timeout_ms": ("request_timeout_ns", NS_PER_MS),
     "requests.order_lifetime_ms": ("order_lifetime_ns", NS_PER_MS),
+    "requests.min_notional": ("min_notional_filter", 1),
     "outages.every_s": ("outage_interval_ns", NS_PER_S),
     "outages.for_ms": ("outage_ns", NS_PER_MS),
     "outages.restart_share": ("restart_ppm", PPM),

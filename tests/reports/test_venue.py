@@ -28,7 +28,7 @@ def notes_of(assumptions: Assumptions) -> str:
         (OFF, "Fees: maker -0.25 bps, taker 5.05 bps (X, Y)."),
         (OFF, "No fill is toxic, none slips beyond its price."),
         (OFF, "No margin is asked for, nothing is liquidated."),
-        (OFF, "The venue takes any number of requests; no order expires."),
+        (OFF, "The venue takes any number of requests; no order expires; any notional"),
         (OFF, "The trading connection never breaks."),
         (Assumptions(queue_model=QueueModel.LOG, partial_fills=False), "queue model log, an order fills whole or not"),
         (Assumptions(entry_latency_ns=1_500_000), "A request takes 1.5 ms to the venue"),
@@ -41,7 +41,7 @@ def notes_of(assumptions: Assumptions) -> str:
         (Assumptions(equity_micros=2_500_000), "account has 2.5, in the money of its PnL: an order binds 10 % of its"),
         (Assumptions(equity_micros=1), "closed by the venue for the taker's fee."),
         (Assumptions(request_per_s_max=1_000, order_lifetime_ns=90_000 * MS), "1,000 requests a second; an order "
-         "expires after 90,000 ms."),
+         "expires after 90,000 ms; any notional is taken."),
         (Assumptions(outage_interval_ns=60_000 * MS, outage_ns=MS), "once in every 60 s for 1 ms; a request lost in it "
          "is known as such after 5,000 ms; in 0 % of the breaks"),
     ],
@@ -59,7 +59,7 @@ def test_no_number_is_left_out(name: str) -> None:
         outage_interval_ns=60_000 * MS, outage_ns=50 * MS, restart_ppm=10, volume_micros=10**6, liquidation_fee_ppm=4,
     )  # fmt: skip
     value = QueueModel.QPOS if name == "queue_model" else type(getattr(everything, name))(not getattr(everything, name))
-    if name not in ("queue_model", "partial_fills"):
+    if name not in ("queue_model", "partial_fills", "min_notional_filter"):
         value = getattr(everything, name) + 1_000
     other = replace(everything, **{name: value})
     assert notes_of(everything) != notes_of(other)
