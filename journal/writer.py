@@ -129,7 +129,7 @@ class Writer:
             raise RowFault(f"expected the manifest at seq 0, found kind {rows['kind'][0]}", row=0, seq=0)
         rows = np.ascontiguousarray(rows)
         self.seq_next = int(rows["seq"][-1]) + 1
-        if not self._buffered and count >= FRAME_ROW_COUNT:
+        if count >= FRAME_ROW_COUNT:
             self._write_through(rows)
             return
         self._keep(rows)
@@ -204,6 +204,7 @@ class Writer:
         """Write full frames from the caller's rows, without a copy; what is left, or failed, goes into memory."""
         done = 0
         try:
+            self._write(1)
             for written in self._frames(rows, FRAME_ROW_COUNT):
                 done = written
         finally:
