@@ -41,6 +41,7 @@ USER_ERRORS = frozenset(
         "replay.window.NoMarket",
         "adapters.live.endpoints.BadEndpoint",
         "adapters.live.start.CannotStart",
+        "adapters.live.unified_venue.UnknownVenue",
         "adapters.live.rest_client.VenueUnreachable",
         "adapters.live.stream.StreamRefused",
         "adapters.bybit.rest.VenueError",

@@ -38,7 +38,8 @@ def parse_duration(ctx: click.Context, parameter: click.Parameter, value: str | 
     epilog="Example: mm live --venue bybit --mode paper --symbols BTCUSDT --journal out/paper --for 10m",
     short_help="Trade at a venue, or rehearse it in paper or shadow.",
 )
-@click.option("--venue", default="bybit", show_default=True, type=click.Choice(["bybit"]), help="Where to trade.")
+@click.option("--venue", default="bybit", show_default=True, metavar="V",
+              help="bybit; any of ccxt.pro, such as okx, in paper and shadow.")  # fmt: skip
 @click.option("--mode", required=True, type=click.Choice(MODES), help="paper simulates fills, shadow sends nothing.")
 @click.option("--symbols", required=True, metavar="A,B", help="Instruments to quote.")
 @click.option("--journal", required=True, metavar="DIR", type=click.Path(path_type=Path), help="New, or to go on with.")
@@ -75,18 +76,32 @@ def command(**asked: Any) -> None:
         tell_result(result)
 
 
+def split_symbols(text: str) -> tuple[str, ...]:
+    """Return the symbols of a comma-separated list, in upper case, sorted.
+
+    Raises: click.UsageError.
+    """
+    symbols = tuple(sorted({symbol.strip().upper() for symbol in text.split(",") if symbol.strip()}))
+    if not symbols:
+        raise click.UsageError("--symbols names none")
+    return symbols
+
+
 def make_plan(asked: dict[str, Any]) -> "Plan":
     """Return what was asked for, checked.
 
     Raises: click.UsageError, ConfigError, BadEndpoint.
     """
-    from adapters.live.endpoints import find_endpoints
+    from adapters.live.endpoints import find_endpoints, unified_name
     from adapters.live.runner import Pace
     from adapters.live.start import Plan
 
-    symbols = tuple(sorted({symbol.strip().upper() for symbol in asked["symbols"].split(",") if symbol.strip()}))
-    if not symbols:
-        raise click.UsageError("--symbols names none")
+    symbols, has_account = split_symbols(asked["symbols"]), asked["mode"] in ("testnet", "live")
+    if has_account and unified_name(asked["venue"]) is not None:
+        raise click.UsageError(
+            f"--mode {asked['mode']} at {asked['venue']}: mm sends orders to bybit alone. Of other venues it has the "
+            "market, but no order entry, no private stream and no reconciliation: use --mode paper or shadow"
+        )
     endpoints = find_endpoints(asked["venue"], asked["mode"], asked["endpoint"])
     config = read_config(asked)
     warmup_s = asked["warmup_s"]
