@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from adapters.cli.errors import EXIT_KILLED
 from adapters.cli.output import emit_json
 
 if TYPE_CHECKING:
+    from adapters.live.kill_switch import KillSwitch
     from adapters.live.runner import Runner
     from adapters.live.start import Plan
     from config.models import Config
@@ -53,11 +55,12 @@ def parse_duration(ctx: click.Context, parameter: click.Parameter, value: str | 
 @click.option("--port", default=None, type=click.IntRange(0, 65535), help="Metrics and health pages on this port.")
 @click.option("--keep-raw", is_flag=True, help="Keep every received frame beside the journal.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end; logs go to stderr.")
-def command(**asked: Any) -> None:
+def command(**asked: Any) -> int:
     """Trade at a venue, or rehearse it.
 
     Everything that is seen and decided is in the journal: mm replay of it gives the same decisions. SIGINT and SIGTERM
-    stop cleanly: all orders are cancelled and confirmed, the journal is sealed. SIGHUP reads the configuration again.
+    stop cleanly: all orders are cancelled and confirmed, the journal is sealed. SIGUSR1 (mm stop --now) is the kill
+    switch, exit code 3. SIGHUP reads the configuration again, as does a change of its file.
     Mode live needs MM_LIVE_ENABLE=1 in the environment too.
     """
     from adapters.crash import forbid_core_dumps
@@ -74,6 +77,7 @@ def command(**asked: Any) -> None:
         emit_json(result)
     else:
         tell_result(result)
+    return EXIT_KILLED if result["killed"] else 0
 
 
 def split_symbols(text: str) -> tuple[str, ...]:
@@ -138,24 +142,29 @@ async def trade(plan: "Plan", asked: dict[str, Any]) -> dict[str, Any]:
     """Run one session to its end and return what came out."""
     import aiohttp
 
+    from adapters.live.kill_switch import KillSwitch
     from adapters.live.start import make_runner
 
     async with aiohttp.ClientSession() as http:
         runner = await make_runner(plan, http)
+        switch = KillSwitch(runner)
         try:
-            await run_session(runner, plan, asked)
+            await run_session(runner, switch, asked)
         finally:
             runner.session.close()
             if runner.raw is not None:
                 runner.raw.close()
-    return describe_end(runner)
+    return describe_end(runner) | {"killed": switch.is_pulled}
 
 
-async def run_session(runner: "Runner", plan: "Plan", asked: dict[str, Any]) -> None:
+async def run_session(runner: "Runner", switch: "KillSwitch", asked: dict[str, Any]) -> None:
     """Run until asked to stop: by a signal, by the time, by a failure."""
+    from adapters.live.reload import watch_file
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, runner.stop_asked.set)
+    loop.add_signal_handler(signal.SIGUSR1, switch.pull)
     tasks: set[asyncio.Task[None]] = set()
 
     def reload() -> None:
@@ -164,6 +173,8 @@ async def run_session(runner: "Runner", plan: "Plan", asked: dict[str, Any]) -> 
         task.add_done_callback(tasks.discard)
 
     loop.add_signal_handler(signal.SIGHUP, reload)
+    if asked["config_path"] is not None:
+        tasks.add(asyncio.ensure_future(watch_file(asked["config_path"], reload)))
     timer = None
     if asked["duration_s"] is not None:
         timer = loop.call_later(asked["duration_s"], runner.stop_asked.set)
@@ -171,6 +182,8 @@ async def run_session(runner: "Runner", plan: "Plan", asked: dict[str, Any]) -> 
         await runner.run()
     finally:
         runner.status.phase = "stopped"
+        for task in tasks:
+            task.cancel()
         if timer is not None:
             timer.cancel()
 
