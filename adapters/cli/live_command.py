@@ -52,11 +52,12 @@ def parse_duration(ctx: click.Context, parameter: click.Parameter, value: str | 
 @click.option("--for", "duration_s", callback=parse_duration, metavar="60s", help="Stop cleanly after so long.")
 @click.option("--warmup", "warmup_s", default=None, callback=parse_duration, metavar="TIME",
               help="No quotes for so long after the start: 90s, 5s with an emulator of this machine.")  # fmt: skip
+@click.option("--adopt-position", is_flag=True, help="Take over a position that the account has before a new journal.")
 @click.option("--port", default=None, type=click.IntRange(0, 65535), help="Metrics and health pages on this port.")
 @click.option("--keep-raw", is_flag=True, help="Keep every received frame beside the journal.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end; logs go to stderr.")
 def command(**asked: Any) -> int:
-    """Trade at a venue, or rehearse it.
+    """Trade at a venue, or rehearse it in paper or shadow.
 
     Everything that is seen and decided is in the journal: mm replay of it gives the same decisions. SIGINT and SIGTERM
     stop cleanly: all orders are cancelled and confirmed, the journal is sealed. SIGUSR1 (mm stop --now) is the kill
@@ -106,6 +107,8 @@ def make_plan(asked: dict[str, Any]) -> "Plan":
             f"--mode {asked['mode']} at {asked['venue']}: mm sends orders to bybit alone. Of other venues it has the "
             "market, but no order entry, no private stream and no reconciliation: use --mode paper or shadow"
         )
+    if asked["adopt_position"] and not has_account:
+        raise click.UsageError(f"--adopt-position: --mode {asked['mode']} has no account, so no position")
     endpoints = find_endpoints(asked["venue"], asked["mode"], asked["endpoint"])
     config = read_config(asked)
     warmup_s = asked["warmup_s"]
@@ -114,7 +117,7 @@ def make_plan(asked: dict[str, Any]) -> "Plan":
     pace = Pace(warmup_s=warmup_s)
     return Plan(
         venue=asked["venue"], mode=asked["mode"], endpoints=endpoints, symbols=symbols, journal=asked["journal"],
-        config=config, pace=pace, keep_raw=asked["keep_raw"],
+        config=config, pace=pace, keep_raw=asked["keep_raw"], adopt_position=asked["adopt_position"],
     )  # fmt: skip
 
 
@@ -207,6 +210,8 @@ async def reload_config(runner: "Runner", asked: dict[str, Any]) -> None:
     elif changed:
         runner.log.info("config_changed", keys=list(changed))
         await runner.configure(document)
+    else:
+        runner.log.info("config_unchanged")
 
 
 def describe_end(runner: "Runner") -> dict[str, Any]:
@@ -239,5 +244,5 @@ def tell_result(result: dict[str, Any]) -> None:
     click.echo(f"orders {result['orders']}  fills {result['fills']}  rejected {result['rejected']}  {position}")
     click.echo(f"open orders {result['open_orders']}  head {result['head'][:12]}  {result['events']:,} events")
     for symbol, reason in result["unexplained"].items():
-        click.echo(f"kept flat: {symbol}: {reason}")
+        click.echo(f"kept flat: {symbol}: {reason}; on a new journal --adopt-position takes it over")
     click.echo(f"next      mm replay --events {result['journal']}")

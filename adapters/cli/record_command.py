@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 @click.option("--keep-raw", is_flag=True, help="Keep every received frame beside the journal.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end; logs go to stderr.")
 def command(**asked: Any) -> None:
-    """Journal a venue's market: books, trades, mark prices.
+    """Journal a venue's market, nothing else.
 
-    Ctrl-C, SIGTERM and mm stop end it cleanly: the journal is sealed. A lost connection is a gap in the books until
-    their next snapshot. The journal is like an import's: mm backtest and mm replay take it as their market.
+    Books, trades and mark prices. Ctrl-C, SIGTERM and mm stop end it cleanly: the journal is sealed. A lost connection
+    is a gap in the books until their next snapshot. The journal is like an import's: mm backtest and mm replay take it
+    as their market.
     """
     from adapters.live.endpoints import find_endpoints
     from adapters.live.recorder import RecordPlan

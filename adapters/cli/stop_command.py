@@ -18,7 +18,7 @@ from adapters.cli.output import emit_json
 @click.option("--now", is_flag=True, help="Kill switch: cancel every order at once, by order entry and by REST.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(journal: Path, now: bool, as_json: bool) -> None:
-    """Stop a running mm live or mm record.
+    """Stop a running mm live or mm record, gently or at once.
 
     Waits until the process has ended, at most 35 s. Exit codes: 0 it ended and its journal is sealed, 1 nothing runs
     there, 2 it still runs or left no seal.

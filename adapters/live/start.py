@@ -25,7 +25,10 @@ from adapters.bybit.rest import (
 )
 from adapters.bybit.signing import Credentials
 from adapters.live.account import Account
+from adapters.live.dead_man import TOPIC as DEAD_MAN_TOPIC
+from adapters.live.dead_man import arm_dead_man
 from adapters.live.endpoints import Endpoints, unified_name
+from adapters.live.first_look import FirstLook
 from adapters.live.gateway import BybitGateway, Gateway, NoGateway, PaperGateway
 from adapters.live.raw import RawFrames
 from adapters.live.reconcile import Reconciler, Seen
@@ -77,6 +80,7 @@ class Plan:
     config: Config
     pace: Pace
     keep_raw: bool = False
+    adopt_position: bool = False  # a position that a new journal's account has already
 
     @property
     def has_account(self) -> bool:
@@ -186,7 +190,8 @@ async def make_runner(plan: Plan, http: aiohttp.ClientSession) -> Runner:
         for rows in Journal(plan.journal).chunks():
             seen.note(rows)
     runner.gateway = make_gateway(plan, runner, rest, seen)
-    add_streams(plan, runner, http, rest)
+    is_armed = plan.has_account and await arm_dead_man(rest, plan.config.live.dead_man_window_s)
+    add_streams(plan, runner, http, rest, (DEAD_MAN_TOPIC,) if is_armed else ())
     await configure(plan, runner)
     return runner
 
@@ -271,7 +276,11 @@ def make_gateway(plan: Plan, runner: Runner, rest: RestClient, seen: Seen) -> Ga
         return simulate_gateway(plan, runner)
     manifest = runner.session.manifest
     ledger = OrderLedger(manifest.run_id)
-    reconciler = Reconciler(manifest, rest, RestParser(manifest, ledger), seen)
+    answers = RestParser(manifest, ledger)
+    if runner.session.resumed_events:
+        reconciler = Reconciler(manifest, rest, answers, seen)
+    else:
+        reconciler = FirstLook(runner.session, rest, answers, seen, adopts=plan.adopt_position)
     runner.account = Account(runner, PrivateParser(manifest, ledger), reconciler)
     return BybitGateway(RequestEncoder(manifest, ledger), RequestBook(ledger), rest, runner.take, runner.ask_venue)
 
@@ -283,7 +292,9 @@ def plan_public(endpoints: Endpoints, manifest: Manifest) -> StreamPlan:
     return StreamPlan("public", endpoints.public(CATEGORY), topics, silence_s=10.0)
 
 
-def add_streams(plan: Plan, runner: Runner, http: aiohttp.ClientSession, rest: RestClient) -> None:
+def add_streams(
+    plan: Plan, runner: Runner, http: aiohttp.ClientSession, rest: RestClient, more_topics: tuple[str, ...]
+) -> None:
     """Give the runner its connections: the market, and with an account the private and the order-entry one."""
 
     def add(stream_plan: StreamPlan, on_frame, on_up, on_down) -> Stream:  # type: ignore[no-untyped-def]
@@ -300,7 +311,7 @@ def add_streams(plan: Plan, runner: Runner, http: aiohttp.ClientSession, rest: R
     )
     if not plan.has_account:
         return
-    private_topics = ("order", "execution", "position", "wallet")
+    private_topics = ("order", "execution", "position", "wallet", *more_topics)
     private = StreamPlan("private", plan.endpoints.private, private_topics, rest.keys, silence_s=30.0)
     account, gateway = runner.account, runner.gateway
     assert account is not None and isinstance(gateway, BybitGateway)
