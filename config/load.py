@@ -18,7 +18,7 @@ FOLDER = Path(__file__).resolve().parent
 DEFAULTS = FOLDER / "defaults.yaml"
 PROFILES = FOLDER / "profiles"
 PER_SYMBOL = "per_symbol"
-COMMON_ONLY = ("policy", "autopolicy", "allocator")  # one policy lane serves all symbols
+COMMON_ONLY = ("live", "policy", "autopolicy", "allocator")  # one account, and one policy lane, serve all symbols
 
 # Old key -> (its name now, divisor). Source: spec/core.md 0, spec/control.md 24.
 SMOOTHING = ("allocator", "smoothing")

@@ -17,6 +17,7 @@ USD_MAX = 1_000_000_000
 QUOTED_USD_MAX = 9_000_000  # the core scales these micros by a million: the product must fit 63 bits
 BPS_MAX = 1000
 MS_MAX = 3_600_000
+DEAD_MAN_S_MIN = 3  # Bybit v5 docs, set disconnect cancel all
 
 
 def parse_number(value: Any) -> Decimal:
@@ -172,6 +173,22 @@ class MarketDataSection(Section):
     stale_ms: StrictInt = ranged("silence after which quotes are pulled", "ms", 1, MS_MAX)
 
 
+class LiveSection(Section):
+    """How a session lives at a venue; the core knows nothing of it."""
+
+    dead_man_window_s: StrictInt = ranged(
+        "absence after which the venue cancels all orders of the account itself, 3 or more; 0: it does not", "s", 0, 300
+    )
+
+    @model_validator(mode="after")
+    def check_window(self) -> Self:
+        """Refuse a window that no venue takes."""
+        if 0 < self.dead_man_window_s < DEAD_MAN_S_MIN:
+            text = f"dead_man_window_s {self.dead_man_window_s} is neither 0 nor at least {DEAD_MAN_S_MIN}"
+            raise PydanticCustomError("cfg_invariant", "{text}", {"text": text})
+        return self
+
+
 class PolicySection(Section):
     """The policy lane."""
 
@@ -219,6 +236,7 @@ class Settings(Section):
     limits: LimitsSection
     throttle: ThrottleSection
     market_data: MarketDataSection
+    live: LiveSection
     policy: PolicySection
     autopolicy: AutopolicySection
     allocator: AllocatorSection

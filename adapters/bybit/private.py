@@ -59,7 +59,7 @@ class PrivateParser:
         if not isinstance(topic, str):
             raise RefusedError("the topic is no string")
         channel = channel_of(topic)
-        if channel in UNUSED_CHANNELS:
+        if channel.partition(".")[0] in UNUSED_CHANNELS:
             return Ignored(channel)
         times = (read_ts_ns(message, "creationTime") if "creationTime" in message else NO_TS_NS, ts_receive_ns)
         entries = message.get("data")

@@ -32,12 +32,12 @@ from adapters.bybit.ledger import (
 from adapters.bybit.link_ids import execution_number
 from adapters.bybit.listing import list_manifest
 from adapters.bybit.private import Private
-from adapters.importers.grid import INTEGER_MAX
+from adapters.importers.grid import E8_MAX, INTEGER_MAX
 from adapters.importers.outcome import PassedOverError, RefusedError
-from adapters.importers.rows import TS_MS_MAX, Row, book_rows, read_price, read_qty, trade_row
+from adapters.importers.rows import TS_MS_MAX, Row, book_rows, mark_rows, read_price, read_qty, trade_row
 from adapters.importers.table import Listing
-from engine.codes import EventKind, Side
-from engine.limits import MICROS_PER_UNIT, NS_PER_MS, PPM
+from engine.codes import EventKind, Flag, Side
+from engine.limits import E8, E9, MICROS_PER_UNIT, NS_PER_MS, PPM
 from engine.manifest import Manifest
 from engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 
@@ -139,6 +139,35 @@ class UnifiedParser:
             number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else NO_VALUE
             texts = (decimal_text(trade.get("price")), self.size_text(trade.get("amount"), listing))
             rows.append(trade_row(listing, (read_time_ns(trade), ts_receive_ns), texts, read_side(trade), number))
+        return as_rows(rows)
+
+    @checked
+    def parse_ticker(self, ticker: Mapping[str, Any], ts_receive_ns: int) -> np.ndarray:
+        """Return the MARK of a ticker, no row when it has no mark price or is of another instrument."""
+        listing = self.find_listing(ticker)
+        if listing is None or ticker.get("markPrice") is None:
+            return as_rows([])
+        mark_e8, index_e8 = read_e8(ticker["markPrice"], "mark price"), NO_VALUE
+        if ticker.get("indexPrice") is not None:
+            index_e8 = read_e8(ticker["indexPrice"], "index price")
+        return mark_rows(listing, (read_time_ns(ticker), ts_receive_ns), mark_e8, index_e8)
+
+    @checked
+    def parse_settled(self, rates: list[Mapping[str, Any]], ts_receive_ns: int, mark_e8: int) -> np.ndarray:
+        """Return a FUNDING per settled rate of instruments in the manifest, at a mark price told before.
+
+        Source: ccxt manual, "Funding Rate History Structure"; a rate that is to come is no FUNDING.
+        """
+        rows: list[Row] = []
+        for rate in rates:
+            listing = self.find_listing(rate)
+            if listing is None:
+                continue
+            number = read_number(rate.get("fundingRate"))
+            if abs(number) > 1:
+                raise RefusedError(f"funding rate {rate.get('fundingRate')!r} is beyond 100 %")
+            head = (0, read_time_ns(rate), ts_receive_ns, NO_PRICE_TICKS, 0, mark_e8, int(-(-number * E9 // 1)))
+            rows.append((*head, EventKind.FUNDING, Side.NONE, Flag.LAST, listing.index, 0))
         return as_rows(rows)
 
     @checked
@@ -288,6 +317,17 @@ def read_number(value: object) -> Fraction:
     Raises: RefusedError.
     """
     return Fraction(decimal_text(value))
+
+
+def read_e8(value: object, what: str) -> int:
+    """Return a positive price in units of 1e-8, rounded down.
+
+    Raises: RefusedError.
+    """
+    price_e8 = int(read_number(value) * E8)
+    if not 0 < price_e8 <= E8_MAX:
+        raise RefusedError(f"{what} {value!r} is out of range")
+    return price_e8
 
 
 def read_side(structure: Mapping[str, Any]) -> Side:

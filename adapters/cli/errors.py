@@ -3,6 +3,7 @@
 Exit codes
   EXIT_ERROR        1    the user's mistake or the machine's: bad input, unreadable file, full disk
   EXIT_GATE         2    a gate, a verification or a comparison failed
+  EXIT_KILLED       3    a live session was ended by its kill switch
   EXIT_USAGE       64    wrong usage of the command line
   EXIT_BUG         70    a broken invariant of ours
   EXIT_INTERRUPTED 130   Ctrl-C
@@ -15,6 +16,7 @@ from adapters.crash import format_crash
 
 EXIT_ERROR = 1
 EXIT_GATE = 2
+EXIT_KILLED = 3
 EXIT_USAGE = 64
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
@@ -43,6 +45,8 @@ USER_ERRORS = frozenset(
         "replay.window.NoMarket",
         "adapters.live.endpoints.BadEndpoint",
         "adapters.live.start.CannotStart",
+        "adapters.live.stopping.CannotStop",
+        "adapters.live.unified_venue.UnknownVenue",
         "adapters.live.rest_client.VenueUnreachable",
         "adapters.live.stream.StreamRefused",
         "adapters.bybit.rest.VenueError",

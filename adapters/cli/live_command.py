@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from adapters.cli.errors import EXIT_KILLED
 from adapters.cli.output import emit_json
 
 if TYPE_CHECKING:
+    from adapters.live.kill_switch import KillSwitch
     from adapters.live.runner import Runner
     from adapters.live.start import Plan
     from config.models import Config
@@ -38,7 +40,8 @@ def parse_duration(ctx: click.Context, parameter: click.Parameter, value: str | 
     epilog="Example: mm live --venue bybit --mode paper --symbols BTCUSDT --journal out/paper --for 10m",
     short_help="Trade at a venue, or rehearse it in paper or shadow.",
 )
-@click.option("--venue", default="bybit", show_default=True, type=click.Choice(["bybit"]), help="Where to trade.")
+@click.option("--venue", default="bybit", show_default=True, metavar="V",
+              help="bybit; any of ccxt.pro, such as okx, in paper and shadow.")  # fmt: skip
 @click.option("--mode", required=True, type=click.Choice(MODES), help="paper simulates fills, shadow sends nothing.")
 @click.option("--symbols", required=True, metavar="A,B", help="Instruments to quote.")
 @click.option("--journal", required=True, metavar="DIR", type=click.Path(path_type=Path), help="New, or to go on with.")
@@ -49,14 +52,16 @@ def parse_duration(ctx: click.Context, parameter: click.Parameter, value: str | 
 @click.option("--for", "duration_s", callback=parse_duration, metavar="60s", help="Stop cleanly after so long.")
 @click.option("--warmup", "warmup_s", default=None, callback=parse_duration, metavar="TIME",
               help="No quotes for so long after the start: 90s, 5s with an emulator of this machine.")  # fmt: skip
+@click.option("--adopt-position", is_flag=True, help="Take over a position that the account has before a new journal.")
 @click.option("--port", default=None, type=click.IntRange(0, 65535), help="Metrics and health pages on this port.")
 @click.option("--keep-raw", is_flag=True, help="Keep every received frame beside the journal.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end; logs go to stderr.")
-def command(**asked: Any) -> None:
-    """Trade at a venue, or rehearse it.
+def command(**asked: Any) -> int:
+    """Trade at a venue, or rehearse it in paper or shadow.
 
     Everything that is seen and decided is in the journal: mm replay of it gives the same decisions. SIGINT and SIGTERM
-    stop cleanly: all orders are cancelled and confirmed, the journal is sealed. SIGHUP reads the configuration again.
+    stop cleanly: all orders are cancelled and confirmed, the journal is sealed. SIGUSR1 (mm stop --now) is the kill
+    switch, exit code 3. SIGHUP reads the configuration again, as does a change of its file.
     Mode live needs MM_LIVE_ENABLE=1 in the environment too.
     """
     from adapters.crash import forbid_core_dumps
@@ -73,6 +78,18 @@ def command(**asked: Any) -> None:
         emit_json(result)
     else:
         tell_result(result)
+    return EXIT_KILLED if result["killed"] else 0
+
+
+def split_symbols(text: str) -> tuple[str, ...]:
+    """Return the symbols of a comma-separated list, in upper case, sorted.
+
+    Raises: click.UsageError.
+    """
+    symbols = tuple(sorted({symbol.strip().upper() for symbol in text.split(",") if symbol.strip()}))
+    if not symbols:
+        raise click.UsageError("--symbols names none")
+    return symbols
 
 
 def make_plan(asked: dict[str, Any]) -> "Plan":
@@ -80,13 +97,18 @@ def make_plan(asked: dict[str, Any]) -> "Plan":
 
     Raises: click.UsageError, ConfigError, BadEndpoint.
     """
-    from adapters.live.endpoints import find_endpoints
+    from adapters.live.endpoints import find_endpoints, unified_name
     from adapters.live.runner import Pace
     from adapters.live.start import Plan
 
-    symbols = tuple(sorted({symbol.strip().upper() for symbol in asked["symbols"].split(",") if symbol.strip()}))
-    if not symbols:
-        raise click.UsageError("--symbols names none")
+    symbols, has_account = split_symbols(asked["symbols"]), asked["mode"] in ("testnet", "live")
+    if has_account and unified_name(asked["venue"]) is not None:
+        raise click.UsageError(
+            f"--mode {asked['mode']} at {asked['venue']}: mm sends orders to bybit alone. Of other venues it has the "
+            "market, but no order entry, no private stream and no reconciliation: use --mode paper or shadow"
+        )
+    if asked["adopt_position"] and not has_account:
+        raise click.UsageError(f"--adopt-position: --mode {asked['mode']} has no account, so no position")
     endpoints = find_endpoints(asked["venue"], asked["mode"], asked["endpoint"])
     config = read_config(asked)
     warmup_s = asked["warmup_s"]
@@ -95,7 +117,7 @@ def make_plan(asked: dict[str, Any]) -> "Plan":
     pace = Pace(warmup_s=warmup_s)
     return Plan(
         venue=asked["venue"], mode=asked["mode"], endpoints=endpoints, symbols=symbols, journal=asked["journal"],
-        config=config, pace=pace, keep_raw=asked["keep_raw"],
+        config=config, pace=pace, keep_raw=asked["keep_raw"], adopt_position=asked["adopt_position"],
     )  # fmt: skip
 
 
@@ -123,24 +145,29 @@ async def trade(plan: "Plan", asked: dict[str, Any]) -> dict[str, Any]:
     """Run one session to its end and return what came out."""
     import aiohttp
 
+    from adapters.live.kill_switch import KillSwitch
     from adapters.live.start import make_runner
 
     async with aiohttp.ClientSession() as http:
         runner = await make_runner(plan, http)
+        switch = KillSwitch(runner)
         try:
-            await run_session(runner, plan, asked)
+            await run_session(runner, switch, asked)
         finally:
             runner.session.close()
             if runner.raw is not None:
                 runner.raw.close()
-    return describe_end(runner)
+    return describe_end(runner) | {"killed": switch.is_pulled}
 
 
-async def run_session(runner: "Runner", plan: "Plan", asked: dict[str, Any]) -> None:
+async def run_session(runner: "Runner", switch: "KillSwitch", asked: dict[str, Any]) -> None:
     """Run until asked to stop: by a signal, by the time, by a failure."""
+    from adapters.live.reload import watch_file
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, runner.stop_asked.set)
+    loop.add_signal_handler(signal.SIGUSR1, switch.pull)
     tasks: set[asyncio.Task[None]] = set()
 
     def reload() -> None:
@@ -149,6 +176,8 @@ async def run_session(runner: "Runner", plan: "Plan", asked: dict[str, Any]) -> 
         task.add_done_callback(tasks.discard)
 
     loop.add_signal_handler(signal.SIGHUP, reload)
+    if asked["config_path"] is not None:
+        tasks.add(asyncio.ensure_future(watch_file(asked["config_path"], reload)))
     timer = None
     if asked["duration_s"] is not None:
         timer = loop.call_later(asked["duration_s"], runner.stop_asked.set)
@@ -156,6 +185,8 @@ async def run_session(runner: "Runner", plan: "Plan", asked: dict[str, Any]) -> 
         await runner.run()
     finally:
         runner.status.phase = "stopped"
+        for task in tasks:
+            task.cancel()
         if timer is not None:
             timer.cancel()
 
@@ -179,6 +210,8 @@ async def reload_config(runner: "Runner", asked: dict[str, Any]) -> None:
     elif changed:
         runner.log.info("config_changed", keys=list(changed))
         await runner.configure(document)
+    else:
+        runner.log.info("config_unchanged")
 
 
 def describe_end(runner: "Runner") -> dict[str, Any]:
@@ -211,5 +244,5 @@ def tell_result(result: dict[str, Any]) -> None:
     click.echo(f"orders {result['orders']}  fills {result['fills']}  rejected {result['rejected']}  {position}")
     click.echo(f"open orders {result['open_orders']}  head {result['head'][:12]}  {result['events']:,} events")
     for symbol, reason in result["unexplained"].items():
-        click.echo(f"kept flat: {symbol}: {reason}")
+        click.echo(f"kept flat: {symbol}: {reason}; on a new journal --adopt-position takes it over")
     click.echo(f"next      mm replay --events {result['journal']}")

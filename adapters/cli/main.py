@@ -60,6 +60,8 @@ COMMANDS = {
     ),
     "venue": Entry("adapters.cli.venue_command:command", "Run an emulated venue that real clients can trade on."),
     "live": Entry("adapters.cli.live_command:command", "Trade at a venue, or rehearse it in paper or shadow."),
+    "record": Entry("adapters.cli.record_command:command", "Journal a venue's market, nothing else."),
+    "stop": Entry("adapters.cli.stop_command:command", "Stop a running mm live or mm record, gently or at once."),
     "bench": Entry("adapters.cli.bench_command:command", "Measure this machine and print rates and ratios."),
     "config": Entry("adapters.cli.config_command:command", "Show, explain, start and check a configuration."),
     "secrets": Entry(

@@ -9,6 +9,8 @@ HOSTS = {
     ("bybit", "testnet"): ("https://api-testnet.bybit.com", "wss://stream-testnet.bybit.com"),
 }
 
+UNIFIED_PREFIX = "ccxt:"  # before a venue's name: through ccxt, even where there is a way of our own
+
 
 class BadEndpoint(ValueError):
     """A URL that is no venue's address."""
@@ -47,11 +49,20 @@ class Endpoints:
         return f"{self.sockets}/v5/trade"
 
 
+def unified_name(venue: str) -> str | None:
+    """Return ccxt's name of a venue that is reached through ccxt, None for one that is not."""
+    if any(venue == native for native, _ in HOSTS):
+        return None
+    return venue.removeprefix(UNIFIED_PREFIX)
+
+
 def find_endpoints(venue: str, mode: str, url: str | None) -> Endpoints:
     """Return a venue's addresses: from a URL if one is given, else the venue's own for the mode.
 
     Paper and shadow look at the real market. Raises: BadEndpoint.
     """
+    if url is None and unified_name(venue) is not None:
+        return Endpoints(f"{UNIFIED_PREFIX}{unified_name(venue)}", "")  # ccxt knows them
     if url is None:
         return Endpoints(*HOSTS[venue, "testnet" if mode == "testnet" else "live"])
     parts = urlsplit(url)

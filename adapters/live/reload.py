@@ -1,7 +1,11 @@
-"""What differs between two CONFIG documents, and what of it may change at run time (spec/control.md 24)."""
+"""When a configuration file changes, what differs then, and what of it may change at run time (spec/control.md 24)."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
+
+WATCH_S = 1.0
 
 # PARAMS of the mutable keys: strategy spreads, skew, levels, resting time, replace threshold, cutoff, limits, throttle.
 MUTABLE_PARAMS = frozenset(
@@ -32,3 +36,23 @@ def leaves(document: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, An
             yield from leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+async def watch_file(path: Path, on_change: Callable[[], None]) -> None:
+    """Look at a file now and then and tell when it is another than before; one that is gone is waited for."""
+    seen = file_mark(path)
+    while True:
+        await asyncio.sleep(WATCH_S)
+        mark = file_mark(path)
+        if mark is not None and mark != seen:
+            on_change()
+        seen = mark or seen
+
+
+def file_mark(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes with a file's content, None for a file that cannot be looked at."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -23,6 +23,7 @@ from adapters.live.rows import connection_row, health_row, timeout_row, timer_ro
 from adapters.live.session import IN_DOUBT, Session
 from adapters.live.status import LiveStatus
 from adapters.live.stream import Stream
+from adapters.live.unified_market import UnifiedMarket
 from adapters.logs import EventLog
 from engine.codes import AlertCode, ConnectionState, EventKind
 from engine.limits import NS_PER_S
@@ -60,7 +61,7 @@ class Runner:
         self.public_parser = PublicParser(session.manifest)
         self.gateway: Gateway
         self.account: Account | None = None
-        self.streams: list[Stream] = []
+        self.streams: list[Stream | UnifiedMarket] = []
         self.stop_asked = asyncio.Event()
         self.failure: BaseException | None = None
         self.is_stopping = False
@@ -104,7 +105,7 @@ class Runner:
         if time.monotonic() - self.resynced_s >= RESYNC_PAUSE_S:
             self.resynced_s = time.monotonic()
             for stream in self.streams:
-                if stream.plan.name == "public" and stream.status.up:
+                if stream.status.name == "public" and stream.status.up:
                     await stream.cut()
 
     def fail(self, error: BaseException) -> None:
@@ -125,10 +126,14 @@ class Runner:
         """Take a frame of the market streams."""
         rows = self.parsed("public", frame, ts_receive_ns, self.public_parser.parse)
         if isinstance(rows, np.ndarray) and len(rows):
-            if self.gateway_sees_market:
-                for event in events_of(rows):
-                    self.gateway.see_market(event, ts_receive_ns)
-            await self.take(rows)
+            await self.take_market(rows, ts_receive_ns)
+
+    async def take_market(self, rows: np.ndarray, ts_receive_ns: int) -> None:
+        """Take whole market events."""
+        if self.gateway_sees_market:
+            for event in events_of(rows):
+                self.gateway.see_market(event, ts_receive_ns)
+        await self.take(rows)
 
     @property
     def gateway_sees_market(self) -> bool:

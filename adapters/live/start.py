@@ -1,9 +1,11 @@
 """From nothing to a runner: the venue's clock and instruments, the journal, keys, streams; must never send an order."""
 
+import asyncio
 import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
@@ -23,7 +25,10 @@ from adapters.bybit.rest import (
 )
 from adapters.bybit.signing import Credentials
 from adapters.live.account import Account
-from adapters.live.endpoints import Endpoints
+from adapters.live.dead_man import TOPIC as DEAD_MAN_TOPIC
+from adapters.live.dead_man import arm_dead_man
+from adapters.live.endpoints import Endpoints, unified_name
+from adapters.live.first_look import FirstLook
 from adapters.live.gateway import BybitGateway, Gateway, NoGateway, PaperGateway
 from adapters.live.raw import RawFrames
 from adapters.live.reconcile import Reconciler, Seen
@@ -32,6 +37,8 @@ from adapters.live.runner import Pace, Runner
 from adapters.live.session import Session, make_run_id, read_session_manifest
 from adapters.live.status import LiveStatus
 from adapters.live.stream import Stream, StreamPlan
+from adapters.live.unified_market import UnifiedMarket
+from adapters.live.unified_venue import load_venue
 from adapters.logs import EventLog
 from adapters.secrets.environment import make_key, resolve_environment
 from adapters.secrets.errors import SecretError
@@ -46,7 +53,9 @@ from replay.run import config_document
 
 CATEGORY = "linear"
 BOOK_DEPTH = 50
+RECORD = "record"  # the mode of a recording: the market only, no core
 CLOCK_SKEW_MAX_NS = 1 * NS_PER_S  # what a venue forgives ahead of its own clock
+EMULATOR_START_S = 20.0
 PAPER_LATENCY_NS = 10 * NS_PER_MS
 LOG = EventLog("start")
 
@@ -71,6 +80,7 @@ class Plan:
     config: Config
     pace: Pace
     keep_raw: bool = False
+    adopt_position: bool = False  # a position that a new journal's account has already
 
     @property
     def has_account(self) -> bool:
@@ -110,13 +120,13 @@ async def lend_keys(plan: Plan, http: aiohttp.ClientSession) -> Credentials | No
     return Credentials(Secret(keys[0]["key"]), Secret(keys[0]["secret"])) if keys else None
 
 
-async def find_instruments(plan: Plan, rest: RestClient) -> tuple[Instrument, ...]:
-    """Return the asked-for instruments with the account's fees.
+async def find_instruments(venue: str, symbols: tuple[str, ...], rest: RestClient) -> tuple[Instrument, ...]:
+    """Return the asked-for instruments with the account's fees, where there is an account.
 
     Raises: CannotStart, VenueUnreachable, VenueError, MalformedFrame.
     """
     found: list[Instrument] = []
-    for symbol in plan.symbols:
+    for symbol in symbols:
         try:
             http_status, body = await rest.ask(request_instruments(CATEGORY, symbol))
             instruments, _ = parse_instruments(body, http_status)
@@ -124,13 +134,27 @@ async def find_instruments(plan: Plan, rest: RestClient) -> tuple[Instrument, ..
             instruments = []
             LOG.warning("instrument_refused", symbol=symbol, reason=str(error))
         if symbol not in [instrument.symbol for instrument in instruments]:
-            raise CannotStart(f"{plan.venue} has no {CATEGORY} instrument {symbol} that trades", "check --symbols")
+            raise CannotStart(f"{venue} has no {CATEGORY} instrument {symbol} that trades", "check --symbols")
         instrument = next(each for each in instruments if each.symbol == symbol)
         if rest.keys is not None:
             status, body = await rest.ask(request_fee_rate(CATEGORY, symbol))
             instrument = with_fees(instrument, parse_fee_rates(body, status))
         found.append(instrument)
     return tuple(sorted(found, key=lambda each: each.symbol))
+
+
+async def await_emulator(endpoints: Endpoints) -> None:
+    """Wait for a venue of this machine that is just being started: it compiles before it listens."""
+    address = urlsplit(endpoints.rest)
+    end_s = time.monotonic() + EMULATOR_START_S
+    while endpoints.is_loopback and time.monotonic() < end_s:
+        try:
+            _, writer = await asyncio.open_connection(address.hostname, address.port or 80)
+        except OSError:
+            await asyncio.sleep(0.1)
+            continue
+        writer.close()
+        return
 
 
 async def check_clock(rest: RestClient) -> None:
@@ -149,69 +173,128 @@ async def check_clock(rest: RestClient) -> None:
 async def make_runner(plan: Plan, http: aiohttp.ClientSession) -> Runner:
     """Open or take up the journal and wire a runner; nothing is connected yet.
 
-    Raises: CannotStart, VenueUnreachable, VenueError, MalformedFrame, JournalError, ConfigError.
+    Raises: CannotStart, UnknownVenue, VenueUnreachable, VenueError, MalformedFrame, JournalError, ConfigError.
     """
+    await await_emulator(plan.endpoints)
+    name = unified_name(plan.venue)
+    if name is not None:
+        return await make_unified_runner(plan, name)
     keys = await find_keys(plan, http)
     rest = RestClient(http, plan.endpoints.rest, keys)
     await check_clock(rest)
-    manifest = await find_manifest(plan, rest)
-    document = config_document(plan.config, manifest)
-    session = Session(plan.journal, manifest)
+    runner = open_runner(plan, await find_instruments(plan.venue, plan.symbols, rest))
+    runner.status.clock_offset_ns = rest.offset_ns
     seen = Seen(ts_last_ms=rest.ts_ms())
-    if session.resumed_events:
+    if runner.session.resumed_events:
         seen = Seen()
         for rows in Journal(plan.journal).chunks():
             seen.note(rows)
-    status = LiveStatus(
-        mode=plan.mode, venue=plan.venue, manifest=session.manifest, state=session.core.state,
-        journal=str(plan.journal), ts_started_ns=time.time_ns(), params_hash=config_digest(document["params"]),
-        clock_offset_ns=rest.offset_ns,
-    )  # fmt: skip
-    runner = Runner(session, status, plan.pace, RawFrames(plan.journal, keep_all=plan.keep_raw))
     runner.gateway = make_gateway(plan, runner, rest, seen)
-    add_streams(plan, runner, http, rest)
-    if session.core.document != document:
-        await runner.configure(document)
+    is_armed = plan.has_account and await arm_dead_man(rest, plan.config.live.dead_man_window_s)
+    add_streams(plan, runner, http, rest, (DEAD_MAN_TOPIC,) if is_armed else ())
+    await configure(plan, runner)
     return runner
 
 
-async def find_manifest(plan: Plan, rest: RestClient) -> Manifest:
-    """Return the manifest of the session in the journal's directory, or of a new one.
+async def make_unified_runner(plan: Plan, name: str) -> Runner:
+    """Wire a runner to a venue's market through ccxt: paper or shadow, which need no account.
 
-    Raises: CannotStart when the journal there is of something else; see `find_instruments`.
+    Raises: UnknownVenue, VenueUnreachable, CannotStart, JournalError, ConfigError.
     """
-    former = read_session_manifest(plan.journal)
-    instruments = await find_instruments(plan, rest)
+    assert not plan.has_account
+    venue = await load_venue(name, plan.endpoints.rest if plan.endpoints.sockets else None, plan.symbols)
+    runner = open_runner(plan, venue.instruments)
+    runner.gateway = simulate_gateway(plan, runner)
+    raw = runner.raw
+    assert raw is not None
+    market = UnifiedMarket(
+        venue, runner.session.manifest, on_rows=runner.take_market, on_up=runner.on_public_up,
+        on_down=runner.on_public_down, on_message=raw.keep if plan.keep_raw else None,
+        on_refused=lambda error, ts_ns: raw.refuse("public", error.frame, ts_ns, error.reason),
+    )  # fmt: skip
+    runner.streams.append(market)
+    runner.status.streams[market.status.name] = market.status
+    await configure(plan, runner)
+    return runner
+
+
+def open_runner(plan: Plan, instruments: tuple[Instrument, ...]) -> Runner:
+    """Open or take up the journal of a session in some instruments.
+
+    Raises: CannotStart, JournalError, ConfigError.
+    """
+    manifest = find_manifest(plan.journal, plan.mode, plan.venue, instruments)
+    document = config_document(plan.config, manifest)
+    session = Session(plan.journal, manifest)
+    status = LiveStatus(
+        mode=plan.mode, venue=plan.venue, manifest=session.manifest, state=session.core.state,
+        journal=str(plan.journal), ts_started_ns=time.time_ns(), params_hash=config_digest(document["params"]),
+    )  # fmt: skip
+    return Runner(session, status, plan.pace, RawFrames(plan.journal, keep_all=plan.keep_raw))
+
+
+async def configure(plan: Plan, runner: Runner) -> None:
+    """Journal the configuration if it is another than the one in force."""
+    document = config_document(plan.config, runner.session.manifest)
+    if runner.session.core.document != document:
+        await runner.configure(document)
+
+
+def find_manifest(journal: Path, mode: str, venue: str, instruments: tuple[Instrument, ...]) -> Manifest:
+    """Return the manifest of what a directory holds, which must be of the same kind, or of something new.
+
+    Raises: CannotStart when the journal there is of something else, JournalError.
+    """
+    former = read_session_manifest(journal)
     if former is None:
-        run_id = make_run_id(plan.mode, plan.venue, time.time_ns())
-        extra = {"mode": plan.mode, "venue": plan.venue}
-        return Manifest(run_id=run_id, instruments=instruments, source="live", witnessed=True, extra=extra)
-    if former.extra.get("mode") != plan.mode or former.extra.get("venue") != plan.venue:
+        run_id, extra = make_run_id(mode, venue, time.time_ns()), {"mode": mode, "venue": venue}
+        is_session = mode != RECORD
+        source = "live" if is_session else RECORD
+        return Manifest(run_id=run_id, instruments=instruments, source=source, witnessed=is_session, extra=extra)
+    if former.extra.get("mode") != mode or former.extra.get("venue") != venue:
         was = f"{former.extra.get('mode', former.source)} at {former.extra.get('venue', 'no venue')}"
-        raise CannotStart(f"{plan.journal} holds a session of {was}", "give another --journal")
+        raise CannotStart(f"{journal} holds a session of {was}", "give another --journal")
     grids = [(each.symbol, each.tick_size, each.lot_size) for each in former.instruments]
     if grids != [(each.symbol, each.tick_size, each.lot_size) for each in instruments]:
         raise CannotStart(
-            f"{plan.journal} holds other instruments, ticks or lots than were asked for",
+            f"{journal} holds other instruments, ticks or lots than were asked for",
             "give the same --symbols, or another --journal",
         )
     return former
 
 
-def make_gateway(plan: Plan, runner: Runner, rest: RestClient, seen: Seen) -> Gateway:
-    """Return where orders go, and give the runner what reads the answers."""
-    manifest = runner.session.manifest
+def simulate_gateway(plan: Plan, runner: Runner) -> Gateway:
+    """Return where the orders of a session without an account go."""
     if plan.mode == "shadow":
         return NoGateway()
-    if plan.mode == "paper":
-        return PaperGateway(manifest, runner.take, PAPER_LATENCY_NS, PAPER_LATENCY_NS)
+    return PaperGateway(runner.session.manifest, runner.take, PAPER_LATENCY_NS, PAPER_LATENCY_NS)
+
+
+def make_gateway(plan: Plan, runner: Runner, rest: RestClient, seen: Seen) -> Gateway:
+    """Return where orders go, and give the runner what reads the answers."""
+    if not plan.has_account:
+        return simulate_gateway(plan, runner)
+    manifest = runner.session.manifest
     ledger = OrderLedger(manifest.run_id)
-    reconciler = Reconciler(manifest, rest, RestParser(manifest, ledger), seen)
+    answers = RestParser(manifest, ledger)
+    if runner.session.resumed_events:
+        reconciler = Reconciler(manifest, rest, answers, seen)
+    else:
+        reconciler = FirstLook(runner.session, rest, answers, seen, adopts=plan.adopt_position)
     runner.account = Account(runner, PrivateParser(manifest, ledger), reconciler)
     return BybitGateway(RequestEncoder(manifest, ledger), RequestBook(ledger), rest, runner.take, runner.ask_venue)
 
 
-def add_streams(plan: Plan, runner: Runner, http: aiohttp.ClientSession, rest: RestClient) -> None:
+def plan_public(endpoints: Endpoints, manifest: Manifest) -> StreamPlan:
+    """Return the plan of the market streams of a manifest's instruments."""
+    channels = (f"orderbook.{BOOK_DEPTH}", "publicTrade", "tickers")
+    topics = tuple(f"{channel}.{each.symbol}" for each in manifest.instruments for channel in channels)
+    return StreamPlan("public", endpoints.public(CATEGORY), topics, silence_s=10.0)
+
+
+def add_streams(
+    plan: Plan, runner: Runner, http: aiohttp.ClientSession, rest: RestClient, more_topics: tuple[str, ...]
+) -> None:
     """Give the runner its connections: the market, and with an account the private and the order-entry one."""
 
     def add(stream_plan: StreamPlan, on_frame, on_up, on_down) -> Stream:  # type: ignore[no-untyped-def]
@@ -220,14 +303,15 @@ def add_streams(plan: Plan, runner: Runner, http: aiohttp.ClientSession, rest: R
         runner.status.streams[stream_plan.name] = stream.status
         return stream
 
-    symbols = [instrument.symbol for instrument in runner.session.manifest.instruments]
-    channels = (f"orderbook.{BOOK_DEPTH}", "publicTrade", "tickers")
-    topics = tuple(f"{channel}.{symbol}" for symbol in symbols for channel in channels)
-    public = StreamPlan("public", plan.endpoints.public(CATEGORY), topics, silence_s=10.0)
-    add(public, runner.on_public, runner.on_public_up, runner.on_public_down)
+    add(
+        plan_public(plan.endpoints, runner.session.manifest),
+        runner.on_public,
+        runner.on_public_up,
+        runner.on_public_down,
+    )
     if not plan.has_account:
         return
-    private_topics = ("order", "execution", "position", "wallet")
+    private_topics = ("order", "execution", "position", "wallet", *more_topics)
     private = StreamPlan("private", plan.endpoints.private, private_topics, rest.keys, silence_s=30.0)
     account, gateway = runner.account, runner.gateway
     assert account is not None and isinstance(gateway, BybitGateway)

@@ -39,6 +39,28 @@ def test_trades():
     assert rows["side"].tolist() == [Side.ASK, Side.BID]
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"markPrice": 100.123456789}, [(10_012_345_678, None)]),
+        ({"markPrice": "100.1", "indexPrice": 100}, [(10_010_000_000, 10_000_000_000)]),
+        ({"indexPrice": 100}, []),
+        ({"markPrice": 1, "symbol": "Z/USDT"}, []),
+    ],
+)
+def test_mark_prices(change, told):
+    rows = parser().parse_ticker(UNIFIED | change, TS)
+    assert [(aux, order_id) for _, _, _, order_id, aux, _ in short(rows)] == told
+
+
+def test_settled_funding_rates_are_rounded_against_us():
+    rates = [UNIFIED | {"fundingRate": 0.0001}, UNIFIED | {"fundingRate": -1.23456789012e-5}, {"symbol": "Z/USDT"}]
+    rows = parser().parse_settled(rates, TS, 77)
+    assert [(kind, aux, order_id) for kind, _, _, order_id, aux, _ in short(rows)] == [
+        ("FUNDING", 100_000, 77), ("FUNDING", -12_345, 77),
+    ]  # fmt: skip
+
+
 LIVES = [
     ([ORDER], [("ACK", None, 0)]),
     ([ORDER, ORDER | {"price": 99.9}], [("ACK", None, 0), ("AMENDED", 999, 10)]),
@@ -97,6 +119,8 @@ MALFORMED = [
     (lambda p: p.parse_trades([UNIFIED | {"side": None, "price": 1, "amount": 1}], TS), "neither buy nor sell"),
     (lambda p: p.parse_trades([UNIFIED | {"side": "buy", "price": None, "amount": 1}], TS), "no number"),
     (lambda p: p.parse_trades([UNIFIED | {"timestamp": "x", "side": "buy", "price": 1, "amount": 1}], TS), "time"),
+    (lambda p: p.parse_ticker(UNIFIED | {"markPrice": 0}, TS), "mark price 0 is out of range"),
+    (lambda p: p.parse_settled([UNIFIED | {"fundingRate": 1.5}], TS, 1), "beyond 100 %"),
     (lambda p: p.parse_orders([ORDER | {"status": "odd"}], TS), "none that is known"),
     (lambda p: p.parse_own_trades([FILL | {"id": None}], TS), "without an id"),
     (lambda p: p.parse_own_trades([FILL | {"amount": 0}], TS), "size 0"),

@@ -1,0 +1,120 @@
+"""A new journal on an account with a past: its position adopted or kept flat, the venue's dead-man switch armed."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import numpy as np
+import pytest
+
+from adapters.bybit.private import PrivateParser
+from adapters.live.endpoints import find_endpoints
+from adapters.live.runner import Pace, Runner
+from adapters.live.start import Plan, make_runner
+from config.errors import ConfigError
+from config.load import load_config
+from engine.codes import EventKind, Side
+from engine.records import FEE_CODE_ZERO
+from journal.reader import Journal
+from tests.adapters.bybit.words import MANIFEST, frame, ledger
+from tests.adapters.emulator.running import LINEAR, RunningVenue, place, rest, run_synthetic
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[RunningVenue]:
+    venue = run_synthetic()
+    yield venue
+    venue.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_faults(running: RunningVenue) -> None:
+    running.set_faults()
+    running.call(running.venue.dcp_window_s.clear)
+
+
+def session(running: RunningVenue, journal: Path, seconds: float, *settings: str, adopt: bool = False) -> Runner:
+    """Run a session on the venue's first account."""
+    plan = Plan(
+        venue="bybit", mode="testnet", endpoints=find_endpoints("bybit", "testnet", running.urls["rest"]),
+        symbols=("BTCUSDT",), journal=journal, config=load_config(None, None, ["mode=sent", *settings]),
+        pace=Pace(warmup_s=0.1), adopt_position=adopt,
+    )  # fmt: skip
+
+    async def run() -> Runner:
+        async with aiohttp.ClientSession() as http:
+            runner = await make_runner(plan, http)
+            asyncio.get_running_loop().call_later(seconds, runner.stop_asked.set)
+            try:
+                await runner.run()
+            finally:
+                runner.session.close()
+            return runner
+
+    return asyncio.run(run())
+
+
+def hold(running: RunningVenue, side: str, qty: str) -> dict[str, str]:
+    """Trade at the market, move what happened out of sight, and return the position."""
+    key = running.keys[0]
+    answer = rest(running, "POST", "/v5/order/create", place(side, qty, None), key).json()
+    assert answer["retCode"] == 0
+    account = running.venue.accounts[key.key]
+    running.call(account.executions.clear)
+    found = rest(running, "GET", "/v5/position/list", LINEAR, key).json()["result"]["list"][0]
+    return dict(found)
+
+
+@pytest.mark.parametrize(("side", "sign"), [("Buy", 1), ("Sell", -1)])
+def test_a_position_of_before_is_adopted(running: RunningVenue, tmp_path: Path, side: str, sign: int) -> None:
+    held = hold(running, side, "0.005")
+    try:
+        runner = session(running, tmp_path / "j", 1.5, "enabled=false", adopt=True)
+    finally:
+        hold(running, "Sell" if sign > 0 else "Buy", "0.005")
+    rows = np.concatenate([rows.copy() for rows in Journal(tmp_path / "j").verified_chunks()])
+    [fill] = rows[rows["kind"] == EventKind.FILL]
+    wanted = (0, Side.BID if sign > 0 else Side.ASK, 5, int(float(held["avgPrice"]) * 10), FEE_CODE_ZERO)
+    assert tuple(int(fill[name]) for name in ("order_id", "side", "qty_lots", "price_ticks", "code")) == wanted
+    told = rows[rows["kind"] == EventKind.POSITION][0]
+    assert fill["seq"] < told["seq"] and int(told["qty_lots"]) == 5 * sign
+    assert runner.status.unexplained == {}
+
+
+def test_without_the_flag_it_is_kept_flat(
+    running: RunningVenue, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hold(running, "Buy", "0.005")
+    try:
+        runner = session(running, tmp_path / "j", 4.5)
+    finally:
+        hold(running, "Sell", "0.005")
+    rows = np.concatenate([rows.copy() for rows in Journal(tmp_path / "j").verified_chunks()])
+    assert list(runner.status.unexplained) == ["BTCUSDT"]
+    assert not len(rows[np.isin(rows["kind"], (EventKind.FILL, EventKind.PLACE))])
+    [said] = [record for record in caplog.records if record.msg == "position_of_before"]
+    assert "--adopt-position" in said.fields["hint"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("seconds", "armed"), [(10, {10}), (0, set()), (300, {300})])
+def test_the_dead_man_switch(running: RunningVenue, tmp_path: Path, seconds: int, armed: set[int]) -> None:
+    session(running, tmp_path / "j", 0.3, f"live.dead_man_window_s={seconds}")
+    assert set(running.venue.dcp_window_s.values()) == armed
+
+
+def test_a_venue_without_the_switch_is_traded_at(running: RunningVenue, tmp_path: Path) -> None:
+    path = "rest:/v5/order/disconnected-cancel-all"
+    running.set_faults({"fault": "server_error", "at": path, "count": None})
+    runner = session(running, tmp_path / "j", 0.8)
+    assert not running.venue.dcp_window_s and runner.session.core.state.counters["placed_count"].sum()
+
+
+def test_a_window_that_no_venue_takes_is_refused() -> None:
+    with pytest.raises(ConfigError, match="neither 0 nor at least 3"):
+        load_config(None, None, ["live.dead_man_window_s=2"])
+
+
+def test_the_switchs_topic_says_nothing() -> None:
+    told = PrivateParser(MANIFEST, ledger()).parse(frame("dcp.future", []), 1)
+    assert told.what == "dcp.future"  # type: ignore[union-attr]
