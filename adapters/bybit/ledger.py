@@ -19,7 +19,7 @@ from adapters.importers.table import Listing
 from engine.codes import EventKind, Flag, Side
 from engine.records import EVENT, FEE_CODE_ZERO, NO_FEE_CODE, NO_ORDER_ID, NO_PRICE_TICKS, NO_VALUE
 
-ENDED_COUNT_MAX = 1 << 14  # ended orders that are still known, for executions that come after the end
+ENDED_COUNT_MAX = 1 << 11  # ended orders that are still known, for executions that come after the end
 NOBODYS_ORDER_ID = 0  # of a foreign fill's row: seq 0 is the MANIFEST and decides nothing, so no order has this id
 
 

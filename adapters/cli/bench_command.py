@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from adapters.cli.output import emit_json, format_number, print_table
+from adapters.cli.live_command import parse_duration
+from adapters.cli.output import emit_json, format_number, print_table, progress
 
 KINDS = ("import", "verify", "replay", "JSONL", "steps", "starts", "memory")
 BUDGETS = {
@@ -20,6 +21,13 @@ BUDGETS = {
     "backtest_rows_per_s": "≥ peer (vector book)",
     "backtest_journal_rows_per_s": "≥ 0.6 x peer",
 }
+LIVE_BUDGETS = {
+    "live_tick_to_order_us_p50": "≤ 30",
+    "live_tick_to_order_us_p99": "≤ 100",
+    "live_loopback_ms_p50": "",
+    "live_loopback_ms_p99": "",
+}
+LOOPBACK_S = 20.0
 
 
 @click.command(
@@ -27,7 +35,13 @@ BUDGETS = {
     epilog="Example: mm bench --events out/n --peer /path/to/venv/bin/python",
     short_help="Measure this machine and print rates and ratios.",
 )
-@click.option("--events", required=True, metavar="PATH", type=click.Path(path_type=Path), help="Journal to measure on.")
+@click.option("--events", metavar="PATH", type=click.Path(path_type=Path), help="Journal to measure on.")
+@click.option("--live", is_flag=True, help="Measure the live path instead, on a market of the emulator's making.")
+@click.option("--soak", "soak_s", callback=parse_duration, metavar="30m",
+              help="Run a session against an emulator for so long and measure what grows.")  # fmt: skip
+@click.option("--speed", default=20.0, show_default=True, type=click.FloatRange(0.01, 1_000),
+              help="Times real time of the soak's market.")  # fmt: skip
+@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Keep the soak's journal and logs here.")
 @click.option(
     "--repeat", default=20, show_default=True, type=click.IntRange(1, 1000), help="Times the feed is repeated."
 )
@@ -37,7 +51,11 @@ BUDGETS = {
 @click.option("--backtest", is_flag=True, help="Measure backtests of the grid rule as well.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
-    events: Path,
+    events: Path | None,
+    live: bool,
+    soak_s: float | None,
+    speed: float,
+    out: Path | None,
     repeat: int,
     capture: Path | None,
     peer: Path | None,
@@ -49,16 +67,82 @@ def command(
 
     The feed of PATH is turned into a raw capture to import (unless --capture gives one) and into a long journal with
     the decisions of a shadow session, which is verified and replayed. Best of three runs each; only ratios travel.
+
+    --live times the way from a frame's bytes to a request's, in one process and over loopback; --soak runs a session
+    and an emulator as two processes and watches memory, descriptors and the loop (docs/soak.md).
     """
     import tempfile
 
+    if [events is not None, live, soak_s is not None].count(True) != 1:
+        raise click.UsageError("give one of --events PATH, --live and --soak TIME")
     with tempfile.TemporaryDirectory(prefix="mm-bench-") as name:
-        kinds = (*KINDS, "backtest") if backtest else KINDS
-        document = measure(events, repeat, capture, Path(name), (peer, peer_program), kinds)
+        if events is not None:
+            kinds = (*KINDS, "backtest") if backtest else KINDS
+            document = measure(events, repeat, capture, Path(name), (peer, peer_program), kinds)
+            show = print_figures
+        elif live:
+            document, show = measure_live(Path(name)), print_live_figures
+        else:
+            assert soak_s is not None
+            document, show = measure_soak(out or Path(name), soak_s, speed), print_soak_figures
     if as_json:
         emit_json(document)
     else:
-        print_figures(document)
+        show(document)
+
+
+def measure_live(work: Path) -> dict[str, Any]:
+    """Return the figures of the live path."""
+    from adapters.bench import latency, loopback, machine
+
+    document: dict[str, Any] = {"hardware": machine.describe_machine()}
+    click.echo("measuring tick to order in one process ...", err=True)
+    document |= latency.measure_tick_to_order(work / "session")
+    click.echo("measuring tick to order over loopback ...", err=True)
+    return document | loopback.measure_loopback(work / "loopback", LOOPBACK_S)
+
+
+def measure_soak(directory: Path, duration_s: float, speed: float) -> dict[str, Any]:
+    """Return the figures of a long session.
+
+    Raises: click.UsageError for a directory that holds something.
+    """
+    from adapters.bench import machine
+    from adapters.bench.soak import run_soak
+
+    if directory.exists() and any(directory.iterdir()):
+        raise click.UsageError(f"{directory} is not empty: a soak begins anew")
+    hardware = machine.describe_machine()
+    with progress(round(duration_s), "soak", "s") as report:
+        figures = run_soak(directory, duration_s, speed, 7, lambda sample: report(round(sample.elapsed_s)))
+    return {"hardware": hardware, **figures}
+
+
+def print_live_figures(document: dict[str, Any]) -> None:
+    """Print the figures of the live path and their budgets."""
+    print_machine(document["hardware"])
+    print_table(
+        ("figure", "measured", "budget"),
+        [(name, format_number(document[name]), budget) for name, budget in LIVE_BUDGETS.items()],
+    )
+    parts = [(name, format_number(part["p50"]), format_number(part["p99"])) for name, part in document["parts"].items()]
+    print_table(("part (us)", "p50", "p99"), parts)
+
+
+def print_soak_figures(document: dict[str, Any]) -> None:
+    """Print what grew and what did not."""
+    print_machine(document["hardware"])
+    for name, value in document.items():
+        if name != "hardware":
+            click.echo(f"{name:<24} {value}")
+
+
+def print_machine(hardware: dict[str, Any]) -> None:
+    """Print what it was measured on."""
+    click.echo(
+        f"mm bench   {hardware['processor']}, {hardware['cores']} cores, {hardware['memory_gb']} GB   "
+        f"Python {hardware['python']}  numba {hardware['numba']}   load {hardware['load_1min']}"
+    )
 
 
 def measure(
@@ -143,11 +227,7 @@ def ratios(document: dict[str, Any], peer: dict[str, Any]) -> dict[str, float]:
 
 def print_figures(document: dict[str, Any]) -> None:
     """Print the figures, their budgets and the ratios."""
-    hardware = document["hardware"]
-    click.echo(
-        f"mm bench   {hardware['processor']}, {hardware['cores']} cores, {hardware['memory_gb']} GB   "
-        f"Python {hardware['python']}  numba {hardware['numba']}   load {hardware['load_1min']}"
-    )
+    print_machine(document["hardware"])
     feed = document["feed"]
     click.echo(f"feed       {feed['rows_once']:,} rows x {feed['repeat']} = {feed['rows']:,} rows")
     rows = []

@@ -43,6 +43,7 @@ USER_ERRORS = frozenset(
         "replay.feeds.FeedsConflict",
         "replay.strategy.file.StrategyError",
         "replay.window.NoMarket",
+        "adapters.bench.soak.SoakFailed",
         "adapters.live.endpoints.BadEndpoint",
         "adapters.live.start.CannotStart",
         "adapters.live.stopping.CannotStop",

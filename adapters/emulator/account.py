@@ -24,8 +24,8 @@ from replay.venue.desk import Desk
 from replay.venue.records import RejectCode
 
 SLOTS_PER_SIDE = ORDER_COUNT_MAX // 2
-CLOSED_ORDER_COUNT_MAX = 20_000
-EXECUTION_COUNT_MAX = 100_000
+CLOSED_ORDER_COUNT_MAX = 2_000
+EXECUTION_COUNT_MAX = 10_000
 
 RET_CODES = {
     RejectCode.DUPLICATE: VenueCode.LINK_ID_DUPLICATE,

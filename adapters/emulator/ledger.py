@@ -181,7 +181,9 @@ def make_execution(
         "closedSize": product.qty_text(fill["closed_lots"]),
         "seq": market.cross_seq,
     }
-    return Execution(number, now_ms, product.symbol, order.order_id, order.link_id, orjson.dumps(fields))
+    # What orjson returns holds on to the 8 kB that it was written into.
+    body = memoryview(orjson.dumps(fields)).tobytes()
+    return Execution(number, now_ms, product.symbol, order.order_id, order.link_id, body)
 
 
 def fast_payload(fields: dict[str, Any]) -> dict[str, Any]:

@@ -24,20 +24,25 @@ from engine.manifest import Manifest
 from engine.records import EVENT
 
 LOOK_BACK_MS = 60_000  # executions are asked for from so long before the last that was seen
+SEEN_COUNT_MAX = 1 << 16  # executions that are remembered; what is older than a forgotten one is not asked for again
 
 
 @dataclass
 class Seen:
-    """The executions and fundings that are in the journal: the venue tells them more than once."""
+    """The executions and fundings that are in the journal: the venue tells them more than once.
 
-    executions: set[tuple[int, int]] = field(default_factory=set)  # instrument_index, execution number
+    Units: ts_forgotten_ns is the venue's time of the newest execution that is no longer remembered.
+    """
+
+    executions: dict[tuple[int, int], int] = field(default_factory=dict)  # instrument_index, number: ts_exchange_ns
     fundings: set[tuple[int, int]] = field(default_factory=set)  # instrument_index, ts_exchange_ns
     ts_last_ms: int = 0
+    ts_forgotten_ns: int = 0
 
     def note(self, rows: np.ndarray) -> None:
         """Note what a journal holds."""
         for row in rows[rows["kind"] == EventKind.FILL]:
-            self.executions.add((int(row["instrument_index"]), int(row["aux"])))
+            self.remember((int(row["instrument_index"]), int(row["aux"])), int(row["ts_exchange_ns"]))
             self.ts_last_ms = max(self.ts_last_ms, int(row["ts_receive_ns"]) // NS_PER_MS)
         for row in rows[rows["kind"] == EventKind.FUNDING]:
             self.fundings.add((int(row["instrument_index"]), int(row["ts_exchange_ns"])))
@@ -51,14 +56,26 @@ class Seen:
         for place, row in enumerate(rows):
             index = int(row["instrument_index"])
             if row["kind"] == EventKind.FILL:
-                key, known = (index, int(row["aux"])), self.executions
+                key = (index, int(row["aux"]))
+                keep[place] = key not in self.executions
+                self.remember(key, int(row["ts_exchange_ns"]))
             elif row["kind"] == EventKind.FUNDING:
-                key, known = (index, int(row["ts_exchange_ns"])), self.fundings
-            else:
-                continue
-            keep[place] = key not in known
-            known.add(key)
+                key = (index, int(row["ts_exchange_ns"]))
+                keep[place] = key not in self.fundings
+                self.fundings.add(key)
         return rows if keep.all() else rows[keep]
+
+    def remember(self, key: tuple[int, int], ts_exchange_ns: int) -> None:
+        """Note one execution and forget the oldest of too many."""
+        self.executions[key] = ts_exchange_ns
+        if len(self.executions) > SEEN_COUNT_MAX:
+            forgotten_ns = self.executions.pop(next(iter(self.executions)))
+            self.ts_forgotten_ns = max(self.ts_forgotten_ns, forgotten_ns)
+
+    def start_ms(self, now_ms: int) -> int:
+        """Return from when on executions have to be asked for, so that none is told twice."""
+        start_ms = max(self.ts_last_ms, now_ms - 6 * 86_400_000) - LOOK_BACK_MS
+        return max(start_ms, self.ts_forgotten_ns // NS_PER_MS + 1) if self.ts_forgotten_ns else start_ms
 
 
 class Reconciler:
@@ -77,7 +94,8 @@ class Reconciler:
 
         Raises: VenueUnreachable, VenueError, MalformedFrame.
         """
-        start_ms = max(self.seen.ts_last_ms, self.rest.ts_ms() - 6 * 86_400_000) - LOOK_BACK_MS
+        asked_ms = self.rest.ts_ms()
+        start_ms = self.seen.start_ms(asked_ms)
         found = []
         for category, symbol in self.each():
             pages = await self.rest.pages(
@@ -85,6 +103,7 @@ class Reconciler:
             )
             told = self.parser.parse_executions(pages, self.rest.now_ns())
             found += [told.rows, *foreign_rows(told.foreign)]
+        self.seen.ts_last_ms = max(self.seen.ts_last_ms, asked_ms)  # else each answer is longer than the last
         return self.seen.news(joined(found))
 
     async def open_orders(self) -> np.ndarray:

@@ -207,6 +207,8 @@ class Runner:
             await asyncio.sleep(HEALTH_S)
             await self.take(health_row(time.time_ns(), self.status.loop_drift_ns))
             self.status.head = self.session.writer.head.hex()
+            reconnects = sum(stream.status.reconnects for stream in self.streams)
+            self.log.debug("health", tasks=len(asyncio.all_tasks()), reconnects=reconnects)
 
     async def commit_loop(self) -> None:
         """Write market events that decided nothing, so that readers of the journal see them."""
