@@ -131,8 +131,7 @@ async def trade(plan: "Plan", asked: dict[str, Any]) -> dict[str, Any]:
             await run_session(runner, plan, asked)
         finally:
             runner.session.close()
-            if runner.raw is not None:
-                runner.raw.close()
+            runner.raw.close()
     return describe_end(runner)
 
 

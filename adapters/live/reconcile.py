@@ -21,14 +21,18 @@ from adapters.live.rest_client import RestClient
 from engine.codes import EventKind
 from engine.limits import NS_PER_MS
 from engine.manifest import Manifest
-from engine.records import EVENT
+from engine.records import EVENT, NO_TS_NS
 
-LOOK_BACK_MS = 60_000  # executions are asked for from so long before the last that was seen
+LOOK_BACK_MS = 60_000  # executions are asked for from so long before the time up to which they were
+AGE_MS_MAX = 6 * 86_400_000  # the venue tells of the last 7 days
 
 
 @dataclass
 class Seen:
-    """The executions and fundings that are in the journal: the venue tells them more than once."""
+    """The executions and fundings that are in the journal: the venue tells them more than once.
+
+    Units: ts_last_ms is the venue's time up to which all executions were asked for.
+    """
 
     executions: set[tuple[int, int]] = field(default_factory=set)  # instrument_index, execution number
     fundings: set[tuple[int, int]] = field(default_factory=set)  # instrument_index, ts_exchange_ns
@@ -38,9 +42,12 @@ class Seen:
         """Note what a journal holds."""
         for row in rows[rows["kind"] == EventKind.FILL]:
             self.executions.add((int(row["instrument_index"]), int(row["aux"])))
-            self.ts_last_ms = max(self.ts_last_ms, int(row["ts_receive_ns"]) // NS_PER_MS)
         for row in rows[rows["kind"] == EventKind.FUNDING]:
             self.fundings.add((int(row["instrument_index"]), int(row["ts_exchange_ns"])))
+        # A fill does not prove that those before it were told; each list of open orders was asked for after the fills.
+        for row in rows[rows["kind"] == EventKind.OPEN_ORDERS]:
+            if row["ts_exchange_ns"] != NO_TS_NS:
+                self.ts_last_ms = max(self.ts_last_ms, int(row["ts_exchange_ns"]) // NS_PER_MS)
 
     def news(self, rows: np.ndarray) -> np.ndarray:
         """Return rows of one-row events without what was told before, and note the rest."""
@@ -77,7 +84,8 @@ class Reconciler:
 
         Raises: VenueUnreachable, VenueError, MalformedFrame.
         """
-        start_ms = max(self.seen.ts_last_ms, self.rest.ts_ms() - 6 * 86_400_000) - LOOK_BACK_MS
+        asked_ms = self.rest.ts_ms()
+        start_ms = max(self.seen.ts_last_ms, asked_ms - AGE_MS_MAX) - LOOK_BACK_MS
         found = []
         for category, symbol in self.each():
             pages = await self.rest.pages(
@@ -85,6 +93,7 @@ class Reconciler:
             )
             told = self.parser.parse_executions(pages, self.rest.now_ns())
             found += [told.rows, *foreign_rows(told.foreign)]
+        self.seen.ts_last_ms = max(self.seen.ts_last_ms, asked_ms)
         return self.seen.news(joined(found))
 
     async def open_orders(self) -> np.ndarray:

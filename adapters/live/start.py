@@ -152,7 +152,10 @@ async def make_runner(plan: Plan, http: aiohttp.ClientSession) -> Runner:
     Raises: CannotStart, VenueUnreachable, VenueError, MalformedFrame, JournalError, ConfigError.
     """
     keys = await find_keys(plan, http)
-    rest = RestClient(http, plan.endpoints.rest, keys)
+    pace = plan.pace
+    rest = RestClient(
+        http, plan.endpoints.rest, keys, recv_window_ms=pace.recv_window_ms, timeout_s=pace.rest_timeout_s
+    )
     await check_clock(rest)
     manifest = await find_manifest(plan, rest)
     document = config_document(plan.config, manifest)
@@ -170,8 +173,7 @@ async def make_runner(plan: Plan, http: aiohttp.ClientSession) -> Runner:
     runner = Runner(session, status, plan.pace, RawFrames(plan.journal, keep_all=plan.keep_raw))
     runner.gateway = make_gateway(plan, runner, rest, seen)
     add_streams(plan, runner, http, rest)
-    if session.core.document != document:
-        await runner.configure(document)
+    runner.document = document
     return runner
 
 
@@ -208,7 +210,8 @@ def make_gateway(plan: Plan, runner: Runner, rest: RestClient, seen: Seen) -> Ga
     ledger = OrderLedger(manifest.run_id)
     reconciler = Reconciler(manifest, rest, RestParser(manifest, ledger), seen)
     runner.account = Account(runner, PrivateParser(manifest, ledger), reconciler)
-    return BybitGateway(RequestEncoder(manifest, ledger), RequestBook(ledger), rest, runner.take, runner.ask_venue)
+    encoder = RequestEncoder(manifest, ledger, plan.pace.recv_window_ms)
+    return BybitGateway(encoder, RequestBook(ledger), rest, runner.take, runner.ask_venue)
 
 
 def add_streams(plan: Plan, runner: Runner, http: aiohttp.ClientSession, rest: RestClient) -> None:
@@ -223,12 +226,16 @@ def add_streams(plan: Plan, runner: Runner, http: aiohttp.ClientSession, rest: R
     symbols = [instrument.symbol for instrument in runner.session.manifest.instruments]
     channels = (f"orderbook.{BOOK_DEPTH}", "publicTrade", "tickers")
     topics = tuple(f"{channel}.{symbol}" for symbol in symbols for channel in channels)
-    public = StreamPlan("public", plan.endpoints.public(CATEGORY), topics, silence_s=10.0)
+    pace = plan.pace
+    market_url = plan.endpoints.public(CATEGORY)
+    public = StreamPlan("public", market_url, topics, silence_s=pace.silence_market_s, ping_s=pace.ping_s)
     add(public, runner.on_public, runner.on_public_up, runner.on_public_down)
     if not plan.has_account:
         return
     private_topics = ("order", "execution", "position", "wallet")
-    private = StreamPlan("private", plan.endpoints.private, private_topics, rest.keys, silence_s=30.0)
+    private = StreamPlan(
+        "private", plan.endpoints.private, private_topics, rest.keys, pace.silence_account_s, pace.ping_s
+    )
     account, gateway = runner.account, runner.gateway
     assert account is not None and isinstance(gateway, BybitGateway)
     add(private, account.on_private, account.on_private_up, account.on_private_down)
@@ -236,5 +243,9 @@ def add_streams(plan: Plan, runner: Runner, http: aiohttp.ClientSession, rest: R
     async def nothing() -> None:
         """Order entry has nothing to catch up with."""
 
-    trade = StreamPlan("trade", plan.endpoints.trade, (), rest.keys, silence_s=30.0)
-    gateway.stream = add(trade, gateway.on_frame, nothing, gateway.on_down)
+    async def on_trade(frame: bytes, ts_receive_ns: int) -> None:
+        """Take a frame of the order-entry stream."""
+        await gateway.on_told(runner.parsed("trade", frame, ts_receive_ns, gateway.requests.parse_socket))
+
+    trade = StreamPlan("trade", plan.endpoints.trade, (), rest.keys, pace.silence_account_s, pace.ping_s)
+    gateway.stream = add(trade, on_trade, nothing, gateway.on_down)
