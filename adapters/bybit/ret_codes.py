@@ -14,6 +14,7 @@ HTTP_FORBIDDEN = 403
 HTTP_TIMEOUT = 408
 HTTP_TOO_MANY = 429
 HTTP_SERVER_ERROR = 500
+TIME_WINDOW = 10002
 CODE_BITS = 0xFFFF  # a row's `code` holds the low 16 bits (docs/data.md, REJECT)
 
 
@@ -41,7 +42,7 @@ RET_CODES: dict[int, RetCode] = {
     429: RetCode(LIMITED, "the trading service is under high load"),
     10000: RetCode(Verdict.UNKNOWN, "server timeout"),
     10001: RetCode(REFUSED, "a parameter is wrong"),
-    10002: RetCode(REFUSED, "the request's time is outside of the receive window: check the clock"),
+    TIME_WINDOW: RetCode(REFUSED, "the request's time is outside of the receive window: check the clock"),
     10003: RetCode(REFUSED, "the API key is not valid here"),
     10004: RetCode(REFUSED, "the signature is wrong"),
     10005: RetCode(REFUSED, "the API key has no permission for this"),

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from adapters.live.kill_switch import KillSwitch
     from adapters.live.runner import Runner
     from adapters.live.start import Plan
+    from adapters.live.web import WebServer
     from config.models import Config
 
 MODES = ("paper", "shadow", "testnet", "live")
 LIVE_ENABLE = "MM_LIVE_ENABLE"
+PAGES_PORT = 8080
 WARMUP_S, WARMUP_S_LOOPBACK = 90.0, 5.0  # spec/core.md; an emulator on this machine is for rehearsals
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
@@ -53,7 +55,12 @@ def parse_duration(ctx: click.Context, parameter: click.Parameter, value: str | 
 @click.option("--warmup", "warmup_s", default=None, callback=parse_duration, metavar="TIME",
               help="No quotes for so long after the start: 90s, 5s with an emulator of this machine.")  # fmt: skip
 @click.option("--adopt-position", is_flag=True, help="Take over a position that the account has before a new journal.")
-@click.option("--port", default=None, type=click.IntRange(0, 65535), help="Metrics and health pages on this port.")
+@click.option(
+    "--port",
+    default=None,
+    type=click.IntRange(0, 65535),
+    help="Metrics and health pages: 8080, another if it is taken.",
+)
 @click.option("--keep-raw", is_flag=True, help="Keep every received frame beside the journal.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end; logs go to stderr.")
 def command(**asked: Any) -> int:
@@ -150,14 +157,38 @@ async def trade(plan: "Plan", asked: dict[str, Any]) -> dict[str, Any]:
 
     async with aiohttp.ClientSession() as http:
         runner = await make_runner(plan, http)
-        switch = KillSwitch(runner)
+        switch, pages = KillSwitch(runner), None
+        runner.status.is_live_enabled = os.environ.get(LIVE_ENABLE) == "1"
         try:
+            pages = await open_pages(runner, asked["port"])
             await run_session(runner, switch, asked)
         finally:
             runner.session.close()
-            if runner.raw is not None:
-                runner.raw.close()
+            runner.raw.close()
+            if pages is not None:
+                await pages.stop()
     return describe_end(runner) | {"killed": switch.is_pulled}
+
+
+async def open_pages(runner: "Runner", port: int | None) -> "WebServer":
+    """Serve metrics and health on a port of this machine; a usual port that is taken gives way, an asked-for one does
+    not.
+
+    Raises: PortError.
+    """
+    from adapters.live.web import WebServer
+    from adapters.ports import PortError
+
+    pages = WebServer(runner.status, port=PAGES_PORT if port is None else port)
+    try:
+        bound = await pages.start()
+    except PortError:
+        if port is not None:
+            raise
+        pages = WebServer(runner.status, port=0)
+        bound = await pages.start()
+    runner.log.info("pages", url=f"http://127.0.0.1:{bound}/status")
+    return pages
 
 
 async def run_session(runner: "Runner", switch: "KillSwitch", asked: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ Must never correct the core itself: what the venue says is an event, an unexplai
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,15 +16,17 @@ from adapters.bybit.private import PrivateParser
 from adapters.bybit.rest import VenueError
 from adapters.live.reconcile import Reconciler
 from adapters.live.rest_client import VenueUnreachable
-from adapters.live.rows import connection_row
+from adapters.live.rows import connection_row, timeout_row
+from adapters.live.session import IN_DOUBT
 from adapters.logs import EventLog
 from engine.codes import ConnectionState, EventKind
+from engine.limits import NS_PER_MS
+from engine.records import NO_ORDER_ID
 
 if TYPE_CHECKING:
     from adapters.live.runner import Runner
 
-POSITION_SETTLE_S = 2.0
-RETRY_S = 1.0
+POSITION_LOOK_COUNT_MAX = 10
 
 
 class Account:
@@ -36,6 +39,11 @@ class Account:
         self.reconciler = reconciler
         self.doubt = asyncio.Event()
         self.doubt_reason = ""
+        self.unknown_s = time.monotonic()  # when an order's state was last lost; a former process may have lost some
+        self.reconciled_s = 0.0  # when the last reconciliation that succeeded began
+        self.is_up = False
+        self.up_count = 0  # connections of the private stream so far
+        self.position_look: asyncio.TimerHandle | None = None
         self.log = EventLog("account")
 
     def ask_venue(self, reason: str) -> None:
@@ -43,9 +51,37 @@ class Account:
         self.doubt_reason = reason
         self.doubt.set()
 
+    def note_unknown(self) -> None:
+        """Note that an order's request was lost: it may still arrive, so the venue's word counts only later."""
+        self.unknown_s = time.monotonic()
+        self.ask_venue("an order of unknown state")
+
+    def note_position(self) -> None:
+        """Look again a little later whether a position differs: its executions may be behind it on the stream."""
+        if self.position_look is None:
+            loop = asyncio.get_running_loop()
+            self.position_look = loop.call_later(self.runner.pace.position_settle_s, self.look_at_positions)
+
+    def look_at_positions(self) -> None:
+        """Ask the venue if a position still differs."""
+        self.position_look = None
+        if any(symbol not in self.runner.status.unexplained for symbol, *_ in self.differing()):
+            self.ask_venue("a position that our fills do not explain")
+
+    async def doubt_overdue(self, ts_now_ns: int) -> None:
+        """Call unknown what the venue has long taken and not told the outcome of: its word may have been lost."""
+        pace = self.runner.pace
+        late_ns = ts_now_ns - (pace.request_timeout_ms + pace.settle_ms) * NS_PER_MS
+        orders = self.session.core.state.orders
+        for index, slot in np.argwhere(np.isin(orders["status"], IN_DOUBT) & (orders["ts_changed_ns"] < late_ns)):
+            order_id = int(orders[index, slot]["order_id"])
+            await self.runner.take(timeout_row(int(index), order_id, ts_now_ns))
+
     async def on_private(self, frame: bytes, ts_receive_ns: int) -> None:
         """Take a frame of the private stream."""
         told = self.runner.parsed("private", frame, ts_receive_ns, self.parser.parse)
+        if told is None:
+            self.ask_venue("a frame of the private stream that was not understood")
         if told is None or isinstance(told, Control | Ignored):
             return
         await self.take_private(told.rows, told.foreign)
@@ -75,32 +111,43 @@ class Account:
 
     async def on_private_down(self) -> None:
         """Tell the core that the venue's word on our orders is missing: quotes are pulled."""
+        self.is_up = False
         if self.runner.status.phase in ("warming", "trading"):
             self.runner.status.phase = "reconciling"
         await self.runner.take(connection_row(ConnectionState.DOWN, time.time_ns()))
 
     async def on_private_up(self) -> None:
         """Ask what was missed; it is told before the connection counts as up."""
+        self.is_up = True
+        self.up_count += 1
         self.ask_venue("the private stream is new")
 
     async def reconcile_loop(self) -> None:
-        """Look at the venue whenever there is doubt, after what is on its way must have arrived."""
+        """Look at the venue whenever there is doubt, and at fills and positions now and then without any."""
+        pace = self.runner.pace
         while True:
-            await self.doubt.wait()
-            reason, needs_settling = self.doubt_reason, self.has_orders_in_doubt()
-            if needs_settling:
-                await asyncio.sleep(self.runner.pace.settle_ms / 1e3)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.doubt.wait(), pace.audit_s)
+            is_audit, reason = not self.doubt.is_set(), self.doubt_reason
+            if not is_audit:
+                await self.settle()
             self.doubt.clear()
             try:
-                await self.reconcile(reason)
+                await (self.audit() if is_audit else self.reconcile(reason))
             except (VenueUnreachable, VenueError, MalformedFrame) as error:
                 self.log.warning("reconcile_failed", reason=str(error)[:200])
-                self.doubt.set()
-                await asyncio.sleep(RETRY_S)
+                self.ask_venue(reason)
+                await asyncio.sleep(pace.retry_s)
 
-    def has_orders_in_doubt(self) -> bool:
-        """Tell whether an order's request may still be on its way."""
-        return bool(self.session.core.state.quoters["unknown_order_count"].any())
+    def settled_s(self) -> float:
+        """Return when whatever was on its way must have arrived."""
+        lost = self.session.core.state.quoters["unknown_order_count"].any()
+        return self.unknown_s + self.runner.pace.settle_ms / 1e3 if lost else 0.0
+
+    async def settle(self) -> None:
+        """Wait until whatever was on its way must have arrived."""
+        while (left_s := self.settled_s() - time.monotonic()) > 0:
+            await asyncio.sleep(left_s)
 
     async def reconcile(self, reason: str) -> None:
         """Fold what the venue has: fills, open orders, positions and cash; then the connection counts as up.
@@ -108,27 +155,61 @@ class Account:
         Raises: VenueUnreachable, VenueError, MalformedFrame.
         """
         self.log.info("reconcile", reason=reason)
+        began_s, connection = time.monotonic(), self.up_count
+        await self.reconciler.rest.follow_clock()
         await self.runner.take(await self.reconciler.fills())
+        listed_s = time.monotonic()
         listed = await self.reconciler.open_orders()
+        if self.settled_s() > listed_s:  # lost while we asked: the list may be older than what is still on its way
+            await self.runner.take(listed[listed["kind"] != EventKind.OPEN_ORDERS])
+            self.ask_venue(reason)
+            return
         await self.runner.take(listed)
         await self.cancel_strays(listed)
         await self.runner.take(await self.reconciler.positions())
         await self.check_positions()
-        if self.runner.status.phase == "reconciling" and self.runner.failure is None and not self.runner.is_stopping:
+        self.reconciled_s = began_s
+        is_connected = self.is_up and self.up_count == connection
+        if self.runner.status.phase == "reconciling" and is_connected and not self.runner.is_ending:
             await self.runner.warm_up()
+
+    async def audit(self) -> None:
+        """Compare without a reason: fold missed fills and positions, ask about orders only where they differ.
+
+        An order that is absent from a list may have been placed since: that is looked at again with more care.
+        Raises: VenueUnreachable, VenueError, MalformedFrame.
+        """
+        await self.reconciler.rest.follow_clock()
+        await self.runner.take(await self.reconciler.fills())
+        await self.runner.take(await self.reconciler.positions())
+        listed = await self.reconciler.open_orders()
+        is_list = listed["kind"] == EventKind.OPEN_ORDERS
+        await self.runner.take(listed[~is_list])
+        theirs = set(listed["order_id"][is_list].tolist()) - {NO_ORDER_ID}
+        if theirs != {order_id for _, order_id, _ in self.session.open_orders()}:
+            self.ask_venue("open orders that are not the venue's")
+        elif self.differing():
+            self.note_position()
 
     async def check_positions(self) -> None:
         """Keep a symbol flat whose position the executions do not explain, even a little later."""
-        if not self.differing():
-            return
-        await asyncio.sleep(POSITION_SETTLE_S)
-        await self.runner.take(await self.reconciler.fills())
-        await self.runner.take(await self.reconciler.positions())
-        for symbol, ours, theirs in self.differing():
-            if symbol not in self.runner.status.unexplained:
+        before: dict[str, tuple[int, int]] = {}
+        for _ in range(POSITION_LOOK_COUNT_MAX):
+            found = {symbol: (ours, theirs) for symbol, ours, theirs in self.differing()}
+            found = {symbol: lots for symbol, lots in found.items() if symbol not in self.runner.status.unexplained}
+            for symbol, (ours, theirs) in found.items():
+                if before.get(symbol) != (ours, theirs):
+                    continue  # it moves: what explains it is on its way
                 self.runner.status.unexplained[symbol] = f"position {theirs} lots at the venue, {ours} in the journal"
                 self.log.error("position_unexplained", symbol=symbol, venue_lots=theirs, journal_lots=ours)
                 await self.runner.command({"command": "freeze", "symbol": symbol})
+            if not found or found == before:
+                return
+            before = found
+            await asyncio.sleep(self.runner.pace.position_settle_s)
+            await self.runner.take(await self.reconciler.fills())
+            await self.runner.take(await self.reconciler.positions())
+        self.note_position()
 
     def differing(self) -> list[tuple[str, int, int]]:
         """Return (symbol, our lots, the venue's) where the venue's word on the position is another."""

@@ -13,7 +13,8 @@ import numpy as np
 from adapters.bybit.frames import Control, Ignored, MalformedFrame
 from adapters.bybit.requests import RequestEncoder
 from adapters.bybit.responses import Outcome, RequestBook
-from adapters.bybit.ret_codes import Verdict
+from adapters.bybit.rest import VenueError
+from adapters.bybit.ret_codes import TIME_WINDOW, Verdict
 from adapters.bybit.signing import RestRequest
 from adapters.live.rest_client import RestClient
 from adapters.live.stream import Stream
@@ -156,22 +157,24 @@ class BybitGateway:
         self.by_rest.add(request_id)
         try:
             status, headers, body = await self.rest.send(request)
+            if request_id not in self.requests.pending:
+                return  # too late: it has timed out, the venue is asked
             await self.settle(self.requests.parse_rest(request_id, status, headers, body, self.rest.now_ns()))
-        except (TimeoutError, OSError, aiohttp.ClientError, MalformedFrame) as error:
+        except (TimeoutError, OSError, aiohttp.ClientError, MalformedFrame, VenueError) as error:
             self.log.warning("request_unanswered", request=request_id, reason=type(error).__name__)
         finally:
             self.by_rest.discard(request_id)
 
-    async def on_frame(self, frame: bytes, ts_receive_ns: int) -> None:
-        """Take a frame of the order-entry stream."""
-        told = self.requests.parse_socket(frame, ts_receive_ns)
-        if isinstance(told, Control | Ignored):
-            return
-        await self.settle(told)
+    async def on_told(self, told: Outcome | Control | Ignored | None) -> None:
+        """Take what a frame of the order-entry stream says; one that was not understood leaves its request waiting."""
+        if isinstance(told, Outcome):
+            await self.settle(told)
 
     async def settle(self, outcome: Outcome) -> None:
         """Hand on what a request came to."""
         for answer in outcome.answers:
+            if answer.code == TIME_WINDOW:
+                self.on_doubt("the venue's clock is not where we think")
             if answer.verdict == Verdict.GONE:
                 self.on_doubt("an order that we cancel or amend is gone")
             elif answer.verdict != Verdict.DONE:

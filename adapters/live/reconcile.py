@@ -21,9 +21,10 @@ from adapters.live.rest_client import RestClient
 from engine.codes import EventKind
 from engine.limits import NS_PER_MS
 from engine.manifest import Manifest
-from engine.records import EVENT
+from engine.records import EVENT, NO_TS_NS
 
-LOOK_BACK_MS = 60_000  # executions are asked for from so long before the last that was seen
+LOOK_BACK_MS = 60_000  # executions are asked for from so long before the time up to which they were
+AGE_MS_MAX = 6 * 86_400_000  # the venue tells of the last 7 days
 SEEN_COUNT_MAX = 1 << 16  # executions that are remembered; what is older than a forgotten one is not asked for again
 
 
@@ -31,7 +32,8 @@ SEEN_COUNT_MAX = 1 << 16  # executions that are remembered; what is older than a
 class Seen:
     """The executions and fundings that are in the journal: the venue tells them more than once.
 
-    Units: ts_forgotten_ns is the venue's time of the newest execution that is no longer remembered.
+    Units: ts_last_ms is the venue's time up to which all executions were asked for, ts_forgotten_ns that of the newest
+    execution that is no longer remembered.
     """
 
     executions: dict[tuple[int, int], int] = field(default_factory=dict)  # instrument_index, number: ts_exchange_ns
@@ -43,9 +45,12 @@ class Seen:
         """Note what a journal holds."""
         for row in rows[rows["kind"] == EventKind.FILL]:
             self.remember((int(row["instrument_index"]), int(row["aux"])), int(row["ts_exchange_ns"]))
-            self.ts_last_ms = max(self.ts_last_ms, int(row["ts_receive_ns"]) // NS_PER_MS)
         for row in rows[rows["kind"] == EventKind.FUNDING]:
             self.fundings.add((int(row["instrument_index"]), int(row["ts_exchange_ns"])))
+        # A fill does not prove that those before it were told; each list of open orders was asked for after the fills.
+        for row in rows[rows["kind"] == EventKind.OPEN_ORDERS]:
+            if row["ts_exchange_ns"] != NO_TS_NS:
+                self.ts_last_ms = max(self.ts_last_ms, int(row["ts_exchange_ns"]) // NS_PER_MS)
 
     def news(self, rows: np.ndarray) -> np.ndarray:
         """Return rows of one-row events without what was told before, and note the rest."""
@@ -74,7 +79,7 @@ class Seen:
 
     def start_ms(self, now_ms: int) -> int:
         """Return from when on executions have to be asked for, so that none is told twice."""
-        start_ms = max(self.ts_last_ms, now_ms - 6 * 86_400_000) - LOOK_BACK_MS
+        start_ms = max(self.ts_last_ms, now_ms - AGE_MS_MAX) - LOOK_BACK_MS
         return max(start_ms, self.ts_forgotten_ns // NS_PER_MS + 1) if self.ts_forgotten_ns else start_ms
 
 
@@ -103,7 +108,7 @@ class Reconciler:
             )
             told = self.parser.parse_executions(pages, self.rest.now_ns())
             found += [told.rows, *foreign_rows(told.foreign)]
-        self.seen.ts_last_ms = max(self.seen.ts_last_ms, asked_ms)  # else each answer is longer than the last
+        self.seen.ts_last_ms = max(self.seen.ts_last_ms, asked_ms)
         return self.seen.news(joined(found))
 
     async def open_orders(self) -> np.ndarray:

@@ -1,5 +1,6 @@
 """REST requests over one HTTP session: signed, on the venue's clock, bounded; must never log what it sends."""
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -14,6 +15,8 @@ from engine.limits import NS_PER_MS
 BODY_BYTES_MAX = 16 << 20
 PAGE_COUNT_MAX = 200
 TRY_COUNT = 3
+TRY_PAUSE_S = 0.1
+ROUND_TRIP_NS_MAX = 500 * NS_PER_MS  # a clock that was read more slowly is not believed over the one we have
 
 
 class VenueUnreachable(Exception):
@@ -83,7 +86,8 @@ class RestClient:
         Raises: VenueUnreachable after some tries.
         """
         reason = ""
-        for _ in range(TRY_COUNT):
+        for turn in range(TRY_COUNT):
+            await asyncio.sleep(turn * TRY_PAUSE_S)
             try:
                 status, _, body = await self.send(request)
             except (TimeoutError, aiohttp.ClientError) as error:
@@ -104,6 +108,16 @@ class RestClient:
         after_ns = time.time_ns()
         self.offset_ns = parse_time(body, status) - (before_ns + after_ns) // 2
         return self.offset_ns
+
+    async def follow_clock(self) -> None:
+        """Read the venue's clock again: both drift, and a venue may mend its own.
+
+        Raises: VenueUnreachable, VenueError, MalformedFrame.
+        """
+        offset_ns, start_ns = self.offset_ns, time.monotonic_ns()
+        await self.read_clock()
+        if time.monotonic_ns() - start_ns > ROUND_TRIP_NS_MAX:
+            self.offset_ns = offset_ns
 
     async def pages(self, make: Callable[[str], RestRequest]) -> list[Page]:
         """Ask for a whole list, page by page; `make` returns the request of a cursor.

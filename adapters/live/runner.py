@@ -8,6 +8,7 @@ Must never send what is not journaled, and never go on after a write failed: ord
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +17,11 @@ import numpy as np
 
 from adapters.bybit.frames import MalformedFrame
 from adapters.bybit.public import PublicParser, gap_rows
+from adapters.bybit.rest import VenueError, read_result
 from adapters.live.account import Account
 from adapters.live.gateway import BybitGateway, Gateway
 from adapters.live.raw import RawFrames
+from adapters.live.rest_client import VenueUnreachable
 from adapters.live.rows import connection_row, health_row, timeout_row, timer_row
 from adapters.live.session import IN_DOUBT, Session
 from adapters.live.status import LiveStatus
@@ -32,6 +35,9 @@ from journal.errors import JournalError
 TIMER_MS = 100
 HEALTH_S = 5.0
 STOP_S = 20.0
+LAST_STOP_S = 5.0  # for the venue's word on what a cancel-all ended
+CANCEL_TRY_COUNT = 5
+CANCEL_PAUSE_S = 0.3
 RESYNC_PAUSE_S = 1.0
 IDLE_COMMIT_S = 0.25
 
@@ -44,15 +50,23 @@ class Pace:
     """
 
     warmup_s: float = 90.0
+    recv_window_ms: int = 5_000
     request_timeout_ms: int = 5_500
     settle_ms: int = 5_500  # from a lost request to the question what became of it
+    rest_timeout_s: float = 5.0
     timer_ms: int = TIMER_MS
+    silence_market_s: float = 10.0  # a stream that says nothing for so long counts as dead
+    silence_account_s: float = 30.0
+    ping_s: float = 15.0
+    retry_s: float = 1.0  # from a reconciliation that failed to the next
+    audit_s: float = 60.0  # between two comparisons of fills and positions without a reason
+    position_settle_s: float = 2.0  # what explains a position may come so much later
 
 
 class Runner:
     """A session under way; `run` returns when it was asked to stop or cannot go on."""
 
-    def __init__(self, session: Session, status: LiveStatus, pace: Pace, raw: RawFrames | None) -> None:
+    def __init__(self, session: Session, status: LiveStatus, pace: Pace, raw: RawFrames) -> None:
         self.session = session
         self.status = status
         self.pace = pace
@@ -65,24 +79,33 @@ class Runner:
         self.stop_asked = asyncio.Event()
         self.failure: BaseException | None = None
         self.is_stopping = False
+        self.document: dict[str, Any] | None = None  # the configuration to start with
         self.resynced_s = 0.0
 
     # Events in, decisions out
 
     async def take(self, rows: np.ndarray) -> None:
         """Fold whole events and release what was decided."""
-        if not len(rows) or self.failure is not None:
+        if len(rows):
+            await self.fold(self.session.fold, rows)
+
+    async def fold(self, fold: Callable[[Any], np.ndarray], told: Any) -> None:
+        """Fold one thing and release what was decided; a failure stops the session instead of being raised."""
+        if self.failure is not None:
             return
         ts_start_ns = time.time_ns()
         try:
-            effects = self.session.fold(rows)
+            effects = fold(told)
         except (JournalError, OSError, AssertionError) as error:
             self.fail(error)
             return
         self.status.seq_next = self.session.seq_next
         if len(effects):
             await self.release(effects, ts_start_ns)
-        self.session.save_checkpoint()
+        try:
+            self.session.save_checkpoint()
+        except (JournalError, OSError) as error:
+            self.fail(error)
 
     async def release(self, effects: np.ndarray, ts_start_ns: int) -> None:
         """Send orders, and act on alerts that ask for the venue's word."""
@@ -95,8 +118,10 @@ class Runner:
             symbol = self.session.manifest.instruments[int(alert["instrument_index"])].symbol
             code = AlertCode(int(alert["code"]))
             self.log.warning("alert", alert=code.name.lower(), symbol=symbol, detail=int(alert["aux"]))
-            if code == AlertCode.ORDER_UNKNOWN:
-                self.ask_venue("an order of unknown state")
+            if code == AlertCode.ORDER_UNKNOWN and self.account is not None:
+                self.account.note_unknown()
+            elif code == AlertCode.POSITION_DIFFERS and self.account is not None:
+                self.account.note_position()
             elif code in (AlertCode.BOOK_GAP, AlertCode.BOOK_INVALID, AlertCode.BOOK_OVERFLOW):
                 await self.resync()
 
@@ -120,6 +145,11 @@ class Runner:
         if self.account is not None:
             self.account.ask_venue(reason)
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether the session is on its way out: it does not begin to quote again."""
+        return self.failure is not None or self.is_stopping
+
     # The market
 
     async def on_public(self, frame: bytes, ts_receive_ns: int) -> None:
@@ -142,16 +172,17 @@ class Runner:
 
     def parsed(self, name: str, frame: bytes, ts_receive_ns: int, parse: Callable[[bytes, int], Any]) -> Any:
         """Return what a frame says, None for one that is not understood: it is kept and counted."""
-        if self.raw is not None:
-            self.raw.keep(name, frame, ts_receive_ns)
         try:
-            return parse(frame, ts_receive_ns)
-        except MalformedFrame as error:
-            self.status.streams[name].refused += 1
-            self.log.warning("frame_refused", stream=name, reason=error.reason, size_bytes=len(frame))
-            if self.raw is not None:
+            self.raw.keep(name, frame, ts_receive_ns)
+            try:
+                return parse(frame, ts_receive_ns)
+            except MalformedFrame as error:
+                self.status.streams[name].refused += 1
+                self.log.warning("frame_refused", stream=name, reason=error.reason, size_bytes=len(frame))
                 self.raw.refuse(name, frame, ts_receive_ns, error.reason)
-            return None
+        except OSError as error:  # a frame that cannot be kept is lost, and so will the journal's be
+            self.fail(error)
+        return None
 
     async def on_public_up(self) -> None:
         """Start with empty books: a snapshot comes first. Without an account there is nothing else to wait for."""
@@ -196,6 +227,8 @@ class Runner:
             await self.take(timer_row(now_ns))
             if isinstance(self.gateway, BybitGateway):
                 await self.gateway.expire(now_ns, self.pace.request_timeout_ms)
+            if self.account is not None:
+                await self.account.doubt_overdue(now_ns)
             if self.status.phase == "warming":
                 self.status.warmup_skips += 1
                 if now_ns >= self.status.warmup_until_ns:
@@ -224,15 +257,11 @@ class Runner:
 
     async def command(self, document: dict[str, Any]) -> None:
         """Journal and carry out a COMMAND."""
-        if self.failure is None:
-            effects = self.session.fold_command(document)
-            await self.release(effects, time.time_ns())
+        await self.fold(self.session.fold_command, document)
 
     async def configure(self, document: dict[str, Any]) -> None:
         """Journal and apply a CONFIG."""
-        if self.failure is None:
-            effects = self.session.fold_config(document)
-            await self.release(effects, time.time_ns())
+        await self.fold(self.session.fold_config, document)
 
     async def doubt_former_orders(self) -> None:
         """Call unknown what the former process had asked for and never heard of: the venue has to tell."""
@@ -248,6 +277,8 @@ class Runner:
         Raises: StreamRefused, or what made the session fail.
         """
         await self.doubt_former_orders()
+        if self.document is not None and self.session.core.document != self.document:
+            await self.configure(self.document)  # after the connection counts as down: it must not quote yet
         self.status.phase = "reconciling"
         loops: list[Awaitable[None]] = [stream.run() for stream in self.streams]
         loops += [self.timer_loop(), self.health_loop(), self.commit_loop()]
@@ -275,23 +306,50 @@ class Runner:
         self.log.info("stopping", failed=self.failure is not None)
         if self.failure is None:
             await self.command({"command": "freeze"})
-            end_s = time.monotonic() + STOP_S
-            while self.session.open_orders() and time.monotonic() < end_s and self.failure is None:
-                await asyncio.sleep(0.05)
-        if self.failure is not None or self.session.open_orders():
-            await self.cancel_all()
+            if await self.confirm_flat(STOP_S):
+                return
+        await self.cancel_all()
+        if self.failure is None and not await self.confirm_flat(LAST_STOP_S):
+            self.log.error("orders_unconfirmed", open_orders=len(self.session.open_orders()))
+
+    async def confirm_flat(self, bound_s: float) -> bool:
+        """Wait until no order is open by our books and, with an account, by the venue's word that is asked for now."""
+        start_s, asked_s = time.monotonic(), 0.0
+        while self.failure is None and time.monotonic() < start_s + bound_s:
+            is_told = self.account is None or self.account.reconciled_s >= start_s
+            if is_told and not self.session.open_orders():
+                return True
+            if self.account is not None and time.monotonic() >= asked_s + self.pace.retry_s:
+                asked_s = time.monotonic()
+                self.account.ask_venue("the session ends")
+            await asyncio.sleep(0.05)
+        return False
 
     async def cancel_all(self) -> None:
         """Cancel everything at the venue by REST: the last resort when the journal or the core cannot go on."""
         if not isinstance(self.gateway, BybitGateway):
             return
+        on_its_way = bool(self.gateway.requests.pending)
+        await self.cancel_each(self.gateway)
+        if on_its_way:  # an order that was sent just before may arrive just after
+            await asyncio.sleep(self.pace.settle_ms / 1e3)
+            await self.cancel_each(self.gateway)
+
+    async def cancel_each(self, gateway: BybitGateway) -> None:
+        """Cancel the orders of every symbol; the venue has to say yes."""
         for instrument in self.session.manifest.instruments:
-            request = self.gateway.encoder.encode_cancel_all(symbol=instrument.symbol)
-            try:
-                status, _, _ = await self.gateway.rest.send(request)
-                self.log.warning("cancel_all", symbol=instrument.symbol, http_status=status)
-            except (TimeoutError, OSError, aiohttp.ClientError) as error:
-                self.log.error("cancel_all_failed", symbol=instrument.symbol, error=error)
+            request = gateway.encoder.encode_cancel_all(symbol=instrument.symbol)
+            for turn in range(CANCEL_TRY_COUNT):
+                await asyncio.sleep(turn * CANCEL_PAUSE_S)
+                try:
+                    status, _, body = await gateway.rest.send(request)
+                    read_result(body, status)
+                    self.log.warning("cancel_all", symbol=instrument.symbol)
+                    break
+                except (TimeoutError, OSError, aiohttp.ClientError, VenueError, MalformedFrame) as error:
+                    self.log.error("cancel_all_failed", symbol=instrument.symbol, error=error)
+                with suppress(VenueUnreachable, VenueError, MalformedFrame):
+                    await gateway.rest.read_clock()  # a clock that is off is a reason to be refused
 
 
 def events_of(rows: np.ndarray) -> list[np.ndarray]:

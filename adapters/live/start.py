@@ -57,6 +57,7 @@ RECORD = "record"  # the mode of a recording: the market only, no core
 CLOCK_SKEW_MAX_NS = 1 * NS_PER_S  # what a venue forgives ahead of its own clock
 EMULATOR_START_S = 20.0
 PAPER_LATENCY_NS = 10 * NS_PER_MS
+PACE = Pace()
 LOG = EventLog("start")
 
 
@@ -180,7 +181,10 @@ async def make_runner(plan: Plan, http: aiohttp.ClientSession) -> Runner:
     if name is not None:
         return await make_unified_runner(plan, name)
     keys = await find_keys(plan, http)
-    rest = RestClient(http, plan.endpoints.rest, keys)
+    pace = plan.pace
+    rest = RestClient(
+        http, plan.endpoints.rest, keys, recv_window_ms=pace.recv_window_ms, timeout_s=pace.rest_timeout_s
+    )
     await check_clock(rest)
     runner = open_runner(plan, await find_instruments(plan.venue, plan.symbols, rest))
     runner.status.clock_offset_ns = rest.offset_ns
@@ -192,7 +196,6 @@ async def make_runner(plan: Plan, http: aiohttp.ClientSession) -> Runner:
     runner.gateway = make_gateway(plan, runner, rest, seen)
     is_armed = plan.has_account and await arm_dead_man(rest, plan.config.live.dead_man_window_s)
     add_streams(plan, runner, http, rest, (DEAD_MAN_TOPIC,) if is_armed else ())
-    await configure(plan, runner)
     return runner
 
 
@@ -214,7 +217,6 @@ async def make_unified_runner(plan: Plan, name: str) -> Runner:
     )  # fmt: skip
     runner.streams.append(market)
     runner.status.streams[market.status.name] = market.status
-    await configure(plan, runner)
     return runner
 
 
@@ -230,14 +232,9 @@ def open_runner(plan: Plan, instruments: tuple[Instrument, ...]) -> Runner:
         mode=plan.mode, venue=plan.venue, manifest=session.manifest, state=session.core.state,
         journal=str(plan.journal), ts_started_ns=time.time_ns(), params_hash=config_digest(document["params"]),
     )  # fmt: skip
-    return Runner(session, status, plan.pace, RawFrames(plan.journal, keep_all=plan.keep_raw))
-
-
-async def configure(plan: Plan, runner: Runner) -> None:
-    """Journal the configuration if it is another than the one in force."""
-    document = config_document(plan.config, runner.session.manifest)
-    if runner.session.core.document != document:
-        await runner.configure(document)
+    runner = Runner(session, status, plan.pace, RawFrames(plan.journal, keep_all=plan.keep_raw))
+    runner.document = document
+    return runner
 
 
 def find_manifest(journal: Path, mode: str, venue: str, instruments: tuple[Instrument, ...]) -> Manifest:
@@ -282,14 +279,16 @@ def make_gateway(plan: Plan, runner: Runner, rest: RestClient, seen: Seen) -> Ga
     else:
         reconciler = FirstLook(runner.session, rest, answers, seen, adopts=plan.adopt_position)
     runner.account = Account(runner, PrivateParser(manifest, ledger), reconciler)
-    return BybitGateway(RequestEncoder(manifest, ledger), RequestBook(ledger), rest, runner.take, runner.ask_venue)
+    encoder = RequestEncoder(manifest, ledger, plan.pace.recv_window_ms)
+    return BybitGateway(encoder, RequestBook(ledger), rest, runner.take, runner.ask_venue)
 
 
-def plan_public(endpoints: Endpoints, manifest: Manifest) -> StreamPlan:
+def plan_public(endpoints: Endpoints, manifest: Manifest, pace: Pace = PACE) -> StreamPlan:
     """Return the plan of the market streams of a manifest's instruments."""
     channels = (f"orderbook.{BOOK_DEPTH}", "publicTrade", "tickers")
     topics = tuple(f"{channel}.{each.symbol}" for each in manifest.instruments for channel in channels)
-    return StreamPlan("public", endpoints.public(CATEGORY), topics, silence_s=10.0)
+    market_url = endpoints.public(CATEGORY)
+    return StreamPlan("public", market_url, topics, silence_s=pace.silence_market_s, ping_s=pace.ping_s)
 
 
 def add_streams(
@@ -304,15 +303,18 @@ def add_streams(
         return stream
 
     add(
-        plan_public(plan.endpoints, runner.session.manifest),
+        plan_public(plan.endpoints, runner.session.manifest, plan.pace),
         runner.on_public,
         runner.on_public_up,
         runner.on_public_down,
     )
     if not plan.has_account:
         return
+    pace = plan.pace
     private_topics = ("order", "execution", "position", "wallet", *more_topics)
-    private = StreamPlan("private", plan.endpoints.private, private_topics, rest.keys, silence_s=30.0)
+    private = StreamPlan(
+        "private", plan.endpoints.private, private_topics, rest.keys, pace.silence_account_s, pace.ping_s
+    )
     account, gateway = runner.account, runner.gateway
     assert account is not None and isinstance(gateway, BybitGateway)
     add(private, account.on_private, account.on_private_up, account.on_private_down)
@@ -320,5 +322,9 @@ def add_streams(
     async def nothing() -> None:
         """Order entry has nothing to catch up with."""
 
-    trade = StreamPlan("trade", plan.endpoints.trade, (), rest.keys, silence_s=30.0)
-    gateway.stream = add(trade, gateway.on_frame, nothing, gateway.on_down)
+    async def on_trade(frame: bytes, ts_receive_ns: int) -> None:
+        """Take a frame of the order-entry stream."""
+        await gateway.on_told(runner.parsed("trade", frame, ts_receive_ns, gateway.requests.parse_socket))
+
+    trade = StreamPlan("trade", plan.endpoints.trade, (), rest.keys, pace.silence_account_s, pace.ping_s)
+    gateway.stream = add(trade, on_trade, nothing, gateway.on_down)

@@ -8,6 +8,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +19,8 @@ from adapters.bybit.signing import Credentials, encode_auth, encode_ping, encode
 from adapters.live.status import StreamStatus
 from adapters.logs import EventLog
 
-PING_INTERVAL_S = 15.0
 HANDSHAKE_S = 10.0
+CLOSE_S = 1.0  # a venue that does not answer our goodbye is not waited for
 BACKOFF_S = (0.2, 30.0)  # first pause and longest
 AUTH_AHEAD_MS = 10_000
 SOCKET_TOPIC_COUNT_MAX = 10  # of one subscribe message
@@ -38,7 +39,8 @@ class StreamRefused(Exception):
 class StreamPlan:
     """What a stream is for.
 
-    Units: silence_s is how long the venue may say nothing before the connection counts as dead.
+    Units: silence_s is how long the venue may say nothing before the connection counts as dead, ping_s how often we
+    make it say something.
     """
 
     name: str
@@ -46,6 +48,7 @@ class StreamPlan:
     topics: tuple[str, ...] = ()
     keys: Credentials | None = None
     silence_s: float = 30.0
+    ping_s: float = 15.0
 
 
 class Stream:
@@ -72,18 +75,24 @@ class Stream:
         self.socket: Socket | None = None
         self.log = EventLog(f"stream.{plan.name}")
         self.random = random.Random()
+        self.was_up = False  # at least once
         self.early: list[bytes] = []  # data that came before the handshake was over
 
     async def run(self) -> None:
         """Keep the stream alive until cancelled.
 
-        Raises: StreamRefused.
+        Raises: StreamRefused when it was never up.
         """
         pause_s = BACKOFF_S[0]
         while True:
             started_s = time.monotonic()
             try:
                 await self.live_once()
+            except StreamRefused as error:
+                if not self.was_up:
+                    raise
+                # What was good before may be so again: a clock that jumped, a venue that restarts.
+                self.log.error("stream_refused", reason=str(error)[:200])
             except (OSError, TimeoutError, aiohttp.ClientError, MalformedFrame) as error:
                 self.log.warning("stream_lost", reason=f"{type(error).__name__}: {error}"[:200])
             if time.monotonic() - started_s > BACKOFF_S[1]:
@@ -99,20 +108,22 @@ class Stream:
         """
         async with asyncio.timeout(HANDSHAKE_S):
             socket = await self.http.ws_connect(
-                self.plan.url, max_msg_size=FRAME_BYTES_MAX, autoping=True, compress=0, decode_text=False
-            )
+                self.plan.url, max_msg_size=FRAME_BYTES_MAX, autoping=True, compress=0, decode_text=False,
+                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_S),
+            )  # fmt: skip
         pings: asyncio.Task[None] | None = None
         self.early.clear()
         try:
             async with asyncio.timeout(HANDSHAKE_S):
                 await self.shake_hands(socket)
             self.socket = socket
-            self.status.up = True
+            self.status.up = self.was_up = True
             self.log.info("stream_up", topics=len(self.plan.topics))
             pings = asyncio.create_task(self.heartbeat(socket))
             await self.on_up()
             for frame in self.early:
                 await self.take(frame)
+            self.early.clear()
             while True:
                 await self.take(await self.receive(socket))
         finally:
@@ -176,9 +187,10 @@ class Stream:
 
     async def heartbeat(self, socket: Socket) -> None:
         """Say that we are here, so that the venue keeps the connection."""
-        while not socket.closed:
-            await asyncio.sleep(PING_INTERVAL_S)
-            await socket.send_str(encode_ping().decode())
+        with suppress(OSError, aiohttp.ClientError):  # who reads learns of the end
+            while not socket.closed:
+                await asyncio.sleep(self.plan.ping_s)
+                await socket.send_str(encode_ping().decode())
 
     async def cut(self) -> None:
         """End the connection, so that a new one begins."""
