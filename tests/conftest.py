@@ -14,6 +14,7 @@ SHARED_DATA = REPO.parent / "shared" / "data"
 os.environ["TZ"] = "UTC"
 time.tzset()
 os.environ.pop("PYTHONOPTIMIZE", None)
+os.environ["MM_KERNEL_DOORS"] = "1"  # tests call kernels that only kernels call
 
 SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 settings.register_profile("ci", max_examples=25, deadline=None, derandomize=True, suppress_health_check=SLOW_IS_FINE)
