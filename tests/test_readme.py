@@ -96,7 +96,7 @@ def test_the_tour_runs(shared_data: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-2_000:]
     replays = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"effects"')]
     assert len(replays) >= 3
-    assert re.search(r"fills [1-9].*\n.*\n?.*mm replay --events out/s", done.stdout)
+    assert re.search(r"orders [1-9].*\n.*\n?.*mm replay --events out/s", done.stdout)
     assert len({(found["head"], found["state_digest"], found["effects_digest"]) for found in replays}) == 1
 
 
