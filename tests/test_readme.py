@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,7 @@ MAKE_TARGETS = set(re.findall(r"^([a-z]+):", (REPO / "Makefile").read_text(), re
 def mm_arguments(line: str) -> list[list[str]]:
     """Return the arguments of each `mm` call of a line: environment before it and comments after it do not count."""
     calls = []
-    for part in re.split(r"&&|\||;(?=\s)", line):
+    for part in re.split(r"&&|\||;(?=\s)|&$", line):
         words = shlex.split(part, comments=True)
         while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
             words = words[1:]
@@ -71,6 +72,12 @@ def test_a_wrong_call_would_be_noticed(line: str) -> None:
         check_call(words)
 
 
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
 @pytest.mark.realdata
 @pytest.mark.timeout(300)
 def test_the_tour_runs(shared_data: Path, tmp_path: Path) -> None:
@@ -81,6 +88,7 @@ def test_the_tour_runs(shared_data: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     lines = [line for block in BLOCKS for line in block.splitlines() if line.strip() and not line.startswith("make ")]
     script = "\n".join(f"{line} --repeat 1" if line.startswith("mm bench") else line for line in lines)
+    script = "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n" + script.replace(":8899", f":{free_port()}")
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=tmp_path / "main", env=environment, capture_output=True, text=True, timeout=280, check=False,
@@ -88,6 +96,7 @@ def test_the_tour_runs(shared_data: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-2_000:]
     replays = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"effects"')]
     assert len(replays) >= 3
+    assert re.search(r"orders [1-9].*\n.*\n?.*mm replay --events out/s", done.stdout)
     assert len({(found["head"], found["state_digest"], found["effects_digest"]) for found in replays}) == 1
 
 
