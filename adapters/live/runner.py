@@ -28,7 +28,7 @@ from adapters.live.status import LiveStatus
 from adapters.live.stream import Stream
 from adapters.live.unified_market import UnifiedMarket
 from adapters.logs import EventLog
-from engine.codes import AlertCode, ConnectionState, EventKind
+from engine.codes import AlertCode, BookStatus, ConnectionState, EventKind
 from engine.limits import NS_PER_S
 from journal.errors import JournalError
 
@@ -40,6 +40,7 @@ CANCEL_TRY_COUNT = 5
 CANCEL_PAUSE_S = 0.3
 RESYNC_PAUSE_S = 1.0
 IDLE_COMMIT_S = 0.25
+INVALID = (BookStatus.STALE, BookStatus.CROSSED, BookStatus.LOCKED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,12 +127,19 @@ class Runner:
                 await self.resync()
 
     async def resync(self) -> None:
-        """Get a new snapshot of every book by a new connection; not more often than a venue takes it."""
-        if time.monotonic() - self.resynced_s >= RESYNC_PAUSE_S:
-            self.resynced_s = time.monotonic()
-            for stream in self.streams:
-                if stream.status.name == "public" and stream.status.up:
-                    await stream.cut()
+        """Get a new snapshot of every book by a new connection; not more often than a venue takes it.
+
+        A book that is invalid all the same is looked at again by the timer: its alert does not come twice.
+        """
+        for stream in self.streams:
+            since_s = max(self.resynced_s, stream.status.up_s) + RESYNC_PAUSE_S
+            if stream.status.name == "public" and stream.status.up and time.monotonic() >= since_s:
+                self.resynced_s = time.monotonic()
+                await stream.cut()
+
+    def has_invalid_book(self) -> bool:
+        """Tell whether a book waits for a snapshot."""
+        return bool(np.isin(self.session.core.state.books["status"], INVALID).any())
 
     def fail(self, error: BaseException) -> None:
         """Stop for good: nothing is folded or journaled any more, the orders are cancelled on the way out."""
@@ -229,6 +237,8 @@ class Runner:
                 await self.gateway.expire(now_ns, self.pace.request_timeout_ms)
             if self.account is not None:
                 await self.account.doubt_overdue(now_ns)
+            if self.has_invalid_book():
+                await self.resync()
             if self.status.phase == "warming":
                 self.status.warmup_skips += 1
                 if now_ns >= self.status.warmup_until_ns:

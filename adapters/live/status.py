@@ -41,6 +41,7 @@ class StreamStatus:
 
     name: str  # public, private, trade
     up: bool = False
+    up_s: float = 0.0  # when it came up, on the clock that never goes back
     reconnects: int = 0
     frames: int = 0
     refused: int = 0  # frames that were not understood

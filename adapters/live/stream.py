@@ -118,6 +118,7 @@ class Stream:
                 await self.shake_hands(socket)
             self.socket = socket
             self.status.up = self.was_up = True
+            self.status.up_s = time.monotonic()
             self.log.info("stream_up", topics=len(self.plan.topics))
             pings = asyncio.create_task(self.heartbeat(socket))
             await self.on_up()

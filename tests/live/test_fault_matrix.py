@@ -17,7 +17,7 @@ from tests.live.stage import TIGHT, WIDE, stage
 STATES = {"idle": WIDE, "quoting": WIDE, "filling": TIGHT}
 TOGETHER = 9  # runs of one loop at a time
 FAULTY_S = (0.4, 0.8)
-BOUND_S = 10.0  # from the end of the faults to quotes, on a machine that does nine runs at once
+BOUND_S = 8.0  # from the end of the faults to quotes, on a machine that does nine runs at once
 
 
 class Case(NamedTuple):

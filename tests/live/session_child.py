@@ -1,0 +1,50 @@
+"""A session in a process of its own, at the pace of the tests: session_child.py URL JOURNAL CONFIG.yaml
+
+The command line's own loop runs it, signals included; it says `ready` when it trades.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import aiohttp
+
+from adapters.cli.live_command import read_config, run_session
+from adapters.crash import forbid_core_dumps
+from adapters.live.endpoints import find_endpoints
+from adapters.live.start import Plan, make_runner
+from adapters.logs import setup_logs
+from tests.live.stage import PACE
+
+
+async def main(url: str, journal: Path, config_path: Path) -> None:
+    asked = {
+        "config_path": config_path, "profile": None, "overrides": (), "mode": "testnet", "duration_s": None,
+    }  # fmt: skip
+    plan = Plan(
+        venue="bybit", mode="testnet", endpoints=find_endpoints("bybit", "testnet", url), symbols=("BTCUSDT",),
+        journal=journal, config=read_config(asked), pace=PACE,
+    )  # fmt: skip
+    async with aiohttp.ClientSession() as http:
+        runner = await make_runner(plan, http)
+
+        async def tell() -> None:
+            while runner.status.phase != "trading":
+                await asyncio.sleep(0.01)
+            print("ready", flush=True)
+
+        told = asyncio.ensure_future(tell())
+        try:
+            await run_session(runner, plan, asked)
+        finally:
+            told.cancel()
+            runner.session.close()
+            runner.raw.close()
+
+
+if __name__ == "__main__":
+    setup_logs("INFO")
+    forbid_core_dumps()
+    asyncio.run(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])))

@@ -1,0 +1,61 @@
+"""kill -9 at random instants of one trading session: the restart knows what the venue has, and sends nothing twice.
+
+MM_TEST_KILLS is how often, a handful unless asked for.
+"""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+from journal.reader import Journal
+from tests.adapters.emulator.running import RunningVenue
+from tests.live.laws import check_against_venue, check_end, check_journal, check_replay, read_rows
+from tests.live.processes import Child, running_venue, write_config
+
+KILLS = int(os.environ.get("MM_TEST_KILLS", "4"))
+SEED = int(os.environ.get("MM_TEST_SEED", "1"))
+
+
+def committed(journal: Path) -> int:
+    """Return how many events a journal holds for good, whatever stands behind them."""
+    return int(sum(int((rows["flags"] & 1).sum()) for rows in Journal(journal).chunks()))
+
+
+def test_a_killed_session_goes_on(tmp_path: Path) -> None:
+    journal, config = tmp_path / "journal", tmp_path / "config.yaml"
+    write_config(config)
+    dice = random.Random(SEED)
+    with running_venue(SEED) as running:
+        before = 0
+        for number in range(KILLS):
+            child = Child(running.urls["rest"], journal, config)
+            if number % 3 < 2:  # else in the middle of its start
+                child.wait_ready()
+                time.sleep(dice.uniform(0, 1.0))
+            else:
+                time.sleep(dice.uniform(0.5, 3.0))
+            assert child.end(signal.SIGKILL) == -signal.SIGKILL
+            if journal.exists() and list(journal.glob("*.mmj")):
+                now = committed(journal)
+                assert now >= before, "what was acknowledged is lost"
+                before = now
+                check_journal(read_rows(journal))
+        child = Child(running.urls["rest"], journal, config)
+        child.wait_ready()
+        time.sleep(0.5)
+        assert child.end(signal.SIGTERM) == 0
+        check_all_of(journal, running)
+
+
+def check_all_of(journal: Path, running: RunningVenue) -> None:
+    """Check the whole of a session that went through its kills."""
+    account = next(iter(running.venue.accounts.values()))
+    rows = read_rows(journal)
+    check_journal(rows)
+    check_against_venue(rows, account)
+    check_end(rows, account)
+    result = check_replay(journal)
+    assert result.fills > 0
+    assert int(result.state.positions[0]["position_lots"]) == account.positions["BTCUSDT"].lots
