@@ -3,6 +3,7 @@
 PYTHON ?= python3
 EVENTS ?= fixtures/demo.mmj
 REPORT ?= out/demo
+JOBS ?= 2
 # The core's own tests run twice: interpreted with every warning an error, then compiled with all the others.
 CORE_TESTS := tests/engine tests/property/test_book.py tests/property/test_orders.py tests/property/test_position.py
 
@@ -33,7 +34,7 @@ run: $(STAMP)  ## replay the bundled journal, print the summary, write the repor
 
 test: $(STAMP)  ## run every test; those on recorded feeds skip where there are none
 	$(if $(ARGS),,NUMBA_DISABLE_JIT=1 $(BIN)/python -W error -m pytest $(CORE_TESTS))
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n $(JOBS) --dist loadfile)
 
 lint: $(STAMP)  ## check style and formatting
 	$(BIN)/ruff check .
