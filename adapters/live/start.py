@@ -151,12 +151,12 @@ async def make_runner(plan: Plan, http: aiohttp.ClientSession) -> Runner:
 
     Raises: CannotStart, VenueUnreachable, VenueError, MalformedFrame, JournalError, ConfigError.
     """
-    keys = await find_keys(plan, http)
     pace = plan.pace
     rest = RestClient(
-        http, plan.endpoints.rest, keys, recv_window_ms=pace.recv_window_ms, timeout_s=pace.rest_timeout_s
+        http, plan.endpoints.rest, None, recv_window_ms=pace.recv_window_ms, timeout_s=pace.rest_timeout_s
     )
-    await check_clock(rest)
+    await check_clock(rest)  # before the keys: an address where nobody listens is told as that
+    rest.keys = await find_keys(plan, http)
     manifest = await find_manifest(plan, rest)
     document = config_document(plan.config, manifest)
     session = Session(plan.journal, manifest)

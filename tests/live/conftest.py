@@ -1,7 +1,6 @@
 """Compile what a session and its venue run before any test counts seconds."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
