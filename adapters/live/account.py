@@ -126,8 +126,9 @@ class Account:
         """Look at the venue whenever there is doubt, and at fills and positions now and then without any."""
         pace = self.runner.pace
         while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.doubt.wait(), pace.audit_s)
+            with suppress(TimeoutError):  # not by wait_for, which in Python 3.11 may swallow that we are cancelled
+                async with asyncio.timeout(pace.audit_s):
+                    await self.doubt.wait()
             is_audit, reason = not self.doubt.is_set(), self.doubt_reason
             if not is_audit:
                 await self.settle()

@@ -180,12 +180,12 @@ async def make_runner(plan: Plan, http: aiohttp.ClientSession) -> Runner:
     name = unified_name(plan.venue)
     if name is not None:
         return await make_unified_runner(plan, name)
-    keys = await find_keys(plan, http)
     pace = plan.pace
     rest = RestClient(
-        http, plan.endpoints.rest, keys, recv_window_ms=pace.recv_window_ms, timeout_s=pace.rest_timeout_s
+        http, plan.endpoints.rest, None, recv_window_ms=pace.recv_window_ms, timeout_s=pace.rest_timeout_s
     )
-    await check_clock(rest)
+    await check_clock(rest)  # before the keys: an address where nobody listens is told as that
+    rest.keys = await find_keys(plan, http)
     runner = open_runner(plan, await find_instruments(plan.venue, plan.symbols, rest))
     runner.status.clock_offset_ns = rest.offset_ns
     seen = Seen(ts_last_ms=rest.ts_ms())

@@ -6,6 +6,7 @@ One test is one fault at one place; its runs (states x seeds, MM_TEST_SEEDS of t
 import asyncio
 import random
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any, NamedTuple
 
 import pytest
@@ -90,7 +91,8 @@ async def run_case(case: Case, seeds: range, directory: Path) -> None:
             try:
                 await run_one(case, state, seed, directory / f"{state}-{seed}")
             except Exception as error:
-                return f"{named(case)} {state} seed {seed}: {type(error).__name__}: {error}"
+                where = " < ".join(f"{step.name}:{step.lineno}" for step in reversed(extract_tb(error.__traceback__)))
+                return f"{named(case)} {state} seed {seed}: {type(error).__name__}: {error} at {where}"
             return ""
 
     told = await asyncio.gather(*(guarded(state, seed) for state in STATES for seed in seeds))
