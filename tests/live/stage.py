@@ -23,16 +23,17 @@ from adapters.live.start import Plan, make_runner
 from config.load import load_config
 from engine.codes import OrderStatus, Reason, Side
 
+# Short, but not so short that a busy machine looks like a faulty venue.
 PACE = Pace(
-    warmup_s=0, recv_window_ms=350, request_timeout_ms=400, settle_ms=400, rest_timeout_s=0.4, timer_ms=40,
-    silence_market_s=0.5, silence_account_s=0.6, ping_s=0.2, retry_s=0.2, audit_s=1.0, position_settle_s=0.3,
+    warmup_s=0, recv_window_ms=700, request_timeout_ms=800, settle_ms=800, rest_timeout_s=0.8, timer_ms=40,
+    silence_market_s=1.0, silence_account_s=1.2, ping_s=0.3, retry_s=0.2, audit_s=1.0, position_settle_s=0.3,
 )  # fmt: skip
 INVENTORY_USD = 1_500
 CONFIG = (
     "strategy.levels_per_side=2", "strategy.target_usd=400", "strategy.enable_dynamic_spread=false",
     "strategy.enable_adverse_guard=false", "strategy.quote_refresh_ms=80", "strategy.min_time_in_book_ms=100",
     f"risk.max_inv_usd_per_symbol={INVENTORY_USD}", f"risk.max_total_notional_usd={INVENTORY_USD}",
-    "maker.post_only_offset_bps=0", "market_data.stale_ms=400", "limits.backoff_on_reject_ms=100",
+    "maker.post_only_offset_bps=0", "market_data.stale_ms=800", "limits.backoff_on_reject_ms=100",
     "throttle.backoff_base_ms=50", "throttle.backoff_max_ms=200",
 )  # fmt: skip
 WIDE = ("strategy.min_spread_bps=40", "strategy.max_spread_bps=60")  # rests unfilled and is repriced

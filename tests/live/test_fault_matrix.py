@@ -4,6 +4,7 @@ One test is one fault at one place; its runs (states x seeds, MM_TEST_SEEDS of t
 """
 
 import asyncio
+import os
 import random
 from pathlib import Path
 from traceback import extract_tb
@@ -16,9 +17,10 @@ from tests.live.laws import check_all
 from tests.live.stage import TIGHT, WIDE, stage
 
 STATES = {"idle": WIDE, "quoting": WIDE, "filling": TIGHT}
-TOGETHER = 9  # runs of one loop at a time
+TOGETHER = 6  # runs of one loop at a time
 FAULTY_S = (0.4, 0.8)
-BOUND_S = 8.0  # from the end of the faults to quotes, on a machine that does nine runs at once
+BOUND_S = 15.0  # from the end of the faults to quotes, on a busy machine that does six runs at once
+SEEDS = range(int(os.environ.get("MM_TEST_SEEDS", "2")))  # 276 runs
 
 
 class Case(NamedTuple):
@@ -31,7 +33,7 @@ class Case(NamedTuple):
 
     def rules(self, dice: random.Random) -> list[dict[str, Any]]:
         """Return the rules of one run."""
-        duration_ms = dice.choice((60, 250, 700))
+        duration_ms = dice.choice((60, 250, 1_500))
         rule = {"fault": self.fault, "at": self.at, "count": None, "chance_ppm": self.chance_ppm}
         rule |= {"duration_ms": duration_ms, "skew_ms": dice.choice((-60_000, 60_000))}
         rule |= {"status": dice.choice((403, 429, 500, 503))}
@@ -100,8 +102,8 @@ async def run_case(case: Case, seeds: range, directory: Path) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=named)
-def test_the_laws_hold(case: Case, seeds: range, tmp_path: Path) -> None:
-    asyncio.run(run_case(case, seeds, tmp_path))
+def test_the_laws_hold(case: Case, tmp_path: Path) -> None:
+    asyncio.run(run_case(case, SEEDS, tmp_path))
 
 
 def test_every_fault_is_tried() -> None:
