@@ -155,9 +155,9 @@ def apply_settled(clock, cell, slot, order_event):
 
 @kernel
 def back_off(clock, cell, slot):
-    """Keep the side of an order that the venue did not take from placing another one for a while."""
-    order, side = cell["orders"][slot], cell["quote_sides"][side_of_slot(slot)]
-    if order["status"] == OrderStatus.NEW or order["status"] == OrderStatus.PENDING:
+    """Keep a side from placing and amending for a while when the venue did not take an order or an amend of it."""
+    status, side = cell["orders"][slot]["status"], cell["quote_sides"][side_of_slot(slot)]
+    if status == OrderStatus.NEW or status == OrderStatus.PENDING or status == OrderStatus.AMENDING:
         side["backoff_until_ns"] = clock["ts_now_ns"] + cell["param"]["reject_backoff_ns"]
 
 

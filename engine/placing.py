@@ -16,6 +16,7 @@ from engine.orders import (
     is_open,
     make_order_id,
     set_quantity,
+    side_of_slot,
     slot_of,
 )
 from engine.quoting.registry import decide_targets
@@ -159,6 +160,9 @@ def decide_kept(clock, cell, out, slot, target):
     amends = can_amend(clock, cell, slot, target)
     if is_throttled(clock, cell, EventKind.AMEND if amends else EventKind.CANCEL):
         cell["blocked_counts"][Reason.THROTTLE] += 1
+        return True
+    if amends and clock["ts_now_ns"] < cell["quote_sides"][side_of_slot(slot)]["backoff_until_ns"]:
+        cell["blocked_counts"][Reason.BACKOFF] += 1
         return True
     if amends:
         decide_amend(clock, cell, out, slot, target)

@@ -72,6 +72,16 @@ SCENARIOS = {
         ack #1 | -
         expired #1 | place #3 bid 9990 x 5
     """),
+    "a refused amend is not asked for again at once": (
+        {"mode": 1, "reject_backoff_ns": NS_PER_S, "replace_threshold_bps": 30.0}, SENT + """
+        ack #1 | -
+        ack #2 | -
+        config min_spread_bps=40.0 | param min_spread_bps 20>40 config; amend #1 bid 9980 x 5 reprice; \
+            amend #2 ask 10021 x 5 reprice
+        reject #1 | - | blocked.backoff=1 #1=live
+        +900 timer | - | blocked.backoff=2
+        +100 timer | amend #1 bid 9980 x 5 reprice
+    """),
     "no more orders than the pace": ({"create_per_s_max": 1, "throttle_window_s": 1}, """
         book 10000x5 / 10001x5 @10 | place #1 bid 9990 x 5 | blocked.throttle=1
         +1000 timer | place #2 ask 10011 x 5
