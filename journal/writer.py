@@ -17,7 +17,7 @@ from engine.codes import PAYLOAD_KINDS, EventKind, Flag
 from engine.limits import CHAIN_BLOCK_EVENT_COUNT, EVENT_ROW_COUNT_MAX, NS_PER_S, ROW_BYTES
 from engine.manifest import SCHEMA_VERSION
 from engine.records import EVENT, NO_TS_NS, NO_VALUE
-from journal.chain import Chain, RowFault, check_rows
+from journal.chain import USUAL_ROW_COUNT, Chain, RowFault, check_rows
 from journal.errors import RECOVER_HINT, Corrupt, JournalError, JournalFull, SealDiffers, WrongVersion
 from journal.lock import Lock
 from journal.reader import advance
@@ -116,7 +116,7 @@ class Writer:
         Raises: ValueError for rows that are not the next whole events, nothing is taken then; see `commit` for others.
         """
         self._check_usable()
-        if rows.dtype != EVENT or rows.ndim != 1:
+        if (rows.dtype is not EVENT and rows.dtype != EVENT) or rows.ndim != 1:
             raise ValueError(f"expected a row of EVENT records, found {rows.dtype}")
         check_rows(rows, self.seq_next)
         count = len(rows)
@@ -129,9 +129,9 @@ class Writer:
             grown = np.empty(max(end, 2 * len(self._buffer)), EVENT)
             grown[: self._buffered] = self._buffer[: self._buffered]
             self._buffer, self._bytes = grown, bytes_of(grown)
-        self._bytes[self._buffered * ROW_BYTES : end * ROW_BYTES] = bytes_of(np.ascontiguousarray(rows))
+        self._bytes[self._buffered * ROW_BYTES : end * ROW_BYTES] = contiguous_bytes(rows)
         self._buffered = end
-        self.seq_next = int(rows["seq"][-1]) + 1
+        self.seq_next = rows["seq"].item(-1) + 1
         if end >= FRAME_ROW_COUNT:
             self._write(FRAME_ROW_COUNT)
 
@@ -208,6 +208,11 @@ class Writer:
     def _cut(self, rows: np.ndarray) -> int:
         """Return how many rows the next frame takes: whole events, up to its limit or the segment's end."""
         end = len(rows)
+        seq_last_buffered = self.seq_next - 1
+        if end <= FRAME_ROW_COUNT and self._chain.seq_next // CHAIN_BLOCK_EVENT_COUNT == (
+            seq_last_buffered // CHAIN_BLOCK_EVENT_COUNT
+        ):
+            return end  # no block ends among the rows, so no segment does
         if end > FRAME_ROW_COUNT:
             ends = np.flatnonzero(rows["flags"][:EVENT_ROW_COUNT_MAX] & Flag.LAST) + 1
             fitting = int(np.searchsorted(ends, FRAME_ROW_COUNT, side="right"))
@@ -226,7 +231,7 @@ class Writer:
 
     def _is_rotation_due(self, row: np.ndarray, offset: int) -> bool:
         """Tell whether a row starts a new segment: at a block boundary, by the size so far or a later UTC day."""
-        if row["seq"][0] % CHAIN_BLOCK_EVENT_COUNT or offset <= SEGMENT_HEADER_BYTES:
+        if row["seq"].item(0) % CHAIN_BLOCK_EVENT_COUNT or offset <= SEGMENT_HEADER_BYTES:
             return False
         if offset >= self._segment_bytes_max:
             return True
@@ -245,7 +250,7 @@ class Writer:
         chain = self._chain.copy()
         chain.update(rows)
         header = encode_frame_header(chain.head, self._chain.seq_next, chain.seq_next - 1, len(rows))
-        data: list[bytes | memoryview] = [header, bytes_of(rows)]
+        data: list[bytes | memoryview] = [header, contiguous_bytes(rows)]
         is_new = self._fd is None
         try:
             if self._fd is None:
@@ -327,7 +332,7 @@ class Writer:
 
 def write_all(fd: int, parts: list[bytes | memoryview], offset: int) -> int:
     """Write parts one after the other, in one call unless the system takes less, and return their bytes."""
-    total = sum(len(part) for part in parts)
+    total = sum(map(len, parts))
     done = os.pwritev(fd, parts, offset)
     if done == total:
         return total
@@ -343,6 +348,11 @@ def write_all(fd: int, parts: list[bytes | memoryview], offset: int) -> int:
 def bytes_of(rows: np.ndarray) -> memoryview:
     """Return the bytes of contiguous rows; copying them costs a twentieth of what copying records does."""
     return rows.view(np.uint8).data
+
+
+def contiguous_bytes(rows: np.ndarray) -> bytes | memoryview:
+    """Return the bytes of rows; of few rows a copy, which costs less than their view."""
+    return rows.tobytes() if len(rows) <= USUAL_ROW_COUNT else bytes_of(np.ascontiguousarray(rows))
 
 
 def first_day(rows: np.ndarray) -> int | None:
