@@ -91,9 +91,15 @@ class Chain:
             if not np.array_equal(seqs[cuts], boundaries):
                 raise ValueError(f"a seq is missing between {seq_first} and {seq_last}")
             for cut, seq in zip(cuts.tolist(), boundaries.tolist(), strict=True):
-                self._take(rows[start:cut], seq)
+                self._take(bytes_of(rows[start:cut]), seq)
                 start = cut
-        self._take(rows[start:], seq_last + 1)
+        self._take(bytes_of(rows[start:]), seq_last + 1)
+
+    def extended(self, data: bytes | memoryview, seq_next: int) -> "Chain":
+        """Return the chain after whole events up to `seq_next`, whose bytes were checked and end no block before it."""
+        twin = self.copy()
+        twin._take(data, seq_next)
+        return twin
 
     def event_hashes(self, rows: np.ndarray) -> list[bytes]:
         """Take whole consecutive events and return the hash of each.
@@ -116,14 +122,18 @@ class Chain:
         self._seq_next, self._hasher = seq_next, hasher
         return hashes
 
-    def _take(self, rows: np.ndarray, seq_next: int) -> None:
+    def _take(self, data: bytes | memoryview, seq_next: int) -> None:
         """Hash rows of one block; a block that ends becomes the base of the next."""
-        few = len(rows) <= USUAL_ROW_COUNT  # their copy costs less than their view
-        self._hasher.update(rows.tobytes() if few else np.ascontiguousarray(rows).view(np.uint8).data)
+        self._hasher.update(data)
         self._seq_next = seq_next
         if seq_next % CHAIN_BLOCK_EVENT_COUNT == 0:
             self._base = self._hasher.digest()
             self._hasher = sha256(self._base)
+
+
+def bytes_of(rows: np.ndarray) -> bytes | memoryview:
+    """Return the bytes of rows; of few rows a copy, which costs less than their view."""
+    return rows.tobytes() if len(rows) <= USUAL_ROW_COUNT else np.ascontiguousarray(rows).view(np.uint8).data
 
 
 def check_rows(rows: np.ndarray, seq_next: int) -> None:

@@ -17,7 +17,7 @@ from engine.codes import PAYLOAD_KINDS, EventKind, Flag
 from engine.limits import CHAIN_BLOCK_EVENT_COUNT, EVENT_ROW_COUNT_MAX, NS_PER_S, ROW_BYTES
 from engine.manifest import SCHEMA_VERSION
 from engine.records import EVENT, NO_TS_NS, NO_VALUE
-from journal.chain import USUAL_ROW_COUNT, Chain, RowFault, check_rows
+from journal.chain import Chain, RowFault, bytes_of, check_rows
 from journal.errors import RECOVER_HINT, Corrupt, JournalError, JournalFull, SealDiffers, WrongVersion
 from journal.lock import Lock
 from journal.reader import advance
@@ -61,7 +61,7 @@ class Writer:
         self._segment_bytes_max = segment_bytes_max
         self._chain = Chain()
         self._buffer = np.empty(BUFFER_ROW_COUNT, EVENT)
-        self._bytes = bytes_of(self._buffer)
+        self._bytes = self._buffer.view(np.uint8).data
         self._buffered = 0
         self._fd: int | None = None  # of the last segment, None until a first frame makes one
         self._index = 0
@@ -128,8 +128,8 @@ class Writer:
         if end > len(self._buffer):
             grown = np.empty(max(end, 2 * len(self._buffer)), EVENT)
             grown[: self._buffered] = self._buffer[: self._buffered]
-            self._buffer, self._bytes = grown, bytes_of(grown)
-        self._bytes[self._buffered * ROW_BYTES : end * ROW_BYTES] = contiguous_bytes(rows)
+            self._buffer, self._bytes = grown, grown.view(np.uint8).data
+        self._bytes[self._buffered * ROW_BYTES : end * ROW_BYTES] = bytes_of(rows)
         self._buffered = end
         self.seq_next = rows["seq"].item(-1) + 1
         if end >= FRAME_ROW_COUNT:
@@ -208,11 +208,8 @@ class Writer:
     def _cut(self, rows: np.ndarray) -> int:
         """Return how many rows the next frame takes: whole events, up to its limit or the segment's end."""
         end = len(rows)
-        seq_last_buffered = self.seq_next - 1
-        if end <= FRAME_ROW_COUNT and self._chain.seq_next // CHAIN_BLOCK_EVENT_COUNT == (
-            seq_last_buffered // CHAIN_BLOCK_EVENT_COUNT
-        ):
-            return end  # no block ends among the rows, so no segment does
+        if end <= FRAME_ROW_COUNT and self._is_one_block():
+            return end
         if end > FRAME_ROW_COUNT:
             ends = np.flatnonzero(rows["flags"][:EVENT_ROW_COUNT_MAX] & Flag.LAST) + 1
             fitting = int(np.searchsorted(ends, FRAME_ROW_COUNT, side="right"))
@@ -228,6 +225,11 @@ class Writer:
             if self._is_rotation_due(rows[row : row + 1], offset + row * ROW_BYTES):
                 return row
         return end
+
+    def _is_one_block(self) -> bool:
+        """Tell whether all that is buffered is of one chain block, among whose events no segment ends."""
+        first = self._chain.seq_next // CHAIN_BLOCK_EVENT_COUNT
+        return first == (self.seq_next - 1) // CHAIN_BLOCK_EVENT_COUNT
 
     def _is_rotation_due(self, row: np.ndarray, offset: int) -> bool:
         """Tell whether a row starts a new segment: at a block boundary, by the size so far or a later UTC day."""
@@ -247,10 +249,14 @@ class Writer:
 
     def _write_frame(self, rows: np.ndarray) -> None:
         """Write one frame with one call, or nothing."""
-        chain = self._chain.copy()
-        chain.update(rows)
+        body = bytes_of(rows)
+        if self._is_one_block():
+            chain = self._chain.extended(body, rows["seq"].item(-1) + 1)
+        else:
+            chain = self._chain.copy()
+            chain.update(rows)
         header = encode_frame_header(chain.head, self._chain.seq_next, chain.seq_next - 1, len(rows))
-        data: list[bytes | memoryview] = [header, contiguous_bytes(rows)]
+        data: list[bytes | memoryview] = [header, body]
         is_new = self._fd is None
         try:
             if self._fd is None:
@@ -343,16 +349,6 @@ def write_all(fd: int, parts: list[bytes | memoryview], offset: int) -> int:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         done += count
     return total
-
-
-def bytes_of(rows: np.ndarray) -> memoryview:
-    """Return the bytes of contiguous rows; copying them costs a twentieth of what copying records does."""
-    return rows.view(np.uint8).data
-
-
-def contiguous_bytes(rows: np.ndarray) -> bytes | memoryview:
-    """Return the bytes of rows; of few rows a copy, which costs less than their view."""
-    return rows.tobytes() if len(rows) <= USUAL_ROW_COUNT else bytes_of(np.ascontiguousarray(rows))
 
 
 def first_day(rows: np.ndarray) -> int | None:

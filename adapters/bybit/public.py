@@ -11,7 +11,6 @@ Source: Bybit v5 docs, websocket public channels: orderbook, trade, ticker.
 """
 
 import struct
-from array import array
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -35,10 +34,7 @@ ROW = struct.Struct("<7q2B3H")  # EVENT, field by field
 assert ROW.size == EVENT.itemsize == ROW_BYTES
 FLAGS_FROM_END = ROW_BYTES - 58  # where the last row's flags stand before the end of the buffer
 assert EVENT.fields is not None and EVENT.fields["flags"][1] == 58
-ROW_WORDS, PRICE_WORD, QTY_WORD = ROW_BYTES // 8, 3, 4
-assert EVENT.fields["price_ticks"][1] == 8 * PRICE_WORD and EVENT.fields["qty_lots"][1] == 8 * QTY_WORD
-BOOK_DELTA, BID, ASK, LAST = int(EventKind.BOOK_DELTA), int(Side.BID), int(Side.ASK), int(Flag.LAST)
-PLAIN_LEVEL_COUNT_MAX = 1 << 10  # a delta with more levels on a side takes the long way
+PLAIN_ROW_COUNT_MAX = 1 << 11  # a delta with more levels takes the long way
 TEXT_COUNT_MAX = 1 << 13  # prices and sizes of one symbol whose numbers are remembered
 SEQ_LIMIT = -NO_VALUE
 
@@ -65,6 +61,7 @@ class PublicParser:
     def __init__(self, manifest: Manifest) -> None:
         self.context = Context(table=list_manifest(manifest), market=manifest.instruments[0].contract)
         self.readers: dict[str, BookReader] = {}  # by the topic of each book that was seen
+        self.buffer = bytearray(ROW_BYTES * PLAIN_ROW_COUNT_MAX)
 
     def parse(self, frame: bytes, ts_receive_ns: int) -> Parsed:
         """Return the rows of one frame, or what it is where it has none.
@@ -98,33 +95,42 @@ class PublicParser:
             return None
         if not 0 <= ts_ms <= TS_MS_MAX:
             return None
+        buffer, end, side, ts_ns = self.buffer, 0, 0, ts_ms * NS_PER_MS
         _, index, to_price_ticks, to_qty_lots = reader
-        prices: list[int] = []
-        lots: list[int] = []
-        bid_count = 0
+        pack, before, kind = ROW.pack_into, update - 1, int(EventKind.BOOK_DELTA)
         try:
             for levels in sides:
-                bid_count = len(prices)
-                if type(levels) is not list or len(levels) > PLAIN_LEVEL_COUNT_MAX:
+                if type(levels) is not list or len(levels) * ROW_BYTES > len(buffer) - end:
                     return None
                 for level in levels:
                     if type(level) is not list:
                         return None
                     price, qty = level
-                    prices.append(to_price_ticks(price))
-                    lots.append(to_qty_lots(qty))
+                    price_ticks, qty_lots = to_price_ticks(price), to_qty_lots(qty)
+                    pack(
+                        buffer,
+                        end,
+                        0,
+                        ts_ns,
+                        ts_receive_ns,
+                        price_ticks,
+                        qty_lots,
+                        before,
+                        update,
+                        kind,
+                        side,
+                        0,
+                        index,
+                        0,
+                    )
+                    end += ROW_BYTES
+                side += 1
         except (ValueError, TypeError, RefusedError):
             return None  # the long way says what is wrong
-        if not prices:
+        if not end:
             return None
-        head = (0, ts_ms * NS_PER_MS, ts_receive_ns, NO_PRICE_TICKS, 0, update - 1, update, BOOK_DELTA)
-        bid, ask = ROW.pack(*head, BID, 0, index, 0), ROW.pack(*head, ASK, 0, index, 0)
-        rows = bytearray(bid * bid_count + ask * (len(prices) - bid_count))
-        words = memoryview(rows).cast("q")
-        words[PRICE_WORD::ROW_WORDS] = memoryview(array("q", prices))
-        words[QTY_WORD::ROW_WORDS] = memoryview(array("q", lots))
-        rows[-FLAGS_FROM_END] = LAST
-        return np.frombuffer(rows, EVENT)
+        buffer[end - FLAGS_FROM_END] = Flag.LAST
+        return np.frombuffer(buffer[:end], EVENT)  # a third of the price of copying records
 
     def parse_message(self, message: dict[str, Any], frame: bytes, ts_receive_ns: int) -> Parsed:
         """Return what one message says, by its topic.

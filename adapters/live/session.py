@@ -10,18 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from engine.codes import EventKind, Flag, OrderStatus
+from engine.codes import EventKind, OrderStatus
 from engine.core import Core, config_payload
 from engine.manifest import Manifest, canonical_json, encode_manifest, parse_manifest
 from engine.payload import payload_bytes, payload_rows
 from engine.records import EVENT
+from journal.chain import LAST_BITS
 from journal.reader import Journal
 from journal.recover import recover
 from journal.segment import segment_paths
 from journal.writer import Writer
 from replay.checkpoint import checkpoint_key, restore_newest, save_checkpoint
 
-UNCOMMITTED_ROW_COUNT_MAX = 4096  # market rows that a crash may lose: the venue tells the market anew
+UNCOMMITTED_ROW_COUNT_MAX = 64  # market rows that a crash may lose, and that a decision has to write first
 CHECKPOINT_BLOCK_COUNT = 256  # chain blocks between two checkpoints
 OPEN_STATUSES = (
     OrderStatus.NEW, OrderStatus.PENDING, OrderStatus.LIVE, OrderStatus.AMENDING, OrderStatus.CANCELLING,
@@ -30,7 +31,7 @@ OPEN_STATUSES = (
 IN_DOUBT = (OrderStatus.NEW, OrderStatus.PENDING, OrderStatus.AMENDING, OrderStatus.CANCELLING)
 EFFECT_KIND_MIN = int(EventKind.PLACE)
 ACK = int(EventKind.ACK)  # from here on kinds are the venue's word on our orders, which no crash may lose
-PLACE, CANCEL, LAST = int(EventKind.PLACE), int(EventKind.CANCEL), int(Flag.LAST)
+PLACE, CANCEL = int(EventKind.PLACE), int(EventKind.CANCEL)
 
 
 def has_segments(directory: Path) -> bool:
@@ -186,9 +187,10 @@ def orders_of(effects: np.ndarray) -> np.ndarray:
 
 def event_ends(rows: np.ndarray) -> list[int]:
     """Return the index after the last row of each event; mostly there is one."""
-    if len(rows) == 1:
-        return [1]
-    return [place for place, flags in enumerate(rows["flags"].tolist(), 1) if flags & LAST]
+    lasts = rows["flags"].tobytes()[::2].translate(LAST_BITS)
+    if lasts.find(1) == len(rows) - 1:
+        return [len(rows)]
+    return [place for place, last in enumerate(lasts, 1) if last]
 
 
 def make_run_id(mode: str, venue: str, ts_ns: int) -> str:
