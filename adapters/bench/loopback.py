@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from adapters.bench import probe
 from adapters.bench.soak import END_S, SYMBOL, SoakFailed, start_live
 from engine.codes import EventKind
 from journal.reader import Journal
@@ -24,7 +25,7 @@ def measure_loopback(directory: Path, duration_s: float) -> dict[str, Any]:
     Raises: SoakFailed, JournalError.
     """
     directory.mkdir(parents=True)
-    command = [sys.executable, "-m", "adapters.bench.probe", SYMBOL, str(SEED), str(SPEED)]
+    command = [sys.executable, "-m", probe.__name__, SYMBOL, str(SEED), str(SPEED)]
     venue = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     live = None
     try:

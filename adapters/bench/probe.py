@@ -1,4 +1,4 @@
-"""An emulator that notes when a book's frame leaves it and when an order's request reaches it; must change nothing else.
+"""An emulator that notes when a book's frame leaves it and an order's request reaches it; must change nothing else.
 
 Run as a process of its own by `mm bench --live`: both times are on its clock. SIGTERM ends it and prints the times.
 """
@@ -63,7 +63,10 @@ class ProbedServer(Server):
 async def serve(symbol: str, seed: int, speed: float) -> None:
     """Run until SIGTERM: one line with the URLs when ready, one with the times at the end."""
     venue = ProbedVenue(
-        synthetic_source(seed, [symbol]), make_keys(None, 1), FaultPlan(), Settings(speed=speed, orders_per_s=ORDERS_PER_S)
+        synthetic_source(seed, [symbol]),
+        make_keys(None, 1),
+        FaultPlan(),
+        Settings(speed=speed, orders_per_s=ORDERS_PER_S),
     )
     server = ProbedServer(venue, "127.0.0.1", 0)
     stop = asyncio.Event()

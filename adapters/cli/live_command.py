@@ -1,6 +1,7 @@
 """`mm live`: trade, or rehearse it, at a venue; must never trade for real without two separate words for it."""
 
 import asyncio
+import gc
 import os
 import re
 import signal
@@ -127,6 +128,9 @@ async def trade(plan: "Plan", asked: dict[str, Any]) -> dict[str, Any]:
 
     async with aiohttp.ClientSession() as http:
         runner = await make_runner(plan, http)
+        # What is there by now stays: with it counted, the collector would let a session's cycles lie for hours.
+        gc.collect()
+        gc.freeze()
         try:
             await run_session(runner, plan, asked)
         finally:

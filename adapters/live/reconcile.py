@@ -24,7 +24,7 @@ from engine.manifest import Manifest
 from engine.records import EVENT
 
 LOOK_BACK_MS = 60_000  # executions are asked for from so long before the last that was seen
-SEEN_COUNT_MAX = 1 << 16  # executions that are remembered; what is older than a forgotten one is not asked for again
+SEEN_COUNT_MAX = 1 << 12  # executions that are remembered; what is older than a forgotten one is not asked for again
 
 
 @dataclass
