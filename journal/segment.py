@@ -62,10 +62,13 @@ FRAME = record(
 # The same records for `struct`, which reads one header in 0.3 us where a NumPy record takes 2 us.
 SEGMENT_STRUCT = struct.Struct("<8sIIq32sq32s")
 FRAME_STRUCT = struct.Struct("<32sqqII8s")
+FRAME_CHECKED_STRUCT = struct.Struct("<32sqqI")
+FRAME_TAIL_STRUCT = struct.Struct("<I8s")
 
 assert SEGMENT_HEADER.fields is not None and FRAME.fields is not None
 assert SEGMENT_STRUCT.size == SEGMENT_HEADER.fields["check"][1] == CHECKED_HEADER_BYTES
 assert FRAME_STRUCT.size == FRAME_BYTES and FRAME.fields["check"][1] == CHECKED_FRAME_BYTES
+assert FRAME_CHECKED_STRUCT.size == CHECKED_FRAME_BYTES and FRAME_TAIL_STRUCT.size == FRAME_BYTES - CHECKED_FRAME_BYTES
 assert FRAME.fields["kind"][1] == FRAME_MARK_AT
 assert EVENT_ROW_COUNT_MAX >= FRAME_ROW_COUNT
 assert SEGMENT_HEADER_BYTES % ROW_BYTES == 0, "rows stay aligned"
@@ -169,9 +172,8 @@ def parse_segment_header(data: bytes, path: Path) -> SegmentHeader:
 
 def encode_frame_header(digest: bytes, seq_first: int, seq_last: int, row_count: int) -> bytes:
     """Return the 64 bytes before a frame's rows."""
-    row = bytearray(FRAME_STRUCT.pack(digest, seq_first, seq_last, row_count, 0, FRAME_MARK))
-    struct.pack_into("<I", row, CHECKED_FRAME_BYTES, zlib.crc32(row[:CHECKED_FRAME_BYTES]))
-    return bytes(row)
+    checked = FRAME_CHECKED_STRUCT.pack(digest, seq_first, seq_last, row_count)
+    return checked + FRAME_TAIL_STRUCT.pack(zlib.crc32(checked), FRAME_MARK)
 
 
 def parse_frame_header(data: bytes | memoryview, at: int, offset: int, verify_check: bool = True) -> Mark | None:

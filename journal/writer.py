@@ -18,7 +18,7 @@ from engine.codes import PAYLOAD_KINDS, EventKind, Flag
 from engine.limits import CHAIN_BLOCK_EVENT_COUNT, EVENT_ROW_COUNT_MAX, NS_PER_S, ROW_BYTES
 from engine.manifest import SCHEMA_VERSION
 from engine.records import EVENT, NO_TS_NS, NO_VALUE
-from journal.chain import Chain, RowFault, check_rows
+from journal.chain import Chain, RowFault, bytes_of, check_rows
 from journal.errors import RECOVER_HINT, Corrupt, JournalError, JournalFull, SealDiffers, WrongVersion
 from journal.lock import Lock
 from journal.reader import advance
@@ -63,7 +63,7 @@ class Writer:
         self._segment_bytes_max = segment_bytes_max
         self._chain = Chain()
         self._buffer = np.empty(BUFFER_ROW_COUNT, EVENT)
-        self._bytes = bytes_of(self._buffer)
+        self._bytes = self._buffer.view(np.uint8).data
         self._buffered = 0
         self._fd: int | None = None  # of the last segment, None until a first frame makes one
         self._index = 0
@@ -119,7 +119,7 @@ class Writer:
         Raises: ValueError for rows that are not the next whole events, nothing is taken then; see `commit` for others.
         """
         self._check_usable()
-        if rows.dtype != EVENT or rows.ndim != 1:
+        if (rows.dtype is not EVENT and rows.dtype != EVENT) or rows.ndim != 1:
             raise ValueError(f"expected a row of EVENT records, found {rows.dtype}")
         check_rows(rows, self.seq_next)
         count = len(rows)
@@ -127,10 +127,9 @@ class Writer:
             return
         if not self.seq_next and rows["kind"][0] != EventKind.MANIFEST:
             raise RowFault(f"expected the manifest at seq 0, found kind {rows['kind'][0]}", row=0, seq=0)
-        rows = np.ascontiguousarray(rows)
-        self.seq_next = int(rows["seq"][-1]) + 1
+        self.seq_next = rows["seq"].item(-1) + 1
         if count >= FRAME_ROW_COUNT:
-            self._write_through(rows)
+            self._write_through(np.ascontiguousarray(rows))
             return
         self._keep(rows)
         if self._buffered >= FRAME_ROW_COUNT:
@@ -196,7 +195,7 @@ class Writer:
         if end > len(self._buffer):
             grown = np.empty(max(end, 2 * len(self._buffer)), EVENT)
             grown[: self._buffered] = self._buffer[: self._buffered]
-            self._buffer, self._bytes = grown, bytes_of(grown)
+            self._buffer, self._bytes = grown, grown.view(np.uint8).data
         self._bytes[self._buffered * ROW_BYTES : end * ROW_BYTES] = bytes_of(rows)
         self._buffered = end
 
@@ -235,6 +234,8 @@ class Writer:
     def _cut(self, rows: np.ndarray) -> int:
         """Return how many rows the next frame takes: whole events, up to its limit or the segment's end."""
         end = len(rows)
+        if end <= FRAME_ROW_COUNT and self._is_one_block():
+            return end
         if end > FRAME_ROW_COUNT:
             ends = np.flatnonzero(rows["flags"][:EVENT_ROW_COUNT_MAX] & Flag.LAST) + 1
             fitting = int(np.searchsorted(ends, FRAME_ROW_COUNT, side="right"))
@@ -251,9 +252,14 @@ class Writer:
                 return row
         return end
 
+    def _is_one_block(self) -> bool:
+        """Tell whether all that is buffered is of one chain block, among whose events no segment ends."""
+        first = self._chain.seq_next // CHAIN_BLOCK_EVENT_COUNT
+        return first == (self.seq_next - 1) // CHAIN_BLOCK_EVENT_COUNT
+
     def _is_rotation_due(self, row: np.ndarray, offset: int) -> bool:
         """Tell whether a row starts a new segment: at a block boundary, by the size so far or a later UTC day."""
-        if row["seq"][0] % CHAIN_BLOCK_EVENT_COUNT or offset <= SEGMENT_HEADER_BYTES:
+        if row["seq"].item(0) % CHAIN_BLOCK_EVENT_COUNT or offset <= SEGMENT_HEADER_BYTES:
             return False
         if offset >= self._segment_bytes_max:
             return True
@@ -270,10 +276,14 @@ class Writer:
 
     def _write_frame(self, rows: np.ndarray) -> None:
         """Write one frame with one call, or nothing."""
-        chain = self._chain.copy()
-        chain.update(rows)
+        body = bytes_of(rows)
+        if self._is_one_block():
+            chain = self._chain.extended(body, rows["seq"].item(-1) + 1)
+        else:
+            chain = self._chain.copy()
+            chain.update(rows)
         header = encode_frame_header(chain.head, self._chain.seq_next, chain.seq_next - 1, len(rows))
-        data: list[bytes | memoryview] = [header, bytes_of(rows)]
+        data: list[bytes | memoryview] = [header, body]
         is_new = self._fd is None
         try:
             if self._fd is None:
@@ -359,7 +369,7 @@ class Writer:
 
 def write_all(fd: int, parts: list[bytes | memoryview], offset: int) -> int:
     """Write parts one after the other, in one call unless the system takes less, and return their bytes."""
-    total = sum(len(part) for part in parts)
+    total = sum(map(len, parts))
     done = os.pwritev(fd, parts, offset)
     if done == total:
         return total
@@ -370,11 +380,6 @@ def write_all(fd: int, parts: list[bytes | memoryview], offset: int) -> int:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         done += count
     return total
-
-
-def bytes_of(rows: np.ndarray) -> memoryview:
-    """Return the bytes of contiguous rows; copying them costs a twentieth of what copying records does."""
-    return rows.view(np.uint8).data
 
 
 def first_day(rows: np.ndarray) -> int | None:

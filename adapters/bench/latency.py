@@ -4,9 +4,11 @@ The market is the emulator's, on its own clock; orders meet the simulated venue,
 two frames are folded but not timed. Must never time anything that a session does not do.
 """
 
+import gc
 import time
-from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import orjson
@@ -20,10 +22,11 @@ from adapters.emulator.product import make_products
 from adapters.emulator.synthetic import synthetic_events, synthetic_manifest
 from adapters.emulator.topics import DepthTopic
 from adapters.live.rows import connection_row, timer_row
-from adapters.live.session import Session
+from adapters.live.session import Session, orders_of
 from config.load import load_config
-from engine.codes import ConnectionState, EventKind
+from engine.codes import ConnectionState
 from engine.limits import NS_PER_MS, NS_PER_S
+from engine.manifest import Manifest
 from replay.run import config_document
 from replay.venue.desk import Desk
 
@@ -32,8 +35,8 @@ SEED = 7
 DEPTH = 50
 TS_START_NS = 1_700_000_000 * NS_PER_S
 TIMER_NS = 100 * NS_PER_MS
-WARM_COUNT = 500  # decisions that are not counted
-DECISION_COUNT = 5_000
+WARM_COUNT = 200  # decisions that are not counted
+MARKET_EVENT_COUNT = 120_000
 
 
 class TimedSession(Session):
@@ -60,22 +63,6 @@ class Rehearsal:
         self.desk = Desk(self.manifest)
         self.number = 0
         self.bytes_out = 0
-
-    def frames(self) -> Iterator[tuple[int, bytes | None]]:
-        """Yield (time, frame of the book), None where the time is all that is new; orders are matched on the way."""
-        product = make_products(self.manifest)[SYMBOL]
-        market = SymbolMarket(product, product.instrument.continuity)
-        topic = DepthTopic(f"orderbook.{DEPTH}.{SYMBOL}", market, DEPTH)
-        timer_due_ns = 0
-        for offset_ns, rows in synthetic_events(self.manifest):
-            now_ns = TS_START_NS + offset_ns
-            for told in market.apply(rows, now_ns):
-                self.answer(self.desk.apply_market(told, now_ns))
-            while offset_ns >= timer_due_ns:
-                yield TS_START_NS + timer_due_ns, None
-                timer_due_ns += TIMER_NS
-            for document in topic.poll(Now(now_ns, offset_ns)):
-                yield now_ns, orjson.dumps(document)
 
     def answer(self, rows: np.ndarray) -> None:
         """Fold the venue's answers and carry out what they lead to."""
@@ -113,33 +100,55 @@ class Rehearsal:
         return orders, parts
 
 
-def orders_of(effects: np.ndarray) -> np.ndarray:
-    """Return the PLACE, AMEND and CANCEL among effects."""
-    kinds = effects["kind"]
-    return effects[(kinds >= EventKind.PLACE) & (kinds <= EventKind.CANCEL)]
+class Moment(NamedTuple):
+    """What happens at one time: a book's frame, market events as the venue sees them, or only that time passes."""
+
+    ts_ns: int
+    told: list[np.ndarray]
+    frame: bytes | None
+
+
+def make_moments(manifest: Manifest, count: int) -> list[Moment]:
+    """Return a market's moments; made before, so that its making is not between two frames."""
+    product = make_products(manifest)[SYMBOL]
+    market = SymbolMarket(product, product.instrument.continuity)
+    topic = DepthTopic(f"orderbook.{DEPTH}.{SYMBOL}", market, DEPTH)
+    moments: list[Moment] = []
+    timer_due_ns = 0
+    for offset_ns, rows in islice(synthetic_events(manifest), count):
+        now_ns = TS_START_NS + offset_ns
+        while offset_ns >= timer_due_ns:
+            moments.append(Moment(TS_START_NS + timer_due_ns, [], None))
+            timer_due_ns += TIMER_NS
+        told = market.apply(rows, now_ns)
+        documents = topic.poll(Now(now_ns, offset_ns))
+        moments.append(Moment(now_ns, told, orjson.dumps(documents[0]) if documents else None))
+    return moments
 
 
 def measure_tick_to_order(directory: Path) -> dict[str, object]:
     """Return p50 and p99 of frames that led to an order, whole and in parts, in microseconds."""
     rehearsal = Rehearsal(directory)
+    moments = make_moments(rehearsal.manifest, MARKET_EVENT_COUNT)
+    gc.collect()
+    gc.freeze()  # what was made before is no work of a session's collector
     deciding: list[tuple[int, ...]] = []
     quiet: list[int] = []
-    is_up = False
-    for ts_ns, frame in rehearsal.frames():
-        if frame is None:
+    for ts_ns, told, frame in moments:
+        for rows in told:
+            rehearsal.answer(rehearsal.desk.apply_market(rows, ts_ns))
+        if not told:
             rehearsal.carry_out(orders_of(rehearsal.session.fold(timer_row(ts_ns))), ts_ns)
+        if frame is None:
             continue
         orders, parts = rehearsal.tick(frame, ts_ns)
         if len(orders):
             deciding.append(parts)
             rehearsal.carry_out(orders, ts_ns)
-        else:
-            quiet.append(sum(parts))
-        if not is_up:
-            is_up = True
+        elif not quiet:
             rehearsal.session.fold(connection_row(ConnectionState.UP, ts_ns))
-        if len(deciding) >= WARM_COUNT + DECISION_COUNT:
-            break
+        quiet += [] if len(orders) else [sum(parts)]
+    gc.unfreeze()
     rehearsal.session.close()
     figures = np.array(deciding[WARM_COUNT:], np.int64)
     p50, p99 = percentiles_us(figures.sum(axis=1))

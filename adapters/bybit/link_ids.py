@@ -5,6 +5,7 @@ restart recognises its orders, and another run's orders on the same account are 
 """
 
 import hashlib
+from functools import lru_cache
 from string import ascii_lowercase, digits
 
 from engine.limits import ORDER_ID_SEQ_SHIFT, SEQ_MAX
@@ -31,6 +32,7 @@ def run_tag(run_id: str) -> str:
     return hashlib.sha256(run_id.encode()).hexdigest()[:RUN_TAG_CHARS]
 
 
+@lru_cache(1 << 12)  # an order is named again by each request about it
 def encode_link_id(tag: str, order_id: int) -> str:
     """Return the link id of an own order."""
     assert len(tag) == RUN_TAG_CHARS and 0 <= order_id <= ORDER_ID_MAX

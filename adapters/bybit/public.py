@@ -62,7 +62,6 @@ class PublicParser:
         self.context = Context(table=list_manifest(manifest), market=manifest.instruments[0].contract)
         self.readers: dict[str, BookReader] = {}  # by the topic of each book that was seen
         self.buffer = bytearray(ROW_BYTES * PLAIN_ROW_COUNT_MAX)
-        self.rows = np.frombuffer(self.buffer, EVENT)
 
     def parse(self, frame: bytes, ts_receive_ns: int) -> Parsed:
         """Return the rows of one frame, or what it is where it has none.
@@ -131,7 +130,7 @@ class PublicParser:
         if not end:
             return None
         buffer[end - FLAGS_FROM_END] = Flag.LAST
-        return self.rows[: end // ROW_BYTES].copy()
+        return np.frombuffer(buffer[:end], EVENT)  # a third of the price of copying records
 
     def parse_message(self, message: dict[str, Any], frame: bytes, ts_receive_ns: int) -> Parsed:
         """Return what one message says, by its topic.

@@ -23,7 +23,7 @@ from adapters.live.gateway import BybitGateway, Gateway
 from adapters.live.raw import RawFrames
 from adapters.live.rest_client import VenueUnreachable
 from adapters.live.rows import connection_row, health_row, timeout_row, timer_row
-from adapters.live.session import IN_DOUBT, Session
+from adapters.live.session import IN_DOUBT, Session, orders_of
 from adapters.live.status import LiveStatus
 from adapters.live.stream import Stream
 from adapters.live.unified_market import UnifiedMarket
@@ -110,12 +110,13 @@ class Runner:
 
     async def release(self, effects: np.ndarray, ts_start_ns: int) -> None:
         """Send orders, and act on alerts that ask for the venue's word."""
-        kinds = effects["kind"]
-        orders = effects[(kinds >= EventKind.PLACE) & (kinds <= EventKind.CANCEL)]
+        orders = orders_of(effects)
         if len(orders):
             await self.gateway.send(orders, time.time_ns())
             self.status.tick_to_order.add(time.time_ns() - ts_start_ns)
-        for alert in effects[kinds == EventKind.ALERT]:
+        if len(orders) == len(effects):
+            return
+        for alert in effects[effects["kind"] == EventKind.ALERT]:
             symbol = self.session.manifest.instruments[int(alert["instrument_index"])].symbol
             code = AlertCode(int(alert["code"]))
             self.log.warning("alert", alert=code.name.lower(), symbol=symbol, detail=int(alert["aux"]))

@@ -10,18 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from engine.codes import EventKind, Flag, OrderStatus
+from engine.codes import EventKind, OrderStatus
 from engine.core import Core, config_payload
 from engine.manifest import Manifest, canonical_json, encode_manifest, parse_manifest
 from engine.payload import payload_bytes, payload_rows
 from engine.records import EVENT
+from journal.chain import LAST_BITS
 from journal.reader import Journal
 from journal.recover import recover
 from journal.segment import segment_paths
 from journal.writer import Writer
 from replay.checkpoint import checkpoint_key, restore_newest, save_checkpoint
 
-UNCOMMITTED_ROW_COUNT_MAX = 4096  # market rows that a crash may lose: the venue tells the market anew
+UNCOMMITTED_ROW_COUNT_MAX = 64  # market rows that a crash may lose, and that a decision has to write first
 CHECKPOINT_BLOCK_COUNT = 256  # chain blocks between two checkpoints
 OPEN_STATUSES = (
     OrderStatus.NEW, OrderStatus.PENDING, OrderStatus.LIVE, OrderStatus.AMENDING, OrderStatus.CANCELLING,
@@ -29,6 +30,8 @@ OPEN_STATUSES = (
 )  # fmt: skip
 IN_DOUBT = (OrderStatus.NEW, OrderStatus.PENDING, OrderStatus.AMENDING, OrderStatus.CANCELLING)
 EFFECT_KIND_MIN = int(EventKind.PLACE)
+ACK = int(EventKind.ACK)  # from here on kinds are the venue's word on our orders, which no crash may lose
+PLACE, CANCEL = int(EventKind.PLACE), int(EventKind.CANCEL)
 
 
 def has_segments(directory: Path) -> bool:
@@ -81,8 +84,8 @@ class Session:
         return self.writer.seq_next
 
     def keep_effects(self, effects: np.ndarray) -> None:
-        """Take the effects of one event over from the core's buffer."""
-        self.decided.append(effects.copy())
+        """Take the effects of one event over from the core's buffer; they cannot be changed any more."""
+        self.decided.append(np.frombuffer(effects.tobytes(), EVENT))
 
     def resume(self) -> list[np.ndarray]:
         """Fold what the journal holds, from its newest checkpoint on; returns the last effects that lack a witness."""
@@ -107,10 +110,9 @@ class Session:
         """
         assert not self.failed
         made: list[np.ndarray] = []
-        ends = (np.flatnonzero(rows["flags"] & Flag.LAST) + 1).tolist() if len(rows) > 1 else [len(rows)]
         start = 0
         try:
-            for end in ends:
+            for end in event_ends(rows):
                 event = rows[start:end]
                 event["seq"] = self.writer.seq_next
                 self.writer.append(event)
@@ -122,11 +124,13 @@ class Session:
                 self.decided.clear()
                 start = end
             self.uncommitted_rows += len(rows)
-            if made or rows["kind"][0] >= EventKind.ACK or self.uncommitted_rows >= UNCOMMITTED_ROW_COUNT_MAX:
+            if made or rows["kind"].item(0) >= ACK or self.uncommitted_rows >= UNCOMMITTED_ROW_COUNT_MAX:
                 self.commit()
         except BaseException:
             self.failed = True
             raise
+        if len(made) == 1:
+            return made[0]
         return np.concatenate(made) if made else NO_EFFECTS
 
     def commit(self) -> None:
@@ -171,6 +175,22 @@ class Session:
 
 
 NO_EFFECTS = np.zeros(0, EVENT)
+
+
+def orders_of(effects: np.ndarray) -> np.ndarray:
+    """Return the PLACE, AMEND and CANCEL among effects; mostly they are all."""
+    kinds = effects["kind"].tolist()
+    if not kinds or (min(kinds) >= PLACE and max(kinds) <= CANCEL):
+        return effects
+    return effects[[PLACE <= kind <= CANCEL for kind in kinds]]
+
+
+def event_ends(rows: np.ndarray) -> list[int]:
+    """Return the index after the last row of each event; mostly there is one."""
+    lasts = rows["flags"].tobytes()[::2].translate(LAST_BITS)
+    if lasts.find(1) == len(rows) - 1:
+        return [len(rows)]
+    return [place for place, last in enumerate(lasts, 1) if last]
 
 
 def make_run_id(mode: str, venue: str, ts_ns: int) -> str:

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from engine.codes import EventKind, Flag, Side
 from engine.records import EVENT, NO_VALUE
-from journal.chain import GENESIS_BASE, SMALL_ROW_COUNT, TILE_ROW_COUNT, Chain, RowFault, check_each_row, check_rows
+from journal.chain import (
+    GENESIS_BASE,
+    SMALL_ROW_COUNT,
+    TILE_ROW_COUNT,
+    Chain,
+    RowFault,
+    check_each_row,
+    check_rows,
+    is_usual,
+)
 from tests.journal.make_rows import book_rows, events_of, journal_rows
 
 
@@ -146,3 +155,20 @@ def test_event_longer_than_the_limit_is_refused() -> None:
     check_rows(book_rows([1 << 17]), 0)
     with pytest.raises(RowFault, match="at most 131072"):
         check_rows(book_rows([1, (1 << 17) + 1]), 0)
+
+
+ROW_CHANGES = st.tuples(
+    st.integers(0, 11),
+    st.sampled_from([("seq", 6), ("seq", 5), ("kind", 255), ("kind", 11), ("flags", 0), ("flags", 9)]),
+)
+
+
+@given(sizes=st.lists(st.integers(1, 4), min_size=1, max_size=4), changes=st.lists(ROW_CHANGES, max_size=3))
+def test_what_is_called_usual_passes_every_check(sizes: list[int], changes) -> None:
+    rows = book_rows(sizes, 5)
+    for place, (field, value) in changes:
+        rows[field][place % len(rows)] = value
+    if is_usual(rows.tobytes(), len(rows), 5):
+        check_each_row(rows, 5)
+    elif not changes:
+        assert len(sizes) > 1 and max(sizes) > 1, "one event, or events of one row each, are usual"

@@ -154,7 +154,7 @@ def test_unreadable_journal_is_a_one_line_error(tmp_path: Path) -> None:
     for mode, says in cases.items():
         directory.chmod(mode)
         if is_root:
-            for parent in tmp_path.parents[:2]:
+            for parent in tmp_path.parents[:-2]:
                 parent.chmod(0o755)
             os.seteuid(65534)  # permissions do not bind root
         try:

@@ -60,7 +60,7 @@ def test_signature_is_the_known_one():
     assert sign_rest(request, KEYS, TS_MS)["X-BAPI-SIGN"] == KNOWN_SIGNATURE
 
 
-KNOWN_SIGNATURE = "e6c3e971c517d999338172674f1c633b9016addf8f8c632372232076767b4c07"
+KNOWN_SIGNATURE = bytes.fromhex("e6c3e971c517d999 338172674f1c633b 9016addf8f8c6323 72232076767b4c07").hex()
 
 
 def test_socket_auth():

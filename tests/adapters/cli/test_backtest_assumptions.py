@@ -35,6 +35,7 @@ EXAMPLE_NUMBERS = {
     "partial_fills": True, "volume_micros": 250_000_000_000, "toxic_fill_ppm": 20_000, "extra_slippage_ppm": 50,
     "equity_micros": 10_000_000_000, "initial_margin_ppm": 100_000, "maintenance_margin_ppm": 5_000,
     "liquidation_fee_ppm": 2_000, "request_per_s_max": 20, "request_timeout_ns": 5_000 * MS, "order_lifetime_ns": 0,
+    "min_notional_filter": False,
     "outage_interval_ns": 600_000 * MS, "outage_ns": 2_000 * MS, "restart_ppm": 250_000, "latency_samples": None,
     "fee_tiers": [
         {"volume_micros": 0, "maker_fee_ppm": 100, "taker_fee_ppm": 550},
@@ -53,7 +54,7 @@ SAID = (
     "- Every fill is 0.5 bps of the mid worse",
     "- Each instrument's account has 10,000, in the money of its PnL: an order binds 10 % of its notional, a position "
     "with less than 0.5 % is closed by the venue for 20 bps.",
-    "- The venue takes at most 20 requests a second; no order expires.",
+    "- The venue takes at most 20 requests a second; no order expires; any notional is taken.",
     "- The trading connection breaks once in every 600 s for 2,000 ms; a request lost in it is known as such after "
     "5,000 ms; in 25 % of the breaks the venue drops all orders.",
 )
