@@ -128,7 +128,7 @@ async def trade(plan: "Plan", asked: dict[str, Any]) -> dict[str, Any]:
 
     async with aiohttp.ClientSession() as http:
         runner = await make_runner(plan, http)
-        # What is there by now stays: with it counted, the collector would let a session's cycles lie for hours.
+        # What is there by now stays: the collector need not look through it again while the session trades.
         gc.collect()
         gc.freeze()
         try:
