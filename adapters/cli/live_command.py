@@ -1,7 +1,6 @@
 """`mm live`: trade, or rehearse it, at a venue; must never trade for real without two separate words for it."""
 
 import asyncio
-import gc
 import os
 import re
 import signal
@@ -128,9 +127,6 @@ async def trade(plan: "Plan", asked: dict[str, Any]) -> dict[str, Any]:
 
     async with aiohttp.ClientSession() as http:
         runner = await make_runner(plan, http)
-        # What is there by now stays: the collector need not look through it again while the session trades.
-        gc.collect()
-        gc.freeze()
         try:
             await run_session(runner, plan, asked)
         finally:
