@@ -1,7 +1,6 @@
 """`mm live`: trade, or rehearse it, at a venue; must never trade for real without two separate words for it."""
 
 import asyncio
-import gc
 import os
 import re
 import signal
@@ -160,9 +159,6 @@ async def trade(plan: "Plan", asked: dict[str, Any]) -> dict[str, Any]:
         runner = await make_runner(plan, http)
         switch, pages = KillSwitch(runner), None
         runner.status.is_live_enabled = os.environ.get(LIVE_ENABLE) == "1"
-        # What is there by now stays: with it counted, the collector would let a session's cycles lie for hours.
-        gc.collect()
-        gc.freeze()
         try:
             pages = await open_pages(runner, asked["port"])
             await run_session(runner, switch, asked)

@@ -14,6 +14,7 @@ import aiohttp
 from adapters.cli.live_command import read_config, run_session
 from adapters.crash import forbid_core_dumps
 from adapters.live.endpoints import find_endpoints
+from adapters.live.kill_switch import KillSwitch
 from adapters.live.start import Plan, make_runner
 from adapters.logs import setup_logs
 from tests.live.stage import PACE
@@ -37,7 +38,7 @@ async def main(url: str, journal: Path, config_path: Path) -> None:
 
         told = asyncio.ensure_future(tell())
         try:
-            await run_session(runner, plan, asked)
+            await run_session(runner, KillSwitch(runner), asked)
         finally:
             told.cancel()
             runner.session.close()

@@ -228,7 +228,7 @@ def test_cat_follows_a_writer_until_it_is_interrupted(tmp_path: Path) -> None:
             assert json.loads(lines[-1])["hash"] == head.hex()
         assert len(segment_paths(tmp_path / "j")) > 1
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
+        assert process.wait(60) == 130
         assert process.stdout.read() == b"" and b"Traceback" not in process.stderr.read()
         process.stdout.close()
         process.stderr.close()
@@ -247,7 +247,7 @@ def test_a_reader_that_leaves_is_no_error(made_journal: Path) -> None:
     assert process.stdout is not None and process.stderr is not None
     assert process.stdout.readline().startswith(b'{"hash"')
     process.stdout.close()
-    assert process.stderr.read() == b"" and process.wait(10) == 1
+    assert process.stderr.read() == b"" and process.wait(60) == 1
     process.stderr.close()
 
 
