@@ -237,14 +237,14 @@ class Writer:
         if end <= FRAME_ROW_COUNT and self._is_one_block():
             return end
         if end > FRAME_ROW_COUNT:
-            ends = np.flatnonzero(rows["flags"][:EVENT_ROW_COUNT_MAX] & Flag.LAST) + 1
-            fitting = int(np.searchsorted(ends, FRAME_ROW_COUNT, side="right"))
-            end = int(ends[max(0, fitting - 1)])
-        seqs = rows["seq"][:end]
-        seq_first, seq_last = int(seqs[0]), int(seqs[-1])
-        boundary = seq_first - seq_first % CHAIN_BLOCK_EVENT_COUNT + CHAIN_BLOCK_EVENT_COUNT
+            end = last_whole(rows["flags"])
         offset = (self._offset or SEGMENT_HEADER_BYTES) + FRAME_BYTES
-        for seq in range(boundary, seq_last + 1, CHAIN_BLOCK_EVENT_COUNT):
+        day_last = first_day(rows[end - 1 : end])
+        if day_last is not None and day_last == self._day and offset + end * ROW_BYTES < self._segment_bytes_max:
+            return end  # no event of it starts a new segment
+        seqs = np.ascontiguousarray(rows["seq"][:end])
+        boundary = (int(seqs[0]) // CHAIN_BLOCK_EVENT_COUNT + 1) * CHAIN_BLOCK_EVENT_COUNT
+        for seq in range(boundary, int(seqs[-1]) + 1, CHAIN_BLOCK_EVENT_COUNT):
             row = int(np.searchsorted(seqs, seq))
             if self._day is None:
                 self._day = first_day(rows[:row])
@@ -365,6 +365,14 @@ class Writer:
         finally:
             if lock is not None:
                 lock.release()
+
+
+def last_whole(flags: np.ndarray) -> int:
+    """Return how many rows of a full frame are whole events: of one event, if it is longer than a frame."""
+    for end in range(FRAME_ROW_COUNT, 0, -1):
+        if flags.item(end - 1) & Flag.LAST:
+            return end
+    return int(np.argmax(flags[:EVENT_ROW_COUNT_MAX] & Flag.LAST)) + 1
 
 
 def write_all(fd: int, parts: list[bytes | memoryview], offset: int) -> int:

@@ -208,7 +208,7 @@ class Backtest:
         if self.writer is not None and len(rows):
             self.wait_written()
             # Hashing and writing release the GIL: the next rows are simulated meanwhile.
-            self.written = self.pool.submit(self.writer.append, np.frombuffer(rows.tobytes(), EVENT))
+            self.written = self.pool.submit(self.writer.append, rows.view(np.uint8).copy().view(EVENT))
         self.digest_effects(rows[rows["kind"] >= EventKind.PLACE])
         sim["output_count"] = 0
 
