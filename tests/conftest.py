@@ -1,6 +1,7 @@
 """What every test may ask for: the recorded feeds, a fixed environment, hypothesis profiles, a count of seeds."""
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -14,6 +15,8 @@ SHARED_DATA = REPO.parent / "shared" / "data"
 os.environ["TZ"] = "UTC"
 time.tzset()
 os.environ.pop("PYTHONOPTIMIZE", None)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell makes what it starts in its background deaf to Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["MM_KERNEL_DOORS"] = "1"  # tests call kernels that only kernels call
 
 SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
