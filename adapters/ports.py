@@ -41,7 +41,7 @@ def take_port(host: str, port: int) -> socket.socket:
 def port_hint(number: int, port: int) -> str:
     """Return what to do when a port cannot be had."""
     if number == errno.EADDRINUSE:
-        return f"another process has it (ss -ltnp 'sport = :{port}' names it): stop that one, or choose another --port"
+        return f"another process has it (ss -ltnp 'sport = :{port}' names it): stop that one, or choose another port"
     if number in (errno.EACCES, errno.EPERM):
-        return "ports below 1024 are the system's: choose a higher --port"
+        return "ports below 1024 are the system's: choose a higher port"
     return "check the address: it must be one of this machine's own, such as 127.0.0.1"

@@ -1,11 +1,7 @@
 """The emulator's process: listens, plays the feed, stops cleanly; must never listen beyond this machine unasked."""
 
 import asyncio
-import ipaddress
-import os
-import socket
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -17,6 +13,7 @@ from adapters.emulator.order_entry import OrderEntry
 from adapters.emulator.rest import Rest, read_body
 from adapters.emulator.streams import PrivateStream, PublicStream
 from adapters.emulator.venue import Venue
+from adapters.ports import is_loopback, take_port
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -25,27 +22,6 @@ SHUTDOWN_S = 1.0
 PUBLIC_PATH, PRIVATE_PATH, TRADE_PATH, FAULTS_PATH, KEYS_PATH = (
     "/v5/public/linear", "/v5/private", "/v5/trade", "/emulator/faults", "/emulator/keys",
 )  # fmt: skip
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether an address is this machine's own."""
-    if host == "localhost":
-        return True
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return False
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Take a port before anything that takes long.
-
-    Raises: OSError when the port is taken.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise OSError(error.errno, f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}") from error
 
 
 class Server:
@@ -106,9 +82,9 @@ class Server:
     async def start(self) -> None:
         """Listen and play; returns when clients can connect.
 
-        Raises: OSError when the port is taken, VenueSetupError for a feed without books.
+        Raises: PortError when the port is taken, VenueSetupError for a feed without books.
         """
-        listener = listen(self.host, self.port)
+        listener = take_port(self.host, self.port)
         try:
             self.venue.prime()
             await self.runner.setup()

@@ -24,7 +24,7 @@ def test_a_port_is_taken_once() -> None:
             take_port("127.0.0.1", port)
     assert is_user_error(caught.value)
     assert message_of(caught.value) == f"port {port} of 127.0.0.1: Address already in use"
-    assert f":{port}" in hint_of(caught.value) and "--port" in hint_of(caught.value)
+    assert f":{port}" in hint_of(caught.value) and "another port" in hint_of(caught.value)
     with socket.create_server(("127.0.0.1", port)):
         pass  # it is free again
 
