@@ -126,7 +126,7 @@ def test_a_journal_that_is_not_ours_to_take(mm: Mm, running: RunningVenue, tmp_p
 
 def test_a_port_in_use(capfd: pytest.CaptureFixture[str], running: RunningVenue) -> None:
     assert run(["venue", "bybit", "--listen", f"127.0.0.1:{running.server.port}"]) == 1
-    assert re.search(r"cannot listen on 127\.0\.0\.1:\d+: Address already in use", capfd.readouterr().err)
+    assert re.search(r"port \d+ of 127\.0\.0\.1: Address already in use", capfd.readouterr().err)
 
 
 BAD_FRAMES = {
