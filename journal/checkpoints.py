@@ -60,6 +60,13 @@ def nearest(directory: Path, key: str, seq: int) -> Checkpoint | None:
     return None
 
 
+def drop_after(directory: Path, seq: int) -> None:
+    """Remove the checkpoints beyond `seq`: whoever appends there makes other events than they stand for."""
+    for path in list_checkpoints(directory):
+        if seq_next_of(path) > seq:
+            path.unlink(missing_ok=True)
+
+
 def list_checkpoints(directory: Path, key: str | None = None) -> list[Path]:
     """Return the checkpoint files of a journal in order of seq, whole or not."""
     try:

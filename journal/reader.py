@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from engine.codes import EventKind, Flag
-from engine.limits import ROW_BYTES
+from engine.limits import ROW_BYTES, SEQ_MAX
 from engine.manifest import Manifest, ManifestError, parse_manifest
 from engine.payload import PayloadError, payload_bytes
 from journal.chain import GENESIS_BASE, Chain, RowFault, check_rows
@@ -129,6 +129,18 @@ class Journal:
             except (ManifestError, PayloadError) as error:
                 raise Corrupt(path, f"expected a manifest: {error}", seq=0) from error
         raise Corrupt(path, "expected the manifest at seq 0, found no event", seq=0)
+
+    def seq_next(self) -> int:
+        """Return the seq after the last committed event, by the frame headers of the last segment.
+
+        Raises: TornTail, Corrupt, WrongVersion.
+        """
+        seq = 0
+        for file in self._files(SEQ_MAX):
+            seq = file.header.seq_first
+            for mark in self._committed(file, file.marks()):
+                seq = mark.seq_last + 1
+        return seq
 
     def _files(self, seq_from: int) -> Iterator[SegmentFile]:
         """Open the segments from the one that holds `seq_from` on, each linked to the one before."""

@@ -19,6 +19,7 @@ from engine.limits import CHAIN_BLOCK_EVENT_COUNT, EVENT_ROW_COUNT_MAX, NS_PER_S
 from engine.manifest import SCHEMA_VERSION
 from engine.records import EVENT, NO_TS_NS, NO_VALUE
 from journal.chain import Chain, RowFault, bytes_of, check_rows
+from journal.checkpoints import drop_after
 from journal.errors import RECOVER_HINT, Corrupt, JournalError, JournalFull, SealDiffers, WrongVersion
 from journal.lock import Lock
 from journal.reader import advance
@@ -108,8 +109,7 @@ class Writer:
     def row_count(self) -> int:
         """Committed rows of the whole journal."""
         if self._rows_before is None:
-            paths = segment_paths(self.directory)[: self._index]
-            files = [SegmentFile(path, is_last=False) for path in paths]
+            files = [SegmentFile(path, is_last=False) for path in segment_paths(self.directory)[: self._index]]
             self._rows_before = sum(mark.row_count for file in files for mark in file.marks())
         return self._rows_before + self._rows_here
 
@@ -188,6 +188,7 @@ class Writer:
         self._first_unsynced = self._index
         self._fd = os.open(paths[-1], os.O_RDWR | os.O_CLOEXEC)
         remove_seal(self.directory)
+        drop_after(self.directory, chain.seq_next)  # a power cut may have lost events that one was made of
 
     def _keep(self, rows: np.ndarray) -> None:
         """Take a copy of rows into memory."""
@@ -290,9 +291,8 @@ class Writer:
                 path = self.directory / segment_name(self._index)
                 self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
                 day = first_day(rows[:1])
-                start = SegmentHeader(
-                    self._index, self._chain.seq_next, self._chain.head, NO_VALUE if day is None else day
-                )
+                ts_ns = NO_VALUE if day is None else day
+                start = SegmentHeader(self._index, self._chain.seq_next, self._chain.head, ts_ns)
                 data.insert(0, encode_segment_header(start))
             end = self._offset + write_all(self._fd, data, self._offset)
             if self._sync == "commit":

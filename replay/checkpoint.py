@@ -7,9 +7,9 @@ from typing import Any
 
 from engine.cache import core_digest
 from engine.core import Core
-from engine.limits import SEQ_MAX
 from engine.manifest import Manifest, canonical_json, encode_manifest
-from journal.checkpoints import list_checkpoints, nearest, save, seq_next_of
+from journal.checkpoints import Checkpoint, list_checkpoints, nearest, save, seq_next_of
+from journal.reader import Journal
 
 
 def checkpoint_key(manifest: Manifest, document: dict[str, Any], override: dict[str, Any] | None) -> str:
@@ -40,13 +40,17 @@ def save_checkpoint(directory: Path, key: str, core: Core, seq_next: int, base: 
         save(directory, key, seq_next, base, core.dump(), meta)
 
 
-def restore_newest(core: Core, directory: Path, key: str) -> tuple[int, bytes]:
-    """Take over the newest checkpoint of a journal; returns where it stands and the chain's base there, 0 without."""
-    checkpoint = nearest(directory, key, SEQ_MAX)
-    if checkpoint is None:
-        return 0, b""
+def find_checkpoint(directory: Path, key: str, seq: int) -> Checkpoint | None:
+    """Return the last checkpoint at or before `seq` that the journal reaches; it may have lost its end.
+
+    Raises: NotAJournal, TornTail, Corrupt, WrongVersion.
+    """
+    return nearest(directory, key, min(seq, Journal(directory).seq_next()))
+
+
+def load_checkpoint(core: Core, checkpoint: Checkpoint) -> None:
+    """Take over a checkpoint's state."""
     core.load(checkpoint.state)
     core.document = checkpoint.meta["document"]
     core.effects_digest.value = bytes.fromhex(checkpoint.meta["effects_digest"])
     core.witnessed_count = int(checkpoint.meta["witnessed_count"])
-    return checkpoint.seq_next, checkpoint.head

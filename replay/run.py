@@ -17,8 +17,8 @@ from engine.limits import NS_PER_MS
 from engine.manifest import Manifest
 from engine.records import EVENT
 from journal.chain import Chain
-from journal.checkpoints import Checkpoint, nearest
-from replay.checkpoint import checkpoint_key, save_checkpoint
+from journal.checkpoints import Checkpoint
+from replay.checkpoint import checkpoint_key, find_checkpoint, load_checkpoint, save_checkpoint
 from replay.result import SAMPLE, ReplayResult
 from replay.sampling import Sampler
 from replay.source import EventSource
@@ -143,17 +143,14 @@ class Replay:
         """Go on from the nearest checkpoint when asked to start late."""
         if not self.options.seq_from or self.source.is_jsonl or self.is_cut():
             return None
-        checkpoint = nearest(self.source.path, self.key, self.options.seq_from)
+        checkpoint = find_checkpoint(self.source.path, self.key, self.options.seq_from)
         if checkpoint is not None:
             self.restore_from(checkpoint)
         return checkpoint
 
     def restore_from(self, checkpoint: Checkpoint) -> None:
         """Take over a checkpoint's state and what was counted up to it."""
-        self.core.load(checkpoint.state)
-        self.core.document = checkpoint.meta["document"]
-        self.core.effects_digest.value = bytes.fromhex(checkpoint.meta["effects_digest"])
-        self.core.witnessed_count = int(checkpoint.meta["witnessed_count"])
+        load_checkpoint(self.core, checkpoint)
         self.rows = int(checkpoint.meta["rows"])
         self.seq_next = checkpoint.seq_next
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from engine.codes import EventKind, OrderStatus
 from engine.core import Core, config_payload
+from engine.limits import SEQ_MAX
 from engine.manifest import Manifest, canonical_json, encode_manifest, parse_manifest
 from engine.payload import payload_bytes, payload_rows
 from engine.records import EVENT
@@ -20,7 +21,7 @@ from journal.reader import Journal
 from journal.recover import recover
 from journal.segment import segment_paths
 from journal.writer import Writer
-from replay.checkpoint import checkpoint_key, restore_newest, save_checkpoint
+from replay.checkpoint import checkpoint_key, find_checkpoint, load_checkpoint, save_checkpoint
 
 UNCOMMITTED_ROW_COUNT_MAX = 64  # market rows that a crash may lose, and that a decision has to write first
 CHECKPOINT_BLOCK_COUNT = 256  # chain blocks between two checkpoints
@@ -29,7 +30,6 @@ OPEN_STATUSES = (
     OrderStatus.UNKNOWN,
 )  # fmt: skip
 IN_DOUBT = (OrderStatus.NEW, OrderStatus.PENDING, OrderStatus.AMENDING, OrderStatus.CANCELLING)
-EFFECT_KIND_MIN = int(EventKind.PLACE)
 ACK = int(EventKind.ACK)  # from here on kinds are the venue's word on our orders, which no crash may lose
 PLACE, CANCEL = int(EventKind.PLACE), int(EventKind.CANCEL)
 
@@ -90,8 +90,12 @@ class Session:
     def resume(self) -> list[np.ndarray]:
         """Fold what the journal holds, from its newest checkpoint on; returns the last effects that lack a witness."""
         journal = Journal(self.directory)
-        seq, head = restore_newest(self.core, self.directory, self.key)
-        for rows in journal.verified_chunks(seq_from=seq, base=head or None):
+        checkpoint = find_checkpoint(self.directory, self.key, SEQ_MAX)
+        seq, base = (0, None) if checkpoint is None else (checkpoint.seq_next, checkpoint.head)
+        if checkpoint is not None:
+            load_checkpoint(self.core, checkpoint)
+        self.resumed_events = seq
+        for rows in journal.verified_chunks(seq_from=seq, base=base):
             self.core.feed(rows)
             self.resumed_events = int(rows[-1]["seq"]) + 1
             if self.core.out[0]["witness_index"] == self.core.out[0]["effect_count"]:

@@ -11,15 +11,15 @@ import numpy as np
 
 from engine.codes import EventKind, RequestOutcome
 from engine.core import Core
-from engine.limits import EFFECT_COUNT_MAX
+from engine.limits import EFFECT_COUNT_MAX, SEQ_MAX
 from engine.manifest import Manifest
 from engine.records import EVENT, NO_VALUE
-from journal.checkpoints import Checkpoint, nearest
+from journal.checkpoints import Checkpoint
+from replay.checkpoint import find_checkpoint
 from replay.run import Replay, ReplayOptions
 
 DECISION_COUNT = 10
 LATENCY_COUNT = 1000  # requests that the percentiles are of: the last ones
-SEQ_MAX = 1 << 62
 ANSWERED = (RequestOutcome.OK, RequestOutcome.REFUSED)
 
 assert DECISION_COUNT <= EFFECT_COUNT_MAX
@@ -38,7 +38,7 @@ class Watch:
         self._latencies_ns: deque[int] = deque(maxlen=LATENCY_COUNT)
         self.checkpoint: Checkpoint | None = None
         if from_checkpoint:
-            self.checkpoint = nearest(path, self._replay.key, SEQ_MAX)
+            self.checkpoint = find_checkpoint(path, self._replay.key, SEQ_MAX)
         if self.checkpoint is not None:
             self._replay.restore_from(self.checkpoint)
 

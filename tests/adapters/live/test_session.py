@@ -1,6 +1,7 @@
 """A session is taken up where its journal ends, whatever the end looks like."""
 
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from adapters.live.rows import connection_row, timer_row
 from adapters.live.session import Session, read_session_manifest
 from engine.codes import ConnectionState, EventKind, OrderStatus
 from engine.manifest import Instrument, Manifest
+from journal.checkpoints import list_checkpoints
 from journal.reader import Journal
 from journal.writer import Writer
 from replay.run import ReplayOptions, replay
@@ -81,3 +83,35 @@ def test_nothing_is_folded_after_a_failed_write(tmp_path: Path, monkeypatch: pyt
         session.fold(connection_row(ConnectionState.DOWN, 4))
     with pytest.raises(AssertionError):
         session.fold(timer_row(5))
+
+
+def test_a_checkpoint_beyond_the_journals_end_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.live.session.CHECKPOINT_BLOCK_COUNT", 1)
+    session = begun(tmp_path / "whole")
+    ts_ns = 10
+    while session.seq_next < 1024 or not list_checkpoints(tmp_path / "whole"):
+        session.fold(timer_row(ts_ns := ts_ns + 1))
+        session.save_checkpoint()
+    session.commit()
+    rows = rows_of(tmp_path / "whole")
+    cut_to(rows[rows["seq"] < 1000], tmp_path / "cut")  # what a power cut may leave: the checkpoint was on the disk
+    copytree(tmp_path / "whole" / "checkpoints", tmp_path / "cut" / "checkpoints")
+    again = Session(tmp_path / "cut", MANIFEST)
+    assert again.resumed_events == again.seq_next == 1000
+    assert list_checkpoints(tmp_path / "cut") == []
+    again.fold(timer_row(ts_ns))
+    again.close()
+    replayed = replay(tmp_path / "cut", ReplayOptions(checkpoints=False))
+    assert replayed.witnessed_count == sum(replayed.effect_counts.values())
+
+
+def test_a_session_goes_on_from_a_checkpoint_at_its_very_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.live.session.CHECKPOINT_BLOCK_COUNT", 1)
+    session = begun(tmp_path)
+    while not list_checkpoints(tmp_path):
+        session.fold(timer_row(session.seq_next))
+        session.save_checkpoint()
+    session.writer.close(seal=False)
+    again = Session(tmp_path, MANIFEST)
+    assert again.resumed_events == again.seq_next == session.seq_next
+    assert again.core.state_digest() == session.core.state_digest()
