@@ -107,7 +107,7 @@ class Account:
 
     def holds(self, index: int, order_id: int) -> bool:
         """Tell whether the core holds an order as one that may still be filled."""
-        return any(order == (index, order_id) for order in ((i, o) for i, o, _ in self.session.open_orders()))
+        return any(order[:2] == (index, order_id) for order in self.session.open_orders())
 
     async def on_private_down(self) -> None:
         """Tell the core that the venue's word on our orders is missing: quotes are pulled."""

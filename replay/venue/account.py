@@ -36,7 +36,7 @@ def position_value_micros(cell):
     inverse = instrument["contract"] == Contract.INVERSE
     mark_price_e8 = cell["book"]["mark_price_e8"]
     if mark_price_e8 != NO_VALUE and inverse:
-        return -(base_value_e8(instrument, lots, mark_price_e8, True) // E8_PER_MICRO)
+        return -base_value_e8(instrument, lots, mark_price_e8, True) // E8_PER_MICRO
     if mark_price_e8 != NO_VALUE:
         return quote_value_e8(instrument, lots, mark_price_e8, False) // E8_PER_MICRO
     half_ticks = mid_half_ticks(cell)

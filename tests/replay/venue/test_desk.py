@@ -7,6 +7,7 @@ from engine.codes import EventKind, Flag, Side
 from engine.limits import NS_PER_S
 from engine.records import NO_PRICE_TICKS
 from replay.assumptions import Assumptions
+from replay.venue.account import position_value_micros
 from replay.venue.desk import Desk
 from replay.venue.records import RejectCode
 from tests.engine.rows import T0_NS, book_event, event, make_manifest
@@ -94,6 +95,16 @@ def test_a_position_beyond_its_margin_is_closed_by_the_venue() -> None:
     assert [text_of(row) for row in answers] == ["expired", "fill 100x5 taker", "fill 99x4 taker"]
     assert all(row["flags"] & Flag.LIQUIDATION for row in answers[1:])
     assert desk.cells[0]["position"]["position_lots"] == 0 and desk.venues[0]["liquidation_count"] == 1
+
+
+@pytest.mark.parametrize(("side", "value_micros"), [(Side.BID, -29_411_765), (Side.ASK, 29_411_764)])
+def test_an_inverse_position_is_valued_downward(side: Side, value_micros: int) -> None:
+    # 3 contracts of 1 at a mark of 102 are 3/102 of a coin: 29 411 764.7 e-6 of a thousandth.
+    desk = Desk(make_manifest(contract="inverse"), Assumptions(entry_latency_ns=0, response_latency_ns=0))
+    desk.apply_market(book_event(EventKind.BOOK_SNAPSHOT, BIDS, ASKS, aux=1), T0_NS)
+    assert place(desk, 1, 0 if side == Side.BID else 32, MARKET, 3, IOC)[0] == "ack"
+    desk.apply_market(event(EventKind.MARK, aux=102 * 10**8), T0_NS + 10)
+    assert position_value_micros(desk.cells[0]) == value_micros
 
 
 def test_a_request_budget() -> None:
