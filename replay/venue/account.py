@@ -91,18 +91,18 @@ def exceeds_margin(sim, venue, cell, side, price_ticks, added_lots):
 
 
 @kernel
-def close_at_market(sim, venue, cell, ts_ns):
-    """Close the position against the displayed levels, best first; what they do not hold stays open."""
-    position = cell["position"]
-    side = np.int64(Side.ASK if position["position_lots"] > 0 else Side.BID)
-    left_lots = abs(position["position_lots"])
+def take_levels(sim, venue, cell, order_id, side, lots, flags, ts_ns):
+    """Fill a taker against the displayed levels, best first; what they do not hold is not filled.
+
+    The recorded book does not know of it: what is taken stays displayed until the recording changes it.
+    """
     other = 1 - side
     key = next_key(cell, other, cell["sides"][other]["best_key"])
-    while left_lots > 0 and key != NO_KEY:
+    while lots > 0 and key != NO_KEY:
         price_ticks = key if other == Side.ASK else -key
-        filled_lots = min(left_lots, level_qty_lots(cell, other, price_ticks))
-        write_fill(sim, venue, cell, NO_ORDER_ID, side, price_ticks, filled_lots, np.int64(Flag.LIQUIDATION), ts_ns)
-        left_lots -= filled_lots
+        filled_lots = min(lots, level_qty_lots(cell, other, price_ticks))
+        write_fill(sim, venue, cell, order_id, side, price_ticks, filled_lots, flags, ts_ns)
+        lots -= filled_lots
         key = next_key(cell, other, key + 1)
 
 
@@ -125,4 +125,6 @@ def check_margin(sim, venue, cell, ts_ns):
         return
     venue["liquidation_count"] += 1
     cancel_all(sim, venue, cell, EventKind.EXPIRED, ts_ns)
-    close_at_market(sim, venue, cell, ts_ns)
+    side = np.int64(Side.ASK if cell["position"]["position_lots"] > 0 else Side.BID)
+    lots = abs(cell["position"]["position_lots"])
+    take_levels(sim, venue, cell, NO_ORDER_ID, side, lots, np.int64(Flag.LIQUIDATION), ts_ns)

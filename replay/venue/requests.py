@@ -13,8 +13,8 @@ from engine.orders import side_of_slot
 from engine.records import NO_PRICE_TICKS
 from engine.state import NO_KEY
 from engine.value import notional_mid_micros
-from replay.venue.account import exceeds_margin, mid_half_ticks
-from replay.venue.answers import end_order, list_orders, post_answer, refuse, respond, write_fill
+from replay.venue.account import exceeds_margin, mid_half_ticks, take_levels
+from replay.venue.answers import end_order, list_orders, post_answer, refuse, respond
 from replay.venue.latency import entry_latency_ns, post_message
 from replay.venue.queue import join_queue
 from replay.venue.records import NEVER_NS, RejectCode
@@ -116,24 +116,6 @@ def reachable_lots(cell, venue, side, limit_key, wanted_lots):
 
 
 @kernel
-def take_levels(sim, venue, cell, request, lots, ts_ns):
-    """Fill a taker against the displayed levels, best first.
-
-    The recorded book does not know of it: what is taken stays displayed until the recording changes it.
-    """
-    side = np.int64(request["side"])
-    other = 1 - side
-    key = next_key(cell, other, cell["sides"][other]["best_key"])
-    while lots > 0:
-        assert key != NO_KEY
-        price_ticks = key if other == Side.ASK else -key
-        filled_lots = min(lots, level_qty_lots(cell, other, price_ticks))
-        write_fill(sim, venue, cell, request["order_id"], side, price_ticks, filled_lots, np.int64(0), ts_ns)
-        lots -= filled_lots
-        key = next_key(cell, other, key + 1)
-
-
-@kernel
 def accept_taker(sim, venue, cell, request, ts_ns):
     """Carry out a PLACE that may take: fill or kill, immediate or cancel, or rest what is left."""
     side, price_ticks = np.int64(request["side"]), request["price_ticks"]
@@ -142,7 +124,7 @@ def accept_taker(sim, venue, cell, request, ts_ns):
     lots = reachable_lots(cell, venue, side, limit_key, qty_lots)
     if flags & Flag.FOK != 0 and lots < qty_lots:
         lots = np.int64(0)
-    take_levels(sim, venue, cell, request, lots, ts_ns)
+    take_levels(sim, venue, cell, request["order_id"], side, lots, np.int64(0), ts_ns)
     if lots == qty_lots:
         return
     blocked = price_ticks == NO_PRICE_TICKS or would_trade_own(venue, side, price_ticks)
