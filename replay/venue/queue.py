@@ -7,7 +7,7 @@ displayed quantity: an increase joins behind.
 from enum import IntEnum
 
 from engine.jit import kernel
-from engine.signals import LN_2, log_ratio
+from replay.venue.chance import log_of
 from replay.venue.fifo import apply_fifo_depth
 
 
@@ -38,17 +38,6 @@ def apply_queue_trade(order, qty_lots):
 
 
 @kernel
-def log_one_plus(x):
-    """Return ln(1 + x) for x >= 0 without libm: halvings to [1, 2), then the atanh series (error < 1e-12)."""
-    y = 1.0 + x
-    halvings = 0
-    while y >= 1.5:
-        y = y * 0.5
-        halvings += 1
-    return halvings * LN_2 + log_ratio(y, 1.0)
-
-
-@kernel
 def share_behind(queue_model, front, back):
     """Return the share of a decrease that happens behind the order."""
     if queue_model == QueueModel.RISK_AVERSE:
@@ -60,8 +49,8 @@ def share_behind(queue_model, front, back):
     if queue_model == QueueModel.POWER:
         return back * back / (back * back + front * front)
     if queue_model == QueueModel.LOG:
-        weight = log_one_plus(back)
-        return weight / (weight + log_one_plus(front))
+        weight = log_of(1.0 + back)
+        return weight / (weight + log_of(1.0 + front))
     return back / (back + front)
 
 
