@@ -5,6 +5,7 @@ Every array is read-only and holds whole events. Only committed frames are ever 
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -131,15 +132,16 @@ class Journal:
         raise Corrupt(path, "expected the manifest at seq 0, found no event", seq=0)
 
     def seq_next(self) -> int:
-        """Return the seq after the last committed event, by the frame headers of the last segment.
+        """Return the seq after the last committed event, by the frame headers of the last segment; a torn tail is none.
 
-        Raises: TornTail, Corrupt, WrongVersion.
+        Raises: Corrupt, WrongVersion.
         """
         seq = 0
-        for file in self._files(SEQ_MAX):
-            seq = file.header.seq_first
-            for mark in self._committed(file, file.marks()):
-                seq = mark.seq_last + 1
+        with suppress(TornTail):
+            for file in self._files(SEQ_MAX):
+                seq = file.header.seq_first
+                for mark in file.marks():
+                    seq = mark.seq_last + 1
         return seq
 
     def _files(self, seq_from: int) -> Iterator[SegmentFile]:

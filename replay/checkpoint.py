@@ -43,7 +43,7 @@ def save_checkpoint(directory: Path, key: str, core: Core, seq_next: int, base: 
 def find_checkpoint(directory: Path, key: str, seq: int) -> Checkpoint | None:
     """Return the last checkpoint at or before `seq` that the journal reaches; it may have lost its end.
 
-    Raises: NotAJournal, TornTail, Corrupt, WrongVersion.
+    Raises: NotAJournal, Corrupt, WrongVersion.
     """
     return nearest(directory, key, min(seq, Journal(directory).seq_next()))
 

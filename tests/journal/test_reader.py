@@ -128,6 +128,21 @@ def test_torn_tail_is_an_error_unless_its_writer_lives(tmp_path: Path) -> None:
     assert caught.value.hint == "mm journal recover"
 
 
+@pytest.mark.parametrize("cut", [0, 1, 64, 65, 2000, 7000])
+def test_a_journal_tells_its_next_seq_with_and_without_a_torn_tail(journal: Path, tmp_path: Path, cut: int) -> None:
+    shutil.copytree(journal, tmp_path / "j")
+    last = segment_paths(tmp_path / "j")[-1]
+    last.write_bytes(last.read_bytes()[: last.stat().st_size - cut])
+    seq_next = 0
+    try:
+        for chunk in Journal(tmp_path / "j").chunks(1):
+            seq_next = int(chunk["seq"][-1]) + 1
+    except TornTail:
+        assert cut
+    assert Journal(tmp_path / "j").seq_next() == seq_next
+    assert (seq_next == 5000) == (cut == 0)
+
+
 def test_what_is_not_a_journal_is_a_typed_error(journal: Path, tmp_path: Path) -> None:
     header = SegmentFile(segment_paths(journal)[0]).header
     files = {
