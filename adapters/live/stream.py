@@ -51,6 +51,21 @@ class StreamPlan:
     ping_s: float = 15.0
 
 
+class Backoff:
+    """The pause between two connections: twice as long each time, with chance in it, short again after a long life."""
+
+    def __init__(self) -> None:
+        self.pause_s = BACKOFF_S[0]
+        self.random = random.Random()
+
+    async def wait(self, lived_s: float) -> None:
+        """Wait before the next connection; the last one has lived so long."""
+        if lived_s > BACKOFF_S[1]:
+            self.pause_s = BACKOFF_S[0]
+        await asyncio.sleep(self.pause_s * self.random.uniform(0.5, 1.0))
+        self.pause_s = min(2 * self.pause_s, BACKOFF_S[1])
+
+
 class Stream:
     """One connection that comes back; `on_frame` gets every frame but those of the handshake.
 
@@ -74,7 +89,6 @@ class Stream:
         self.status = StreamStatus(plan.name)
         self.socket: Socket | None = None
         self.log = EventLog(f"stream.{plan.name}")
-        self.random = random.Random()
         self.was_up = False  # at least once
         self.early: list[bytes] = []  # data that came before the handshake was over
 
@@ -83,7 +97,7 @@ class Stream:
 
         Raises: StreamRefused when it was never up.
         """
-        pause_s = BACKOFF_S[0]
+        backoff = Backoff()
         while True:
             started_s = time.monotonic()
             try:
@@ -95,10 +109,7 @@ class Stream:
                 self.log.error("stream_refused", reason=str(error)[:200])
             except (OSError, TimeoutError, aiohttp.ClientError, MalformedFrame) as error:
                 self.log.warning("stream_lost", reason=f"{type(error).__name__}: {error}"[:200])
-            if time.monotonic() - started_s > BACKOFF_S[1]:
-                pause_s = BACKOFF_S[0]
-            await asyncio.sleep(pause_s * self.random.uniform(0.5, 1.0))
-            pause_s = min(2 * pause_s, BACKOFF_S[1])
+            await backoff.wait(time.monotonic() - started_s)
             self.status.reconnects += 1
 
     async def live_once(self) -> None:

@@ -5,7 +5,6 @@ a book without news for a while ends the connection, as does whatever ccxt raise
 """
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
@@ -17,7 +16,7 @@ from adapters.bybit.frames import MalformedFrame
 from adapters.bybit.ledger import OrderLedger, as_rows
 from adapters.bybit.unified import UnifiedParser
 from adapters.live.status import StreamStatus
-from adapters.live.stream import BACKOFF_S
+from adapters.live.stream import Backoff
 from adapters.live.unified_book import BookDeltas
 from adapters.live.unified_venue import UnifiedVenue
 from adapters.logs import EventLog
@@ -66,21 +65,17 @@ class UnifiedMarket:
         self.marks: dict[str, tuple[int, int]] = {}  # mark and index price, 1e-8
         self.funding_ms: dict[str, int] = {}  # of the last settlement that was told
         self.log = EventLog("stream.public")
-        self.random = random.Random()
 
     async def run(self) -> None:
         """Keep the streams alive until cancelled."""
-        pause_s = BACKOFF_S[0]
+        backoff = Backoff()
         while True:
             started_s = time.monotonic()
             try:
                 await self.live_once()
             except StreamLost as error:
                 self.log.warning("stream_lost", reason=str(error)[:200])
-            if time.monotonic() - started_s > BACKOFF_S[1]:
-                pause_s = BACKOFF_S[0]
-            await asyncio.sleep(pause_s * self.random.uniform(0.5, 1.0))
-            pause_s = min(2 * pause_s, BACKOFF_S[1])
+            await backoff.wait(time.monotonic() - started_s)
             self.status.reconnects += 1
 
     async def live_once(self) -> None:
