@@ -2,7 +2,7 @@
 
 `append` takes whole events into memory, `commit` makes them one frame with one write call and returns the running
 digest: what it acknowledged survives kill -9, with sync="commit" a power cut too. More than 65,536 rows become several
-frames, and full frames are written as soon as there is one, so that memory does not grow with what is appended.
+frames, and memory never holds more: it is written before, so that it does not grow with what is appended.
 """
 
 import errno
@@ -39,6 +39,7 @@ from journal.segment import (
 SEGMENT_BYTES_MAX = 256 << 20
 NS_PER_DAY = 86_400 * NS_PER_S
 BUFFER_ROW_COUNT = 256  # to begin with
+DIRECT_ROW_COUNT = FRAME_ROW_COUNT // 2  # from here on rows are a frame of their own, without a copy
 FLUSH_BYTES = 32 << 20
 FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -114,7 +115,7 @@ class Writer:
         return self._rows_before + self._rows_here
 
     def append(self, rows: np.ndarray) -> None:
-        """Take a copy of whole events, which must continue the journal; writes only when a full frame is there.
+        """Take a copy of whole events, which must continue the journal; writes only when memory holds a frame.
 
         Raises: ValueError for rows that are not the next whole events, nothing is taken then; see `commit` for others.
         """
@@ -128,12 +129,10 @@ class Writer:
         if not self.seq_next and rows["kind"][0] != EventKind.MANIFEST:
             raise RowFault(f"expected the manifest at seq 0, found kind {rows['kind'][0]}", row=0, seq=0)
         self.seq_next = rows["seq"].item(-1) + 1
-        if count >= FRAME_ROW_COUNT:
+        if self._buffered + count > FRAME_ROW_COUNT:
             self._write_through(np.ascontiguousarray(rows))
-            return
-        self._keep(rows)
-        if self._buffered >= FRAME_ROW_COUNT:
-            self._write(FRAME_ROW_COUNT)
+        else:
+            self._keep(rows)
 
     def commit(self) -> bytes:
         """Write what was appended and return the running digest.
@@ -141,7 +140,7 @@ class Writer:
         Raises: JournalFull, JournalError; the frame at fault is taken back whole and stays in memory for another try.
         """
         self._check_usable()
-        self._write(1)
+        self._write()
         return self._chain.head
 
     def close(self, seal: bool = True) -> None:
@@ -201,30 +200,31 @@ class Writer:
         self._buffered = end
 
     def _write_through(self, rows: np.ndarray) -> None:
-        """Write full frames from the caller's rows, without a copy; what is left, or failed, goes into memory."""
+        """Write what is in memory, then many rows without a copy; few rows, and those of a failure, go into memory."""
         done = 0
         try:
-            self._write(1)
-            for written in self._frames(rows, FRAME_ROW_COUNT):
-                done = written
+            self._write()
+            if len(rows) >= DIRECT_ROW_COUNT:
+                for written in self._frames(rows):
+                    done = written
         finally:
             self._keep(rows[done:])
 
-    def _write(self, row_count_min: int) -> None:
-        """Write frames while at least `row_count_min` rows are buffered."""
+    def _write(self) -> None:
+        """Write what is in memory."""
         start = 0
         try:
-            for written in self._frames(self._buffer[: self._buffered], row_count_min):
+            for written in self._frames(self._buffer[: self._buffered]):
                 start = written
         finally:
             if 0 < start < self._buffered:
                 self._buffer[: self._buffered - start] = self._buffer[start : self._buffered].copy()
             self._buffered -= start
 
-    def _frames(self, rows: np.ndarray, row_count_min: int) -> Iterator[int]:
-        """Write frames while at least `row_count_min` rows are left; yields how many are written after each."""
+    def _frames(self, rows: np.ndarray) -> Iterator[int]:
+        """Write rows frame by frame; yields how many are written after each."""
         start = 0
-        while len(rows) - start >= row_count_min:
+        while start < len(rows):
             if self._fd is not None and self._is_rotation_due(rows[start : start + 1], self._offset):
                 self._rotate()
             cut = self._cut(rows[start:])
