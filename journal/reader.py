@@ -4,8 +4,8 @@ Every array is read-only and holds whole events. Only committed frames are ever 
 """
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from engine.codes import EventKind, Flag
 from engine.limits import ROW_BYTES, SEQ_MAX
 from engine.manifest import Manifest, ManifestError, parse_manifest
 from engine.payload import PayloadError, payload_bytes
+from journal.ahead import Ahead
 from journal.chain import GENESIS_BASE, Chain, RowFault, check_rows
 from journal.errors import Corrupt, JournalError, NotAJournal, TornTail
 from journal.lock import is_locked
@@ -74,9 +75,13 @@ class Journal:
                 yield from pieces(span, row_count, seq_from)
 
     def verified_chunks(
-        self, row_count: int = FRAME_ROW_COUNT, seq_from: int = 0, base: bytes | None = None
+        self,
+        row_count: int = FRAME_ROW_COUNT,
+        seq_from: int = 0,
+        base: bytes | None = None,
+        pool: Executor | None = None,
     ) -> Iterator[np.ndarray]:
-        """Yield the same chunks, each after its frame's digest was found right; hashing runs one step ahead.
+        """Yield the same chunks, each after its frame's digest was found right; hashing runs one step ahead in `pool`.
 
         With the chain's `base` at the block boundary `seq_from` (a checkpoint has it), nothing before is hashed;
         without, hashing starts where the segment that holds `seq_from` starts.
@@ -87,7 +92,7 @@ class Journal:
         hash_from = 0 if chain is None else seq_from
         self.events = self.rows = 0
         previous: Span | None = None
-        with ThreadPoolExecutor(1, "verify") as pool:
+        with nullcontext(pool) if pool is not None else ThreadPoolExecutor(1, "verify") as pool:
             for place, file in enumerate(self._files(seq_from)):
                 if chain is None:
                     chain = Chain(file.header.base, file.header.seq_first)
@@ -96,12 +101,12 @@ class Journal:
                     check_link(file.path, file.header, chain.seq_next, chain.head)
                 for untrimmed in self._committed(file, file.spans(row_count, hash_from)):
                     span = trimmed(untrimmed, hash_from)
-                    future = pool.submit(advance, chain, span)
+                    ahead = Ahead(pool, advance, chain, span)
                     if previous is not None:
                         yield from pieces(previous, row_count, seq_from)
                     fault: Corrupt | None = None
                     try:
-                        after = future.result()
+                        after = ahead.result()
                     except Corrupt as error:
                         fault, span = error, before(span, error)
                         after = advance(chain, span) if span.marks else chain

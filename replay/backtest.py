@@ -4,6 +4,7 @@ time.
 
 import hashlib
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -29,8 +30,10 @@ from replay.strategy.file import StrategyMissing, check_configured, loaded, uses
 from replay.venue.fifo import make_queues
 from replay.venue.loop import Arrays, begin_schedule, end_control, end_policy, fold_control, simulate
 from replay.venue.queue import QueueModel
-from replay.venue.records import NEVER_NS, SIM, VENUE
+from replay.venue.records import NEVER_NS, OUTPUT_ROW_COUNT, SIM, VENUE
 from replay.window import FeedLatency, Windows, check_market_orders, measure_feed_latency
+
+WRITE_COUNT_MAX = 2  # outputs of the loop that are being journaled at one time
 
 
 @dataclass(frozen=True)
@@ -112,8 +115,9 @@ class Backtest:
         self.writer = writer  # may be given later, before `run`
         self.feed: FeedLatency | None = None
         self.measured_s = 0.0
-        self.pool = ThreadPoolExecutor(1, "journal")
-        self.written: Future[None] | None = None
+        self.pool = ThreadPoolExecutor(1, "journal")  # verifies the recording and writes the journal
+        self.places = [np.empty(OUTPUT_ROW_COUNT, EVENT) for _ in range(WRITE_COUNT_MAX + 1)]  # of rows to be journaled
+        self.writes: deque[Future[None]] = deque()
         self.stop_requested = False  # set from outside: the run ends after the window under way
         self.on_progress: Callable[[int], None] = lambda rows: None
         self.is_fifo = assumptions.queue_model == QueueModel.FIFO
@@ -167,7 +171,7 @@ class Backtest:
         sim = self.arrays.sims[0]
         sim["ts_timer_ns"] = feed.ts_first_ns + sim["rules"]["timer_interval_ns"]
         begin_schedule(self.arrays, feed.ts_first_ns)
-        windows = Windows(self.source.chunks(), feed, self.arrays.sims)
+        windows = Windows(self.source.chunks(pool=self.pool), feed, self.arrays.sims)
         more = True
         while more and not self.stop_requested:
             more = windows.advance()
@@ -206,20 +210,22 @@ class Backtest:
         sim = self.arrays.sims[0]
         rows = sim["output"][: sim["output_count"]]
         if self.writer is not None and len(rows):
-            self.wait_written()
+            self.wait_written(WRITE_COUNT_MAX - 1)
+            place = self.places[0][: len(rows)]
+            place.view(np.uint8)[:] = rows.view(np.uint8)
+            self.places.append(self.places.pop(0))
             # Hashing and writing release the GIL: the next rows are simulated meanwhile.
-            self.written = self.pool.submit(self.writer.append, rows.view(np.uint8).copy().view(EVENT))
-        self.digest_effects(rows[rows["kind"] >= EventKind.PLACE])
-        sim["output_count"] = 0
+            self.writes.append(self.pool.submit(self.writer.append, place))
+        self.digest_effects(rows[sim["effect_places"][: sim["effect_count"]]])
+        sim["output_count"] = sim["effect_count"] = 0
 
-    def wait_written(self) -> None:
-        """Wait for the rows that are being journaled.
+    def wait_written(self, count: int = 0) -> None:
+        """Wait until at most so many outputs are still being journaled.
 
         Raises: JournalFull, JournalError.
         """
-        if self.written is not None:
-            self.written.result()
-            self.written = None
+        while len(self.writes) > count:
+            self.writes.popleft().result()
 
     def digest_effects(self, effects: np.ndarray) -> None:
         """Add effects to their digest by the chain block of their cause: the event before a run of consecutive seqs."""

@@ -5,6 +5,7 @@ times by the order in which the journals are given, then by the journal's own or
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -66,9 +67,9 @@ class Feeds:
         """Yield the market for a first look, without a check of the chains; `chunks` verifies them later."""
         return merge([Pending(feed, feed.source.unverified_chunks()) for feed in self.feeds])
 
-    def chunks(self) -> Iterator[np.ndarray]:
+    def chunks(self, *, pool: Executor | None = None) -> Iterator[np.ndarray]:
         """Yield whole market events, each verified against its own journal's chain before it is handed out."""
-        return read_ahead(merge([Pending(feed, feed.source.chunks()) for feed in self.feeds]))
+        return read_ahead(merge([Pending(feed, feed.source.chunks(pool=pool)) for feed in self.feeds]))
 
 
 def open_market(paths: Sequence[Path]) -> EventSource | Feeds:

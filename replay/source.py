@@ -1,7 +1,7 @@
 """Where a replay's events come from: a journal, a segment or JSONL behind one face; must never interpret events."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -72,9 +72,11 @@ class EventSource:
         """Yield the events for a first look, without a check of the chain; `chunks` verifies them later."""
         return (JsonlReader(self.path) if self.is_jsonl else Journal(self.path)).chunks(CHUNK_ROW_COUNT)
 
-    def chunks(self, seq_from: int = 0, base: bytes | None = None) -> Iterator[np.ndarray]:
-        """Yield whole events, each verified against the chain before it is handed out."""
+    def chunks(
+        self, seq_from: int = 0, base: bytes | None = None, pool: Executor | None = None
+    ) -> Iterator[np.ndarray]:
+        """Yield whole events, each verified against the chain before it is handed out, in `pool` if there is one."""
         if isinstance(self.reader, JsonlReader):
             yield from read_ahead(self.reader.chunks(CHUNK_ROW_COUNT))
         else:
-            yield from self.reader.verified_chunks(CHUNK_ROW_COUNT, seq_from, base)
+            yield from self.reader.verified_chunks(CHUNK_ROW_COUNT, seq_from, base, pool)

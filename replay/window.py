@@ -5,6 +5,7 @@ the whole recording's receive times are shifted by one constant.
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,16 +13,18 @@ import numpy as np
 from engine.codes import EventKind, Flag
 from engine.jit import entry, kernel
 from engine.limits import NS_PER_S
-from engine.records import I8, NO_SEQ, NO_TS_NS, record
+from engine.records import EVENT, I8, NO_SEQ, NO_TS_NS, record
+from journal.ahead import Ahead
 from replay.venue.queue import QueueModel
 from replay.venue.records import NEVER_NS, WINDOW_ROW_COUNT
 
 SPAN = record(
-    56,
+    64,
     [
         ("low_ns", I8),
         ("high_ns", I8),
         ("back_ns", I8),
+        ("ts_low_ns", I8),  # least receive time
         ("ts_first_ns", I8),
         ("ts_seen_ns", I8),
         ("seq_untimed", I8),
@@ -93,6 +96,7 @@ def measure_chunk(chunk, spans):
             continue
         span["snapshot_count"] += row["kind"] == EventKind.BOOK_SNAPSHOT
         span["ts_seen_ns"] = max(span["ts_seen_ns"], receive_ns)
+        span["ts_low_ns"] = min(span["ts_low_ns"], receive_ns)
         span["back_ns"] = max(span["back_ns"], span["ts_seen_ns"] - receive_ns)
         if exchange_ns != NO_TS_NS:
             if span["ts_first_ns"] == NO_TS_NS:
@@ -101,18 +105,45 @@ def measure_chunk(chunk, spans):
             span["high_ns"] = max(span["high_ns"], receive_ns - exchange_ns)
 
 
-def measure_span(chunks: Iterator[np.ndarray]) -> np.void:
-    """Return the SPAN of a recording.
-
-    Raises: NoMarket for a book message or trade without a receive time.
-    """
+def span_of(chunk: np.ndarray) -> np.void:
+    """Return the SPAN of a chunk alone."""
     spans = np.zeros(1, SPAN)
     spans["ts_first_ns"] = spans["ts_seen_ns"] = NO_TS_NS
     spans["seq_untimed"] = NO_SEQ
-    spans["low_ns"], spans["high_ns"] = NEVER_NS, -NEVER_NS
-    for chunk in chunks:
-        measure_chunk(chunk, spans)
+    spans["low_ns"] = spans["ts_low_ns"] = NEVER_NS
+    spans["high_ns"] = -NEVER_NS
+    measure_chunk(chunk, spans)
     span: np.void = spans[0]
+    return span
+
+
+def extend_span(span: np.void, later: np.void) -> None:
+    """Add the SPAN of the rows that follow."""
+    if span["ts_seen_ns"] != NO_TS_NS and later["ts_low_ns"] != NEVER_NS:
+        span["back_ns"] = max(span["back_ns"], span["ts_seen_ns"] - later["ts_low_ns"])
+    for name in ("high_ns", "back_ns", "ts_seen_ns"):
+        span[name] = max(span[name], later[name])
+    for name in ("low_ns", "ts_low_ns"):
+        span[name] = min(span[name], later[name])
+    for name, unknown in (("ts_first_ns", NO_TS_NS), ("seq_untimed", NO_SEQ)):
+        span[name] = later[name] if span[name] == unknown else span[name]
+    span["snapshot_count"] += later["snapshot_count"]
+
+
+def measure_span(chunks: Iterator[np.ndarray]) -> np.void:
+    """Return the SPAN of a recording; a second thread measures every other chunk.
+
+    Raises: NoMarket for a book message or trade without a receive time.
+    """
+    span = span_of(np.zeros(0, EVENT))
+    with ThreadPoolExecutor(1, "measure") as pool:
+        for chunk in chunks:
+            ahead = Ahead(pool, span_of, chunk)
+            following = next(chunks, None)
+            later = None if following is None else span_of(following)
+            extend_span(span, ahead.result())
+            if later is not None:
+                extend_span(span, later)
     if span["seq_untimed"] != NO_SEQ:
         raise NoMarket(f"seq {span['seq_untimed']:,}: a book message or trade without a receive time")
     return span

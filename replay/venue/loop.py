@@ -63,6 +63,8 @@ def keep_rows(sim, rows, start, end, out):
             count += 1
     for i in range(out["effect_count"]):
         output[count] = out["effects"][i]
+        sim["effect_places"][sim["effect_count"]] = count
+        sim["effect_count"] += 1
         count += 1
     sim["output_count"] = count
 

@@ -142,6 +142,7 @@ SIM_FIELDS: list[tuple] = [
     ("answer_count", I8),
     ("response_count", I8),
     ("output_count", I8),
+    ("effect_count", I8),
     ("input_row_count", I8),
     ("keep_inputs", I8),
     ("rules", RULES),
@@ -155,5 +156,6 @@ SIM_FIELDS: list[tuple] = [
     ("order", I8, (WINDOW_ROW_COUNT,)),  # the venue's events by time
     ("times_ns", I8, (WINDOW_ROW_COUNT,)),  # of each event at the venue
     ("output", EVENT, (OUTPUT_ROW_COUNT,)),  # rows of the new journal
+    ("effect_places", I8, (OUTPUT_ROW_COUNT,)),  # which of them are effects
 ]
 SIM = record(sum(np.dtype([field]).itemsize for field in SIM_FIELDS), SIM_FIELDS)

@@ -169,7 +169,7 @@ def play(scenario: Scenario, watch: Callable[[Arrays], None] = lambda arrays: No
         stop = simulate(arrays)
         assert stop == Stop.END
         taken.append(sim["output"][: sim["output_count"]].copy())
-        sim["output_count"] = 0
+        sim["output_count"] = sim["effect_count"] = 0
         watch(arrays)
     rows = np.concatenate(taken)
     return Played(rows[rows["kind"] < EventKind.PLACE], arrays)
