@@ -12,18 +12,9 @@ from engine.limits import E8, MICROS_PER_UNIT, ORDER_COUNT_MAX, PPM
 from engine.records import NO_ORDER_ID, NO_VALUE
 from engine.state import NO_KEY
 from engine.value import base_value_e8, quote_value_e8, value_half_ticklots, value_ticklots
-from replay.venue.answers import end_order, respond, write_fill
+from replay.venue.answers import end_order, mid_half_ticks, respond, write_fill
 
 E8_PER_MICRO = E8 // MICROS_PER_UNIT
-
-
-@kernel
-def mid_half_ticks(cell):
-    """Return best bid + best ask of the venue's book, 0 without both."""
-    bid, ask = cell["sides"][Side.BID], cell["sides"][Side.ASK]
-    if bid["best_key"] == NO_KEY or ask["best_key"] == NO_KEY:
-        return 0
-    return bid["best_price_ticks"] + ask["best_price_ticks"]
 
 
 @kernel

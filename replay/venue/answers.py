@@ -79,13 +79,20 @@ def fee_ppm(sim, venue, maker):
 
 
 @kernel
+def mid_half_ticks(cell):
+    """Return best bid + best ask of the venue's book, 0 without both."""
+    bid, ask = cell["sides"][Side.BID], cell["sides"][Side.ASK]
+    if bid["best_key"] == NO_KEY or ask["best_key"] == NO_KEY:
+        return 0
+    return bid["best_price_ticks"] + ask["best_price_ticks"]
+
+
+@kernel
 def slipped_ticks(sim, cell, side, price_ticks):
     """Return a fill's price made worse by the assumed slippage: a share of the mid, rounded against us."""
-    bid, ask = cell["sides"][Side.BID], cell["sides"][Side.ASK]
-    if sim["rules"]["extra_slippage_ppm"] == 0 or bid["best_key"] == NO_KEY or ask["best_key"] == NO_KEY:
+    if sim["rules"]["extra_slippage_ppm"] == 0:
         return price_ticks
-    mid = (bid["best_price_ticks"] + ask["best_price_ticks"]) * 0.5
-    worse = ceil_ticks(mid * sim["rules"]["extra_slippage_ppm"] / PPM)
+    worse = ceil_ticks(mid_half_ticks(cell) * 0.5 * sim["rules"]["extra_slippage_ppm"] / PPM)
     return price_ticks + worse if side == Side.BID else max(price_ticks - worse, 1)
 
 

@@ -13,8 +13,8 @@ from engine.orders import side_of_slot
 from engine.records import NO_PRICE_TICKS
 from engine.state import NO_KEY
 from engine.value import notional_mid_micros
-from replay.venue.account import exceeds_margin, mid_half_ticks, take_levels
-from replay.venue.answers import end_order, list_orders, post_answer, refuse, respond
+from replay.venue.account import exceeds_margin, take_levels
+from replay.venue.answers import end_order, list_orders, mid_half_ticks, post_answer, refuse, respond
 from replay.venue.latency import entry_latency_ns, post_message
 from replay.venue.queue import join_queue
 from replay.venue.records import NEVER_NS, RejectCode
