@@ -60,10 +60,10 @@ class Document:
         return ""
 
 
-def read_document(path: Path) -> Document:
-    """Read a YAML file.
+def read_bounded(path: Path) -> bytes:
+    """Read a small file.
 
-    Raises: ConfigError when it cannot be read, is larger than 1 MB or is not a YAML mapping.
+    Raises: ConfigError when it cannot be read or is larger than 1 MB.
     """
     try:
         with path.open("rb") as file:
@@ -72,6 +72,15 @@ def read_document(path: Path) -> Document:
         raise ConfigError("E_CFG_FILE", f"{path}: {error.strerror}") from error
     if len(data) > CONFIG_BYTES_MAX:
         raise ConfigError("E_CFG_FILE", f"{path}: larger than {CONFIG_BYTES_MAX:,} bytes")
+    return data
+
+
+def read_document(path: Path) -> Document:
+    """Read a YAML file.
+
+    Raises: ConfigError when it cannot be read, is larger than 1 MB or is not a YAML mapping.
+    """
+    data = read_bounded(path)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

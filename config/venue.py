@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Self
 from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
 from pydantic_core import PydanticCustomError
 
-from config.document import CONFIG_BYTES_MAX, Document, read_document
+from config.document import Document, read_bounded, read_document
 from config.errors import ConfigError
 from config.load import check
 from config.models import BPS_MAX, MS_MAX, USD_MAX, Number, Section, ranged
@@ -193,13 +193,7 @@ def read_json(path: Path) -> Document:
 
     Raises: ConfigError.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(CONFIG_BYTES_MAX + 1)
-    except OSError as error:
-        raise ConfigError("E_CFG_FILE", f"{path}: {error.strerror}") from error
-    if len(data) > CONFIG_BYTES_MAX:
-        raise ConfigError("E_CFG_FILE", f"{path}: larger than {CONFIG_BYTES_MAX:,} bytes")
+    data = read_bounded(path)
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
