@@ -10,7 +10,6 @@ import sys
 import time
 from typing import Any
 
-import orjson
 from aiohttp import web
 
 from adapters.emulator.faults import FaultPlan
@@ -42,14 +41,15 @@ class ProbedVenue(Venue):
 class ProbedEntry(OrderEntry):
     """Order entry that notes when each request came."""
 
-    def on_text(self, text: str) -> None:
+    def on_message(self, message: dict[str, Any] | None) -> None:
         """Answer one frame of the client."""
         now_ns = time.perf_counter_ns()
-        request_id = str(orjson.loads(text).get("reqId") or "")
+        assert message is not None
+        request_id = str(message.get("reqId") or "")
         assert isinstance(self.venue, ProbedVenue)
         if "-" in request_id:  # the gateway's ids begin with the seq
             self.venue.received_ns[int(request_id.partition("-")[0])] = now_ns
-        super().on_text(text)
+        super().on_message(message)
 
 
 class ProbedServer(Server):

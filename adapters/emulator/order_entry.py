@@ -41,15 +41,11 @@ class OrderEntry:
 
     async def run(self) -> web.WebSocketResponse:
         """Serve the client until it goes."""
-        return await self.session.run(self.on_text)
+        return await self.session.run(self.on_message)
 
-    def on_text(self, text: str) -> None:
+    def on_message(self, message: dict[str, Any] | None) -> None:
         """Answer one frame of the client."""
-        try:
-            message = orjson.loads(text)
-        except ValueError:
-            message = None
-        if not isinstance(message, dict):
+        if message is None:
             self.reply({}, VenueCode.PARAMETER, "params error: message is not an object", {})
             return
         op = message.get("op")

@@ -20,7 +20,7 @@ FRAME_BYTES_MAX = 1 << 16
 
 
 class Session:
-    """One connection; `on_text` answers what the client sends."""
+    """One connection; `on_message` answers what the client sends: an object, or None for anything else."""
 
     def __init__(self, venue: Venue, request: web.Request) -> None:
         self.venue, self.request = venue, request
@@ -35,7 +35,7 @@ class Session:
         self.closing = False
         self.loop = asyncio.get_running_loop()
 
-    async def run(self, on_text: Callable[[str], None]) -> web.WebSocketResponse:
+    async def run(self, on_message: Callable[[dict[str, Any] | None], None]) -> web.WebSocketResponse:
         """Serve the connection until it ends."""
         await self.socket.prepare(self.request)
         writer = self.loop.create_task(self.write())
@@ -49,9 +49,9 @@ class Session:
                 if message.type == WSMsgType.PING:
                     await self.socket.pong(message.data)
                 elif message.type == WSMsgType.TEXT:
-                    on_text(message.data)
+                    on_message(object_of(message.data))
                 elif message.type == WSMsgType.BINARY:
-                    on_text("")
+                    on_message(None)
         except ConnectionError:
             self.closing = True  # the client has gone while it was answered
         finally:
@@ -141,3 +141,12 @@ class Session:
         self.closing = True
         if self.request.transport is not None:
             self.request.transport.abort()
+
+
+def object_of(text: str) -> dict[str, Any] | None:
+    """Return the JSON object that a text is, None where it is none."""
+    try:
+        found = orjson.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

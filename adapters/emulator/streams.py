@@ -5,7 +5,6 @@ Source: Bybit v5 connect page and private stream pages (read 2026-11-20).
 
 from typing import Any
 
-import orjson
 from aiohttp import web
 
 from adapters.emulator.account import Account
@@ -27,13 +26,9 @@ class Stream:
         self.session = Session(venue, request)
         self.topics: list[str] = []
 
-    def on_text(self, text: str) -> None:
+    def on_message(self, message: dict[str, Any] | None) -> None:
         """Answer one frame of the client."""
-        try:
-            message = orjson.loads(text)
-        except ValueError:
-            message = None
-        if not isinstance(message, dict):
+        if message is None:
             self.reply("", {}, False, "error:invalid message")
             return
         op = message.get("op")
@@ -110,7 +105,7 @@ class PublicStream(Stream):
     async def run(self) -> web.WebSocketResponse:
         """Serve the client until it goes."""
         try:
-            return await self.session.run(self.on_text)
+            return await self.session.run(self.on_message)
         finally:
             for name in self.topics:
                 self.venue_unsubscribe(name)
@@ -143,7 +138,7 @@ class PrivateStream(Stream):
     async def run(self) -> web.WebSocketResponse:
         """Serve the client until it goes."""
         try:
-            return await self.session.run(self.on_text)
+            return await self.session.run(self.on_message)
         finally:
             if self.account is not None:
                 self.account.listeners.remove(self.on_private)
