@@ -32,7 +32,7 @@ def run_tag(run_id: str) -> str:
     return hashlib.sha256(run_id.encode()).hexdigest()[:RUN_TAG_CHARS]
 
 
-@lru_cache(1 << 12)  # an order is named again by each request about it
+@lru_cache(1 << 9)  # an order is named again by each request about it
 def encode_link_id(tag: str, order_id: int) -> str:
     """Return the link id of an own order."""
     assert len(tag) == RUN_TAG_CHARS and 0 <= order_id <= ORDER_ID_MAX

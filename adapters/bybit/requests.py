@@ -23,7 +23,7 @@ from journal.decimals import format_units
 
 BATCH_COUNT_MAX = 10  # orders of one batch request: the least of the venue's limits over its categories
 REQUEST_ID_CHARS_MAX = 36
-format_cached = lru_cache(1 << 12)(format_units)  # prices and sizes come again and again
+format_cached = lru_cache(1 << 10)(format_units)  # prices and sizes come again and again
 # Plain integers: an operation on a member of an enum costs ten times that of its number.
 PLACE, AMEND, CANCEL = int(EventKind.PLACE), int(EventKind.AMEND), int(EventKind.CANCEL)
 OPERATIONS = {PLACE: "create", AMEND: "amend", CANCEL: "cancel"}

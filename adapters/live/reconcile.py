@@ -25,7 +25,7 @@ from engine.records import EVENT, NO_TS_NS
 
 LOOK_BACK_MS = 60_000  # executions are asked for from so long before the time up to which they were
 AGE_MS_MAX = 6 * 86_400_000  # the venue tells of the last 7 days
-SEEN_COUNT_MAX = 1 << 12  # executions that are remembered; what is older than a forgotten one is not asked for again
+SEEN_COUNT_MAX = 1 << 11  # executions that are remembered; what is older than a forgotten one is not asked for again
 
 
 @dataclass
