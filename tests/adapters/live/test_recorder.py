@@ -1,7 +1,8 @@
 """A recording of the emulator, by Bybit's own stream and through ccxt: whole books, honest gaps, a sealed journal."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -19,12 +20,14 @@ from engine.codes import BookStatus, EventKind
 from engine.core import Core
 from engine.manifest import parse_manifest
 from engine.payload import payload_bytes
+from journal.errors import JournalError
 from journal.reader import Journal
 from journal.seal import SEAL_NAME
 from tests.adapters.emulator.running import RunningVenue, run_synthetic
 
 BOTH = pytest.mark.parametrize("venue", ["bybit", "ccxt:bybit"])
 BOOK_TOPIC = "public:orderbook.50.BTCUSDT"
+POLL_S, ENOUGH_S = 0.1, 30.0
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +49,25 @@ def plan_of(
     return RecordPlan(venue=venue, endpoints=endpoints, symbols=symbols, journal=journal)
 
 
-def record(plan: RecordPlan, seconds: float) -> Recorder:
+async def stop_once(stop: asyncio.Event, journal: Path, is_enough: Callable[[np.ndarray], bool]) -> None:
+    """Ask for a stop when the journal holds enough, or after a bound: what is missing then, the test tells."""
+    for _ in range(round(ENOUGH_S / POLL_S)):
+        await asyncio.sleep(POLL_S)
+        with suppress(JournalError, ValueError):  # it has no segment yet, or only the start of one
+            if is_enough(rows_of(journal)):
+                break
+    stop.set()
+
+
+def record(plan: RecordPlan, is_enough: Callable[[np.ndarray], bool]) -> Recorder:
     async def run() -> Recorder:
         async with aiohttp.ClientSession() as http:
             recorder = await make_recorder(plan, http)
-            asyncio.get_running_loop().call_later(seconds, recorder.stop_asked.set)
+            watch = asyncio.create_task(stop_once(recorder.stop_asked, plan.journal, is_enough))
             try:
                 await recorder.run()
             finally:
+                watch.cancel()
                 recorder.close()
             return recorder
 
@@ -85,53 +99,73 @@ def final_books(rows: np.ndarray) -> list[BookStatus]:
     return [BookStatus(int(book["status"])) for book in core.state.books]
 
 
+def holds(rows: np.ndarray, *kinds: EventKind) -> bool:
+    return set(kinds) <= set(rows["kind"].tolist())
+
+
+def books_live(rows: np.ndarray) -> bool:
+    return final_books(rows) == [BookStatus.LIVE, BookStatus.LIVE]
+
+
+def live_after_a_gap(rows: np.ndarray) -> bool:
+    return holds(rows, EventKind.BOOK_GAP) and books_live(rows)
+
+
 @BOTH
 def test_a_recording_is_a_market(running: RunningVenue, tmp_path: Path, venue: str) -> None:
     plan = replace(plan_of(running, venue, tmp_path / "j"), keep_raw=True)
-    recorder = record(plan, 1.0)
+    kinds = (EventKind.BOOK_SNAPSHOT, EventKind.BOOK_DELTA, EventKind.TRADE, EventKind.MARK)
+    recorder = record(plan, lambda rows: len(rows) > 400 and holds(rows, *kinds) and books_live(rows))
     rows = rows_of(plan.journal)
     manifest = parse_manifest(payload_bytes(rows[rows["seq"] == 0]))
     assert not manifest.witnessed and (plan.journal / SEAL_NAME).exists()
     grids = [(each.symbol, Decimal(each.tick_size), each.lot_size) for each in manifest.instruments]
     assert grids == [("BTCUSDT", Decimal("0.1"), "0.001"), ("ETHUSDT", Decimal("0.01"), "0.01")]
-    kinds = {EventKind(kind).name for kind in rows["kind"]}
-    assert kinds >= {"BOOK_SNAPSHOT", "BOOK_DELTA", "TRADE", "MARK"} and "BOOK_GAP" not in kinds
+    assert holds(rows, *kinds) and not holds(rows, EventKind.BOOK_GAP)
     assert (recorder.gaps, recorder.status.refused) == (0, 0)
     assert np.count_nonzero(rows["kind"] == EventKind.BOOK_SNAPSHOT) <= 200  # the first of each book, then deltas
     assert (plan.journal / "raw-frames.log").stat().st_size > 1_000
     check_books(rows)
-    assert final_books(rows) == [BookStatus.LIVE, BookStatus.LIVE]
+    assert books_live(rows)
 
 
 @BOTH
 def test_a_lost_connection_is_a_gap_of_every_book(running: RunningVenue, tmp_path: Path, venue: str) -> None:
     running.set_faults({"fault": "disconnect", "at": BOOK_TOPIC, "after": 8})
-    recorder = record(plan_of(running, venue, tmp_path / "j"), 1.4)
+    recorder = record(plan_of(running, venue, tmp_path / "j"), live_after_a_gap)
     rows = rows_of(tmp_path / "j")
     gaps = rows[rows["kind"] == EventKind.BOOK_GAP]
     assert recorder.status.reconnects == 1 and sorted(gaps["instrument_index"]) == [0, 1]
     check_books(rows)
-    assert final_books(rows) == [BookStatus.LIVE, BookStatus.LIVE]
+    assert books_live(rows)
 
 
 def test_a_missing_message_begins_a_new_connection(running: RunningVenue, tmp_path: Path) -> None:
     running.set_faults({"fault": "drop", "at": BOOK_TOPIC, "after": 8})
-    recorder = record(plan_of(running, "bybit", tmp_path / "j"), 1.2)
+    recorder = record(plan_of(running, "bybit", tmp_path / "j"), live_after_a_gap)
     rows = rows_of(tmp_path / "j")
     assert recorder.status.reconnects == 1 and recorder.gaps == 2
-    assert final_books(rows) == [BookStatus.LIVE, BookStatus.LIVE]
+    assert books_live(rows)
 
 
 def test_a_recording_goes_on_where_it_ended(running: RunningVenue, tmp_path: Path) -> None:
     plan = plan_of(running, "bybit", tmp_path / "j")
-    first, second = record(plan, 0.3), record(plan, 0.3)
+    first, second = record(plan, books_live), record(plan, live_after_a_gap)
     rows = rows_of(plan.journal)
     assert first.manifest == second.manifest and len(rows) == second.writer.row_count
     assert np.count_nonzero(rows["kind"] == EventKind.BOOK_GAP) == 2
     check_books(rows)
     for other in (replace(plan, symbols=("BTCUSDT",)), replace(plan, venue="ccxt:bybit")):
         with pytest.raises(CannotStart, match="holds"):
-            record(other, 0.1)
+            record(other, books_live)
+
+
+def gap_seq(rows: np.ndarray) -> int:
+    return int(rows["seq"][rows["kind"] == EventKind.BOOK_GAP][0])
+
+
+def places_after_a_gap(rows: np.ndarray) -> bool:
+    return holds(rows, EventKind.BOOK_GAP) and EventKind.PLACE in rows["kind"][rows["seq"] > gap_seq(rows)]
 
 
 def test_a_session_through_ccxt_quotes_again_after_a_lost_connection(running: RunningVenue, tmp_path: Path) -> None:
@@ -145,17 +179,16 @@ def test_a_session_through_ccxt_quotes_again_after_a_lost_connection(running: Ru
     async def run() -> Runner:
         async with aiohttp.ClientSession() as http:
             runner = await make_runner(plan, http)
-            asyncio.get_running_loop().call_later(2.0, runner.stop_asked.set)
+            watch = asyncio.create_task(stop_once(runner.stop_asked, plan.journal, places_after_a_gap))
             try:
                 await runner.run()
             finally:
+                watch.cancel()
                 runner.session.close()
             return runner
 
     runner = asyncio.run(run())
     rows = rows_of(plan.journal)
-    gap_seq = rows["seq"][rows["kind"] == EventKind.BOOK_GAP][0]
-    placed = rows[rows["kind"] == EventKind.PLACE]
     assert runner.status.streams["public"].reconnects == 1
-    assert (placed["seq"] < gap_seq).any() and (placed["seq"] > gap_seq).any()
+    assert places_after_a_gap(rows) and EventKind.PLACE in rows["kind"][rows["seq"] < gap_seq(rows)]
     assert not runner.session.open_orders()
