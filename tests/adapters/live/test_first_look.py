@@ -1,7 +1,7 @@
 """A new journal on an account with a past: its position adopted or kept flat, the venue's dead-man switch armed."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import aiohttp
@@ -20,6 +20,8 @@ from journal.reader import Journal
 from tests.adapters.bybit.words import MANIFEST, frame, ledger
 from tests.adapters.emulator.running import LINEAR, RunningVenue, place, rest, run_synthetic
 
+POLL_S, ENOUGH_S = 0.05, 30.0
+
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[RunningVenue]:
@@ -34,7 +36,18 @@ def _no_faults(running: RunningVenue) -> None:
     running.call(running.venue.dcp_window_s.clear)
 
 
-def session(running: RunningVenue, journal: Path, seconds: float, *settings: str, adopt: bool = False) -> Runner:
+async def stop_once(runner: Runner, is_enough: Callable[[Runner], bool]) -> None:
+    """Ask for a stop when the session has done enough, or after a bound: what is missing then, the test tells."""
+    for _ in range(round(ENOUGH_S / POLL_S)):
+        await asyncio.sleep(POLL_S)
+        if is_enough(runner):
+            break
+    runner.stop_asked.set()
+
+
+def session(
+    running: RunningVenue, journal: Path, is_enough: Callable[[Runner], bool], *settings: str, adopt: bool = False
+) -> Runner:
     """Run a session on the venue's first account."""
     plan = Plan(
         venue="bybit", mode="testnet", endpoints=find_endpoints("bybit", "testnet", running.urls["rest"]),
@@ -45,14 +58,23 @@ def session(running: RunningVenue, journal: Path, seconds: float, *settings: str
     async def run() -> Runner:
         async with aiohttp.ClientSession() as http:
             runner = await make_runner(plan, http)
-            asyncio.get_running_loop().call_later(seconds, runner.stop_asked.set)
+            watch = asyncio.create_task(stop_once(runner, is_enough))
             try:
                 await runner.run()
             finally:
+                watch.cancel()
                 runner.session.close()
             return runner
 
     return asyncio.run(run())
+
+
+def trades(runner: Runner) -> bool:
+    return runner.status.phase == "trading"
+
+
+def has_placed(runner: Runner) -> bool:
+    return bool(runner.session.core.state.counters["placed_count"].sum())
 
 
 def hold(running: RunningVenue, side: str, qty: str) -> dict[str, str]:
@@ -70,7 +92,7 @@ def hold(running: RunningVenue, side: str, qty: str) -> dict[str, str]:
 def test_a_position_of_before_is_adopted(running: RunningVenue, tmp_path: Path, side: str, sign: int) -> None:
     held = hold(running, side, "0.005")
     try:
-        runner = session(running, tmp_path / "j", 1.5, "enabled=false", adopt=True)
+        runner = session(running, tmp_path / "j", trades, "enabled=false", adopt=True)
     finally:
         hold(running, "Sell" if sign > 0 else "Buy", "0.005")
     rows = np.concatenate([rows.copy() for rows in Journal(tmp_path / "j").verified_chunks()])
@@ -87,7 +109,7 @@ def test_without_the_flag_it_is_kept_flat(
 ) -> None:
     hold(running, "Buy", "0.005")
     try:
-        runner = session(running, tmp_path / "j", 4.5)
+        runner = session(running, tmp_path / "j", lambda runner: bool(runner.status.unexplained))
     finally:
         hold(running, "Sell", "0.005")
     rows = np.concatenate([rows.copy() for rows in Journal(tmp_path / "j").verified_chunks()])
@@ -99,15 +121,15 @@ def test_without_the_flag_it_is_kept_flat(
 
 @pytest.mark.parametrize(("seconds", "armed"), [(10, {10}), (0, set()), (300, {300})])
 def test_the_dead_man_switch(running: RunningVenue, tmp_path: Path, seconds: int, armed: set[int]) -> None:
-    session(running, tmp_path / "j", 0.3, f"live.dead_man_window_s={seconds}")
+    session(running, tmp_path / "j", trades, f"live.dead_man_window_s={seconds}")
     assert set(running.venue.dcp_window_s.values()) == armed
 
 
 def test_a_venue_without_the_switch_is_traded_at(running: RunningVenue, tmp_path: Path) -> None:
     path = "rest:/v5/order/disconnected-cancel-all"
     running.set_faults({"fault": "server_error", "at": path, "count": None})
-    runner = session(running, tmp_path / "j", 0.8)
-    assert not running.venue.dcp_window_s and runner.session.core.state.counters["placed_count"].sum()
+    runner = session(running, tmp_path / "j", has_placed)
+    assert not running.venue.dcp_window_s and has_placed(runner)
 
 
 def test_a_window_that_no_venue_takes_is_refused() -> None:
