@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, NamedTuple, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 
@@ -20,7 +20,8 @@ from engine.codes import AlertCode, AuditKind, EventKind, Flag, Reason, Side
 from engine.limits import NS_PER_S
 from engine.manifest import Manifest, canonical_json
 from engine.params import audit_scale
-from engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE, PARAM
+from engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE, PARAM
+from journal.rows import EventRow, plain_rows
 from reports.artifact import replace_file, temporary_path
 from reports.money import Units, instrument_units, shifted_text
 
@@ -40,26 +41,6 @@ KIND_NAMES = {
 }
 
 
-class Effect(NamedTuple):
-    """One EVENT row as Python integers: several times faster to read than a row of an array."""
-
-    seq: int
-    ts_exchange_ns: int
-    ts_receive_ns: int
-    price_ticks: int
-    qty_lots: int
-    order_id: int
-    aux: int
-    kind: int
-    side: int
-    flags: int
-    instrument_index: int
-    code: int
-
-
-assert Effect._fields == EVENT.names, "an effect is an EVENT row, field by field"
-
-
 def utc_text(ts_ns: int) -> str:
     """Return a time as UTC text, to the second; the epoch stands for an unknown time."""
     return second_text(0 if ts_ns == NO_TS_NS else ts_ns // NS_PER_S)
@@ -77,7 +58,7 @@ def enum_name(codes: Any, value: int) -> str:
     return str(codes(value).name).lower() if value in codes._value2member_map_ else str(value)
 
 
-def order_fields(row: Effect, units: Units) -> dict[str, Any]:
+def order_fields(row: EventRow, units: Units) -> dict[str, Any]:
     """Return the fields of PLACE, AMEND and CANCEL; ids are text because JSON readers round past 2^53."""
     fields: dict[str, Any] = {
         "order_id": str(row.order_id),
@@ -92,7 +73,7 @@ def order_fields(row: Effect, units: Units) -> dict[str, Any]:
     return fields
 
 
-def audit_fields(row: Effect) -> dict[str, Any]:
+def audit_fields(row: EventRow) -> dict[str, Any]:
     """Return the fields of an AUDIT effect: what changed, from what to what, why (docs/data.md 2)."""
     kind, before, after = row.code, row.price_ticks, row.qty_lots
     fields: dict[str, Any] = {}
@@ -117,7 +98,7 @@ def audit_fields(row: Effect) -> dict[str, Any]:
     return fields
 
 
-def audit_record(row: Effect, manifest: Manifest, units: list[Units]) -> dict[str, Any]:
+def audit_record(row: EventRow, manifest: Manifest, units: list[Units]) -> dict[str, Any]:
     """Return the audit record of one effect, without its place in the chain."""
     index, kind = row.instrument_index, row.kind
     symbol = manifest.instruments[index].symbol
@@ -161,7 +142,7 @@ class AuditWriter:
 
     def write(self, effect_rows: np.ndarray) -> None:
         """Append effects; DIGEST rows are not decisions and are passed over."""
-        for row in map(Effect._make, effect_rows.tolist()):
+        for row in plain_rows(effect_rows):
             if row.kind in KIND_NAMES:
                 self.prev, line = seal_record(audit_record(row, self.manifest, self.units), self.prev)
                 self.file.write(line)

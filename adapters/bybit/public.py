@@ -10,7 +10,6 @@ settlement: no FUNDING comes from here, but from the private executions (adapter
 Source: Bybit v5 docs, websocket public channels: orderbook, trade, ticker.
 """
 
-import struct
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -27,11 +26,10 @@ from engine.codes import EventKind, Flag, Side
 from engine.limits import NS_PER_MS, ROW_BYTES
 from engine.manifest import Manifest
 from engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
+from journal.rows import EVENT_STRUCT
 
 Parsed = np.ndarray | Control | Ignored
 
-ROW = struct.Struct("<7q2B3H")  # EVENT, field by field
-assert ROW.size == EVENT.itemsize == ROW_BYTES
 FLAGS_FROM_END = ROW_BYTES - 58  # where the last row's flags stand before the end of the buffer
 assert EVENT.fields is not None and EVENT.fields["flags"][1] == 58
 PLAIN_ROW_COUNT_MAX = 1 << 11  # a delta with more levels takes the long way
@@ -97,7 +95,7 @@ class PublicParser:
             return None
         buffer, end, side, ts_ns = self.buffer, 0, 0, ts_ms * NS_PER_MS
         _, index, to_price_ticks, to_qty_lots = reader
-        pack, before, kind = ROW.pack_into, update - 1, int(EventKind.BOOK_DELTA)
+        pack, before, kind = EVENT_STRUCT.pack_into, update - 1, int(EventKind.BOOK_DELTA)
         try:
             for levels in sides:
                 if type(levels) is not list or len(levels) * ROW_BYTES > len(buffer) - end:

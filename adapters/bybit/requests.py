@@ -8,7 +8,7 @@ guideline.
 """
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import orjson
@@ -18,8 +18,9 @@ from adapters.bybit.listing import category_of, list_manifest
 from adapters.bybit.signing import RECV_WINDOW_MS, RestRequest, post_request
 from engine.codes import EventKind, Flag, Side
 from engine.manifest import Manifest
-from engine.records import EVENT, NO_PRICE_TICKS
+from engine.records import NO_PRICE_TICKS
 from journal.decimals import format_units
+from journal.rows import EventRow, plain_rows
 
 BATCH_COUNT_MAX = 10  # orders of one batch request: the least of the venue's limits over its categories
 REQUEST_ID_CHARS_MAX = 36
@@ -30,26 +31,6 @@ OPERATIONS = {PLACE: "create", AMEND: "amend", CANCEL: "cancel"}
 TIME_IN_FORCE = ((int(Flag.POST_ONLY), "PostOnly"), (int(Flag.IOC), "IOC"), (int(Flag.FOK), "FOK"))
 REDUCE_ONLY = int(Flag.REDUCE_ONLY)
 SIDE_WORDS = {int(Side.BID): "Buy", int(Side.ASK): "Sell"}
-
-
-class Effect(NamedTuple):
-    """One EVENT row as Python integers, field by field."""
-
-    seq: int
-    ts_exchange_ns: int
-    ts_receive_ns: int
-    price_ticks: int
-    qty_lots: int
-    order_id: int
-    aux: int
-    kind: int
-    side: int
-    flags: int
-    instrument_index: int
-    code: int
-
-
-assert Effect._fields == EVENT.names
 
 
 class RequestEncoder:
@@ -109,14 +90,14 @@ class RequestEncoder:
     def encode_orders(self, effects: np.ndarray) -> tuple[str, list[dict[str, Any]]]:
         """Return the category and the venue's words for each effect."""
         assert 0 < len(effects) <= BATCH_COUNT_MAX
-        rows = list(map(Effect._make, effects.tolist()))  # one call: fields of a row one by one cost 10 us
+        rows = list(plain_rows(effects))
         category, kind = self.categories[rows[0].instrument_index], rows[0].kind
         for row in rows:
             assert row.kind == kind, "one request is of one kind"
             assert self.categories[row.instrument_index] == category, "one request is of one category"
         return category, [self.order_words(row) for row in rows]
 
-    def order_words(self, effect: Effect) -> dict[str, Any]:
+    def order_words(self, effect: EventRow) -> dict[str, Any]:
         """Return what one effect asks for, in the venue's words."""
         listing = self.listings[effect.instrument_index]
         words: dict[str, Any] = {"symbol": listing.symbol, "orderLinkId": self.ledger.link_id(effect.order_id)}
@@ -137,7 +118,7 @@ class RequestEncoder:
         return words
 
 
-def place_words(effect: Effect, category: str) -> dict[str, Any]:
+def place_words(effect: EventRow, category: str) -> dict[str, Any]:
     """Return what only a PLACE says: side, type, how long it stays, whether it may open a position.
 
     A PLACE without a price is a market order, which the venue only takes as IOC.
