@@ -79,7 +79,7 @@ class Rehearsal:
         """Encode orders as the gateway does."""
         for run in self.encoder.split(orders):
             self.number += 1
-            request = self.encoder.encode_socket(run, f"{int(run['seq'][0])}-{self.number}", ts_ns // NS_PER_MS)
+            request = self.encoder.encode_socket(run, f"{run[0].seq}-{self.number}", ts_ns // NS_PER_MS)
             self.bytes_out += len(request)
 
     def tick(self, frame: bytes, ts_ns: int) -> tuple[np.ndarray, tuple[int, int, int, int]]:

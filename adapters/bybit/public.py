@@ -33,7 +33,7 @@ Parsed = np.ndarray | Control | Ignored
 FLAGS_FROM_END = ROW_BYTES - 58  # where the last row's flags stand before the end of the buffer
 assert EVENT.fields is not None and EVENT.fields["flags"][1] == 58
 PLAIN_ROW_COUNT_MAX = 1 << 11  # a delta with more levels takes the long way
-TEXT_COUNT_MAX = 1 << 11  # prices and sizes of one symbol whose numbers are remembered
+TEXT_COUNT_MAX = 1 << 12  # prices and sizes of one symbol whose numbers are remembered
 SEQ_LIMIT = -NO_VALUE
 
 

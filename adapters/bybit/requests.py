@@ -42,10 +42,10 @@ class RequestEncoder:
         self.ledger = ledger
         self.recv_window_ms = recv_window_ms
 
-    def encode_socket(self, effects: np.ndarray, request_id: str, ts_ms: int) -> bytes:
+    def encode_socket(self, effects: list[EventRow], request_id: str, ts_ms: int) -> bytes:
         """Return the order-entry message of effects of one kind and category: a batch where they are several.
 
-        Shape:  1 to BATCH_COUNT_MAX PLACE, AMEND or CANCEL rows.
+        Shape:  1 to BATCH_COUNT_MAX PLACE, AMEND or CANCEL.
         Units:  ts_ms is our clock corrected to the venue's; `request_id` must be new.
         """
         assert 0 < len(request_id) <= REQUEST_ID_CHARS_MAX and ts_ms > 0
@@ -57,7 +57,7 @@ class RequestEncoder:
         header = {"X-BAPI-TIMESTAMP": str(ts_ms), "X-BAPI-RECV-WINDOW": str(self.recv_window_ms)}
         return orjson.dumps({"reqId": request_id, "header": header, "op": operation, "args": args})
 
-    def encode_rest(self, effects: np.ndarray) -> RestRequest:
+    def encode_rest(self, effects: list[EventRow]) -> RestRequest:
         """Return the REST request of effects of one kind and category: a batch where they are several."""
         category, orders = self.encode_orders(effects)
         path = f"/v5/order/{operation_of(effects)}"
@@ -71,31 +71,26 @@ class RequestEncoder:
         body = {"category": category, "symbol": symbol, "settleCoin": settle_coin}
         return post_request("/v5/order/cancel-all", {key: value for key, value in body.items() if value})
 
-    def split(self, effects: np.ndarray) -> list[np.ndarray]:
+    def split(self, effects: np.ndarray) -> list[list[EventRow]]:
         """Return effects as runs that one request can carry, in their order: a cancel that comes first leaves first."""
-        kinds, indices = effects["kind"].tolist(), effects["instrument_index"].tolist()
-        if 0 < len(kinds) <= BATCH_COUNT_MAX and kinds.count(kinds[0]) == indices.count(indices[0]) == len(kinds):
-            return [effects]
-        runs: list[np.ndarray] = []
-        categories = [self.categories[index] for index in indices]
-        start = 0
-        for end in range(1, len(effects) + 1):
-            fits = end < len(effects) and end - start < BATCH_COUNT_MAX
-            if fits and (kinds[end], categories[end]) == (kinds[start], categories[start]):
-                continue
-            runs.append(effects[start:end])
-            start = end
+        runs: list[list[EventRow]] = []
+        before: tuple[int, str] | None = None
+        for row in plain_rows(effects):
+            asked = row.kind, self.categories[row.instrument_index]
+            if asked != before or len(runs[-1]) == BATCH_COUNT_MAX:
+                runs.append([])
+                before = asked
+            runs[-1].append(row)
         return runs
 
-    def encode_orders(self, effects: np.ndarray) -> tuple[str, list[dict[str, Any]]]:
+    def encode_orders(self, effects: list[EventRow]) -> tuple[str, list[dict[str, Any]]]:
         """Return the category and the venue's words for each effect."""
         assert 0 < len(effects) <= BATCH_COUNT_MAX
-        rows = list(plain_rows(effects))
-        category, kind = self.categories[rows[0].instrument_index], rows[0].kind
-        for row in rows:
+        category, kind = self.categories[effects[0].instrument_index], effects[0].kind
+        for row in effects:
             assert row.kind == kind, "one request is of one kind"
             assert self.categories[row.instrument_index] == category, "one request is of one category"
-        return category, [self.order_words(row) for row in rows]
+        return category, [self.order_words(row) for row in effects]
 
     def order_words(self, effect: EventRow) -> dict[str, Any]:
         """Return what one effect asks for, in the venue's words."""
@@ -136,6 +131,6 @@ def place_words(effect: EventRow, category: str) -> dict[str, Any]:
     return words
 
 
-def operation_of(effects: np.ndarray) -> str:
+def operation_of(effects: list[EventRow]) -> str:
     """Return the venue's word for what effects of one kind ask: create, amend or cancel."""
-    return OPERATIONS[int(effects["kind"][0])]
+    return OPERATIONS[effects[0].kind]

@@ -10,7 +10,7 @@
 An answer to a yes is only that the venue took the request: ACK, AMENDED and CANCELED come by the private stream.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from adapters.bybit.ret_codes import CODE_BITS, Verdict, judge, judge_http
 from adapters.importers.rows import Row
 from engine.codes import EventKind, Flag, RequestOutcome, Side
 from engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
+from journal.rows import EventRow
 
 OUTCOMES = {
     Verdict.DONE: RequestOutcome.OK,
@@ -78,11 +79,10 @@ class RequestBook:
         self.ledger = ledger
         self.pending: dict[str, Pending] = {}
 
-    def note_sent(self, request_id: str, effects: np.ndarray, ts_sent_ns: int) -> None:
-        """Note a request that leaves now; `effects` are its rows, none for a cancel-all."""
+    def note_sent(self, request_id: str, effects: Sequence[EventRow], ts_sent_ns: int) -> None:
+        """Note a request that leaves now, with what it asks for; that is nothing for a cancel-all."""
         assert request_id not in self.pending, "a request id is used once"
-        names = ("kind", "instrument_index", "order_id")
-        orders = tuple(zip(*(effects[name].tolist() for name in names), strict=True))
+        orders = tuple([(row.kind, row.instrument_index, row.order_id) for row in effects])
         self.pending[request_id] = Pending(orders, ts_sent_ns)
 
     def parse_socket(self, frame: bytes, ts_receive_ns: int) -> Outcome | Control | Ignored:

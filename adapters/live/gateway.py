@@ -123,7 +123,7 @@ class BybitGateway:
         """Send effects as requests, each run of one kind as one."""
         for run in self.encoder.split(effects):
             self.number += 1
-            request_id = f"{int(run['seq'][0])}-{self.number}"
+            request_id = f"{run[0].seq}-{self.number}"
             socket = self.stream.socket if self.stream is not None else None
             if socket is None or socket.closed:
                 request = self.encoder.encode_rest(run)

@@ -11,7 +11,7 @@ from adapters.bybit.responses import RateLimit
 from adapters.bybit.ret_codes import RET_CODES, Verdict, end_reason, judge, judge_http, meaning_of
 from engine.codes import EventKind, RequestOutcome
 from engine.limits import NS_PER_S
-from engine.records import EVENT
+from journal.rows import plain_rows
 from tests.adapters.bybit.test_public import JSON
 from tests.adapters.bybit.words import OWN, OWN_B, TS, effect, ledger, short
 
@@ -29,7 +29,7 @@ def reject(code, order_id=OWN):
 
 def sent(rows, book=None):
     requests = RequestBook(book or ledger())
-    requests.note_sent("r", rows, TS - LATENCY)
+    requests.note_sent("r", list(plain_rows(rows)), TS - LATENCY)
     return requests
 
 
@@ -103,10 +103,10 @@ def test_a_batch_refused_as_a_whole():
 
 def test_cancel_all_has_no_order():
     requests = RequestBook(ledger())
-    requests.note_sent("r", np.empty(0, EVENT), TS - LATENCY)
+    requests.note_sent("r", [], TS - LATENCY)
     body = orjson.dumps({"retCode": 0, "retMsg": "OK", "result": {"list": [{"orderId": "x"}], "success": "1"}})
     assert short(requests.parse_rest("r", 200, {}, body, TS).rows) == [rate(R.OK, None)]
-    requests.note_sent("r", np.empty(0, EVENT), TS - LATENCY)
+    requests.note_sent("r", [], TS - LATENCY)
     assert short(requests.parse_socket(answer(10001), TS).rows) == [rate(R.REFUSED, None)]
 
 

@@ -17,6 +17,7 @@ from adapters.bybit.ret_codes import Verdict
 from engine.codes import EventKind, Flag, Side
 from engine.limits import ORDER_ID_SEQ_SHIFT
 from engine.records import EVENT, NO_PRICE_TICKS, NO_VALUE
+from journal.rows import plain_rows
 from tests.adapters.emulator.running import LINEAR, RawSocket, RunningVenue, price_below, rest
 
 USDT = {"category": "linear", "settleCoin": "USDT"}
@@ -79,7 +80,7 @@ class OwnClient:
 
     def request(self, *effects: Any) -> Verdict:
         self.request_count += 1
-        rows, name = np.array(list(effects), EVENT), f"r{self.request_count}"
+        rows, name = list(plain_rows(np.array(list(effects), EVENT))), f"r{self.request_count}"
         message = self.encoder.encode_socket(rows, name, time.time_ns() // 1_000_000)
         self.requests.note_sent(name, rows, time.time_ns())
         self.trade.socket.send(message.decode())
