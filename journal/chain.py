@@ -4,6 +4,7 @@ Source: docs/data.md 3. One running sha256 serves a block of 1,024 events, so bi
 """
 
 import struct
+import sys
 from hashlib import sha256
 
 import numpy as np
@@ -14,7 +15,8 @@ from engine.records import EVENT
 
 GENESIS_BASE = sha256(b"mm/chain/1").digest()
 DIGEST_BYTES = 32
-SMALL_ROW_COUNT = 1024  # up to here the interpreter checks: a short journal is read without the compiler
+SMALL_ROW_COUNT = 1024  # up to here the interpreter checks
+LOAD_ROW_COUNT = 1 << 15  # from here on it pays to load the compiler for the check: 0.25 s, 0.3 us a row without
 WORD_COUNT = ROW_BYTES // 8
 NO_KIND = -1
 ROW_STRUCT = struct.Struct("<q48xBxH4x")  # seq, kind, flags
@@ -141,7 +143,7 @@ def check_rows(rows: np.ndarray, seq_next: int) -> None:
     count = len(rows)
     if 0 < count <= USUAL_ROW_COUNT and is_usual(rows.tobytes(), count, seq_next):
         return
-    if count <= SMALL_ROW_COUNT:
+    if count <= (SMALL_ROW_COUNT if "numba" in sys.modules else LOAD_ROW_COUNT):
         check_each_row(rows, seq_next)
         return
     from journal.rows_kernel import are_whole_events
