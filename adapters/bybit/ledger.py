@@ -8,7 +8,7 @@ way.
 
 import enum
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -100,7 +100,7 @@ class KnownOrder:
     acked: bool = False
     ended: bool = False
     venue_order_id: str = ""
-    numbers: set[int] = field(default_factory=set)
+    numbers: tuple[int, ...] = ()  # of its executions: there are few
 
 
 class OrderLedger:
@@ -193,7 +193,7 @@ class OrderLedger:
         """Return the FILL of an execution; told twice it is counted once, but its row is the same again."""
         order = self.known.get(execution.order_id)
         if order is not None and execution.number not in order.numbers:
-            order.numbers.add(execution.number)
+            order.numbers += (execution.number,)
             order.told_lots += execution.qty_lots
         return fill_row(execution)
 
