@@ -19,7 +19,7 @@ from engine.core import Core, config_payload
 from engine.limits import CHAIN_BLOCK_EVENT_COUNT
 from engine.manifest import Manifest, canonical_json, encode_manifest
 from engine.payload import payload_rows
-from engine.records import EVENT, KIND_COUNT
+from engine.records import KIND_COUNT
 from engine.state import State, make_state
 from journal.writer import Writer
 from replay.assumptions import Assumptions, BadAssumption
@@ -30,10 +30,8 @@ from replay.strategy.file import StrategyMissing, check_configured, loaded, uses
 from replay.venue.fifo import make_queues
 from replay.venue.loop import Arrays, begin_schedule, end_control, end_policy, fold_control, simulate
 from replay.venue.queue import QueueModel
-from replay.venue.records import NEVER_NS, OUTPUT_ROW_COUNT, SIM, VENUE
+from replay.venue.records import NEVER_NS, OUTPUT_PART_COUNT, OUTPUT_ROW_COUNT, SIM, VENUE
 from replay.window import FeedLatency, Windows, check_market_orders, measure_feed_latency
-
-WRITE_COUNT_MAX = 2  # outputs of the loop that are being journaled at one time
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,6 @@ class Backtest:
         self.feed: FeedLatency | None = None
         self.measured_s = 0.0
         self.pool = ThreadPoolExecutor(1, "journal")  # verifies the recording and writes the journal
-        self.places = [np.empty(OUTPUT_ROW_COUNT, EVENT) for _ in range(WRITE_COUNT_MAX + 1)]  # of rows to be journaled
         self.writes: deque[Future[None]] = deque()
         self.stop_requested = False  # set from outside: the run ends after the window under way
         self.on_progress: Callable[[int], None] = lambda rows: None
@@ -208,16 +205,15 @@ class Backtest:
     def write_output(self) -> None:
         """Journal what the loop has put out."""
         sim = self.arrays.sims[0]
-        rows = sim["output"][: sim["output_count"]]
-        if self.writer is not None and len(rows):
-            self.wait_written(WRITE_COUNT_MAX - 1)
-            place = self.places[0][: len(rows)]
-            place.view(np.uint8)[:] = rows.view(np.uint8)
-            self.places.append(self.places.pop(0))
-            # Hashing and writing release the GIL: the next rows are simulated meanwhile.
-            self.writes.append(self.pool.submit(self.writer.append, place))
+        start = int(sim["output_start"])
+        rows = sim["output"][start : start + int(sim["output_count"])]
         self.digest_effects(rows[sim["effect_places"][: sim["effect_count"]]])
         sim["output_count"] = sim["effect_count"] = 0
+        if self.writer is not None and len(rows):
+            # Hashing and writing release the GIL: the next rows are simulated meanwhile, into the next part.
+            self.writes.append(self.pool.submit(self.writer.append, rows))
+            self.wait_written(OUTPUT_PART_COUNT - 1)
+            sim["output_start"] = (start + OUTPUT_ROW_COUNT) % len(sim["output"])
 
     def wait_written(self, count: int = 0) -> None:
         """Wait until at most so many outputs are still being journaled.

@@ -55,14 +55,14 @@ def send_requests(sim, out):
 @kernel
 def keep_rows(sim, rows, start, end, out):
     """Append one input, if a journal is written, and its effects to the output."""
-    output = sim["output"]
+    output, part = sim["output"], sim["output_start"]
     count = sim["output_count"]
     if sim["keep_inputs"] == 1:
         for i in range(start, end):
-            output[count] = rows[i]
+            output[part + count] = rows[i]
             count += 1
     for i in range(out["effect_count"]):
-        output[count] = out["effects"][i]
+        output[part + count] = out["effects"][i]
         sim["effect_places"][sim["effect_count"]] = count
         sim["effect_count"] += 1
         count += 1

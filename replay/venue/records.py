@@ -10,6 +10,7 @@ from engine.records import EVENT, F8, I8, SIDE_COUNT, record
 MESSAGE_COUNT_MAX = 1 << 12  # requests, or responses, on their way at one time
 REQUEST_NOW_COUNT_MAX = 1 << 14  # requests that reach the venue at one instant
 OUTPUT_ROW_COUNT = 1 << 18  # rows of the new journal between two visits of the driver
+OUTPUT_PART_COUNT = 3  # one is being filled, the others written
 WINDOW_ROW_COUNT = 1 << 18  # market rows that one side has still to process
 LATENCY_SAMPLE_COUNT_MAX = 1 << 16
 FEE_TIER_COUNT_MAX = 16
@@ -141,6 +142,7 @@ SIM_FIELDS: list[tuple] = [
     ("ts_told_ns", I8),  # when the last answer on its way arrives
     ("answer_count", I8),
     ("response_count", I8),
+    ("output_start", I8),  # of the part that is being filled
     ("output_count", I8),
     ("effect_count", I8),
     ("input_row_count", I8),
@@ -155,7 +157,7 @@ SIM_FIELDS: list[tuple] = [
     ("starts", I8, (WINDOW_ROW_COUNT + 1,)),  # first row of each event, and the end
     ("order", I8, (WINDOW_ROW_COUNT,)),  # the venue's events by time
     ("times_ns", I8, (WINDOW_ROW_COUNT,)),  # of each event at the venue
-    ("output", EVENT, (OUTPUT_ROW_COUNT,)),  # rows of the new journal
-    ("effect_places", I8, (OUTPUT_ROW_COUNT,)),  # which of them are effects
+    ("output", EVENT, (OUTPUT_PART_COUNT * OUTPUT_ROW_COUNT,)),  # rows of the new journal: one part is being filled
+    ("effect_places", I8, (OUTPUT_ROW_COUNT,)),  # which of that part's rows are effects
 ]
 SIM = record(sum(np.dtype([field]).itemsize for field in SIM_FIELDS), SIM_FIELDS)
