@@ -6,6 +6,7 @@ Must never send what is not journaled, and never go on after a write failed: ord
 """
 
 import asyncio
+import itertools
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -20,6 +21,7 @@ from adapters.bybit.public import PublicParser, gap_rows
 from adapters.bybit.rest import VenueError, read_result
 from adapters.live.account import Account
 from adapters.live.gateway import BybitGateway, Gateway
+from adapters.live.heap import give_back
 from adapters.live.raw import RawFrames
 from adapters.live.rest_client import VenueUnreachable
 from adapters.live.rows import connection_row, health_row, timeout_row, timer_row
@@ -34,6 +36,7 @@ from journal.errors import JournalError
 
 TIMER_MS = 100
 HEALTH_S = 5.0
+GIVE_BACK_TURNS = 12  # each minute
 STOP_S = 20.0
 LAST_STOP_S = 5.0  # for the venue's word on what a cancel-all ended
 CANCEL_TRY_COUNT = 5
@@ -247,8 +250,10 @@ class Runner:
 
     async def health_loop(self) -> None:
         """Journal how the process is, and write what waits."""
-        while True:
+        for turn in itertools.count(1):
             await asyncio.sleep(HEALTH_S)
+            if turn % GIVE_BACK_TURNS == 0:
+                give_back()
             await self.take(health_row(time.time_ns(), self.status.loop_drift_ns))
             self.status.head = self.session.writer.head.hex()
             reconnects = sum(stream.status.reconnects for stream in self.streams)
