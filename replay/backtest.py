@@ -174,7 +174,7 @@ class Backtest:
             more = windows.advance()
             self.run_window()
             self.on_progress(int(sim["input_row_count"]))
-        return self.finish(feed, time.perf_counter() - started_s)
+        return self.finish(feed, started_s)
 
     def quoted(self) -> dict[str, int]:
         """Return the instruments that the configuration quotes, with their indexes."""
@@ -238,7 +238,7 @@ class Backtest:
             end = starts[cut[-1] + 1] if cut[-1] + 1 < len(starts) else len(effects)
             self.core.effects_digest.update(effects[starts[cut[0]] : end])
 
-    def finish(self, feed: FeedLatency, seconds: float) -> BacktestResult:
+    def finish(self, feed: FeedLatency, started_s: float) -> BacktestResult:
         """End the new journal with the state's digest and return what came out."""
         self.write_output()
         self.wait_written()
@@ -261,5 +261,5 @@ class Backtest:
             feed=feed,
             shifts_ns=shifts_of(self.source) or (feed.shift_ns,),
             params=self.document["params"],
-            seconds=seconds,
+            seconds=time.perf_counter() - started_s,
         )
