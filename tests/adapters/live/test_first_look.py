@@ -1,17 +1,15 @@
 """A new journal on an account with a past: its position adopted or kept flat, the venue's dead-man switch armed."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import aiohttp
 import numpy as np
 import pytest
 
 from adapters.bybit.private import PrivateParser
 from adapters.live.endpoints import find_endpoints
 from adapters.live.runner import Pace, Runner
-from adapters.live.start import Plan, make_runner
+from adapters.live.start import Plan
 from config.errors import ConfigError
 from config.load import load_config
 from engine.codes import EventKind, Side
@@ -19,8 +17,7 @@ from engine.records import FEE_CODE_ZERO
 from journal.reader import Journal
 from tests.adapters.bybit.words import MANIFEST, frame, ledger
 from tests.adapters.emulator.running import LINEAR, RunningVenue, place, rest, run_synthetic
-
-POLL_S, ENOUGH_S = 0.05, 30.0
+from tests.adapters.live.until import run_session
 
 
 @pytest.fixture(scope="module")
@@ -36,15 +33,6 @@ def _no_faults(running: RunningVenue) -> None:
     running.call(running.venue.dcp_window_s.clear)
 
 
-async def stop_once(runner: Runner, is_enough: Callable[[Runner], bool]) -> None:
-    """Ask for a stop when the session has done enough, or after a bound: what is missing then, the test tells."""
-    for _ in range(round(ENOUGH_S / POLL_S)):
-        await asyncio.sleep(POLL_S)
-        if is_enough(runner):
-            break
-    runner.stop_asked.set()
-
-
 def session(
     running: RunningVenue, journal: Path, is_enough: Callable[[Runner], bool], *settings: str, adopt: bool = False
 ) -> Runner:
@@ -55,18 +43,7 @@ def session(
         pace=Pace(warmup_s=0.1), adopt_position=adopt,
     )  # fmt: skip
 
-    async def run() -> Runner:
-        async with aiohttp.ClientSession() as http:
-            runner = await make_runner(plan, http)
-            watch = asyncio.create_task(stop_once(runner, is_enough))
-            try:
-                await runner.run()
-            finally:
-                watch.cancel()
-                runner.session.close()
-            return runner
-
-    return asyncio.run(run())
+    return run_session(plan, is_enough)
 
 
 def trades(runner: Runner) -> bool:

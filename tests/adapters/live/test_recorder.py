@@ -13,8 +13,8 @@ import pytest
 
 from adapters.live.endpoints import find_endpoints
 from adapters.live.recorder import Recorder, RecordPlan, make_recorder
-from adapters.live.runner import Pace, Runner
-from adapters.live.start import CannotStart, Plan, make_runner
+from adapters.live.runner import Pace
+from adapters.live.start import CannotStart, Plan
 from config.load import load_config
 from engine.codes import BookStatus, EventKind
 from engine.core import Core
@@ -24,10 +24,10 @@ from journal.errors import JournalError
 from journal.reader import Journal
 from journal.seal import SEAL_NAME
 from tests.adapters.emulator.running import RunningVenue, run_synthetic
+from tests.adapters.live.until import run_session, run_until
 
 BOTH = pytest.mark.parametrize("venue", ["bybit", "ccxt:bybit"])
 BOOK_TOPIC = "public:orderbook.50.BTCUSDT"
-POLL_S, ENOUGH_S = 0.1, 30.0
 
 
 @pytest.fixture(scope="module")
@@ -49,25 +49,20 @@ def plan_of(
     return RecordPlan(venue=venue, endpoints=endpoints, symbols=symbols, journal=journal)
 
 
-async def stop_once(stop: asyncio.Event, journal: Path, is_enough: Callable[[np.ndarray], bool]) -> None:
-    """Ask for a stop when the journal holds enough, or after a bound: what is missing then, the test tells."""
-    for _ in range(round(ENOUGH_S / POLL_S)):
-        await asyncio.sleep(POLL_S)
-        with suppress(JournalError, ValueError):  # it has no segment yet, or only the start of one
-            if is_enough(rows_of(journal)):
-                break
-    stop.set()
+def has(journal: Path, is_enough: Callable[[np.ndarray], bool]) -> bool:
+    """Tell whether a growing journal holds enough; at first it has no segment, or only the start of one."""
+    with suppress(JournalError, ValueError):
+        return is_enough(rows_of(journal))
+    return False
 
 
 def record(plan: RecordPlan, is_enough: Callable[[np.ndarray], bool]) -> Recorder:
     async def run() -> Recorder:
         async with aiohttp.ClientSession() as http:
             recorder = await make_recorder(plan, http)
-            watch = asyncio.create_task(stop_once(recorder.stop_asked, plan.journal, is_enough))
             try:
-                await recorder.run()
+                await run_until(recorder, lambda: has(plan.journal, is_enough))
             finally:
-                watch.cancel()
                 recorder.close()
             return recorder
 
@@ -178,18 +173,7 @@ def test_a_session_through_ccxt_quotes_again_after_a_lost_connection(running: Ru
         pace=Pace(warmup_s=0.1),
     )  # fmt: skip
 
-    async def run() -> Runner:
-        async with aiohttp.ClientSession() as http:
-            runner = await make_runner(plan, http)
-            watch = asyncio.create_task(stop_once(runner.stop_asked, plan.journal, places_after_a_gap))
-            try:
-                await runner.run()
-            finally:
-                watch.cancel()
-                runner.session.close()
-            return runner
-
-    runner = asyncio.run(run())
+    runner = run_session(plan, lambda _: has(plan.journal, places_after_a_gap))
     rows = rows_of(plan.journal)
     assert runner.status.streams["public"].reconnects == 1
     assert places_after_a_gap(rows) and EventKind.PLACE in rows["kind"][rows["seq"] < min(gap_seqs(rows))]
