@@ -27,7 +27,6 @@ LAST_BITS = bytes(low & LAST for low in range(256))  # by the low byte of the fl
 
 assert EVENT.fields is not None and ROW_STRUCT.size == ROW_BYTES
 assert EVENT.fields["seq"][1] == 0
-assert EVENT.fields["kind"][1] == (WORD_COUNT - 1) * 8 and EVENT.fields["flags"][1] * 8 % 64 == 16
 assert EVENT.fields["kind"][1] == KIND_AT and EVENT.fields["flags"][1] == FLAGS_AT and LAST == 1
 
 

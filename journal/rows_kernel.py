@@ -4,12 +4,16 @@ import numpy as np
 
 from engine.codes import EventKind, Flag
 from engine.jit import entry
-from engine.limits import EVENT_ROW_COUNT_MAX, ROW_BYTES
+from engine.limits import EVENT_ROW_COUNT_MAX
+from engine.records import EVENT
+from journal.chain import WORD_COUNT
 
-WORD_COUNT = ROW_BYTES // 8
 TAIL = WORD_COUNT - 1  # the row's last word: kind, side, flags (u16), instrument_index, code
 KIND_MASK = 0xFF
 FLAGS_SHIFT = 16
+
+assert EVENT.fields is not None and EVENT.fields["seq"][1] == 0
+assert EVENT.fields["kind"][1] * 8 == TAIL * 64 and EVENT.fields["flags"][1] * 8 == TAIL * 64 + FLAGS_SHIFT
 
 
 @entry
