@@ -1,4 +1,4 @@
-"""EVENT rows as Python integers, for code that looks at every field of some rows; must never copy a float."""
+"""EVENT rows as Python integers, for code that looks at many fields of some rows; must never leave a field out."""
 
 import struct
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """Gives the C heap's free pages back to the system: answers of 100 kB come and go between what stays, and leave holes.
 
-Measured in docs/soak.md: without it resident memory creeps for hours although nothing more is held.
+Measured in docs/soak.md: without it resident memory still crept after half an hour, although nothing more was held.
 """
 
 import ctypes
