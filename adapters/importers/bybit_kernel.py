@@ -6,6 +6,8 @@ price are read to their end and counted: a stream is full of them.
 
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False, disable-error-code="assignment"
 
+import numpy as np
+
 from adapters.importers.kernel import (
     TS_MS_MAX,
     add_level,
@@ -22,7 +24,7 @@ from adapters.importers.kernel import (
     scan_qty,
     scan_symbol,
 )
-from adapters.importers.lane import END, ROWS_FULL, SKIP_KLINE, SKIP_TICKER
+from adapters.importers.lane import END, ROWS_FULL, SKIP_KLINE, SKIP_TICKER, Lane
 from adapters.importers.scan import (
     BRACE_CLOSE,
     COLON,
@@ -327,3 +329,32 @@ def scan_lines(lane):
         if not close_line(lane, pos, row_count):
             return -pos
     return END
+
+
+@entry
+def scan_frame(text, text_bytes, ts_receive_ns, rows, symbols, work):
+    """Write the rows of one book delta or list of trades, `seq` 0, and return their count; 0 for any other frame.
+
+    A book that restarts (`u` = 1) is left to the parser, and so is one of a depth that it has not seen.
+    Shape:  text u1, the frame and a LF; rows EVENT; symbols table.SYMBOL; work one WORK.
+    """
+    lane = Lane(text, rows, symbols, work)
+    place = work[0]
+    place["row_count"] = 0
+    place["seq"] = 0
+    place["ts_line_ns"] = ts_receive_ns
+    topic = match(text, 0, TOPIC)
+    pos = match(text, topic, ORDERBOOK)
+    if pos >= 0:
+        pos = scan_book(lane, pos)
+    else:
+        pos = scan_trades(lane, match(text, topic, TRADES))
+    row_count = place["row_count"]
+    if pos != text_bytes or row_count == 0:
+        return np.int64(0)
+    row = rows[0]
+    if row["kind"] == EventKind.BOOK_SNAPSHOT or (row["kind"] == EventKind.BOOK_DELTA and row["aux"] == 1):
+        return np.int64(0)
+    for index in range(row_count):
+        rows[index]["seq"] = 0
+    return row_count

@@ -15,6 +15,7 @@ from adapters.bybit.public import PublicParser, gap_rows
 from adapters.importers import load_importer
 from adapters.importers.outcome import ImportRequest
 from engine.codes import EventKind, Flag
+from engine.jit import JIT_ENABLED
 from engine.records import NO_TS_NS
 from journal.reader import Journal
 from tests.adapters.bybit.words import MANIFEST, TS, frame, public, short
@@ -35,6 +36,9 @@ def book(type_, data, **more):
     return frame(BOOK, data, type=type_, ts=6, cts=5, **more)
 
 
+TRADES = frame("publicTrade.A", [TRADE, TRADE | {"S": "Buy", "BT": True, "seq": 45}], type="snapshot", ts=6)
+
+
 def restarted(rows):
     return [(kind, price, qty, None, 1, code) for kind, price, qty, _, _, code in rows]
 
@@ -42,7 +46,7 @@ def restarted(rows):
 ROWS = [
     ([book("snapshot", SNAPSHOT)], SNAPSHOT_ROWS),
     ([book("delta", DELTA)], DELTA_ROWS),
-    ([book("snapshot", SNAPSHOT), book("delta", DELTA)], DELTA_ROWS),  # by the short cut
+    ([book("snapshot", SNAPSHOT), book("delta", DELTA)], DELTA_ROWS),  # by the compiled lane
     ([book("snapshot", SNAPSHOT), book("delta", DELTA | {"b": [], "a": []})], [("BOOK_DELTA", None, 0, 7, 8, 0)]),
     ([book("snapshot", SNAPSHOT | {"u": 1})], restarted(SNAPSHOT_ROWS)),
     (
@@ -54,7 +58,7 @@ ROWS = [
         [("BOOK_CLEAR", None, 0, None, None, 0), *restarted(SNAPSHOT_ROWS)],
     ),
     (
-        [frame("publicTrade.A", [TRADE, TRADE | {"S": "Buy", "BT": True, "seq": 45}], type="snapshot", ts=6)],
+        [TRADES],
         [("TRADE", 1001, 2, None, 44, 0), ("TRADE", 1001, 2, None, 45, 0)],
     ),
     (
@@ -78,6 +82,38 @@ def test_rows(frames, rows):
     assert short(found) == rows
     assert set(found["ts_receive_ns"].tolist()) == {TS} and not found["seq"].any()
     assert found["flags"][-1] & Flag.LAST
+
+
+IN_LANE = [book("delta", DELTA), book("delta", DELTA | {"b": [], "a": []}), TRADES]
+NOT_IN_LANE = [
+    book("snapshot", SNAPSHOT),
+    book("delta", DELTA | {"u": 1}),
+    frame("orderbook.1.A", DELTA, type="delta", ts=6, cts=5),
+    book("delta", DELTA) + b" ",
+    book("delta", DELTA | {"b": [["100.0", "1"]] * (1 << 13)}),
+    book("delta", DELTA | {"b": [["1", "1"]] * (1 << 12)}),
+    b"",
+]
+
+
+@pytest.mark.skipif(not JIT_ENABLED, reason="without JIT there is no lane")
+def test_what_the_lane_takes():
+    parser = public()
+    assert parser.lane.read(book("delta", DELTA), TS) is None, "its book was not seen yet"
+    parser.parse(book("snapshot", SNAPSHOT), TS)
+    assert all(parser.lane.read(each, TS) is not None for each in IN_LANE)
+    assert not any(parser.lane.read(each, TS) is not None for each in NOT_IN_LANE)
+    parser.forget_books()
+    assert parser.lane.read(book("delta", DELTA), TS) is None
+
+
+def test_rows_are_the_callers_own():
+    parser = public()
+    parser.parse(book("snapshot", SNAPSHOT), TS)
+    first = parser.parse(book("delta", DELTA), TS)
+    kept = first.tobytes()
+    parser.parse(TRADES, TS)
+    assert first.tobytes() == kept and first.flags.writeable
 
 
 NOT_ROWS = [
@@ -193,7 +229,7 @@ def test_any_bytes_give_rows_or_malformed(frames):
     parser = public()
     for raw in frames:
         slow = copy.copy(parser)
-        slow.readers = {}
+        slow.lane, slow.seen_topics = None, set()
         slow.context = copy.deepcopy(parser.context)
         try:
             found = parser.parse(raw, TS)
@@ -204,7 +240,7 @@ def test_any_bytes_give_rows_or_malformed(frames):
         if isinstance(found, np.ndarray):
             short(found)
             if EventKind.BOOK_CLEAR not in found["kind"]:
-                assert found.tobytes() == slow.parse(raw, TS).tobytes(), "the short cut is the long way"
+                assert found.tobytes() == slow.parse(raw, TS).tobytes(), "the lane is the long way"
 
 
 @pytest.mark.realdata

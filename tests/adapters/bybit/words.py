@@ -40,8 +40,9 @@ def link(order_id=OWN):
     return ledger().link_id(order_id)
 
 
-def frame(topic, data, **more):
-    return orjson.dumps({"topic": topic, **more, "data": data})
+def frame(topic, data, cts=None, **more):
+    """A frame with its keys in the venue's order."""
+    return orjson.dumps({"topic": topic, **more, "data": data} | ({} if cts is None else {"cts": cts}))
 
 
 def order(status="New", price="100.0", qty="0.010", filled="0", **more):
