@@ -4,8 +4,9 @@ PYTHON ?= python3
 EVENTS ?= fixtures/demo.mmj
 REPORT ?= out/demo
 JOBS ?= 2
-# The core's own tests run twice: interpreted with every warning an error, then compiled with all the others.
-CORE_TESTS := tests/engine tests/property/test_book.py tests/property/test_orders.py tests/property/test_position.py
+# The tests of what is compiled run twice: interpreted with every warning an error, then compiled with all the others.
+CORE_TESTS := tests/engine tests/property/test_book.py tests/property/test_orders.py tests/property/test_position.py \
+	tests/adapters/bybit/test_requests.py
 
 VENV := .venv
 BIN := $(VENV)/bin

@@ -79,8 +79,8 @@ class Rehearsal:
         """Encode orders as the gateway does."""
         for run in self.encoder.split(orders):
             self.number += 1
-            request = self.encoder.encode_socket(run, f"{run[0].seq}-{self.number}", ts_ns // NS_PER_MS)
-            self.bytes_out += len(request)
+            request_id = f"{run.effects['seq'].item(0)}-{self.number}"
+            self.bytes_out += len(self.encoder.encode_socket(run, request_id, ts_ns // NS_PER_MS))
 
     def tick(self, frame: bytes, ts_ns: int) -> tuple[np.ndarray, tuple[int, int, int, int]]:
         """Take one frame; returns its orders and the ns of (parse, fold without commit, commit, encode)."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adapters.bybit.link_ids import encode_link_id, parse_link_id, run_tag
+from adapters.bybit.link_ids import parse_link_id, run_tag
 from adapters.bybit.ret_codes import EndReason
 from adapters.importers.rows import Row, finish_event
 from adapters.importers.table import Listing
@@ -111,10 +111,6 @@ class OrderLedger:
         self.known: dict[int, KnownOrder] = {}
         self.order_ids: dict[str, int] = {}  # by the venue's order id
         self.ended: deque[int] = deque()
-
-    def link_id(self, order_id: int) -> str:
-        """Return the link id of an own order."""
-        return encode_link_id(self.tag, order_id)
 
     def find(self, link_id: str, venue_order_id: str) -> int | None:
         """Return the own order that the venue means, or None when it is not one of this run."""

@@ -5,7 +5,6 @@ restart recognises its orders, and another run's orders on the same account are 
 """
 
 import hashlib
-from functools import lru_cache
 from string import ascii_lowercase, digits
 
 from engine.limits import ORDER_ID_SEQ_SHIFT, SEQ_MAX
@@ -14,7 +13,6 @@ LINK_ID_CHARS_MAX = 36  # Bybit v5 docs, place order, orderLinkId: letters, digi
 RUN_TAG_CHARS = 8
 ORDER_ID_MAX = (SEQ_MAX << ORDER_ID_SEQ_SHIFT) - 1
 BASE36 = digits + ascii_lowercase
-PAIRS = [first + second for first in BASE36 for second in BASE36]  # two digits at a time: a link id is made per request
 
 
 def encode_base36(value: int) -> str:
@@ -22,9 +20,9 @@ def encode_base36(value: int) -> str:
     assert value >= 0
     text = ""
     while value:
-        value, pair = divmod(value, len(PAIRS))
-        text = PAIRS[pair] + text
-    return text.lstrip("0") or "0"
+        value, digit = divmod(value, len(BASE36))
+        text = BASE36[digit] + text
+    return text or "0"
 
 
 def run_tag(run_id: str) -> str:
@@ -32,18 +30,24 @@ def run_tag(run_id: str) -> str:
     return hashlib.sha256(run_id.encode()).hexdigest()[:RUN_TAG_CHARS]
 
 
-@lru_cache(1 << 9)  # an order is named again by each request about it
+def link_id_head(tag: str) -> str:
+    """Return what the link ids of a run begin with; the order id follows."""
+    assert len(tag) == RUN_TAG_CHARS
+    return f"mm{tag}-"
+
+
 def encode_link_id(tag: str, order_id: int) -> str:
     """Return the link id of an own order."""
-    assert len(tag) == RUN_TAG_CHARS and 0 <= order_id <= ORDER_ID_MAX
-    return f"mm{tag}-{encode_base36(order_id)}"
+    assert 0 <= order_id <= ORDER_ID_MAX
+    return link_id_head(tag) + encode_base36(order_id)
 
 
 def parse_link_id(text: str, tag: str) -> int | None:
     """Return the own order id of a link id, or None when it is not one of this run."""
-    if len(text) > LINK_ID_CHARS_MAX or not text.startswith(f"mm{tag}-"):
+    head = link_id_head(tag)
+    if len(text) > LINK_ID_CHARS_MAX or not text.startswith(head):
         return None
-    tail = text[len(tag) + 3 :]
+    tail = text[len(head) :]
     if not tail or not set(tail) <= set(BASE36):
         return None
     order_id = int(tail, 36)

@@ -7,63 +7,97 @@ Source: Bybit v5 docs: place, amend, cancel, cancel all, batch place, batch amen
 guideline.
 """
 
-from functools import lru_cache
-from typing import Any
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import orjson
 
 from adapters.bybit.ledger import OrderLedger
+from adapters.bybit.link_ids import LINK_ID_CHARS_MAX, link_id_head
 from adapters.bybit.listing import category_of, list_manifest
 from adapters.bybit.signing import RECV_WINDOW_MS, RestRequest, post_request
-from engine.codes import EventKind, Flag, Side
+from adapters.importers.table import Listing
+from engine.codes import EventKind
 from engine.manifest import Manifest
-from engine.records import NO_PRICE_TICKS
-from journal.decimals import format_units
-from journal.rows import EventRow, plain_rows
+from engine.records import EVENT, I8, record
+from journal.decimals import DECIMAL_CHAR_COUNT_MAX
+from journal.rows import plain_rows
 
 BATCH_COUNT_MAX = 10  # orders of one batch request: the least of the venue's limits over its categories
 REQUEST_ID_CHARS_MAX = 36
-format_cached = lru_cache(1 << 10)(format_units)  # prices and sizes come again and again
-# Plain integers: an operation on a member of an enum costs ten times that of its number.
-PLACE, AMEND, CANCEL = int(EventKind.PLACE), int(EventKind.AMEND), int(EventKind.CANCEL)
-OPERATIONS = {PLACE: "create", AMEND: "amend", CANCEL: "cancel"}
-TIME_IN_FORCE = ((int(Flag.POST_ONLY), "PostOnly"), (int(Flag.IOC), "IOC"), (int(Flag.FOK), "FOK"))
-REDUCE_ONLY = int(Flag.REDUCE_ONLY)
-SIDE_WORDS = {int(Side.BID): "Buy", int(Side.ASK): "Sell"}
+PLACE = int(EventKind.PLACE)
+OPERATIONS = {PLACE: b"create", int(EventKind.AMEND): b"amend", int(EventKind.CANCEL): b"cancel"}
+SOCKET_MESSAGE = (
+    b'{"reqId":"%b","header":{"X-BAPI-TIMESTAMP":"%d","X-BAPI-RECV-WINDOW":"%d"},"op":"order.%b","args":[%b]}'
+)
+CATEGORIES = ("linear", "inverse", "spot")
+SPOT = CATEGORIES.index("spot")
+HEAD_BYTES_MAX = 272  # every character of a symbol may need an escape
+ORDER_BYTES_MAX = HEAD_BYTES_MAX + LINK_ID_CHARS_MAX + 2 * DECIMAL_CHAR_COUNT_MAX + 160  # what a PLACE says of itself
+FORM = record(
+    HEAD_BYTES_MAX + 6 * 8,
+    [
+        ("head", "u1", (HEAD_BYTES_MAX,)),  # an order's JSON up to the order id in its link id
+        ("head_bytes", I8),
+        ("tick_mantissa", I8),
+        ("tick_exponent", I8),
+        ("lot_mantissa", I8),
+        ("lot_exponent", I8),
+        ("category", I8),  # of CATEGORIES
+    ],
+)
+
+
+class Run(NamedTuple):
+    """Effects of one kind and category, as many as one request carries, and their JSON objects with commas between."""
+
+    effects: np.ndarray
+    kind: int
+    category: str
+    orders: bytes
 
 
 class RequestEncoder:
-    """Effects of one run to request bytes; what is placed is noted in the ledger before it leaves."""
+    """Effects to request bytes; what is placed is noted in the ledger before it leaves. Compiled when it is made."""
 
     def __init__(self, manifest: Manifest, ledger: OrderLedger, recv_window_ms: int = RECV_WINDOW_MS) -> None:
-        self.listings = tuple(list_manifest(manifest).listings.values())
-        self.categories = tuple(category_of(listing) for listing in self.listings)
+        from adapters.bybit.request_kernel import encode_run  # only here: it loads numba
+
+        self.encode_run = encode_run
+        listings = tuple(list_manifest(manifest).listings.values())
+        self.forms = np.concatenate([make_form(listing, ledger.tag) for listing in listings])
+        self.out = np.zeros(BATCH_COUNT_MAX * (ORDER_BYTES_MAX + 1), np.uint8)
+        self.out_bytes = self.out.data
         self.ledger = ledger
         self.recv_window_ms = recv_window_ms
+        encode_run(np.frombuffer(b"", EVENT), 0, self.forms, self.out)
 
-    def encode_socket(self, effects: list[EventRow], request_id: str, ts_ms: int) -> bytes:
-        """Return the order-entry message of effects of one kind and category: a batch where they are several.
+    def split(self, effects: np.ndarray) -> Iterator[Run]:
+        """Yield effects as runs that one request can carry, in their order: a cancel that comes first leaves first."""
+        effects = np.frombuffer(effects.tobytes(), EVENT)  # one kind of array, so that the kernel is compiled once
+        start = 0
+        while start < len(effects):
+            end, size, kind, category = self.encode_run(effects, start, self.forms, self.out)
+            run = Run(effects[start:end], kind, CATEGORIES[category], bytes(self.out_bytes[:size]))
+            if kind == PLACE:
+                for row in plain_rows(run.effects):
+                    self.ledger.note_placed(row.order_id, row.price_ticks, row.qty_lots)
+            yield run
+            start = end
 
-        Shape:  1 to BATCH_COUNT_MAX PLACE, AMEND or CANCEL.
-        Units:  ts_ms is our clock corrected to the venue's; `request_id` must be new.
+    def encode_socket(self, run: Run, request_id: str, ts_ms: int) -> bytes:
+        """Return the order-entry message of a run: a batch where it has several orders.
+
+        Units:  ts_ms is our clock corrected to the venue's; `request_id` must be new and plain.
         """
         assert 0 < len(request_id) <= REQUEST_ID_CHARS_MAX and ts_ms > 0
-        category, orders = self.encode_orders(effects)
-        operation = f"order.{operation_of(effects)}"
-        args: list[dict[str, Any]] = [{"category": category, **orders[0]}]
-        if len(orders) > 1:
-            operation, args = f"{operation}-batch", [{"category": category, "request": orders}]
-        header = {"X-BAPI-TIMESTAMP": str(ts_ms), "X-BAPI-RECV-WINDOW": str(self.recv_window_ms)}
-        return orjson.dumps({"reqId": request_id, "header": header, "op": operation, "args": args})
+        values = request_id.encode(), ts_ms, self.recv_window_ms, operation_of(run), body_of(run)
+        return SOCKET_MESSAGE % values
 
-    def encode_rest(self, effects: list[EventRow]) -> RestRequest:
-        """Return the REST request of effects of one kind and category: a batch where they are several."""
-        category, orders = self.encode_orders(effects)
-        path = f"/v5/order/{operation_of(effects)}"
-        if len(orders) > 1:
-            return post_request(f"{path}-batch", {"category": category, "request": orders})
-        return post_request(path, {"category": category, **orders[0]})
+    def encode_rest(self, run: Run) -> RestRequest:
+        """Return the REST request of a run: a batch where it has several orders."""
+        return RestRequest("POST", f"/v5/order/{operation_of(run).decode()}", body=body_of(run), private=True)
 
     def encode_cancel_all(self, symbol: str = "", category: str = "linear", settle_coin: str = "") -> RestRequest:
         """Return the request that cancels every order of a symbol, or of all that settle in a coin, ours or not."""
@@ -71,66 +105,30 @@ class RequestEncoder:
         body = {"category": category, "symbol": symbol, "settleCoin": settle_coin}
         return post_request("/v5/order/cancel-all", {key: value for key, value in body.items() if value})
 
-    def split(self, effects: np.ndarray) -> list[list[EventRow]]:
-        """Return effects as runs that one request can carry, in their order: a cancel that comes first leaves first."""
-        runs: list[list[EventRow]] = []
-        before: tuple[int, str] | None = None
-        for row in plain_rows(effects):
-            asked = row.kind, self.categories[row.instrument_index]
-            if asked != before or len(runs[-1]) == BATCH_COUNT_MAX:
-                runs.append([])
-                before = asked
-            runs[-1].append(row)
-        return runs
 
-    def encode_orders(self, effects: list[EventRow]) -> tuple[str, list[dict[str, Any]]]:
-        """Return the category and the venue's words for each effect."""
-        assert 0 < len(effects) <= BATCH_COUNT_MAX
-        category, kind = self.categories[effects[0].instrument_index], effects[0].kind
-        for row in effects:
-            assert row.kind == kind, "one request is of one kind"
-            assert self.categories[row.instrument_index] == category, "one request is of one category"
-        return category, [self.order_words(row) for row in effects]
+def make_form(listing: Listing, tag: str) -> np.ndarray:
+    """Return what the kernel writes and counts in for an instrument's orders.
 
-    def order_words(self, effect: EventRow) -> dict[str, Any]:
-        """Return what one effect asks for, in the venue's words."""
-        listing = self.listings[effect.instrument_index]
-        words: dict[str, Any] = {"symbol": listing.symbol, "orderLinkId": self.ledger.link_id(effect.order_id)}
-        if effect.kind == CANCEL:
-            return words
-        whole_lots = effect.qty_lots
-        if effect.kind == AMEND:
-            assert effect.aux >= 0
-            whole_lots += effect.aux
-        assert whole_lots > 0
-        words["qty"] = format_cached(whole_lots, listing.lot)
-        if effect.price_ticks != NO_PRICE_TICKS:
-            assert effect.price_ticks > 0
-            words["price"] = format_cached(effect.price_ticks, listing.tick)
-        if effect.kind == PLACE:
-            words.update(place_words(effect, self.categories[effect.instrument_index]))
-            self.ledger.note_placed(effect.order_id, effect.price_ticks, whole_lots)
-        return words
-
-
-def place_words(effect: EventRow, category: str) -> dict[str, Any]:
-    """Return what only a PLACE says: side, type, how long it stays, whether it may open a position.
-
-    A PLACE without a price is a market order, which the venue only takes as IOC.
+    Shape: one FORM.
     """
-    flags = effect.flags
-    is_limit = effect.price_ticks != NO_PRICE_TICKS
-    lasting = next((word for flag, word in TIME_IN_FORCE if flags & flag), "GTC")
-    assert is_limit or lasting == "IOC"
-    order_type = "Limit" if is_limit else "Market"
-    words: dict[str, Any] = {"side": SIDE_WORDS[effect.side], "timeInForce": lasting, "orderType": order_type}
-    if category != "spot":
-        words["reduceOnly"], words["positionIdx"] = flags & REDUCE_ONLY != 0, 0
-    elif not is_limit:
-        words["marketUnit"] = "baseCoin"  # a spot market order to buy would count in quote coins
-    return words
+    form = np.zeros(1, FORM)
+    head = orjson.dumps({"symbol": listing.symbol, "orderLinkId": link_id_head(tag)})[: -len('"}')]
+    form["head"][0, : len(head)] = np.frombuffer(head, np.uint8)
+    form["head_bytes"] = len(head)
+    form["tick_mantissa"], form["tick_exponent"] = listing.tick
+    form["lot_mantissa"], form["lot_exponent"] = listing.lot
+    form["category"] = CATEGORIES.index(category_of(listing))
+    return form
 
 
-def operation_of(effects: list[EventRow]) -> str:
-    """Return the venue's word for what effects of one kind ask: create, amend or cancel."""
-    return OPERATIONS[effects[0].kind]
+def operation_of(run: Run) -> bytes:
+    """Return the venue's word for what a run asks: create, amend or cancel, or a batch of it."""
+    operation = OPERATIONS[run.kind]
+    return operation if len(run.effects) == 1 else operation + b"-batch"
+
+
+def body_of(run: Run) -> bytes:
+    """Return a run's JSON object: the order itself, or the list of a batch."""
+    if len(run.effects) == 1:
+        return b'{"category":"%b",%b' % (run.category.encode(), run.orders[1:])
+    return b'{"category":"%b","request":[%b]}' % (run.category.encode(), run.orders)

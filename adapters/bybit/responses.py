@@ -10,9 +10,9 @@
 An answer to a yes is only that the venue took the request: ACK, AMENDED and CANCELED come by the private stream.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from adapters.bybit.ret_codes import CODE_BITS, Verdict, judge, judge_http
 from adapters.importers.rows import Row
 from engine.codes import EventKind, Flag, RequestOutcome, Side
 from engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
-from journal.rows import EventRow
+from journal.rows import plain_rows
 
 OUTCOMES = {
     Verdict.DONE: RequestOutcome.OK,
@@ -33,11 +33,10 @@ OUTCOMES = {
 LIMIT_HEADERS = ("x-bapi-limit", "x-bapi-limit-status", "x-bapi-limit-reset-timestamp")
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """One request under way; `orders` are (kind, instrument_index, order_id), none for a cancel-all."""
+class Pending(NamedTuple):
+    """One request under way, with the effects that it asks for; none for a cancel-all."""
 
-    orders: tuple[tuple[int, int, int], ...]
+    effects: np.ndarray
     ts_sent_ns: int
 
 
@@ -79,11 +78,10 @@ class RequestBook:
         self.ledger = ledger
         self.pending: dict[str, Pending] = {}
 
-    def note_sent(self, request_id: str, effects: Sequence[EventRow], ts_sent_ns: int) -> None:
+    def note_sent(self, request_id: str, effects: np.ndarray, ts_sent_ns: int) -> None:
         """Note a request that leaves now, with what it asks for; that is nothing for a cancel-all."""
         assert request_id not in self.pending, "a request id is used once"
-        orders = tuple([(row.kind, row.instrument_index, row.order_id) for row in effects])
-        self.pending[request_id] = Pending(orders, ts_sent_ns)
+        self.pending[request_id] = Pending(effects, ts_sent_ns)
 
     def parse_socket(self, frame: bytes, ts_receive_ns: int) -> Outcome | Control | Ignored:
         """Return what a frame of the order-entry stream says.
@@ -136,9 +134,11 @@ class RequestBook:
                 self.ledger.learn(order_id, part["orderId"])
         return self.outcome(request_id, answers, ts_receive_ns, read_limit(headers))
 
-    def orders_of(self, request_id: str) -> tuple[tuple[int, int, int], ...]:
-        """Return a request's orders; a cancel-all counts as one without an id."""
-        return self.pending[request_id].orders or ((EventKind.CANCEL, 0, NO_ORDER_ID),)
+    def orders_of(self, request_id: str) -> list[tuple[int, int, int]]:
+        """Return (kind, instrument_index, order_id) of a request's orders; a cancel-all counts as one without an id."""
+        effects = plain_rows(self.pending[request_id].effects)
+        orders = [(effect.kind, effect.instrument_index, effect.order_id) for effect in effects]
+        return orders or [(EventKind.CANCEL, 0, NO_ORDER_ID)]
 
     def outcome(self, request_id: str, answers: list[Answer], ts_receive_ns: int, limit: RateLimit | None) -> Outcome:
         """Close a request and return its rows."""

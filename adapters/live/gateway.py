@@ -123,17 +123,17 @@ class BybitGateway:
         """Send effects as requests, each run of one kind as one."""
         for run in self.encoder.split(effects):
             self.number += 1
-            request_id = f"{run[0].seq}-{self.number}"
+            request_id = f"{run.effects['seq'].item(0)}-{self.number}"
             socket = self.stream.socket if self.stream is not None else None
             if socket is None or socket.closed:
                 request = self.encoder.encode_rest(run)
-                self.requests.note_sent(request_id, run, ts_now_ns)
+                self.requests.note_sent(request_id, run.effects, ts_now_ns)
                 task = asyncio.create_task(self.send_rest(request_id, request))
                 self.tasks.add(task)
                 task.add_done_callback(self.tasks.discard)
                 continue
             self.outbox.append(self.encoder.encode_socket(run, request_id, self.rest.ts_ms()))
-            self.requests.note_sent(request_id, run, ts_now_ns)
+            self.requests.note_sent(request_id, run.effects, ts_now_ns)
         if not self.flushing:
             await self.flush()
 

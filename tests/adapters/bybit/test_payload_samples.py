@@ -17,7 +17,6 @@ from adapters.bybit import (
 )
 from engine.codes import EventKind, RequestOutcome
 from engine.manifest import Instrument, Manifest
-from journal.rows import plain_rows
 from tests.adapters.bybit.words import TS, effect
 
 pytestmark = pytest.mark.realdata
@@ -101,7 +100,7 @@ def test_private_streams(samples, name, expected):
 @pytest.mark.parametrize(("name", "kind"), [("PlaceOrder", "PLACE"), ("EditOrder", "AMEND"), ("CancelOrder", "CANCEL")])
 def test_order_entry(samples, name, kind):
     requests = RequestBook(OrderLedger("r"))
-    requests.note_sent("|2|", list(plain_rows(effect(EventKind[kind]))), TS)
+    requests.note_sent("|2|", effect(EventKind[kind]), TS)
     auth, outcome = (
         requests.parse_socket(each, TS) for each in frames_of(samples / "Socket" / "V5Api" / "Private" / f"{name}.txt")
     )
@@ -124,7 +123,7 @@ TRADING = {
 def test_order_requests_by_rest(samples, name, codes):
     requests = RequestBook(OrderLedger("r"))
     one = effect(EventKind.CANCEL)
-    requests.note_sent("r", [] if "All" in name else list(plain_rows(one)) * len(codes), TS)
+    requests.note_sent("r", np.repeat(one, 0 if "All" in name else len(codes)), TS)
     path = samples / "Endpoints" / "V5Api" / "Trading" / f"{name}.txt"
     assert requests.parse_rest("r", 200, {}, body_of(path), TS).rows["code"].tolist() == codes
 

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.bybit import RequestEncoder
-from adapters.bybit.link_ids import parse_link_id
-from adapters.bybit.requests import BATCH_COUNT_MAX
+from adapters.bybit.link_ids import ORDER_ID_MAX, encode_link_id, parse_link_id
+from adapters.bybit.requests import BATCH_COUNT_MAX, ORDER_BYTES_MAX
 from engine.codes import EventKind, Flag, Side
 from engine.limits import PRICE_TICKS_MAX, QTY_LOTS_MAX
+from engine.manifest import Instrument, Manifest
 from engine.records import EVENT, NO_PRICE_TICKS
-from journal.rows import plain_rows
-from tests.adapters.bybit.words import MANIFEST, OWN, OWN_B, effect, ledger, link
+from tests.adapters.bybit.words import MANIFEST, OWN, OWN_B, RUN_ID, effect, ledger, link
 
 K = EventKind
 OWN_S = 9 << 16 | 2 << 6
@@ -56,37 +56,44 @@ WORDS = [
 ]
 
 
-def plain(rows):
-    return list(plain_rows(rows))
-
-
 def encoder(book=None):
     return RequestEncoder(MANIFEST, book or ledger())
 
 
+def by_socket(rows, request_id="r", ts_ms=1):
+    encode = encoder()
+    (run,) = encode.split(rows)
+    return orjson.loads(encode.encode_socket(run, request_id, ts_ms))
+
+
+def by_rest(rows):
+    encode = encoder()
+    (run,) = encode.split(rows)
+    return encode.encode_rest(run)
+
+
 @pytest.mark.parametrize(("row", "operation", "words"), WORDS)
 def test_words(row, operation, words):
-    message = orjson.loads(encoder().encode_socket(plain(row), "r1", 1_700_000_000_000))
-    assert message == {
+    assert by_socket(row, "r1", 1_700_000_000_000) == {
         "reqId": "r1",
         "header": {"X-BAPI-TIMESTAMP": "1700000000000", "X-BAPI-RECV-WINDOW": "5000"},
         "op": f"order.{operation}",
         "args": [words],
     }
-    request = encoder().encode_rest(plain(row))
+    request = by_rest(row)
     assert (request.method, request.path, request.private) == ("POST", f"/v5/order/{operation}", True)
     assert orjson.loads(request.body) == words
 
 
 def test_batches():
     rows = np.concatenate([effect(K.PLACE, OWN), effect(K.PLACE, OWN_B, Side.ASK, 201, 3)])
-    (args,) = orjson.loads(encoder().encode_socket(plain(rows), "r", 1))["args"]
+    (args,) = by_socket(rows)["args"]
     assert args["category"] == "linear" and [each["symbol"] for each in args["request"]] == ["A", "B"]
     assert (args["request"][1]["price"], args["request"][1]["qty"]) == ("100.5", "30")
     assert all("category" not in each for each in args["request"])
-    request = encoder().encode_rest(plain(rows))
+    request = by_rest(rows)
     assert request.path == "/v5/order/create-batch" and orjson.loads(request.body) == args
-    assert orjson.loads(encoder().encode_socket(plain(rows), "r", 1))["op"] == "order.create-batch"
+    assert by_socket(rows)["op"] == "order.create-batch"
 
 
 SPLITS = [
@@ -100,14 +107,14 @@ SPLITS = [
 @pytest.mark.parametrize(("kinds", "counts"), SPLITS)
 def test_split_keeps_the_order(kinds, counts):
     rows = np.concatenate([np.empty(0, EVENT), *(effect(kind, OWN + 64 * 0 + i) for i, kind in enumerate(kinds))])
-    runs = encoder().split(rows)
-    assert [len(run) for run in runs] == counts
-    assert [row for run in runs for row in run] == plain(rows)
+    runs = list(encoder().split(rows))
+    assert [len(run.effects) for run in runs] == counts
+    assert b"".join(run.effects.tobytes() for run in runs) == rows.tobytes()
 
 
 def test_split_by_category():
     rows = np.concatenate([effect(K.CANCEL, OWN), effect(K.CANCEL, OWN_S)])
-    assert [len(run) for run in encoder().split(rows)] == [1, 1]
+    assert [len(run.effects) for run in encoder().split(rows)] == [1, 1]
 
 
 def test_cancel_all():
@@ -118,7 +125,7 @@ def test_cancel_all():
 
 
 def test_a_retry_repeats_the_link_id_and_another_run_has_its_own():
-    first, again = (orjson.loads(encoder().encode_rest(plain(effect(K.PLACE))).body) for _ in range(2))
+    first, again = (orjson.loads(by_rest(effect(K.PLACE)).body) for _ in range(2))
     assert first == again and parse_link_id(first["orderLinkId"], ledger().tag) == OWN
 
 
@@ -127,7 +134,45 @@ def test_a_retry_repeats_the_link_id_and_another_run_has_its_own():
 def test_decimals_are_exact(index, price, qty, filled):
     instrument = MANIFEST.instruments[index]
     row = effect(K.AMEND, 9 << 16 | index << 6, price_ticks=price, qty_lots=qty, filled_lots=filled)
-    words = orjson.loads(encoder().encode_rest(plain(row)).body)
+    words = orjson.loads(by_rest(row).body)
     assert Decimal(words["price"]) == price * Decimal(instrument.tick_size)
     assert Decimal(words["qty"]) == (qty + filled) * Decimal(instrument.lot_size)
     assert "e" not in (words["price"] + words["qty"]).lower()
+
+
+@given(order_id=st.integers(0, ORDER_ID_MAX) | st.integers(0, 40_000))
+def test_the_order_id_is_the_link_ids(order_id):
+    index = order_id >> 6 & 1023
+    row = effect(K.CANCEL, order_id)
+    row["instrument_index"] = index % 2
+    assert orjson.loads(by_rest(row).body)["orderLinkId"] == encode_link_id(ledger().tag, order_id)
+
+
+def test_a_symbol_is_escaped():
+    odd = 'A"\\\n' + "\x01" * 28
+    instrument = Instrument(symbol=odd, venue="bybit", contract="inverse", tick_size="0.5", lot_size="1")
+    encode = RequestEncoder(Manifest(run_id=RUN_ID, instruments=(instrument,)), ledger())
+    long = effect(K.PLACE, ORDER_ID_MAX, price_ticks=PRICE_TICKS_MAX, qty_lots=QTY_LOTS_MAX)
+    long["instrument_index"] = 0
+    (run,) = encode.split(np.repeat(long, BATCH_COUNT_MAX))
+    (args,) = orjson.loads(encode.encode_socket(run, "r", 1))["args"]
+    assert args["category"] == "inverse" and {each["symbol"] for each in args["request"]} == {odd}
+    assert len(run.orders) <= BATCH_COUNT_MAX * (ORDER_BYTES_MAX + 1)
+
+
+BROKEN = [
+    effect(K.PLACE, qty_lots=0),
+    effect(K.PLACE, price_ticks=0),
+    effect(K.PLACE, price_ticks=-5),
+    effect(K.AMEND, filled_lots=-1),
+    effect(K.PLACE, price_ticks=NO_PRICE_TICKS, flags=Flag.POST_ONLY),
+    effect(K.PLACE, side=Side.NONE),
+    effect(K.AMEND, price_ticks=10**18),
+    effect(K.ALERT),
+]
+
+
+@pytest.mark.parametrize("row", BROKEN)
+def test_what_may_not_be_asked_for(row):
+    with pytest.raises(AssertionError):
+        list(encoder().split(row))

@@ -11,11 +11,12 @@ from adapters.bybit.responses import RateLimit
 from adapters.bybit.ret_codes import RET_CODES, Verdict, end_reason, judge, judge_http, meaning_of
 from engine.codes import EventKind, RequestOutcome
 from engine.limits import NS_PER_S
-from journal.rows import plain_rows
+from engine.records import EVENT
 from tests.adapters.bybit.test_public import JSON
 from tests.adapters.bybit.words import OWN, OWN_B, TS, effect, ledger, short
 
 K, R = EventKind, RequestOutcome
+NO_ORDERS = np.empty(0, EVENT)
 LATENCY = 5_000_000
 
 
@@ -29,7 +30,7 @@ def reject(code, order_id=OWN):
 
 def sent(rows, book=None):
     requests = RequestBook(book or ledger())
-    requests.note_sent("r", list(plain_rows(rows)), TS - LATENCY)
+    requests.note_sent("r", rows, TS - LATENCY)
     return requests
 
 
@@ -103,10 +104,10 @@ def test_a_batch_refused_as_a_whole():
 
 def test_cancel_all_has_no_order():
     requests = RequestBook(ledger())
-    requests.note_sent("r", [], TS - LATENCY)
+    requests.note_sent("r", NO_ORDERS, TS - LATENCY)
     body = orjson.dumps({"retCode": 0, "retMsg": "OK", "result": {"list": [{"orderId": "x"}], "success": "1"}})
     assert short(requests.parse_rest("r", 200, {}, body, TS).rows) == [rate(R.OK, None)]
-    requests.note_sent("r", [], TS - LATENCY)
+    requests.note_sent("r", NO_ORDERS, TS - LATENCY)
     assert short(requests.parse_socket(answer(10001), TS).rows) == [rate(R.REFUSED, None)]
 
 

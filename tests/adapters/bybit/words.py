@@ -4,6 +4,7 @@ import numpy as np
 import orjson
 
 from adapters.bybit import OrderLedger, PrivateParser, PublicParser
+from adapters.bybit.link_ids import encode_link_id
 from engine.codes import EventKind, Flag, Side
 from engine.manifest import Instrument, Manifest
 from engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
@@ -37,7 +38,7 @@ def private(book=None):
 
 
 def link(order_id=OWN):
-    return ledger().link_id(order_id)
+    return encode_link_id(ledger().tag, order_id)
 
 
 def frame(topic, data, cts=None, **more):

@@ -17,7 +17,6 @@ from adapters.bybit.ret_codes import Verdict
 from engine.codes import EventKind, Flag, Side
 from engine.limits import ORDER_ID_SEQ_SHIFT
 from engine.records import EVENT, NO_PRICE_TICKS, NO_VALUE
-from journal.rows import plain_rows
 from tests.adapters.emulator.running import LINEAR, RawSocket, RunningVenue, price_below, rest
 
 USDT = {"category": "linear", "settleCoin": "USDT"}
@@ -80,9 +79,10 @@ class OwnClient:
 
     def request(self, *effects: Any) -> Verdict:
         self.request_count += 1
-        rows, name = list(plain_rows(np.array(list(effects), EVENT))), f"r{self.request_count}"
-        message = self.encoder.encode_socket(rows, name, time.time_ns() // 1_000_000)
-        self.requests.note_sent(name, rows, time.time_ns())
+        name = f"r{self.request_count}"
+        (run,) = self.encoder.split(np.array(list(effects), EVENT))
+        message = self.encoder.encode_socket(run, name, time.time_ns() // 1_000_000)
+        self.requests.note_sent(name, run.effects, time.time_ns())
         self.trade.socket.send(message.decode())
         frame = self.trade.socket.recv(10)
         assert isinstance(frame, str)
