@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from engine.codes import AuditKind, EventKind, PolicyTask, Reason, Stop
-from engine.limits import CHAIN_BLOCK_EVENT_COUNT, TS_NS_MAX
+from engine.limits import CHAIN_BLOCK_EVENT_COUNT, ROW_BYTES, TS_NS_MAX
 from engine.manifest import Manifest, canonical_json
 from engine.params import (
     Change,
@@ -25,6 +25,7 @@ from engine.params import (
 from engine.payload import payload_bytes
 from engine.policy.registry import make_policy_state
 from engine.policy.seam import PolicyState, View, policy_json, run_policies
+from engine.records import EVENT, KIND_AT, KIND_COUNT
 from engine.state import digest_state, dump_state, load_state, make_out, make_state
 from engine.step import run, run_decide_all, run_emit_audit
 
@@ -70,10 +71,10 @@ class EffectsDigest:
         self.hasher = hashlib.sha256()
         self.dirty = False
 
-    def update(self, effects: np.ndarray) -> None:
-        """Add effects of the block under way."""
-        if effects.size:
-            self.hasher.update(effects.tobytes())
+    def update(self, data: bytes) -> None:
+        """Add the bytes of effects of the block under way."""
+        if data:
+            self.hasher.update(data)
             self.dirty = True
 
     def close_block(self) -> None:
@@ -99,7 +100,7 @@ class Core:
     """One state with its policies, fed with rows; an `override` document is laid over every CONFIG of the journal.
 
     `on_effects` gets every effect row once, in order, after it was compared with its witness if there is one; the rows
-    are a view that the next call overwrites.
+    are its own and cannot be changed.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class Core:
         self.on_effects = on_effects
         self.override = override
         self.document: dict[str, Any] = {}  # the configuration in force
-        self.effect_kind_counts = np.zeros(256, np.int64)
+        self.effect_kind_counts = [0] * KIND_COUNT
         self.witnessed_count = 0
 
     def configure(self, document: dict[str, Any]) -> None:
@@ -195,15 +196,16 @@ class Core:
         """Hand the effects decided so far to the driver and empty the buffer."""
         count = self.effect_count.item(0)
         if count:
-            decided = self.effects[:count]
-            self.effects_digest.update(decided)
+            data = self.effects[:count].tobytes()
+            self.effects_digest.update(data)
             if count <= FEW_EFFECTS:
-                for kind in decided["kind"].tolist():
+                for kind in data[KIND_AT::ROW_BYTES]:
                     self.effect_kind_counts[kind] += 1
             else:
-                self.effect_kind_counts += np.bincount(decided["kind"], minlength=256)
+                for kind, many in enumerate(np.bincount(np.frombuffer(data, EVENT)["kind"]).tolist()):
+                    self.effect_kind_counts[kind] += many
             if self.on_effects is not None:
-                self.on_effects(decided)
+                self.on_effects(np.frombuffer(data, EVENT))
             self.witnessed_count += self.witness_index.item(0)
             self.effect_count[0] = 0
             self.witness_index[0] = 0
@@ -309,7 +311,7 @@ class Core:
         """Return a checkpoint: the state's bytes and the policies' canonical JSON; effects must be drained."""
         assert self.out[0]["effect_count"] == 0
         policies = policy_json(self.policy_state)
-        counts = self.effect_kind_counts.tobytes()
+        counts = np.array(self.effect_kind_counts, "<i8").tobytes()
         state = dump_state(self.state)
         return HEADER.pack(len(state), len(policies)) + state + policies + counts
 
@@ -326,7 +328,7 @@ class Core:
         self.policy_state = PolicyState(
             tuple((name, replace(policy, **as_fields(restored[name]))) for name, policy in self.policy_state.policies)  # type: ignore[type-var]
         )
-        self.effect_kind_counts = np.frombuffer(data[policies_end:], np.int64).copy()
+        self.effect_kind_counts = np.frombuffer(data[policies_end:], "<i8").tolist()
         self.out[0]["block"] = int(self.state.clock[0]["seq_last"] + 1) // CHAIN_BLOCK_EVENT_COUNT
         assert policy_json(self.policy_state) == data[state_end:policies_end]
 

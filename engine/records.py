@@ -67,6 +67,8 @@ EVENT = record(
         ("code", "<u2"),
     ],
 )
+KIND_AT = 56  # where it stands in a row, for code that looks at bytes
+assert EVENT.fields is not None and EVENT.fields["kind"][1] == KIND_AT
 
 PAYLOAD = record(
     ROW_BYTES,

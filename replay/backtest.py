@@ -236,7 +236,7 @@ class Backtest:
                 self.core.effects_digest.close_block()
                 self.effect_block = block
             end = starts[cut[-1] + 1] if cut[-1] + 1 < len(starts) else len(effects)
-            self.core.effects_digest.update(effects[starts[cut[0]] : end])
+            self.core.effects_digest.update(effects[starts[cut[0]] : end].tobytes())
 
     def finish(self, feed: FeedLatency, started_s: float) -> BacktestResult:
         """End the new journal with the state's digest and return what came out."""

@@ -32,8 +32,8 @@ class Recorder:
         self.append(payload_rows(EventKind.CONFIG, writer.seq_next, config_payload(document)))
 
     def keep_effects(self, effects: np.ndarray) -> None:
-        """Take the effects of one event over from the core's buffer."""
-        self.decided.append(effects.copy())
+        """Take the effects of one event."""
+        self.decided.append(effects)
 
     def append(self, rows: np.ndarray) -> None:
         """Number, fold and journal whole events; their old seqs are given up."""
