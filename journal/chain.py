@@ -5,6 +5,8 @@ Source: docs/data.md 3. One running sha256 serves a block of 1,024 events, so bi
 
 import struct
 import sys
+from collections.abc import Callable
+from functools import cache
 from hashlib import sha256
 
 import numpy as np
@@ -15,19 +17,15 @@ from engine.records import EVENT
 
 GENESIS_BASE = sha256(b"mm/chain/1").digest()
 DIGEST_BYTES = 32
-SMALL_ROW_COUNT = 1024  # up to here the interpreter checks
 LOAD_ROW_COUNT = 1 << 15  # from here on it pays to load the compiler for the check: 0.25 s, 0.3 us a row without
+FEW_ROWS = 256
 WORD_COUNT = ROW_BYTES // 8
 NO_KIND = -1
 ROW_STRUCT = struct.Struct("<q48xBxH4x")  # seq, kind, flags
-USUAL_ROW_COUNT = 256  # up to here whole columns of bytes are compared first, at a tenth of the price
-KIND_AT, FLAGS_AT = 56, 58
 LAST, FRAME = int(Flag.LAST), int(EventKind.FRAME)  # plain integers: a member costs ten times that
-LAST_BITS = bytes(low & LAST for low in range(256))  # by the low byte of the flags
 
 assert EVENT.fields is not None and ROW_STRUCT.size == ROW_BYTES
 assert EVENT.fields["seq"][1] == 0
-assert EVENT.fields["kind"][1] == KIND_AT and EVENT.fields["flags"][1] == FLAGS_AT and LAST == 1
 
 
 class RowFault(ValueError):
@@ -66,9 +64,7 @@ class Chain:
 
     def copy(self) -> "Chain":
         """Return an independent chain at the same place."""
-        twin = Chain.__new__(Chain)
-        twin._base, twin._hasher, twin._seq_next = self._base, self._hasher.copy(), self._seq_next
-        return twin
+        return self.extended(b"", self._seq_next)
 
     def update(self, rows: np.ndarray) -> None:
         """Take whole consecutive events.
@@ -81,22 +77,22 @@ class Chain:
         seq_first, seq_last = seqs.item(0), seqs.item(-1)
         if seq_first != self._seq_next or seq_last < seq_first:
             raise ValueError(f"seq {self._seq_next} must come next, found {seq_first} to {seq_last}")
-        boundary = seq_first - seq_first % CHAIN_BLOCK_EVENT_COUNT + CHAIN_BLOCK_EVENT_COUNT
+        boundaries = range(next_block(seq_first), seq_last + 1, CHAIN_BLOCK_EVENT_COUNT)
+        cuts = [int(seqs.searchsorted(seq)) for seq in boundaries]
+        if any(seqs.item(cut) != seq for cut, seq in zip(cuts, boundaries, strict=True)):
+            raise ValueError(f"a seq is missing between {seq_first} and {seq_last}")
         start = 0
-        if seq_last >= boundary:
-            boundaries = np.arange(boundary, seq_last + 1, CHAIN_BLOCK_EVENT_COUNT)
-            cuts = np.searchsorted(seqs, boundaries)
-            if not np.array_equal(seqs[cuts], boundaries):
-                raise ValueError(f"a seq is missing between {seq_first} and {seq_last}")
-            for cut, seq in zip(cuts.tolist(), boundaries.tolist(), strict=True):
-                self._take(bytes_of(rows[start:cut]), seq)
-                start = cut
+        for cut, seq in zip(cuts, boundaries, strict=True):
+            self._take(bytes_of(rows[start:cut]), seq)
+            start = cut
         self._take(bytes_of(rows[start:]), seq_last + 1)
 
     def extended(self, data: bytes | memoryview, seq_next: int) -> "Chain":
-        """Return the chain after whole events up to `seq_next`, whose bytes were checked and end no block before it."""
-        twin = self.copy()
-        twin._take(data, seq_next)
+        """Return the chain after whole events up to `seq_next`, whose bytes were checked and end no block."""
+        twin = Chain.__new__(Chain)
+        twin._base, twin._seq_next = self._base, seq_next
+        twin._hasher = self._hasher.copy()
+        twin._hasher.update(data)
         return twin
 
     def event_hashes(self, rows: np.ndarray) -> list[bytes]:
@@ -129,39 +125,40 @@ class Chain:
             self._hasher = sha256(self._base)
 
 
+def next_block(seq: int) -> int:
+    """Return the first seq of the chain block after the one that `seq` is in."""
+    return seq - seq % CHAIN_BLOCK_EVENT_COUNT + CHAIN_BLOCK_EVENT_COUNT
+
+
 def bytes_of(rows: np.ndarray) -> bytes | memoryview:
     """Return the bytes of rows; of few rows a copy, which costs less than their view."""
-    return rows.tobytes() if len(rows) <= USUAL_ROW_COUNT else np.ascontiguousarray(rows).view(np.uint8).data
+    return rows.tobytes() if len(rows) <= FEW_ROWS else np.ascontiguousarray(rows).view(np.uint8).data
 
 
-def check_rows(rows: np.ndarray, seq_next: int) -> None:
+def check_rows(rows: np.ndarray, seq_next: int) -> bytes | memoryview:
     """Check that rows are whole consecutive events from `seq_next` on, each of one kind and of bounded length.
 
-    Raises: RowFault with the first row at fault.
+    Returns their bytes. Raises: RowFault with the first row at fault.
     """
-    count = len(rows)
-    if 0 < count <= USUAL_ROW_COUNT and is_usual(rows.tobytes(), count, seq_next):
-        return
-    if count <= (SMALL_ROW_COUNT if "numba" in sys.modules else LOAD_ROW_COUNT):
+    data = bytes_of(rows)
+    if len(rows) <= LOAD_ROW_COUNT and "numba" not in sys.modules:
         check_each_row(rows, seq_next)
-        return
-    from journal.rows_kernel import are_whole_events
-
-    if not are_whole_events(np.ascontiguousarray(rows).view("<i8").reshape(-1, WORD_COUNT), np.int64(seq_next)):
+        return data
+    words = np.frombuffer(data, "<i8")
+    if words.flags.writeable:
+        words.flags.writeable = False  # one kind of array, so that the check is compiled once
+    if not load_check()(words, seq_next):
         check_each_row(rows, seq_next)
         raise AssertionError("the two checks of an event's structure disagree")
+    return data
 
 
-def is_usual(data: bytes, count: int, seq_next: int) -> bool:
-    """Tell whether rows are one whole event, or events of one row each; anything else may still be good."""
-    kinds = data[KIND_AT::ROW_BYTES]
-    if FRAME in kinds:
-        return False
-    seqs = memoryview(data).cast("q")[::WORD_COUNT].tolist()
-    lasts = data[FLAGS_AT::ROW_BYTES].translate(LAST_BITS)
-    if lasts.find(LAST) == count - 1:
-        return seqs.count(seq_next) == count and kinds.count(kinds[0]) == count
-    return lasts.count(LAST) == count and seqs == list(range(seq_next, seq_next + count))
+@cache
+def load_check() -> Callable[[np.ndarray, int], bool]:
+    """Return the compiled check; it loads the compiler."""
+    from journal.rows_kernel import are_whole_events
+
+    return are_whole_events
 
 
 def check_each_row(rows: np.ndarray, seq_next: int) -> None:

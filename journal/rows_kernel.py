@@ -1,4 +1,7 @@
-"""Compiled check of the structure of many events, 2 ns a row; must never judge otherwise than `check_each_row`."""
+"""The structure of events, compiled: its check, 2 ns a row, and its numbering.
+
+The check must never judge otherwise than `check_each_row`.
+"""
 
 import numpy as np
 
@@ -18,20 +21,36 @@ assert EVENT.fields["kind"][1] * 8 == TAIL * 64 and EVENT.fields["flags"][1] * 8
 
 @entry
 def are_whole_events(words, seq_next):
-    """Tell whether rows, as (n, WORD_COUNT) int64, are whole consecutive events from `seq_next` on."""
+    """Tell whether rows, as the int64 of their bytes, are whole consecutive events from `seq_next` on."""
     seq = seq_next
     kind_event = np.int64(0)
     row_count = np.int64(0)  # of the event under way
-    for i in range(words.shape[0]):
-        tail = words[i, TAIL]
+    for start in range(0, words.size, WORD_COUNT):
+        tail = words[start + TAIL]
         kind = tail & KIND_MASK
         if row_count == 0:
             kind_event = kind
         row_count += 1
-        is_bad = (words[i, 0] != seq) | (kind != kind_event) | (kind == EventKind.FRAME)
+        is_bad = (words[start] != seq) | (kind != kind_event) | (kind == EventKind.FRAME)
         if is_bad | (row_count > EVENT_ROW_COUNT_MAX):
             return False
         if (tail >> FLAGS_SHIFT) & Flag.LAST != 0:
             seq += 1
             row_count = np.int64(0)
     return row_count == 0
+
+
+@entry
+def number_event(rows, start, seq):
+    """Number the event that starts at row `start` and return the row after it; without an end it goes to the last row.
+
+    Shape:  rows EVENT, writable.
+    """
+    end = start
+    while end < rows.size:
+        row = rows[end]
+        row["seq"] = seq
+        end += 1
+        if row["flags"] & Flag.LAST != 0:
+            break
+    return end

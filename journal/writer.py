@@ -14,12 +14,13 @@ from typing import Literal
 
 import numpy as np
 
-from engine.codes import PAYLOAD_KINDS, EventKind, Flag
-from engine.limits import CHAIN_BLOCK_EVENT_COUNT, EVENT_ROW_COUNT_MAX, NS_PER_S, ROW_BYTES
+from engine.codes import EventKind, Flag
+from engine.limits import CHAIN_BLOCK_EVENT_COUNT, EVENT_ROW_COUNT_MAX, ROW_BYTES
 from engine.manifest import SCHEMA_VERSION
-from engine.records import EVENT, NO_TS_NS, NO_VALUE
-from journal.chain import Chain, RowFault, bytes_of, check_rows
+from engine.records import EVENT, NO_VALUE
+from journal.chain import Chain, RowFault, bytes_of, check_rows, next_block
 from journal.checkpoints import drop_after
+from journal.days import day_of, first_day
 from journal.errors import RECOVER_HINT, Corrupt, JournalError, JournalFull, SealDiffers, WrongVersion
 from journal.lock import Lock
 from journal.reader import advance
@@ -37,14 +38,10 @@ from journal.segment import (
 )
 
 SEGMENT_BYTES_MAX = 256 << 20
-NS_PER_DAY = 86_400 * NS_PER_S
 BUFFER_ROW_COUNT = 256  # to begin with
 DIRECT_ROW_COUNT = FRAME_ROW_COUNT // 2  # from here on rows are a frame of their own, without a copy
 FLUSH_BYTES = 32 << 20
 FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-HAS_TIME = np.ones(256, bool)  # by kind; payload rows hold bytes where others hold times
-HAS_TIME[list(PAYLOAD_KINDS)] = False
 
 
 class Writer:
@@ -64,6 +61,7 @@ class Writer:
         self._sync = sync
         self._segment_bytes_max = segment_bytes_max
         self._chain = Chain()
+        self._head = self._chain.head
         self._buffer = np.empty(BUFFER_ROW_COUNT, EVENT)
         self._bytes = self._buffer.view(np.uint8).data
         self._buffered = 0
@@ -104,7 +102,7 @@ class Writer:
     @property
     def head(self) -> bytes:
         """The running digest: hash of the last committed event."""
-        return self._chain.head
+        return self._head
 
     @property
     def row_count(self) -> int:
@@ -122,8 +120,7 @@ class Writer:
         self._check_usable()
         if (rows.dtype is not EVENT and rows.dtype != EVENT) or rows.ndim != 1:
             raise ValueError(f"expected a row of EVENT records, found {rows.dtype}")
-        check_rows(rows, self.seq_next)
-        count = len(rows)
+        data, count = check_rows(rows, self.seq_next), len(rows)
         if not count:
             return
         if not self.seq_next and rows["kind"][0] != EventKind.MANIFEST:
@@ -132,7 +129,7 @@ class Writer:
         if self._buffered + count > FRAME_ROW_COUNT:
             self._write_through(np.ascontiguousarray(rows))
         else:
-            self._keep(rows)
+            self._keep(data, count)
 
     def commit(self) -> bytes:
         """Write what was appended and return the running digest.
@@ -140,8 +137,13 @@ class Writer:
         Raises: JournalFull, JournalError; the frame at fault is taken back whole and stays in memory for another try.
         """
         self._check_usable()
-        self._write()
-        return self._chain.head
+        if self._fd is not None and self._is_inside_block():
+            body = self._bytes[: self._buffered * ROW_BYTES]
+            self._write_frame(body, self._chain.extended(body, self.seq_next), self._buffered)
+            self._buffered = 0
+        else:
+            self._write()
+        return self._head
 
     def close(self, seal: bool = True) -> None:
         """Commit, make all durable, seal and give the lock free; a journal without events gets no seal."""
@@ -177,7 +179,7 @@ class Writer:
             self._rows_here += len(span.rows)
             if self._day is None:
                 self._day = first_day(span.rows)
-        self._index, self._offset, self._chain = len(paths) - 1, file.size_bytes, chain
+        self._index, self._offset, self._chain, self._head = len(paths) - 1, file.size_bytes, chain, chain.head
         if self._index:
             self._rows_before = None
         if seal is not None:
@@ -189,14 +191,14 @@ class Writer:
         remove_seal(self.directory)
         drop_after(self.directory, chain.seq_next)  # a power cut may have lost events that one was made of
 
-    def _keep(self, rows: np.ndarray) -> None:
+    def _keep(self, data: bytes | memoryview, count: int) -> None:
         """Take a copy of rows into memory."""
-        end = self._buffered + len(rows)
+        end = self._buffered + count
         if end > len(self._buffer):
             grown = np.empty(max(end, 2 * len(self._buffer)), EVENT)
             grown[: self._buffered] = self._buffer[: self._buffered]
             self._buffer, self._bytes = grown, grown.view(np.uint8).data
-        self._bytes[self._buffered * ROW_BYTES : end * ROW_BYTES] = bytes_of(rows)
+        self._bytes[self._buffered * ROW_BYTES : end * ROW_BYTES] = data
         self._buffered = end
 
     def _write_through(self, rows: np.ndarray) -> None:
@@ -208,7 +210,7 @@ class Writer:
                 for written in self._frames(rows):
                     done = written
         finally:
-            self._keep(rows[done:])
+            self._keep(bytes_of(rows[done:]), len(rows) - done)
 
     def _write(self) -> None:
         """Write what is in memory."""
@@ -227,25 +229,24 @@ class Writer:
         while start < len(rows):
             if self._fd is not None and self._is_rotation_due(rows[start : start + 1], self._offset):
                 self._rotate()
-            cut = self._cut(rows[start:])
-            self._write_frame(rows[start : start + cut])
-            start += cut
+            part = rows[start : start + self._cut(rows[start:])]
+            chain = self._chain.copy()
+            chain.update(part)
+            self._write_frame(bytes_of(part), chain, len(part))
+            start += len(part)
             yield start
 
     def _cut(self, rows: np.ndarray) -> int:
         """Return how many rows the next frame takes: whole events, up to its limit or the segment's end."""
         end = len(rows)
-        if end <= FRAME_ROW_COUNT and self._is_one_block():
-            return end
         if end > FRAME_ROW_COUNT:
             end = last_whole(rows["flags"])
         offset = (self._offset or SEGMENT_HEADER_BYTES) + FRAME_BYTES
-        day_last = first_day(rows[end - 1 : end])
+        day_last = day_of(rows, end - 1)
         if day_last is not None and day_last == self._day and offset + end * ROW_BYTES < self._segment_bytes_max:
             return end  # no event of it starts a new segment
         seqs = np.ascontiguousarray(rows["seq"][:end])
-        boundary = (int(seqs[0]) // CHAIN_BLOCK_EVENT_COUNT + 1) * CHAIN_BLOCK_EVENT_COUNT
-        for seq in range(boundary, int(seqs[-1]) + 1, CHAIN_BLOCK_EVENT_COUNT):
+        for seq in range(next_block(int(seqs[0])), int(seqs[-1]) + 1, CHAIN_BLOCK_EVENT_COUNT):
             row = int(np.searchsorted(seqs, seq))
             if self._day is None:
                 self._day = first_day(rows[:row])
@@ -253,10 +254,10 @@ class Writer:
                 return row
         return end
 
-    def _is_one_block(self) -> bool:
-        """Tell whether all that is buffered is of one chain block, among whose events no segment ends."""
-        first = self._chain.seq_next // CHAIN_BLOCK_EVENT_COUNT
-        return first == (self.seq_next - 1) // CHAIN_BLOCK_EVENT_COUNT
+    def _is_inside_block(self) -> bool:
+        """Tell whether something is buffered, all of it inside of one chain block: no segment and no block ends."""
+        first = self._chain.seq_next
+        return first % CHAIN_BLOCK_EVENT_COUNT > 0 and first < self.seq_next < next_block(first)
 
     def _is_rotation_due(self, row: np.ndarray, offset: int) -> bool:
         """Tell whether a row starts a new segment: at a block boundary, by the size so far or a later UTC day."""
@@ -264,7 +265,7 @@ class Writer:
             return False
         if offset >= self._segment_bytes_max:
             return True
-        day = first_day(row)
+        day = day_of(row, 0)
         return self._day is not None and day is not None and day > self._day
 
     def _rotate(self) -> None:
@@ -275,26 +276,21 @@ class Writer:
         self._fd, self._index, self._offset, self._rows_here, self._day = None, self._index + 1, 0, 0, None
         self._flushing = 0
 
-    def _write_frame(self, rows: np.ndarray) -> None:
-        """Write one frame with one call, or nothing."""
-        body = bytes_of(rows)
-        if self._is_one_block():
-            chain = self._chain.extended(body, rows["seq"].item(-1) + 1)
-        else:
-            chain = self._chain.copy()
-            chain.update(rows)
-        header = encode_frame_header(chain.head, self._chain.seq_next, chain.seq_next - 1, len(rows))
+    def _write_frame(self, body: bytes | memoryview, chain: Chain, row_count: int) -> None:
+        """Write one frame with one call, or nothing; `chain` is the one after it."""
+        head = chain.head
+        header = encode_frame_header(head, self._chain.seq_next, chain.seq_next - 1, row_count)
         data: list[bytes | memoryview] = [header, body]
         is_new = self._fd is None
         try:
             if self._fd is None:
                 path = self.directory / segment_name(self._index)
                 self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-                day = first_day(rows[:1])
+                day = day_of(np.frombuffer(body, EVENT, 1), 0)
                 ts_ns = NO_VALUE if day is None else day
                 start = SegmentHeader(self._index, self._chain.seq_next, self._chain.head, ts_ns)
                 data.insert(0, encode_segment_header(start))
-            end = self._offset + write_all(self._fd, data, self._offset)
+            end = write_all(self._fd, data, self._offset)
             if self._sync == "commit":
                 os.fdatasync(self._fd)
                 if is_new:
@@ -303,17 +299,17 @@ class Writer:
             # Also on Ctrl-C: a call that was cut short may have written a part.
             self._take_back(is_new)
             if isinstance(error, OSError):
-                raise self._error(error, f"write {len(rows):,} rows") from error
+                raise self._error(error, f"write {row_count:,} rows") from error
             raise
         # Must succeed from here.
-        self._chain, self._offset = chain, end
+        self._chain, self._head, self._offset = chain, head, end
         if end - self._flushing >= FLUSH_BYTES:
             # The system starts to write what is dirty there: sealing then waits for the last part only.
             os.posix_fadvise(self._fd, self._flushing, end - self._flushing, os.POSIX_FADV_DONTNEED)
             self._flushing = end
-        self._rows_here += len(rows)
+        self._rows_here += row_count
         if self._day is None:
-            self._day = first_day(rows)
+            self._day = first_day(np.frombuffer(body, EVENT))
 
     def _take_back(self, is_new: bool) -> None:
         """Cut the file at its last whole frame, or remove one that was just made."""
@@ -376,25 +372,15 @@ def last_whole(flags: np.ndarray) -> int:
 
 
 def write_all(fd: int, parts: list[bytes | memoryview], offset: int) -> int:
-    """Write parts one after the other, in one call unless the system takes less, and return their bytes."""
-    total = sum(map(len, parts))
-    done = os.pwritev(fd, parts, offset)
-    if done == total:
-        return total
+    """Write parts one after the other, in one call unless the system takes less, and return the offset after them."""
+    end = offset + sum(map(len, parts))
+    offset += os.pwritev(fd, parts, offset)
+    if offset == end:
+        return end
     rest = b"".join(parts)
-    while done < total:
-        count = os.pwrite(fd, rest[done:], offset + done)
+    while offset < end:
+        count = os.pwrite(fd, rest[offset - end :], offset)
         if not count:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        done += count
-    return total
-
-
-def first_day(rows: np.ndarray) -> int | None:
-    """Return the UTC day of the first row whose receive time is known.
-
-    Units: days since 1970-01-01. Payload rows carry no time.
-    """
-    stamped = (rows["ts_receive_ns"] != NO_TS_NS) & HAS_TIME[rows["kind"]]
-    first = int(np.argmax(stamped))
-    return int(rows["ts_receive_ns"][first]) // NS_PER_DAY if stamped[first] else None
+        offset += count
+    return end

@@ -12,18 +12,18 @@ import numpy as np
 
 from engine.codes import EventKind, OrderStatus
 from engine.core import Core, config_payload
-from engine.limits import SEQ_MAX
+from engine.limits import ROW_BYTES, SEQ_MAX
 from engine.manifest import Manifest, canonical_json, encode_manifest, parse_manifest
 from engine.payload import payload_bytes, payload_rows
-from engine.records import EVENT
-from journal.chain import LAST_BITS
+from engine.records import EVENT, KIND_AT
 from journal.reader import Journal
 from journal.recover import recover
+from journal.rows_kernel import number_event
 from journal.segment import segment_paths
 from journal.writer import Writer
 from replay.checkpoint import checkpoint_key, find_checkpoint, load_checkpoint, save_checkpoint
 
-UNCOMMITTED_ROW_COUNT_MAX = 64  # market rows that a crash may lose, and that a decision has to write first
+UNCOMMITTED_ROW_COUNT_MAX = 16  # market rows that a crash may lose, and that a decision has to write first
 CHECKPOINT_BLOCK_COUNT = 256  # chain blocks between two checkpoints
 OPEN_STATUSES = (
     OrderStatus.NEW, OrderStatus.PENDING, OrderStatus.LIVE, OrderStatus.AMENDING, OrderStatus.CANCELLING,
@@ -31,7 +31,7 @@ OPEN_STATUSES = (
 )  # fmt: skip
 IN_DOUBT = (OrderStatus.NEW, OrderStatus.PENDING, OrderStatus.AMENDING, OrderStatus.CANCELLING)
 ACK = int(EventKind.ACK)  # from here on kinds are the venue's word on our orders, which no crash may lose
-PLACE, CANCEL = int(EventKind.PLACE), int(EventKind.CANCEL)
+ORDER_KINDS = bytes((EventKind.PLACE, EventKind.AMEND, EventKind.CANCEL))
 
 
 def has_segments(directory: Path) -> bool:
@@ -84,8 +84,8 @@ class Session:
         return self.writer.seq_next
 
     def keep_effects(self, effects: np.ndarray) -> None:
-        """Take the effects of one event over from the core's buffer; they cannot be changed any more."""
-        self.decided.append(np.frombuffer(effects.tobytes(), EVENT))
+        """Take the effects of one event."""
+        self.decided.append(effects)
 
     def resume(self) -> list[np.ndarray]:
         """Fold what the journal holds, from its newest checkpoint on; returns the last effects that lack a witness."""
@@ -116,16 +116,11 @@ class Session:
         made: list[np.ndarray] = []
         start = 0
         try:
-            for end in event_ends(rows):
-                event = rows[start:end]
-                event["seq"] = self.writer.seq_next
-                self.writer.append(event)
-                self.core.advance(event, 0)
-                self.core.drain()
-                for effects in self.decided:
-                    self.writer.append(effects)
+            while start < len(rows):
+                end = number_event(rows, start, self.writer.seq_next)
+                effects = self.decide(rows[start:end])
+                if effects is not None:
                     made.append(effects)
-                self.decided.clear()
                 start = end
             self.uncommitted_rows += len(rows)
             if made or rows["kind"].item(0) >= ACK or self.uncommitted_rows >= UNCOMMITTED_ROW_COUNT_MAX:
@@ -136,6 +131,27 @@ class Session:
         if len(made) == 1:
             return made[0]
         return np.concatenate(made) if made else NO_EFFECTS
+
+    def decide(self, event: np.ndarray) -> np.ndarray | None:
+        """Fold and journal one numbered event and, behind it, what it decides; returns that.
+
+        Raises: what breaks the core, with the event journaled; JournalFull, JournalError.
+        """
+        data = event.tobytes()
+        event = np.frombuffer(data, EVENT)  # read-only, as the core takes it
+        try:
+            self.core.advance(event, 0)
+            self.core.drain()
+        except BaseException:
+            self.writer.append(event)
+            raise
+        if not self.decided:
+            self.writer.append(event)
+            return None
+        effects = self.decided.pop()
+        assert not self.decided, "one event's effects come at once"
+        self.writer.append(np.frombuffer(data + effects.tobytes(), EVENT))
+        return effects
 
     def commit(self) -> None:
         """Write what was folded.
@@ -183,18 +199,8 @@ NO_EFFECTS = np.zeros(0, EVENT)
 
 def orders_of(effects: np.ndarray) -> np.ndarray:
     """Return the PLACE, AMEND and CANCEL among effects; mostly they are all."""
-    kinds = effects["kind"].tolist()
-    if not kinds or (min(kinds) >= PLACE and max(kinds) <= CANCEL):
-        return effects
-    return effects[[PLACE <= kind <= CANCEL for kind in kinds]]
-
-
-def event_ends(rows: np.ndarray) -> list[int]:
-    """Return the index after the last row of each event; mostly there is one."""
-    lasts = rows["flags"].tobytes()[::2].translate(LAST_BITS)
-    if lasts.find(1) == len(rows) - 1:
-        return [len(rows)]
-    return [place for place, last in enumerate(lasts, 1) if last]
+    kinds = effects.tobytes()[KIND_AT::ROW_BYTES]
+    return effects[[kind in ORDER_KINDS for kind in kinds]] if kinds.strip(ORDER_KINDS) else effects
 
 
 def make_run_id(mode: str, venue: str, ts_ns: int) -> str:

@@ -12,15 +12,13 @@ from engine.codes import EventKind, Flag, Side
 from engine.records import EVENT, NO_VALUE
 from journal.chain import (
     GENESIS_BASE,
-    SMALL_ROW_COUNT,
-    WORD_COUNT,
+    LOAD_ROW_COUNT,
     Chain,
     RowFault,
     check_each_row,
     check_rows,
-    is_usual,
 )
-from journal.rows_kernel import are_whole_events
+from journal.rows_kernel import are_whole_events, number_event
 from tests.journal.make_rows import book_rows, events_of, journal_rows
 
 
@@ -130,7 +128,8 @@ FAULTS = {
 
 
 def passes_compiled(rows: np.ndarray, seq_next: int) -> bool:
-    return bool(are_whole_events(rows.view("<i8").reshape(-1, WORD_COUNT), np.int64(seq_next)))
+    words = np.frombuffer(rows.tobytes(), "<i8")
+    return bool(are_whole_events(words, seq_next))
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -148,8 +147,8 @@ def test_first_row_at_fault_is_named(name: str, check) -> None:
 
 
 def test_fault_among_many_rows_is_found() -> None:
-    rows = book_rows([1] * (2 * SMALL_ROW_COUNT))
-    for row in (0, 1, SMALL_ROW_COUNT, len(rows) - 1):
+    rows = book_rows([1] * (2 * LOAD_ROW_COUNT))
+    for row in (0, 1, LOAD_ROW_COUNT, len(rows) - 1):
         bad = rows.copy()
         bad["seq"][row] += 1
         with pytest.raises(RowFault) as caught:
@@ -170,7 +169,7 @@ ROW_CHANGES = st.tuples(
 
 
 @given(sizes=st.lists(st.integers(1, 4), min_size=1, max_size=4), changes=st.lists(ROW_CHANGES, max_size=3))
-def test_three_checks_judge_alike(sizes: list[int], changes) -> None:
+def test_both_checks_judge_alike(sizes: list[int], changes) -> None:
     rows = book_rows(sizes, 5)
     for place, (field, value) in changes:
         rows[field][place % len(rows)] = value
@@ -180,7 +179,19 @@ def test_three_checks_judge_alike(sizes: list[int], changes) -> None:
     except RowFault:
         is_good = False
     assert passes_compiled(rows, 5) == is_good
-    if is_usual(rows.tobytes(), len(rows), 5):
-        assert is_good
-    elif not changes:
-        assert len(sizes) > 1 and max(sizes) > 1, "one event, or events of one row each, are usual"
+
+
+@given(sizes=st.lists(st.integers(1, 4), min_size=1, max_size=4))
+def test_numbering_ends_each_event_where_it_ends(sizes: list[int]) -> None:
+    rows, ends = book_rows(sizes), []
+    expected = book_rows(sizes, 7).tobytes()
+    while not ends or ends[-1] < len(rows):
+        ends.append(int(number_event(rows, ends[-1] if ends else 0, 7 + len(ends))))
+    assert ends == np.cumsum(sizes).tolist() and rows.tobytes() == expected
+
+
+def test_numbering_an_event_without_an_end_stops_at_the_last_row() -> None:
+    rows = book_rows([3])
+    rows["flags"] = 0
+    assert number_event(rows, 0, 5) == 3
+    assert number_event(rows, 3, 5) == 3

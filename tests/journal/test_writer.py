@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from journal.chain import Chain
+from journal.days import NS_PER_DAY
 from journal.errors import JournalError, JournalFull, Locked, SealDiffers, TornTail, WrongVersion
 from journal.reader import Journal
 from journal.seal import read_seal
 from journal.segment import SegmentFile, encode_segment_header, segment_paths
 from journal.verify import verify
-from journal.writer import NS_PER_DAY, Writer
+from journal.writer import Writer
 from tests.journal.make_rows import TS_NS, book_rows, files_of, frame_ends, journal_rows, write_journal
 
 
