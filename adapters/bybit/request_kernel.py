@@ -5,8 +5,8 @@ The tick is waiting for these bytes: made as Python objects they took a third of
 
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
 
-from adapters.bybit.requests import BATCH_COUNT_MAX, ORDER_BYTES_MAX, SPOT
-from adapters.importers.scan import COMMA, POINT, QUOTE, ZERO, literal_text
+from adapters.bybit.requests import BATCH_COUNT_MAX, ORDER_BYTES_MAX
+from adapters.importers.scan import BRACE_OPEN, COMMA, POINT, QUOTE, ZERO, literal_text
 from engine.codes import EventKind, Flag, Side
 from engine.jit import entry, kernel
 from engine.records import NO_PRICE_TICKS
@@ -29,6 +29,8 @@ REDUCE_ONLY = literal_text(',"reduceOnly":true,"positionIdx":0')
 NOT_REDUCE_ONLY = literal_text(',"reduceOnly":false,"positionIdx":0')
 BASE_COIN = literal_text(',"marketUnit":"baseCoin"')  # a spot market order to buy would count in quote coins
 END = literal_text("}")
+REQUEST = literal_text('"request":[')
+BATCH_END = literal_text("]}")
 
 
 @kernel
@@ -108,7 +110,7 @@ def put_place(out, pos, effect, is_spot):
 
 @kernel
 def put_order(out, pos, effect, form):
-    """Write one PLACE, AMEND or CANCEL and return the position after it."""
+    """Write what one PLACE, AMEND or CANCEL says up to its closing brace, and return the position after that."""
     kind, order_id, whole_lots = effect["kind"], effect["order_id"], effect["qty_lots"]
     assert pos + ORDER_BYTES_MAX <= out.size
     pos = put_base36(out, put(out, pos, form["head"], form["head_bytes"]), order_id)
@@ -121,29 +123,43 @@ def put_order(out, pos, effect, form):
             price_ticks, tick = effect["price_ticks"], form["tick_mantissa"]
             pos = put_decimal(out, put_literal(out, pos, PRICE), price_ticks, tick, form["tick_exponent"])
         if kind == EventKind.PLACE:
-            pos = put_place(out, pos, effect, form["category"] == SPOT)
+            pos = put_place(out, pos, effect, form["is_spot"])
     return put_literal(out, pos, END)
+
+
+@kernel
+def end_of_run(effects, start, forms):
+    """Return the index after the effects from `start` on that one request can carry: of one kind and category."""
+    first = effects[start]
+    category = forms[first["instrument_index"]]["category"]
+    end = start + 1
+    while end < effects.size and end - start < BATCH_COUNT_MAX:
+        effect = effects[end]
+        if effect["kind"] != first["kind"] or forms[effect["instrument_index"]]["category"] != category:
+            break
+        end += 1
+    return end
 
 
 @entry
 def encode_run(effects, start, forms, out):
-    """Write the orders from `start` on that one request can carry: of one kind and category, commas between them.
+    """Write the JSON object of the orders from `start` on that one request can carry: of one, or the list of a batch.
 
     Shape:   effects EVENT, PLACE, AMEND or CANCEL; forms FORM by instrument; out u1.
-    Returns: the index after them, their bytes, their kind, their category.
+    Returns: the index after them and the object's bytes.
     """
-    end, pos, kind, category = start, 0, 0, 0
-    while end < effects.size and end - start < BATCH_COUNT_MAX:
-        effect = effects[end]
-        form = forms[effect["instrument_index"]]
-        if end == start:
-            kind, category = effect["kind"], form["category"]
-            assert EventKind.PLACE <= kind <= EventKind.CANCEL
-        elif effect["kind"] != kind or form["category"] != category:
-            break
-        else:
+    end = end_of_run(effects, start, forms)
+    assert EventKind.PLACE <= effects[start]["kind"] <= EventKind.CANCEL
+    form = forms[effects[start]["instrument_index"]]
+    pos = put(out, 0, form["category_head"], form["category_head_bytes"])
+    if end == start + 1:
+        return end, put_order(out, pos, effects[start], form)
+    pos = put_literal(out, pos, REQUEST)
+    for index in range(start, end):
+        effect = effects[index]
+        if index > start:
             out[pos] = COMMA
             pos += 1
-        pos = put_order(out, pos, effect, form)
-        end += 1
-    return end, pos, kind, category
+        out[pos] = BRACE_OPEN
+        pos = put_order(out, pos + 1, effect, forms[effect["instrument_index"]])
+    return end, put_literal(out, pos, BATCH_END)

@@ -27,35 +27,37 @@ from journal.rows import plain_rows
 BATCH_COUNT_MAX = 10  # orders of one batch request: the least of the venue's limits over its categories
 REQUEST_ID_CHARS_MAX = 36
 PLACE = int(EventKind.PLACE)
-OPERATIONS = {PLACE: b"create", int(EventKind.AMEND): b"amend", int(EventKind.CANCEL): b"cancel"}
+OPERATIONS = {PLACE: "create", int(EventKind.AMEND): "amend", int(EventKind.CANCEL): "cancel"}
 SOCKET_MESSAGE = (
-    b'{"reqId":"%b","header":{"X-BAPI-TIMESTAMP":"%d","X-BAPI-RECV-WINDOW":"%d"},"op":"order.%b","args":[%b]}'
+    '{"reqId":"%s","header":{"X-BAPI-TIMESTAMP":"%d","X-BAPI-RECV-WINDOW":"%d"},"op":"order.%s","args":[%s]}'
 )
 CATEGORIES = ("linear", "inverse", "spot")
-SPOT = CATEGORIES.index("spot")
-HEAD_BYTES_MAX = 272  # every character of a symbol may need an escape
+HEAD_BYTES_MAX = 256  # every character of a symbol may need an escape
+CATEGORY_BYTES_MAX = 32
 ORDER_BYTES_MAX = HEAD_BYTES_MAX + LINK_ID_CHARS_MAX + 2 * DECIMAL_CHAR_COUNT_MAX + 160  # what a PLACE says of itself
 FORM = record(
-    HEAD_BYTES_MAX + 6 * 8,
+    HEAD_BYTES_MAX + CATEGORY_BYTES_MAX + 8 * 8,
     [
-        ("head", "u1", (HEAD_BYTES_MAX,)),  # an order's JSON up to the order id in its link id
+        ("head", "u1", (HEAD_BYTES_MAX,)),  # an order's JSON from the symbol up to the order id in its link id
+        ("category_head", "u1", (CATEGORY_BYTES_MAX,)),  # a request's JSON up to its orders
         ("head_bytes", I8),
+        ("category_head_bytes", I8),
         ("tick_mantissa", I8),
         ("tick_exponent", I8),
         ("lot_mantissa", I8),
         ("lot_exponent", I8),
         ("category", I8),  # of CATEGORIES
+        ("is_spot", I8),
     ],
 )
 
 
 class Run(NamedTuple):
-    """Effects of one kind and category, as many as one request carries, and their JSON objects with commas between."""
+    """Effects of one kind and category, as many as one request carries, with the venue's words for them."""
 
     effects: np.ndarray
-    kind: int
-    category: str
-    orders: bytes
+    operation: str
+    body: str
 
 
 class RequestEncoder:
@@ -67,21 +69,25 @@ class RequestEncoder:
         self.encode_run = encode_run
         listings = tuple(list_manifest(manifest).listings.values())
         self.forms = np.concatenate([make_form(listing, ledger.tag) for listing in listings])
-        self.out = np.zeros(BATCH_COUNT_MAX * (ORDER_BYTES_MAX + 1), np.uint8)
+        self.out = np.zeros(CATEGORY_BYTES_MAX + BATCH_COUNT_MAX * (ORDER_BYTES_MAX + 2) + 32, np.uint8)
         self.out_bytes = self.out.data
         self.ledger = ledger
         self.recv_window_ms = recv_window_ms
-        encode_run(np.frombuffer(b"", EVENT), 0, self.forms, self.out)
+        encode_run(SAMPLE, 0, self.forms, self.out)
 
     def split(self, effects: np.ndarray) -> Iterator[Run]:
         """Yield effects as runs that one request can carry, in their order: a cancel that comes first leaves first."""
-        effects = np.frombuffer(effects.tobytes(), EVENT)  # one kind of array, so that the kernel is compiled once
-        start = 0
-        while start < len(effects):
-            end, size, kind, category = self.encode_run(effects, start, self.forms, self.out)
-            run = Run(effects[start:end], kind, CATEGORIES[category], bytes(self.out_bytes[:size]))
+        if effects.flags.writeable:
+            effects = np.frombuffer(effects.tobytes(), EVENT)  # one kind of array: the kernel is compiled once
+        start, count = 0, len(effects)
+        while start < count:
+            end, size = self.encode_run(effects, start, self.forms, self.out)
+            asked = effects if end - start == count else effects[start:end]
+            kind: int = asked["kind"].item(0)
+            operation = OPERATIONS[kind] if end - start == 1 else f"{OPERATIONS[kind]}-batch"
+            run = Run(asked, operation, str(self.out_bytes[:size], "ascii"))
             if kind == PLACE:
-                for row in plain_rows(run.effects):
+                for row in plain_rows(asked):
                     self.ledger.note_placed(row.order_id, row.price_ticks, row.qty_lots)
             yield run
             start = end
@@ -92,12 +98,11 @@ class RequestEncoder:
         Units:  ts_ms is our clock corrected to the venue's; `request_id` must be new and plain.
         """
         assert 0 < len(request_id) <= REQUEST_ID_CHARS_MAX and ts_ms > 0
-        values = request_id.encode(), ts_ms, self.recv_window_ms, operation_of(run), body_of(run)
-        return SOCKET_MESSAGE % values
+        return (SOCKET_MESSAGE % (request_id, ts_ms, self.recv_window_ms, run.operation, run.body)).encode()
 
     def encode_rest(self, run: Run) -> RestRequest:
         """Return the REST request of a run: a batch where it has several orders."""
-        return RestRequest("POST", f"/v5/order/{operation_of(run).decode()}", body=body_of(run), private=True)
+        return RestRequest("POST", f"/v5/order/{run.operation}", body=run.body.encode(), private=True)
 
     def encode_cancel_all(self, symbol: str = "", category: str = "linear", settle_coin: str = "") -> RestRequest:
         """Return the request that cancels every order of a symbol, or of all that settle in a coin, ours or not."""
@@ -111,24 +116,22 @@ def make_form(listing: Listing, tag: str) -> np.ndarray:
 
     Shape: one FORM.
     """
-    form = np.zeros(1, FORM)
-    head = orjson.dumps({"symbol": listing.symbol, "orderLinkId": link_id_head(tag)})[: -len('"}')]
-    form["head"][0, : len(head)] = np.frombuffer(head, np.uint8)
-    form["head_bytes"] = len(head)
+    form, category = np.zeros(1, FORM), category_of(listing)
+    order = orjson.dumps({"symbol": listing.symbol, "orderLinkId": link_id_head(tag)})
+    for name, text in (("head", order[1 : -len('"}')]), ("category_head", b'{"category":"%b",' % category.encode())):
+        form[name][0, : len(text)] = np.frombuffer(text, np.uint8)
+        form[f"{name}_bytes"] = len(text)
     form["tick_mantissa"], form["tick_exponent"] = listing.tick
     form["lot_mantissa"], form["lot_exponent"] = listing.lot
-    form["category"] = CATEGORIES.index(category_of(listing))
+    form["category"], form["is_spot"] = CATEGORIES.index(category), category == "spot"
     return form
 
 
-def operation_of(run: Run) -> bytes:
-    """Return the venue's word for what a run asks: create, amend or cancel, or a batch of it."""
-    operation = OPERATIONS[run.kind]
-    return operation if len(run.effects) == 1 else operation + b"-batch"
+def sample() -> np.ndarray:
+    """Return a CANCEL, for the kernel to be compiled with."""
+    row = np.zeros(1, EVENT)
+    row["kind"] = EventKind.CANCEL
+    return np.frombuffer(row.tobytes(), EVENT)
 
 
-def body_of(run: Run) -> bytes:
-    """Return a run's JSON object: the order itself, or the list of a batch."""
-    if len(run.effects) == 1:
-        return b'{"category":"%b",%b' % (run.category.encode(), run.orders[1:])
-    return b'{"category":"%b","request":[%b]}' % (run.category.encode(), run.orders)
+SAMPLE = sample()
