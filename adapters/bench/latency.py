@@ -1,28 +1,38 @@
-"""Tick to order in one process: a frame's bytes in, a request's bytes out, the journal written on the way.
+"""Tick to order in one process: a frame's bytes into the session, a request's bytes out of it to the socket.
 
-The market is the emulator's, on its own clock; orders meet the simulated venue, whose answers and the timers between
-two frames are folded but not timed. Must never time anything that a session does not do.
+The session is the runner with its parser, journal, core and gateway. The market is the emulator's, on its own clock;
+orders meet the simulated venue, whose answers and the timers between two frames are folded but not timed. Must never
+time anything that a session does not do, or leave out what it does.
 """
 
+import asyncio
 import gc
 import time
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
+import aiohttp
 import numpy as np
 import orjson
 
 from adapters.bybit.ledger import OrderLedger
-from adapters.bybit.public import PublicParser
+from adapters.bybit.public import Parsed, PublicParser
 from adapters.bybit.requests import RequestEncoder
+from adapters.bybit.responses import RequestBook
 from adapters.emulator.clock import Now
 from adapters.emulator.market import SymbolMarket
 from adapters.emulator.product import make_products
 from adapters.emulator.synthetic import synthetic_events, synthetic_manifest
 from adapters.emulator.topics import DepthTopic
+from adapters.live.gateway import BybitGateway
+from adapters.live.raw import RawFrames
+from adapters.live.rest_client import RestClient
 from adapters.live.rows import connection_row, timer_row
+from adapters.live.runner import Pace, Runner
 from adapters.live.session import Session, orders_of
+from adapters.live.status import LiveStatus
+from adapters.live.stream import Socket, Stream, StreamPlan
 from config.load import load_config
 from engine.codes import ConnectionState
 from engine.limits import NS_PER_MS, NS_PER_S
@@ -39,10 +49,36 @@ WARM_COUNT = 200  # decisions that are not counted
 MARKET_EVENT_COUNT = 120_000
 
 
-class TimedSession(Session):
-    """A session that adds up the time of its commits."""
+class TimedParser(PublicParser):
+    """A parser that notes how long it took."""
 
-    commit_ns = 0
+    parse_ns = 0
+
+    def parse(self, frame: bytes, ts_receive_ns: int) -> Parsed:
+        """Parse a frame, timed."""
+        started_ns = time.perf_counter_ns()
+        parsed = super().parse(frame, ts_receive_ns)
+        self.parse_ns = time.perf_counter_ns() - started_ns
+        return parsed
+
+
+class TimedSession(Session):
+    """A session that adds up the time of its folds and commits, and keeps what it decided for the simulated venue."""
+
+    fold_ns = commit_ns = folded_ns = 0
+
+    def __init__(self, directory: Path, manifest: Manifest) -> None:
+        self.decided_effects: list[np.ndarray] = []
+        super().__init__(directory, manifest)
+
+    def fold(self, rows: np.ndarray) -> np.ndarray:
+        """Fold events, timed."""
+        started_ns = time.perf_counter_ns()
+        effects = super().fold(rows)
+        self.folded_ns = time.perf_counter_ns()
+        self.fold_ns += self.folded_ns - started_ns
+        self.decided_effects.append(effects)
+        return effects
 
     def commit(self) -> None:
         """Write what was folded, timed."""
@@ -51,53 +87,94 @@ class TimedSession(Session):
         self.commit_ns += time.perf_counter_ns() - started_ns
 
 
+class Wire:
+    """Where the order-entry socket is: notes what is sent, and when."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.sent_ns = 0
+
+    async def send_frame(self, payload: bytes, _kind: aiohttp.WSMsgType) -> None:
+        """Take the bytes of a request."""
+        self.sent_ns = time.perf_counter_ns()
+        self.sent.append(payload)
+
+
+class Parts(NamedTuple):
+    """The ns of one tick to its order; `rest` is the runner's own."""
+
+    parse_ns: int
+    fold_ns: int
+    commit_ns: int
+    encode_ns: int
+    rest_ns: int
+
+
 class Rehearsal:
-    """A session, its parser and its encoder in front of a made-up market and a simulated venue."""
+    """A session in front of a made-up market and a simulated venue."""
 
-    def __init__(self, directory: Path) -> None:
-        self.manifest = synthetic_manifest(SEED, [SYMBOL])
-        self.session = TimedSession(directory, self.manifest)
-        self.session.fold_config(config_document(load_config(None, None, ["mode=sent"]), self.manifest))
-        self.parser = PublicParser(self.manifest)
-        self.encoder = RequestEncoder(self.manifest, OrderLedger(self.manifest.run_id))
+    def __init__(self, directory: Path, http: aiohttp.ClientSession) -> None:
+        manifest = synthetic_manifest(SEED, [SYMBOL])
+        self.session = TimedSession(directory, manifest)
+        self.manifest = self.session.manifest
+        status = LiveStatus(
+            mode="testnet", venue="bybit", manifest=self.manifest, state=self.session.core.state,
+            journal=str(directory), ts_started_ns=TS_START_NS, params_hash="",
+        )  # fmt: skip
+        self.runner = Runner(self.session, status, Pace(), RawFrames(directory, keep_all=False))
+        self.runner.public_parser = self.parser = TimedParser(self.manifest)
+        ledger, rest = OrderLedger(self.manifest.run_id), RestClient(http, "", None)
+        encoder, self.requests = RequestEncoder(self.manifest, ledger), RequestBook(ledger)
+        self.gateway = BybitGateway(encoder, self.requests, rest, self.runner.take, self.runner.ask_venue)
+        self.runner.gateway = self.gateway
+        self.wire = Wire()
+        self.gateway.stream = Stream(
+            http, StreamPlan("trade", ""), ts_ms=rest.ts_ms, on_frame=self.runner.on_public,
+            on_up=self.runner.on_public_up, on_down=self.gateway.on_down,
+        )  # fmt: skip
+        self.gateway.stream.socket = cast(Socket, self.wire)
         self.desk = Desk(self.manifest)
-        self.number = 0
-        self.bytes_out = 0
 
-    def answer(self, rows: np.ndarray) -> None:
-        """Fold the venue's answers and carry out what they lead to."""
+    async def carry_out(self, ts_ns: int) -> None:
+        """Let the venue take the requests and its desk carry them out, until nothing more is asked for."""
+        while self.wire.sent or self.session.decided_effects:
+            requests, self.wire.sent = self.wire.sent, []
+            for request in requests:
+                await self.gateway.on_told(self.requests.parse_socket(answer_of(request), ts_ns))
+            decided, self.session.decided_effects = self.session.decided_effects, []
+            for order in [order for effects in decided for order in orders_of(effects)]:
+                await self.answer(self.desk.request(order, ts_ns))
+
+    async def answer(self, rows: np.ndarray) -> None:
+        """Fold the venue's answers."""
         if len(rows):
             rows["ts_receive_ns"] = rows["ts_exchange_ns"]
-            self.carry_out(orders_of(self.session.fold(rows)), int(rows["ts_exchange_ns"][0]))
+            await self.runner.take(rows)
 
-    def carry_out(self, orders: np.ndarray, ts_ns: int) -> None:
-        """Let the simulated venue answer orders."""
-        for order in orders:
-            self.answer(self.desk.request(order, ts_ns))
-
-    def encode(self, orders: np.ndarray, ts_ns: int) -> None:
-        """Encode orders as the gateway does."""
-        for run in self.encoder.split(orders):
-            self.number += 1
-            request_id = f"{run.effects['seq'].item(0)}-{self.number}"
-            self.bytes_out += len(self.encoder.encode_socket(run, request_id, ts_ns // NS_PER_MS))
-
-    def tick(self, frame: bytes, ts_ns: int) -> tuple[np.ndarray, tuple[int, int, int, int]]:
-        """Take one frame; returns its orders and the ns of (parse, fold without commit, commit, encode)."""
-        self.session.commit_ns = 0
+    async def tick(self, frame: bytes, ts_ns: int) -> tuple[int, Parts]:
+        """Take one frame; returns the ns until its request left, or until it was folded, and their parts."""
+        session, wire = self.session, self.wire
+        session.fold_ns = session.commit_ns = 0
         started_ns = time.perf_counter_ns()
-        rows = self.parser.parse(frame, ts_ns)
-        assert isinstance(rows, np.ndarray)
-        parsed_ns = time.perf_counter_ns()
-        effects = self.session.fold(rows)
-        folded_ns = time.perf_counter_ns()
-        orders = orders_of(effects)
-        if len(orders):
-            self.encode(orders, ts_ns)
-        done_ns = time.perf_counter_ns()
-        commit_ns = self.session.commit_ns
-        parts = (parsed_ns - started_ns, folded_ns - parsed_ns - commit_ns, commit_ns, done_ns - folded_ns)
-        return orders, parts
+        await self.runner.on_public(frame, ts_ns)
+        done_ns = wire.sent_ns if wire.sent else session.folded_ns
+        encode_ns, fold_ns = done_ns - session.folded_ns, session.fold_ns - session.commit_ns
+        total_ns = done_ns - started_ns
+        rest_ns = total_ns - self.parser.parse_ns - session.fold_ns - encode_ns
+        return total_ns, Parts(self.parser.parse_ns, fold_ns, session.commit_ns, encode_ns, rest_ns)
+
+
+def answer_of(request: bytes) -> bytes:
+    """Return the venue's yes to a request."""
+    asked: dict[str, Any] = orjson.loads(request)
+    orders = asked["args"][0].get("request", asked["args"])
+    said = [{"orderId": f"v-{order['orderLinkId']}"} for order in orders]
+    answer = {"reqId": asked["reqId"], "retCode": 0, "retMsg": "OK", "op": asked["op"], "data": said[0]}
+    if len(said) > 1:
+        answer |= {"data": {"list": said}, "retExtInfo": {"list": [{"code": 0, "msg": "OK"}] * len(said)}}
+    return orjson.dumps(answer)
 
 
 class Moment(NamedTuple):
@@ -128,33 +205,12 @@ def make_moments(manifest: Manifest, count: int) -> list[Moment]:
 
 def measure_tick_to_order(directory: Path) -> dict[str, object]:
     """Return p50 and p99 of frames that led to an order, whole and in parts, in microseconds."""
-    rehearsal = Rehearsal(directory)
-    moments = make_moments(rehearsal.manifest, MARKET_EVENT_COUNT)
-    gc.collect()
-    gc.freeze()  # what was made before is no work of a session's collector
-    deciding: list[tuple[int, ...]] = []
-    quiet: list[int] = []
-    for ts_ns, told, frame in moments:
-        for rows in told:
-            rehearsal.answer(rehearsal.desk.apply_market(rows, ts_ns))
-        if not told:
-            rehearsal.carry_out(orders_of(rehearsal.session.fold(timer_row(ts_ns))), ts_ns)
-        if frame is None:
-            continue
-        orders, parts = rehearsal.tick(frame, ts_ns)
-        if len(orders):
-            deciding.append(parts)
-            rehearsal.carry_out(orders, ts_ns)
-        elif not quiet:
-            rehearsal.session.fold(connection_row(ConnectionState.UP, ts_ns))
-        quiet += [] if len(orders) else [sum(parts)]
-    gc.unfreeze()
-    rehearsal.session.close()
+    deciding, quiet = asyncio.run(rehearse(directory))
     figures = np.array(deciding[WARM_COUNT:], np.int64)
     p50, p99 = percentiles_us(figures.sum(axis=1))
     parts_us = {
-        name: dict(zip(("p50", "p99"), percentiles_us(figures[:, place]), strict=True))
-        for place, name in enumerate(("parse", "fold", "commit", "encode"))
+        name.removesuffix("_ns"): dict(zip(("p50", "p99"), percentiles_us(figures[:, place]), strict=True))
+        for place, name in enumerate(Parts._fields)
     }
     return {
         "live_tick_to_order_us_p50": p50,
@@ -163,6 +219,40 @@ def measure_tick_to_order(directory: Path) -> dict[str, object]:
         "decisions": len(figures),
         "parts": parts_us,
     }
+
+
+async def rehearse(directory: Path) -> tuple[list[Parts], list[int]]:
+    """Let a session trade; returns the parts of each tick that led to an order, and the ns of each that did not."""
+    async with aiohttp.ClientSession() as http:
+        rehearsal = Rehearsal(directory, http)
+        runner, desk = rehearsal.runner, rehearsal.desk
+        await runner.configure(config_document(load_config(None, None, ["mode=sent"]), rehearsal.manifest))
+        moments = make_moments(rehearsal.manifest, MARKET_EVENT_COUNT)
+        gc.collect()
+        gc.freeze()  # what was made before is no work of a session's collector
+        deciding: list[Parts] = []
+        quiet: list[int] = []
+        for ts_ns, told, frame in moments:
+            for rows in told:
+                await rehearsal.answer(desk.apply_market(rows, ts_ns))
+            if not told:
+                await runner.take(timer_row(ts_ns))
+            await rehearsal.carry_out(ts_ns)
+            if frame is None:
+                continue
+            total_ns, parts = await rehearsal.tick(frame, ts_ns)
+            if rehearsal.wire.sent:
+                deciding.append(parts)
+                await rehearsal.carry_out(ts_ns)
+                continue
+            if not quiet:
+                await runner.take(connection_row(ConnectionState.UP, ts_ns))
+            quiet.append(total_ns)
+        gc.unfreeze()
+        rehearsal.session.close()
+        if runner.failure is not None:
+            raise runner.failure
+    return deciding, quiet
 
 
 def percentiles_us(times_ns: np.ndarray) -> tuple[float, float]:
