@@ -91,13 +91,12 @@ class Runner:
     async def take(self, rows: np.ndarray) -> None:
         """Fold whole events and release what was decided."""
         if len(rows):
-            await self.fold(self.session.fold, rows)
+            await self.fold(self.session.fold, rows, rows["ts_receive_ns"].item(0))
 
-    async def fold(self, fold: Callable[[Any], np.ndarray], told: Any) -> None:
+    async def fold(self, fold: Callable[[Any], np.ndarray], told: Any, ts_receive_ns: int) -> None:
         """Fold one thing and release what was decided; a failure stops the session instead of being raised."""
         if self.failure is not None:
             return
-        ts_start_ns = time.time_ns()
         try:
             effects = fold(told)
         except (JournalError, OSError, AssertionError) as error:
@@ -105,18 +104,18 @@ class Runner:
             return
         self.status.seq_next = self.session.seq_next
         if len(effects):
-            await self.release(effects, ts_start_ns)
+            await self.release(effects, ts_receive_ns)
         try:
             self.session.save_checkpoint()
         except (JournalError, OSError) as error:
             self.fail(error)
 
-    async def release(self, effects: np.ndarray, ts_start_ns: int) -> None:
+    async def release(self, effects: np.ndarray, ts_receive_ns: int) -> None:
         """Send orders, and act on alerts that ask for the venue's word."""
         orders = orders_of(effects)
         if len(orders):
             await self.gateway.send(orders, time.time_ns())
-            self.status.tick_to_order.add(time.time_ns() - ts_start_ns)
+            self.status.tick_to_order.add(time.time_ns() - ts_receive_ns)
         if len(orders) == len(effects):
             return
         for alert in effects[effects["kind"] == EventKind.ALERT]:
@@ -273,11 +272,11 @@ class Runner:
 
     async def command(self, document: dict[str, Any]) -> None:
         """Journal and carry out a COMMAND."""
-        await self.fold(self.session.fold_command, document)
+        await self.fold(self.session.fold_command, document, time.time_ns())
 
     async def configure(self, document: dict[str, Any]) -> None:
         """Journal and apply a CONFIG."""
-        await self.fold(self.session.fold_config, document)
+        await self.fold(self.session.fold_config, document, time.time_ns())
 
     async def doubt_former_orders(self) -> None:
         """Call unknown what the former process had asked for and never heard of: the venue has to tell."""
