@@ -127,7 +127,7 @@ class Rehearsal:
         self.runner.public_parser = self.parser = TimedParser(self.manifest)
         ledger, rest = OrderLedger(self.manifest.run_id), RestClient(http, "", None)
         encoder, self.requests = RequestEncoder(self.manifest, ledger), RequestBook(ledger)
-        self.gateway = BybitGateway(encoder, self.requests, rest, self.runner.take, self.runner.ask_venue)
+        self.gateway = BybitGateway(encoder, self.requests, rest, self.runner.take_answers, self.runner.ask_venue)
         self.runner.gateway = self.gateway
         self.wire = Wire()
         self.gateway.stream = Stream(

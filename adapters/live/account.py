@@ -140,6 +140,14 @@ class Account:
                 self.ask_venue(reason)
                 await asyncio.sleep(pace.retry_s)
 
+    async def follow_clock(self) -> None:
+        """Read the venue's clock again.
+
+        Raises: VenueUnreachable, VenueError, MalformedFrame.
+        """
+        await self.reconciler.rest.follow_clock()
+        self.runner.status.clock_offset_ns = self.reconciler.rest.offset_ns
+
     def settled_s(self) -> float:
         """Return when whatever was on its way must have arrived."""
         lost = self.session.core.state.quoters["unknown_order_count"].any()
@@ -157,7 +165,7 @@ class Account:
         """
         self.log.info("reconcile", reason=reason)
         began_s, connection = time.monotonic(), self.up_count
-        await self.reconciler.rest.follow_clock()
+        await self.follow_clock()
         await self.runner.take(await self.reconciler.fills())
         listed_s = time.monotonic()
         listed = await self.reconciler.open_orders()
@@ -180,7 +188,7 @@ class Account:
         An order that is absent from a list may have been placed since: that is looked at again with more care.
         Raises: VenueUnreachable, VenueError, MalformedFrame.
         """
-        await self.reconciler.rest.follow_clock()
+        await self.follow_clock()
         await self.runner.take(await self.reconciler.fills())
         await self.runner.take(await self.reconciler.positions())
         listed = await self.reconciler.open_orders()

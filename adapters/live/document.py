@@ -30,12 +30,9 @@ def status_document(status: LiveStatus, ts_now_ns: int) -> dict[str, Any]:
     return {
         "cash": None if cash == NO_VALUE else decimal_text(Fraction(cash, MICROS_PER_UNIT)),
         "clock_offset_ns": status.clock_offset_ns,
+        "freezes": status.freezes,
         "head": status.head,
         "journal": status.journal,
-        "latency": {
-            "order_ms": histogram_document(status.order_latency),
-            "tick_to_order_us": histogram_document(status.tick_to_order),
-        },
         "live_enabled": status.is_live_enabled,
         "loop_drift_ns": status.loop_drift_ns,
         "mode": status.mode,
@@ -51,6 +48,7 @@ def status_document(status: LiveStatus, ts_now_ns: int) -> dict[str, Any]:
             one.symbol: symbol_document(status, index, ts_now_ns)
             for index, one in enumerate(status.manifest.instruments)
         },
+        "tick_to_order_us": histogram_document(status.tick_to_order),
         "ts_now_ns": ts_now_ns,
         "ts_started_ns": status.ts_started_ns,
         "uptime_seconds": uptime_seconds(status, ts_now_ns),
@@ -104,6 +102,7 @@ def symbol_document(status: LiveStatus, index: int, ts_now_ns: int) -> dict[str,
         "blocked_counts": {name: count for name, count in counts.items() if count},
         "book": book_document(cell, units),
         "frozen": bool(cell["quoter"]["frozen"]),
+        "order_latency_ms": histogram_document(status.order_latency[index]),
         "orders": orders_document(cell, units, ts_now_ns),
         "paused": [side.name.lower() for side in SIDES if cell["quote_sides"][side]["paused"]],
         "pnl": money_document(status, index, units),

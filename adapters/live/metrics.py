@@ -31,8 +31,9 @@ class HistogramRow(NamedTuple):
     """One histogram of the process."""
 
     name: str
+    labels: tuple[str, ...]
     help: str
-    read: Callable[[LiveStatus], Histogram]
+    read: Callable[[LiveStatus], Iterable[tuple[tuple[str, ...], Histogram]]]
 
 
 def of_run(name: str, help_text: str, read: Callable[[LiveStatus], float | None]) -> LiveRow:
@@ -57,6 +58,12 @@ def read_phase(status: LiveStatus) -> list[Sample]:
 def read_unexplained(status: LiveStatus) -> list[Sample]:
     """Show every symbol, 1 where it is kept flat."""
     return [((one.symbol,), float(one.symbol in status.unexplained)) for one in status.manifest.instruments]
+
+
+def read_order_latency(status: LiveStatus) -> list[tuple[tuple[str, ...], Histogram]]:
+    """Show every symbol."""
+    symbols = [(one.symbol,) for one in status.manifest.instruments]
+    return list(zip(symbols, status.order_latency, strict=True))
 
 
 LIVE_METRICS: tuple[LiveRow, ...] = (
@@ -90,25 +97,32 @@ LIVE_METRICS: tuple[LiveRow, ...] = (
     of_run("event_loop_drift_ms", "Delay of the event loop, ms.", lambda status: status.loop_drift_ns / NS_PER_MS),
     of_run("warmup_skip_total", "Decisions held back while warming up.", lambda status: status.warmup_skips),
     of_run("mm_rate_limited_total", "Requests the venue's rate limit refused.", lambda status: status.rate_limited),
+    of_run("mm_freeze_events_total", "Symbols frozen by a command.", lambda status: status.freezes),
     LiveRow("mm_symbol_unexplained", ("symbol",), "1 while an unexplained difference keeps it flat.", read_unexplained),
 )
 
 LIVE_HISTOGRAMS: tuple[HistogramRow, ...] = (
     HistogramRow(
-        "mm_tick_to_order_us", "Frame bytes in to request bytes out, us.", lambda status: status.tick_to_order
+        "mm_tick_to_order_us",
+        (),
+        "Frame bytes in to request bytes out, us.",
+        lambda status: [((), status.tick_to_order)],
     ),
-    HistogramRow("mm_order_latency_ms", "Request out to the venue's answer, ms.", lambda status: status.order_latency),
+    HistogramRow("mm_order_latency_ms", ("symbol",), "Request out to the venue's answer, ms.", read_order_latency),
 )
 
 
-def histogram_family(name: str, help_text: str, histogram: Histogram) -> HistogramMetricFamily:
+def histogram_family(row: HistogramRow, status: LiveStatus) -> HistogramMetricFamily:
     """Return a histogram as Prometheus has it: cumulative buckets, the last without a bound."""
-    buckets, total = [], 0
-    for bound, count in zip((*histogram.bounds, None), histogram.counts, strict=True):
-        total += count
-        buckets.append(("+Inf" if bound is None else str(float(bound)), total))
-    assert total == histogram.count, f"{name}: its buckets hold {total:,} of {histogram.count:,}"
-    return HistogramMetricFamily(name, help_text, buckets=buckets, sum_value=histogram.sum_ns / histogram.unit_ns)
+    family = HistogramMetricFamily(row.name, row.help, labels=row.labels)
+    for labels, histogram in row.read(status):
+        buckets, total = [], 0
+        for bound, count in zip((*histogram.bounds, None), histogram.counts, strict=True):
+            total += count
+            buckets.append(("+Inf" if bound is None else str(float(bound)), total))
+        assert total == histogram.count, f"{row.name}: its buckets hold {total:,} of {histogram.count:,}"
+        family.add_metric(labels, buckets, sum_value=histogram.sum_ns / histogram.unit_ns)
+    return family
 
 
 class LiveCollector(Collector):
@@ -127,7 +141,7 @@ class LiveCollector(Collector):
                     family.add_metric(labels, value)
             yield family
         for histogram in LIVE_HISTOGRAMS:
-            yield histogram_family(histogram.name, histogram.help, histogram.read(self.status))
+            yield histogram_family(histogram, self.status)
 
 
 class SessionStateCollector(Collector):

@@ -83,6 +83,7 @@ class Runner:
         self.stop_asked = asyncio.Event()
         self.failure: BaseException | None = None
         self.is_stopping = False
+        self.is_over = False
         self.document: dict[str, Any] | None = None  # the configuration to start with
         self.resynced_s = 0.0
 
@@ -92,6 +93,11 @@ class Runner:
         """Fold whole events and release what was decided."""
         if len(rows):
             await self.fold(self.session.fold, rows, rows["ts_receive_ns"].item(0))
+
+    async def take_answers(self, rows: np.ndarray) -> None:
+        """Fold the venue's answers to requests, and count them."""
+        self.status.note_answers(rows)
+        await self.take(rows)
 
     async def fold(self, fold: Callable[[Any], np.ndarray], told: Any, ts_receive_ns: int) -> None:
         """Fold one thing and release what was decided; a failure stops the session instead of being raised."""
@@ -118,6 +124,7 @@ class Runner:
             self.status.tick_to_order.add(time.time_ns() - ts_receive_ns)
         if len(orders) == len(effects):
             return
+        self.status.note_audits(effects)
         for alert in effects[effects["kind"] == EventKind.ALERT]:
             symbol = self.session.manifest.instruments[int(alert["instrument_index"])].symbol
             code = AlertCode(int(alert["code"]))
@@ -202,8 +209,10 @@ class Runner:
             await self.warm_up()
 
     async def on_public_down(self) -> None:
-        """Tell the core that every book lacks messages from here on."""
+        """Tell the core that every book lacks messages from here on; at a session's end nothing follows."""
         self.public_parser.forget_books()
+        if self.is_over:
+            return
         now_ns = time.time_ns()
         for index in range(len(self.session.manifest.instruments)):
             await self.take(gap_rows(index, now_ns))
@@ -308,6 +317,7 @@ class Runner:
                     self.failure = self.failure or task.exception()
             await self.wind_down()
         finally:
+            self.is_over = True
             for task in [*tasks, stop]:
                 task.cancel()
             await asyncio.gather(*tasks, stop, return_exceptions=True)

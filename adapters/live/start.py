@@ -280,7 +280,7 @@ def make_gateway(plan: Plan, runner: Runner, rest: RestClient, seen: Seen) -> Ga
         reconciler = FirstLook(runner.session, rest, answers, seen, adopts=plan.adopt_position)
     runner.account = Account(runner, PrivateParser(manifest, ledger), reconciler)
     encoder = RequestEncoder(manifest, ledger, plan.pace.recv_window_ms)
-    return BybitGateway(encoder, RequestBook(ledger), rest, runner.take, runner.ask_venue)
+    return BybitGateway(encoder, RequestBook(ledger), rest, runner.take_answers, runner.ask_venue)
 
 
 def plan_public(endpoints: Endpoints, manifest: Manifest, pace: Pace = PACE) -> StreamPlan:

@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from engine.codes import AuditKind, EventKind, Reason, RequestOutcome
 from engine.limits import NS_PER_MS
 from engine.manifest import Manifest
 from engine.state import State
+from journal.rows import plain_rows
 
 # spec/core.md 8, and the two that spec/control.md 26 adds.
 LATENCY_BOUNDS_MS = (1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500)
@@ -69,9 +73,27 @@ class LiveStatus:
     warmup_skips: int = 0
     warmup_until_ns: int = 0
     rate_limited: int = 0
+    freezes: int = 0  # symbols frozen by a command
     unexplained: dict[str, str] = field(default_factory=dict)  # symbol: why it is kept flat
     tick_to_order: Histogram = field(default_factory=lambda: Histogram(TICK_BOUNDS_US, 1000))
-    order_latency: Histogram = field(default_factory=lambda: Histogram(LATENCY_BOUNDS_MS, NS_PER_MS))
+    order_latency: tuple[Histogram, ...] = ()  # by instrument
+
+    def __post_init__(self) -> None:
+        self.order_latency = tuple(Histogram(LATENCY_BOUNDS_MS, NS_PER_MS) for _ in self.manifest.instruments)
+
+    def note_answers(self, rows: np.ndarray) -> None:
+        """Count the venue's answers to requests: how long each took, and the refusals of its rate limit."""
+        for row in plain_rows(rows):
+            if row.kind == EventKind.RATE and row.code == RequestOutcome.OK:
+                self.order_latency[row.instrument_index].add(row.aux)
+            elif row.kind == EventKind.RATE and row.code == RequestOutcome.RATE_LIMITED:
+                self.rate_limited += 1
+
+    def note_audits(self, effects: np.ndarray) -> None:
+        """Count the symbols that a command has frozen."""
+        for row in plain_rows(effects):
+            is_command = row.kind == EventKind.AUDIT and row.code == AuditKind.GUARD and row.aux == Reason.COMMAND
+            self.freezes += is_command and row.price_ticks < row.qty_lots  # frozen before, after
 
     def not_ready(self) -> list[str]:
         """Return why the session does not trade, sorted; none when it does."""
@@ -79,6 +101,8 @@ class LiveStatus:
         if self.phase != "trading":
             reasons.add(self.phase)
         reasons |= {f"unexplained_{symbol}" for symbol in self.unexplained}
+        if self.mode != "shadow" and (self.state.quoters["block_reason"] == Reason.GUARD_PAUSED).any():
+            reasons.add("guard_paused_effective")
         for index, instrument in enumerate(self.manifest.instruments):
             if self.state.quoters[index]["frozen"]:
                 reasons.add(f"frozen_{instrument.symbol}")

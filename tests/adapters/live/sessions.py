@@ -26,8 +26,8 @@ def example_status() -> LiveStatus:
         "private": StreamStatus("private", up=True, frames=7),
     }
     status.seq_next, status.head, status.warmup_skips, status.rate_limited = 41, "9f" * 32, 5, 3
-    status.clock_offset_ns, status.loop_drift_ns = -1_500_000, 250_000
+    status.clock_offset_ns, status.loop_drift_ns, status.freezes = -1_500_000, 250_000, 2
     for duration_ms in (1, 4, 30, 400, 9_000):
-        status.order_latency.add(duration_ms * NS_PER_MS)
+        status.order_latency[0].add(duration_ms * NS_PER_MS)
     status.tick_to_order.add(25_000)
     return status

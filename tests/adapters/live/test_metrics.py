@@ -47,15 +47,17 @@ METRIC_VALUES = [
     ("event_loop_drift_ms{}", 0.25),
     ("warmup_skip_total{}", 5),
     ("mm_rate_limited_total{}", 3),
+    ("mm_freeze_events_total{}", 2),
     ("mm_symbol_unexplained{ETHUSDT}", 0),
-    ("mm_order_latency_ms_bucket{1.0}", 1),
-    ("mm_order_latency_ms_bucket{5.0}", 2),
-    ("mm_order_latency_ms_bucket{50.0}", 3),
-    ("mm_order_latency_ms_bucket{500.0}", 4),
-    ("mm_order_latency_ms_bucket{2500.0}", 4),
-    ("mm_order_latency_ms_bucket{+Inf}", 5),
-    ("mm_order_latency_ms_count{}", 5),
-    ("mm_order_latency_ms_sum{}", 9_435),
+    ("mm_order_latency_ms_bucket{1.0,BTCUSDT}", 1),
+    ("mm_order_latency_ms_bucket{5.0,BTCUSDT}", 2),
+    ("mm_order_latency_ms_bucket{50.0,BTCUSDT}", 3),
+    ("mm_order_latency_ms_bucket{500.0,BTCUSDT}", 4),
+    ("mm_order_latency_ms_bucket{2500.0,BTCUSDT}", 4),
+    ("mm_order_latency_ms_bucket{+Inf,BTCUSDT}", 5),
+    ("mm_order_latency_ms_count{BTCUSDT}", 5),
+    ("mm_order_latency_ms_sum{BTCUSDT}", 9_435),
+    ("mm_order_latency_ms_count{ETHUSDT}", 0),
     ("mm_tick_to_order_us_bucket{30.0}", 1),
     ("mm_tick_to_order_us_bucket{20.0}", 0),
     ("mm_events_total{book_delta}", 12_000),  # the state's own metrics stand in the same text
@@ -80,12 +82,12 @@ def test_metrics_are_prometheus_text_with_every_row_and_the_process(text: str) -
     found = samples(text)
     assert found["process_resident_memory_bytes{}"] > 1 << 20
     assert "mm_stream_last_frame_seconds{private}" not in found  # no frame yet: absent, not 0
-    bounds = [float(bound) for bound in re.findall(r'mm_order_latency_ms_bucket{le="([\d.]+)"}', text)]
+    bounds = [float(bound) for bound in re.findall(r'mm_order_latency_ms_bucket{le="([\d.]+)",symbol="BTCUSDT"}', text)]
     assert bounds == list(LATENCY_BOUNDS_MS) and set(bounds) >= {1, 5, 10, 25, 50, 100, 250, 500}
 
 
 def test_labels_are_those_of_the_spec() -> None:
-    assert {label for row in LIVE_METRICS for label in row.labels} <= LABELS
+    assert {label for row in (*LIVE_METRICS, *LIVE_HISTOGRAMS) for label in row.labels} <= LABELS
 
 
 def test_the_docs_list_every_metric_of_the_process() -> None:
@@ -99,5 +101,5 @@ def test_the_docs_list_every_metric_of_the_process() -> None:
         [cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in text.splitlines() if "|" in line
     ]
     gauges = [[row.name, ", ".join(row.labels) or "-", row.help] for row in LIVE_METRICS]
-    histograms = [[row.name, "-", row.help] for row in LIVE_HISTOGRAMS]
+    histograms = [[row.name, ", ".join(row.labels) or "-", row.help] for row in LIVE_HISTOGRAMS]
     assert rows[2:] == gauges + histograms

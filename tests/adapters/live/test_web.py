@@ -15,6 +15,7 @@ from adapters.live.web import CONNECTION_COUNT_MAX, RENDER_EVERY_S, WebServer
 from adapters.ports import PortError, is_loopback
 from adapters.secrets.errors import SecretError
 from adapters.secrets.value import Secret
+from engine.codes import Reason
 from engine.state import make_state
 from reports.metrics import METRICS
 from tests.adapters.live.sessions import example_status
@@ -98,8 +99,9 @@ def test_status_shows_the_session() -> None:
     assert page["streams"]["private"] == {
         "frames": 7, "last_frame_age_ms": None, "reconnects": 0, "refused": 0, "up": True,
     }  # fmt: skip
-    assert page["latency"]["order_ms"] == {"count": 5, "p50_at_most": 50, "p99_at_most": None}
     btc, eth = page["symbols"]["BTCUSDT"], page["symbols"]["ETHUSDT"]
+    assert btc["order_latency_ms"] == {"count": 5, "p50_at_most": 50, "p99_at_most": None}
+    assert (eth["order_latency_ms"]["count"], page["tick_to_order_us"]["p50_at_most"]) == (0, 30)
     assert btc["book"] == {"ask": ["61740.6", "0.25"], "bid": ["61740.4", "1.5"], "status": "live"}
     assert [{**order, "age_ms": 0} for order in btc["orders"]] == [
         {"age_ms": 0, "filled": "0.001", "order_id": "abc", "price": "61730", "qty": "0.003", "side": "bid",
@@ -120,6 +122,15 @@ def freeze(status: LiveStatus) -> None:
     status.state.quoters[1]["frozen"] = 1
 
 
+def pause(status: LiveStatus) -> None:
+    status.state.quoters[1]["block_reason"] = Reason.GUARD_PAUSED
+
+
+def pause_in_shadow(status: LiveStatus) -> None:
+    pause(status)
+    status.mode = "shadow"
+
+
 def cannot_explain(status: LiveStatus) -> None:
     status.unexplained["BTCUSDT"] = "the venue has 3 lots more"
 
@@ -134,6 +145,8 @@ def warm_up(status: LiveStatus) -> None:
         ([], None),
         ([take_down], ["stream_public_down"]),
         ([freeze], ["frozen_ETHUSDT"]),
+        ([pause], ["guard_paused_effective"]),
+        ([pause_in_shadow], None),
         ([cannot_explain], ["unexplained_BTCUSDT"]),
         ([warm_up], ["warming"]),
         ([warm_up, take_down, freeze], ["frozen_ETHUSDT", "stream_public_down", "warming"]),
@@ -310,7 +323,7 @@ def test_a_canary_is_on_no_page() -> None:
 
 def test_a_fault_in_a_page_is_an_answer_and_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
     status = example_status()
-    status.order_latency.count += 1  # its buckets hold less than it says
+    status.order_latency[0].count += 1  # its buckets hold less than it says
     answer = get(status, "/metrics")
     assert (answer.status, answer.text) == (500, '{"error":"internal"}\n')
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == ["web_failed"]
