@@ -64,10 +64,14 @@ class Child:
         """Send a signal that ends it and return its exit code."""
         self.send(number)
         code = self.process.wait(READY_S)
+        self.close()
+        return code
+
+    def close(self) -> None:
+        """Close what leads to a process that has ended."""
         assert self.process.stdout is not None
         self.process.stdout.close()
         self.log.close()
-        return code
 
 
 def run_mm(*words: str, timeout_s: float = 100, **env: str) -> "subprocess.CompletedProcess[str]":

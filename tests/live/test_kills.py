@@ -1,10 +1,11 @@
-"""kill -9 at random instants of one trading session: the restart knows what the venue has, and sends nothing twice.
+"""A session that ends against its will: the restart knows what the venue has, and sends nothing twice.
 
-MM_TEST_KILLS is how often, a handful unless asked for.
+kill -9 at random instants, MM_TEST_KILLS of them, a handful unless asked for; a file system that takes no more bytes.
 """
 
 import os
 import random
+import resource
 import signal
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from journal.reader import Journal
 from tests.adapters.emulator.running import RunningVenue
 from tests.live.laws import check_against_venue, check_end, check_journal, check_replay, read_rows
-from tests.live.processes import Child, running_venue, write_config
+from tests.live.processes import READY_S, Child, running_venue, write_config
 
 KILLS = int(os.environ.get("MM_TEST_KILLS", "4"))
 SEED = int(os.environ.get("MM_TEST_SEED", "1"))
@@ -42,6 +43,27 @@ def test_a_killed_session_goes_on(tmp_path: Path) -> None:
                 assert now >= before, "what was acknowledged is lost"
                 before = now
                 check_journal(read_rows(journal))
+        child = Child(running.urls["rest"], journal, config)
+        child.wait_ready()
+        time.sleep(0.5)
+        assert child.end(signal.SIGTERM) == 0
+        check_all_of(journal, running)
+
+
+def test_a_journal_that_may_not_grow_ends_the_session_without_orders(tmp_path: Path) -> None:
+    journal, config = tmp_path / "journal", tmp_path / "config.yaml"
+    write_config(config)
+    with running_venue(SEED) as running:
+        account = next(iter(running.venue.accounts.values()))
+        child = Child(running.urls["rest"], journal, config)
+        child.wait_ready()
+        size_bytes = (journal / "000000.mmj").stat().st_size
+        resource.prlimit(child.process.pid, resource.RLIMIT_FSIZE, (size_bytes + 20_001, resource.RLIM_INFINITY))
+        assert child.process.wait(READY_S) == 1
+        assert "File too large; the journal ends at its last commit" in Path(child.log.name).read_text()
+        assert not account.open, "orders rest that nobody watches"
+        child.close()
+        check_journal(read_rows(journal))
         child = Child(running.urls["rest"], journal, config)
         child.wait_ready()
         time.sleep(0.5)
