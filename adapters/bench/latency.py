@@ -6,7 +6,6 @@ time anything that a session does not do, or leave out what it does.
 """
 
 import asyncio
-import gc
 import time
 from itertools import islice
 from pathlib import Path
@@ -26,6 +25,7 @@ from adapters.emulator.product import make_products
 from adapters.emulator.synthetic import synthetic_events, synthetic_manifest
 from adapters.emulator.topics import DepthTopic
 from adapters.live.gateway import BybitGateway
+from adapters.live.heap import settled_heap
 from adapters.live.raw import RawFrames
 from adapters.live.rest_client import RestClient
 from adapters.live.rows import connection_row, timer_row
@@ -225,33 +225,38 @@ async def rehearse(directory: Path) -> tuple[list[Parts], list[int]]:
     """Let a session trade; returns the parts of each tick that led to an order, and the ns of each that did not."""
     async with aiohttp.ClientSession() as http:
         rehearsal = Rehearsal(directory, http)
-        runner, desk = rehearsal.runner, rehearsal.desk
+        runner = rehearsal.runner
         await runner.configure(config_document(load_config(None, None, ["mode=sent"]), rehearsal.manifest))
         moments = make_moments(rehearsal.manifest, MARKET_EVENT_COUNT)
-        gc.collect()
-        gc.freeze()  # what was made before is no work of a session's collector
-        deciding: list[Parts] = []
-        quiet: list[int] = []
-        for ts_ns, told, frame in moments:
-            for rows in told:
-                await rehearsal.answer(desk.apply_market(rows, ts_ns))
-            if not told:
-                await runner.take(timer_row(ts_ns))
-            await rehearsal.carry_out(ts_ns)
-            if frame is None:
-                continue
-            total_ns, parts = await rehearsal.tick(frame, ts_ns)
-            if rehearsal.wire.sent:
-                deciding.append(parts)
-                await rehearsal.carry_out(ts_ns)
-                continue
-            if not quiet:
-                await runner.take(connection_row(ConnectionState.UP, ts_ns))
-            quiet.append(total_ns)
-        gc.unfreeze()
+        with settled_heap():  # as the runner does
+            figures = await play(rehearsal, moments)
         rehearsal.session.close()
         if runner.failure is not None:
             raise runner.failure
+    return figures
+
+
+async def play(rehearsal: Rehearsal, moments: list[Moment]) -> tuple[list[Parts], list[int]]:
+    """Let a session trade through moments; returns as `rehearse`."""
+    runner = rehearsal.runner
+    deciding: list[Parts] = []
+    quiet: list[int] = []
+    for ts_ns, told, frame in moments:
+        for rows in told:
+            await rehearsal.answer(rehearsal.desk.apply_market(rows, ts_ns))
+        if not told:
+            await runner.take(timer_row(ts_ns))
+        await rehearsal.carry_out(ts_ns)
+        if frame is None:
+            continue
+        total_ns, parts = await rehearsal.tick(frame, ts_ns)
+        if rehearsal.wire.sent:
+            deciding.append(parts)
+            await rehearsal.carry_out(ts_ns)
+            continue
+        if not quiet:
+            await runner.take(connection_row(ConnectionState.UP, ts_ns))
+        quiet.append(total_ns)
     return deciding, quiet
 
 

@@ -21,7 +21,7 @@ from adapters.bybit.public import PublicParser, gap_rows
 from adapters.bybit.rest import VenueError, read_result
 from adapters.live.account import Account
 from adapters.live.gateway import BybitGateway, Gateway
-from adapters.live.heap import give_back
+from adapters.live.heap import give_back, settled_heap
 from adapters.live.raw import RawFrames
 from adapters.live.rest_client import VenueUnreachable
 from adapters.live.rows import connection_row, health_row, timeout_row, timer_row
@@ -308,6 +308,13 @@ class Runner:
         loops += [self.timer_loop(), self.health_loop(), self.commit_loop()]
         if self.account is not None:
             loops.append(self.account.reconcile_loop())
+        with settled_heap():
+            await self.run_loops(loops)
+        if self.failure is not None:
+            raise self.failure
+
+    async def run_loops(self, loops: list[Awaitable[None]]) -> None:
+        """Run until asked to stop or a loop ends, wind down and cancel the loops."""
         tasks = [asyncio.ensure_future(loop) for loop in loops]
         stop = asyncio.ensure_future(self.stop_asked.wait())
         try:
@@ -321,8 +328,6 @@ class Runner:
             for task in [*tasks, stop]:
                 task.cancel()
             await asyncio.gather(*tasks, stop, return_exceptions=True)
-        if self.failure is not None:
-            raise self.failure
 
     async def wind_down(self) -> None:
         """Cancel every order and wait until the venue has confirmed it, for a bounded time."""

@@ -1,12 +1,13 @@
-"""Free pages of the C heap go back to the system, also those between blocks that stay."""
+"""Free pages of the C heap go back to the system, also those between blocks that stay; old objects are left alone."""
 
 import ctypes
+import gc
 import subprocess
 import sys
 
 import pytest
 
-from adapters.live.heap import give_back
+from adapters.live.heap import give_back, settled_heap
 
 MADE_AND_MOSTLY_FREED = """
 from pathlib import Path
@@ -34,3 +35,20 @@ def test_pages_between_blocks_that_stay_are_given_back() -> None:
 def test_another_c_library_has_nothing_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adapters.live.heap.LIBRARY", object())
     assert not give_back()
+
+
+def test_the_collector_leaves_what_was_there_before() -> None:
+    class Ring:
+        me: "Ring"
+
+    before, held = gc.get_freeze_count(), [Ring()]
+    with settled_heap():
+        assert gc.get_freeze_count() > 100
+        held[0].me = held[0]
+        held.clear()
+        assert gc.collect() == 0, "it was there before"
+        fresh = Ring()
+        fresh.me = fresh
+        del fresh
+        assert gc.collect() > 0
+    assert gc.get_freeze_count() == before and gc.collect() > 0
