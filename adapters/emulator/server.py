@@ -84,9 +84,10 @@ class Server:
 
         Raises: PortError when the port is taken, VenueSetupError for a feed without books.
         """
-        listener = take_port(self.host, self.port)
+        take_port(self.host, self.port).close()  # a port that cannot be had is told before anything is compiled
+        self.venue.prime()
+        listener = take_port(self.host, self.port)  # who connects is answered from here on
         try:
-            self.venue.prime()
             await self.runner.setup()
             await web.SockSite(self.runner, listener).start()
         except BaseException:

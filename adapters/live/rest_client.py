@@ -16,6 +16,7 @@ BODY_BYTES_MAX = 16 << 20
 PAGE_COUNT_MAX = 200
 TRY_COUNT = 3
 TRY_PAUSE_S = 0.1
+CLOCK_READ_COUNT_MAX = 3
 ROUND_TRIP_NS_MAX = 500 * NS_PER_MS  # a clock that was read more slowly is not believed over the one we have
 
 
@@ -46,6 +47,7 @@ class RestClient:
         self.recv_window_ms = recv_window_ms
         self.timeout = aiohttp.ClientTimeout(total=timeout_s)
         self.offset_ns = 0  # what the venue's clock is ahead of ours
+        self.round_trip_ns = 0  # how long that reading took: the offset is known to half of it
 
     @staticmethod
     def now_ns() -> int:
@@ -99,14 +101,18 @@ class RestClient:
         raise VenueUnreachable(f"{request.method} {request.path} at {self.base}: {reason}")
 
     async def read_clock(self) -> int:
-        """Ask for the venue's clock, note what it is ahead of ours and return that.
+        """Ask for the venue's clock, note what it is ahead of ours and return that; slow answers are asked for again.
 
         Units: ns. Raises: VenueUnreachable, VenueError, MalformedFrame.
         """
-        before_ns = time.time_ns()
-        status, body = await self.ask(request_time())
-        after_ns = time.time_ns()
-        self.offset_ns = parse_time(body, status) - (before_ns + after_ns) // 2
+        read: list[tuple[int, int]] = []  # round trip, offset
+        while len(read) < CLOCK_READ_COUNT_MAX and not (read and read[-1][0] <= ROUND_TRIP_NS_MAX):
+            start_ns, before_ns = time.monotonic_ns(), time.time_ns()
+            status, body = await self.ask(request_time())
+            after_ns = time.time_ns()
+            offset_ns = parse_time(body, status) - (before_ns + after_ns) // 2
+            read.append((time.monotonic_ns() - start_ns, offset_ns))
+        self.round_trip_ns, self.offset_ns = min(read)
         return self.offset_ns
 
     async def follow_clock(self) -> None:
@@ -114,9 +120,9 @@ class RestClient:
 
         Raises: VenueUnreachable, VenueError, MalformedFrame.
         """
-        offset_ns, start_ns = self.offset_ns, time.monotonic_ns()
+        offset_ns = self.offset_ns
         await self.read_clock()
-        if time.monotonic_ns() - start_ns > ROUND_TRIP_NS_MAX:
+        if self.round_trip_ns > ROUND_TRIP_NS_MAX:
             self.offset_ns = offset_ns
 
     async def pages(self, make: Callable[[str], RestRequest]) -> list[Page]:

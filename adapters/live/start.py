@@ -55,7 +55,8 @@ CATEGORY = "linear"
 BOOK_DEPTH = 50
 RECORD = "record"  # the mode of a recording: the market only, no core
 CLOCK_SKEW_MAX_NS = 1 * NS_PER_S  # what a venue forgives ahead of its own clock
-EMULATOR_START_S = 20.0
+EMULATOR_START_S = 60.0
+EMULATOR_TOLD_S = 2.0
 PAPER_LATENCY_NS = 10 * NS_PER_MS
 PACE = Pace()
 LOG = EventLog("start")
@@ -147,11 +148,14 @@ async def find_instruments(venue: str, symbols: tuple[str, ...], rest: RestClien
 async def await_emulator(endpoints: Endpoints) -> None:
     """Wait for a venue of this machine that is just being started: it compiles before it listens."""
     address = urlsplit(endpoints.rest)
-    end_s = time.monotonic() + EMULATOR_START_S
-    while endpoints.is_loopback and time.monotonic() < end_s:
+    start_s, is_told = time.monotonic(), False
+    while endpoints.is_loopback and (waited_s := time.monotonic() - start_s) < EMULATOR_START_S:
         try:
             _, writer = await asyncio.open_connection(address.hostname, address.port or 80)
         except OSError:
+            if waited_s > EMULATOR_TOLD_S and not is_told:
+                LOG.info("venue_awaited", endpoint=endpoints.rest, seconds_at_most=EMULATOR_START_S)
+                is_told = True
             await asyncio.sleep(0.1)
             continue
         writer.close()
@@ -164,7 +168,7 @@ async def check_clock(rest: RestClient) -> None:
     Raises: CannotStart, VenueUnreachable, VenueError, MalformedFrame.
     """
     offset_ns = await rest.read_clock()
-    if abs(offset_ns) > CLOCK_SKEW_MAX_NS:
+    if abs(offset_ns) - rest.round_trip_ns // 2 > CLOCK_SKEW_MAX_NS:
         raise CannotStart(
             f"this machine's clock is {-offset_ns / NS_PER_S:+.1f} s off the venue's",
             "synchronise it (chronyd, systemd-timesyncd): the venue refuses requests out of its time",
