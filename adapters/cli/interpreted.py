@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+import click
+
+CORE, DESK = "step.run", "desk.run_request"  # what takes longest of a session, of an emulator
 INTERPRETED_BYTES_MAX = 3 << 20  # below, an interpreted run ends before a cold compile would
 
 
@@ -16,12 +19,18 @@ def events_bytes(path: Path) -> int:
         return 0
 
 
-def is_compiled() -> bool:
+def is_compiled(kernel: str = CORE) -> bool:
     """Tell whether the compile cache of exactly these sources is there, without importing the compiler."""
     os.environ.setdefault("NUMBA_DISABLE_JIT", "0")
     from engine.cache import cache_directory
 
-    return any(cache_directory().rglob("step.run-*.nbi"))
+    return any(cache_directory().rglob(f"{kernel}-*.nbi"))
+
+
+def tell_compiling(kernel: str) -> None:
+    """Say on stderr that a first start takes longer, and why; of a cache that is kept elsewhere nothing is known."""
+    if "NUMBA_CACHE_DIR" not in os.environ and not is_compiled(kernel) and os.environ["NUMBA_DISABLE_JIT"] == "0":
+        click.echo("compiling once for this build: about 15 s", err=True)
 
 
 def choose_mode(path: Path, workers: int) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from adapters.cli.errors import EXIT_KILLED
+from adapters.cli.interpreted import CORE, tell_compiling
 from adapters.cli.output import emit_json
 
 if TYPE_CHECKING:
@@ -146,6 +147,7 @@ def tell_plan(plan: "Plan") -> None:
     limits = f"{risk.max_inv_usd_per_symbol} USD a symbol, {risk.max_total_notional_usd} USD in all"
     click.echo(f"limits   {limits}, {plan.config.strategy.target_usd} USD quoted a side", err=True)
     click.echo(f"journal  {plan.journal}", err=True)
+    tell_compiling(CORE)
 
 
 async def trade(plan: "Plan", asked: dict[str, Any]) -> dict[str, Any]:

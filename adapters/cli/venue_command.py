@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from adapters.cli.import_command import parse_symbols
+from adapters.cli.interpreted import DESK, tell_compiling
 from adapters.cli.output import emit_json
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def bybit(
     keys = make_keys(os.environ.get(KEYS_VARIABLE), accounts)
     settings = Settings(speed=speed, latency_s=latency / 1_000, deposit=deposit, orders_per_s=orders_per_s)
     plan = load_plan(faults) if faults is not None else FaultPlan()
+    tell_compiling(DESK)
     asyncio.run(serve(lambda: Server(Venue(source, keys, plan, settings), *listen, remote=remote), keys, as_json))
 
 
