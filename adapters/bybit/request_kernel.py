@@ -131,10 +131,12 @@ def put_order(out, pos, effect, form):
 def end_of_run(effects, start, forms):
     """Return the index after the effects from `start` on that one request can carry: of one kind and category."""
     first = effects[start]
+    assert first["instrument_index"] < forms.size
     category = forms[first["instrument_index"]]["category"]
     end = start + 1
     while end < effects.size and end - start < BATCH_COUNT_MAX:
         effect = effects[end]
+        assert effect["instrument_index"] < forms.size
         if effect["kind"] != first["kind"] or forms[effect["instrument_index"]]["category"] != category:
             break
         end += 1

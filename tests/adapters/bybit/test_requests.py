@@ -169,6 +169,8 @@ BROKEN = [
     effect(K.PLACE, side=Side.NONE),
     effect(K.AMEND, price_ticks=10**18),
     effect(K.ALERT),
+    effect(K.CANCEL, 9 << 16 | len(MANIFEST.instruments) << 6),
+    np.concatenate([effect(K.CANCEL), effect(K.CANCEL, 9 << 16 | 1000 << 6)]),
 ]
 
 
