@@ -16,7 +16,6 @@ BODY_BYTES_MAX = 16 << 20
 PAGE_COUNT_MAX = 200
 TRY_COUNT = 3
 TRY_PAUSE_S = 0.1
-CLOCK_READ_COUNT_MAX = 3
 ROUND_TRIP_NS_MAX = 500 * NS_PER_MS  # a clock that was read more slowly is not believed over the one we have
 
 
@@ -100,13 +99,13 @@ class RestClient:
             reason = f"HTTP {status}"
         raise VenueUnreachable(f"{request.method} {request.path} at {self.base}: {reason}")
 
-    async def read_clock(self) -> int:
-        """Ask for the venue's clock, note what it is ahead of ours and return that; slow answers are asked for again.
+    async def read_clock(self, reading_count_max: int = 1) -> int:
+        """Ask for the venue's clock, again while answers are slow; note what it is ahead of ours and return that.
 
         Units: ns. Raises: VenueUnreachable, VenueError, MalformedFrame.
         """
         read: list[tuple[int, int]] = []  # round trip, offset
-        while len(read) < CLOCK_READ_COUNT_MAX and not (read and read[-1][0] <= ROUND_TRIP_NS_MAX):
+        while len(read) < reading_count_max and not (read and read[-1][0] <= ROUND_TRIP_NS_MAX):
             start_ns, before_ns = time.monotonic_ns(), time.time_ns()
             status, body = await self.ask(request_time())
             after_ns = time.time_ns()

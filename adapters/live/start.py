@@ -55,6 +55,7 @@ CATEGORY = "linear"
 BOOK_DEPTH = 50
 RECORD = "record"  # the mode of a recording: the market only, no core
 CLOCK_SKEW_MAX_NS = 1 * NS_PER_S  # what a venue forgives ahead of its own clock
+CLOCK_READING_COUNT_MAX = 3
 EMULATOR_START_S = 60.0
 EMULATOR_TOLD_S = 2.0
 PAPER_LATENCY_NS = 10 * NS_PER_MS
@@ -167,7 +168,7 @@ async def check_clock(rest: RestClient) -> None:
 
     Raises: CannotStart, VenueUnreachable, VenueError, MalformedFrame.
     """
-    offset_ns = await rest.read_clock()
+    offset_ns = await rest.read_clock(CLOCK_READING_COUNT_MAX)
     if abs(offset_ns) - rest.round_trip_ns // 2 > CLOCK_SKEW_MAX_NS:
         raise CannotStart(
             f"this machine's clock is {-offset_ns / NS_PER_S:+.1f} s off the venue's",
