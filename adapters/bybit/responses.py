@@ -83,6 +83,12 @@ class RequestBook:
         assert request_id not in self.pending, "a request id is used once"
         self.pending[request_id] = Pending(effects, ts_sent_ns)
 
+    def is_under_way(self, order_id: int) -> bool:
+        """Tell whether an order's placing was not confirmed by the stream, or a request for it was not answered yet."""
+        known = self.ledger.known.get(order_id)
+        is_confirmed = known is not None and known.acked
+        return not is_confirmed or any(order_id in sent.effects["order_id"] for sent in self.pending.values())
+
     def parse_socket(self, frame: bytes, ts_receive_ns: int) -> Outcome | Control | Ignored:
         """Return what a frame of the order-entry stream says.
 
@@ -193,6 +199,12 @@ def read_limit(headers: object) -> RateLimit | None:
     if not all(isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19 for value in values):
         return None
     return RateLimit(*(int(str(value)) for value in values))
+
+
+def limited_orders(rows: np.ndarray) -> frozenset[int]:
+    """Return the orders of answers whose request was one too many: the venue has surely not carried it out."""
+    is_limited = (rows["kind"] == EventKind.RATE) & (rows["code"] == RequestOutcome.RATE_LIMITED)
+    return frozenset(rows["order_id"][is_limited].tolist())
 
 
 def rate_row(index: int, order_id: int, outcome: RequestOutcome, ts_receive_ns: int, latency_ns: int) -> Row:

@@ -39,7 +39,10 @@ class Account:
         self.reconciler = reconciler
         self.doubt = asyncio.Event()
         self.doubt_reason = ""
-        self.unknown_s = time.monotonic()  # when an order's state was last lost; a former process may have lost some
+        self.arrived_s = 0.0  # by when all that was on its way must have arrived; a former process may have lost some
+        if self.session.resumed_events:
+            self.arrived_s = time.monotonic() + runner.pace.settle_ms / 1e3
+        self.limited: frozenset[int] = frozenset()  # orders of the answers being taken, refused by the rate limit
         self.reconciled_s = 0.0  # when the last reconciliation that succeeded began
         self.is_up = False
         self.up_count = 0  # connections of the private stream so far
@@ -51,9 +54,16 @@ class Account:
         self.doubt_reason = reason
         self.doubt.set()
 
-    def note_unknown(self) -> None:
-        """Note that an order's request was lost: it may still arrive, so the venue's word counts only later."""
-        self.unknown_s = time.monotonic()
+    def note_unknown(self, order_id: int) -> None:
+        """Note that an order's state is not known: what may still arrive counts before the venue's word is asked for.
+
+        A request that was one too many has arrived and changed nothing: without another one under way the venue's word
+        is asked for soon.
+        """
+        pace = self.runner.pace
+        is_settled = order_id in self.limited and not self.runner.gateway.is_under_way(order_id)
+        wait_s = pace.retry_s if is_settled else pace.settle_ms / 1e3
+        self.arrived_s = max(self.arrived_s, time.monotonic() + wait_s)
         self.ask_venue("an order of unknown state")
 
     def note_position(self) -> None:
@@ -151,7 +161,7 @@ class Account:
     def settled_s(self) -> float:
         """Return when whatever was on its way must have arrived."""
         lost = self.session.core.state.quoters["unknown_order_count"].any()
-        return self.unknown_s + self.runner.pace.settle_ms / 1e3 if lost else 0.0
+        return self.arrived_s if lost else 0.0
 
     async def settle(self) -> None:
         """Wait until whatever was on its way must have arrived."""

@@ -18,6 +18,7 @@ import numpy as np
 
 from adapters.bybit.frames import MalformedFrame
 from adapters.bybit.public import PublicParser, gap_rows
+from adapters.bybit.responses import limited_orders
 from adapters.bybit.rest import VenueError, read_result
 from adapters.live.account import Account
 from adapters.live.gateway import BybitGateway, Gateway
@@ -97,7 +98,14 @@ class Runner:
     async def take_answers(self, rows: np.ndarray) -> None:
         """Fold the venue's answers to requests, and count them."""
         self.status.note_answers(rows)
-        await self.take(rows)
+        if self.account is None:
+            await self.take(rows)
+            return
+        self.account.limited = limited_orders(rows)
+        try:
+            await self.take(rows)
+        finally:
+            self.account.limited = frozenset()
 
     async def fold(self, fold: Callable[[Any], np.ndarray], told: Any, ts_receive_ns: int) -> None:
         """Fold one thing and release what was decided; a failure stops the session instead of being raised."""
@@ -130,7 +138,7 @@ class Runner:
             code = AlertCode(int(alert["code"]))
             self.log.warning("alert", alert=code.name.lower(), symbol=symbol, detail=int(alert["aux"]))
             if code == AlertCode.ORDER_UNKNOWN and self.account is not None:
-                self.account.note_unknown()
+                self.account.note_unknown(int(alert["aux"]))
             elif code == AlertCode.POSITION_DIFFERS and self.account is not None:
                 self.account.note_position()
             elif code in (AlertCode.BOOK_GAP, AlertCode.BOOK_INVALID, AlertCode.BOOK_OVERFLOW):

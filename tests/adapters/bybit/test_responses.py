@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.bybit import Control, Ignored, MalformedFrame, Outcome, RequestBook
-from adapters.bybit.responses import RateLimit
+from adapters.bybit.responses import RateLimit, limited_orders
 from adapters.bybit.ret_codes import RET_CODES, Verdict, end_reason, judge, judge_http, meaning_of
 from engine.codes import EventKind, RequestOutcome
 from engine.limits import NS_PER_S
@@ -203,3 +203,25 @@ def test_the_table_of_codes():
     assert "does not know" in meaning_of(5) and meaning_of(110001) == "the order does not exist"
     assert judge_http(200) is None
     assert end_reason(None, 5) == 0
+
+
+def test_what_may_still_arrive():
+    book = ledger()
+    requests = sent(effect(K.CANCEL), book)
+    assert requests.is_under_way(OWN) and requests.is_under_way(OWN_B), "nobody knows of them"
+    book.note_placed(OWN, 1000, 10)
+    requests.parse_socket(answer(10006), TS)
+    assert requests.is_under_way(OWN), "the stream has not confirmed its placing"
+    book.known[OWN].acked = True
+    assert not requests.is_under_way(OWN)
+    requests.note_sent("s", np.concatenate([effect(K.AMEND, OWN_B), effect(K.AMEND, filled_lots=0)]), TS)
+    assert requests.is_under_way(OWN)
+    requests.give_up(["s"], TS)
+    assert not requests.is_under_way(OWN)
+
+
+def test_limited_orders():
+    rows = sent(BATCH).parse_socket(answer(10006, {}, op="order.cancel-batch"), TS).rows
+    assert limited_orders(rows) == {OWN, OWN_B}
+    for code in (0, 10001, 10016, 110001):
+        assert not limited_orders(sent(effect(K.CANCEL)).parse_socket(answer(code), TS).rows)
