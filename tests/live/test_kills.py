@@ -43,11 +43,7 @@ def test_a_killed_session_goes_on(tmp_path: Path) -> None:
                 assert now >= before, "what was acknowledged is lost"
                 before = now
                 check_journal(read_rows(journal))
-        child = Child(running.urls["rest"], journal, config)
-        child.wait_ready()
-        time.sleep(0.5)
-        assert child.end(signal.SIGTERM) == 0
-        check_all_of(journal, running)
+        check_restart(journal, config, running)
 
 
 def test_a_journal_that_may_not_grow_ends_the_session_without_orders(tmp_path: Path) -> None:
@@ -64,15 +60,15 @@ def test_a_journal_that_may_not_grow_ends_the_session_without_orders(tmp_path: P
         assert not account.open, "orders rest that nobody watches"
         child.close()
         check_journal(read_rows(journal))
-        child = Child(running.urls["rest"], journal, config)
-        child.wait_ready()
-        time.sleep(0.5)
-        assert child.end(signal.SIGTERM) == 0
-        check_all_of(journal, running)
+        check_restart(journal, config, running)
 
 
-def check_all_of(journal: Path, running: RunningVenue) -> None:
-    """Check the whole of a session that went through its kills."""
+def check_restart(journal: Path, config: Path, running: RunningVenue) -> None:
+    """Go on with a session once more, and check the whole of it at its graceful end."""
+    child = Child(running.urls["rest"], journal, config)
+    child.wait_ready()
+    time.sleep(0.5)
+    assert child.end(signal.SIGTERM) == 0
     account = next(iter(running.venue.accounts.values()))
     rows = read_rows(journal)
     check_journal(rows)
