@@ -123,6 +123,7 @@ def setup_logs(level: str = "INFO", stream: TextIO | None = None) -> LineHandler
         root.removeHandler(other)
     root.addHandler(handler)
     root.setLevel(level)
+    logging.getLogger("numba").setLevel(logging.WARNING)  # at DEBUG it prints every statement that it compiles
     logging.captureWarnings(True)
     return handler
 

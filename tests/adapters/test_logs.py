@@ -121,3 +121,11 @@ def test_levels_and_the_line_s_own_names_are_checked(lines: Lines) -> None:
     EventLog("mm").warning("loud")
     EventLog("mm").debug("quiet")
     assert [line["event"] for line in lines()] == ["loud"]
+
+
+def test_the_compiler_keeps_its_statements_to_itself(lines: Lines) -> None:
+    numba, library = logging.getLogger("numba.core.ssa"), logging.getLogger("aiohttp.client")
+    numba.debug("on stmt: %s", "jump 188")
+    numba.warning("slow")
+    library.debug("connected")
+    assert [line["event"] for line in lines()] == ["slow", "connected"]
