@@ -353,7 +353,7 @@ CELL = record(sum(np.dtype([field]).itemsize for field in CELL_FIELDS), CELL_FIE
 
 # What a run hands back: where it is in its batch, and the effects decided since the last drain. Not state.
 OUT = record(
-    72 + ROW_BYTES * EFFECT_COUNT_MAX,
+    64 + ROW_BYTES * EFFECT_COUNT_MAX,
     [
         ("row_index", I8),  # next row of the batch
         ("event_row_index", I8),  # first row of the event that `run` stopped after
@@ -361,7 +361,6 @@ OUT = record(
         ("block", I8),  # chain block of the effects in the buffer
         ("effect_count", I8),  # effects in the buffer
         ("witness_index", I8),  # effects of the buffer already compared
-        ("stop", I8),
         ("stop_on_effects", I8),  # 1: come back after every event that decided something
         ("witnessed", I8),  # 1: the rows hold witnesses, compare them
         ("effects", EVENT, (EFFECT_COUNT_MAX,)),
