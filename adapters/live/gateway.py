@@ -187,13 +187,16 @@ class BybitGateway:
 
     async def settle(self, outcome: Outcome) -> None:
         """Hand on what a request came to."""
+        refused: dict[tuple[int, str], list[int]] = {}  # a batch is mostly refused as a whole: one line for all of it
         for answer in outcome.answers:
             if answer.code == TIME_WINDOW:
                 self.on_doubt("the venue's clock is not where we think")
             if answer.verdict == Verdict.GONE:
                 self.on_doubt("an order that we cancel or amend is gone")
             elif answer.verdict != Verdict.DONE:
-                self.log.info("request_refused", code=answer.code, order_id=answer.order_id, message=answer.message)
+                refused.setdefault((answer.code, answer.message), []).append(answer.order_id)
+        for (code, message), order_ids in refused.items():
+            self.log.info("request_refused", code=code, order_ids=order_ids, message=message)
         if len(outcome.rows):
             await self.take(outcome.rows)
 
