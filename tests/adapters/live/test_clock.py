@@ -13,12 +13,12 @@ from adapters.live.rest_client import RestClient
 from adapters.live.start import CannotStart, check_clock
 from engine.limits import NS_PER_MS
 
-SLOW_S = 0.1
+SLOW_S = 0.4  # far longer than an answer takes on a busy machine
 # the answer's delays | the readings that are made | the offset: the quickest reading's error is half of its delay
 READINGS = [
     ([0.0], 1, 0.0),
-    ([3 * SLOW_S, 0.0], 2, 0.0),
-    ([4 * SLOW_S, 2 * SLOW_S, 3 * SLOW_S], 3, -SLOW_S),
+    ([2 * SLOW_S, 0.0], 2, 0.0),
+    ([3 * SLOW_S, 2 * SLOW_S, 3 * SLOW_S], 3, -SLOW_S),
 ]
 
 

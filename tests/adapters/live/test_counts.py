@@ -10,7 +10,7 @@ from adapters.live.endpoints import find_endpoints
 from adapters.live.runner import Pace, Runner
 from adapters.live.start import Plan
 from config.load import load_config
-from engine.codes import BookStatus, EventKind, RequestOutcome
+from engine.codes import AlertCode, BookStatus, EventKind, RequestOutcome
 from journal.reader import Journal
 from tests.adapters.emulator.running import RunningVenue, run_synthetic
 from tests.adapters.live.until import run_session
@@ -45,5 +45,6 @@ def test_counts_are_the_journals(running: RunningVenue, tmp_path: Path) -> None:
     assert status.rate_limited == (rates["code"] == RequestOutcome.RATE_LIMITED).sum()
     assert status.tick_to_order.count > 0 and status.tick_to_order.sum_ns > 0
     assert status.freezes == len(SYMBOLS), "a graceful stop freezes every symbol"
-    assert EventKind.BOOK_GAP not in rows["kind"] and EventKind.ALERT not in rows["kind"]
+    assert EventKind.BOOK_GAP not in rows["kind"]
+    assert AlertCode.BOOK_GAP not in rows["code"][rows["kind"] == EventKind.ALERT]
     assert set(status.state.books["status"].tolist()) == {BookStatus.LIVE}
