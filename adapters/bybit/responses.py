@@ -83,6 +83,15 @@ class RequestBook:
         assert request_id not in self.pending, "a request id is used once"
         self.pending[request_id] = Pending(effects, ts_sent_ns)
 
+    def settled_orders(self, rows: np.ndarray) -> frozenset[int]:
+        """Return the orders of answers that the rate limit refused and of which nothing may still arrive.
+
+        The venue has surely not carried the request out, the stream has confirmed the order, and no other request of it
+        is under way.
+        """
+        limited = rows[(rows["kind"] == EventKind.RATE) & (rows["code"] == RequestOutcome.RATE_LIMITED)]
+        return frozenset(order_id for order_id in limited["order_id"].tolist() if not self.is_under_way(order_id))
+
     def is_under_way(self, order_id: int) -> bool:
         """Tell whether an order's placing was not confirmed by the stream, or a request for it was not answered yet."""
         known = self.ledger.known.get(order_id)
@@ -199,12 +208,6 @@ def read_limit(headers: object) -> RateLimit | None:
     if not all(isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19 for value in values):
         return None
     return RateLimit(*(int(str(value)) for value in values))
-
-
-def limited_orders(rows: np.ndarray) -> frozenset[int]:
-    """Return the orders of answers whose request was one too many: the venue has surely not carried it out."""
-    is_limited = (rows["kind"] == EventKind.RATE) & (rows["code"] == RequestOutcome.RATE_LIMITED)
-    return frozenset(rows["order_id"][is_limited].tolist())
 
 
 def rate_row(index: int, order_id: int, outcome: RequestOutcome, ts_receive_ns: int, latency_ns: int) -> Row:

@@ -42,7 +42,7 @@ class Account:
         self.arrived_s = 0.0  # by when all that was on its way must have arrived; a former process may have lost some
         if self.session.resumed_events:
             self.arrived_s = time.monotonic() + runner.pace.settle_ms / 1e3
-        self.limited: frozenset[int] = frozenset()  # orders of the answers being taken, refused by the rate limit
+        self.settled: frozenset[int] = frozenset()  # orders of the answers being taken, with nothing on its way
         self.reconciled_s = 0.0  # when the last reconciliation that succeeded began
         self.is_up = False
         self.up_count = 0  # connections of the private stream so far
@@ -55,14 +55,9 @@ class Account:
         self.doubt.set()
 
     def note_unknown(self, order_id: int) -> None:
-        """Note that an order's state is not known: what may still arrive counts before the venue's word is asked for.
-
-        A request that was one too many has arrived and changed nothing: without another one under way the venue's word
-        is asked for soon.
-        """
+        """Note that an order's state is not known: the venue's word counts when nothing may arrive any more."""
         pace = self.runner.pace
-        is_settled = order_id in self.limited and not self.runner.gateway.is_under_way(order_id)
-        wait_s = pace.retry_s if is_settled else pace.settle_ms / 1e3
+        wait_s = pace.retry_s if order_id in self.settled else pace.settle_ms / 1e3
         self.arrived_s = max(self.arrived_s, time.monotonic() + wait_s)
         self.ask_venue("an order of unknown state")
 

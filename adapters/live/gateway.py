@@ -40,9 +40,6 @@ class Gateway(Protocol):
     def see_market(self, rows: np.ndarray, ts_now_ns: int) -> None:
         """Look at one market event before the core does."""
 
-    def is_under_way(self, order_id: int) -> bool:
-        """Tell whether something about an order may still arrive at the venue."""
-
 
 class NoGateway:
     """Shadow: nothing is sent."""
@@ -52,10 +49,6 @@ class NoGateway:
 
     def see_market(self, rows: np.ndarray, ts_now_ns: int) -> None:
         """See nothing."""
-
-    def is_under_way(self, order_id: int) -> bool:
-        """Nothing is."""
-        return False
 
 
 class PaperGateway:
@@ -75,10 +68,6 @@ class PaperGateway:
         """Match what rests against one market event."""
         if int(rows["kind"][0]) in VENUE_KINDS:
             self.answer(self.desk.apply_market(rows, ts_now_ns))
-
-    def is_under_way(self, order_id: int) -> bool:
-        """Nothing is: no request is ever lost here."""
-        return False
 
     def reach(self, effects: np.ndarray, ts_now_ns: int) -> None:
         """Carry out requests that have reached the desk."""
@@ -129,10 +118,6 @@ class BybitGateway:
 
     def see_market(self, rows: np.ndarray, ts_now_ns: int) -> None:
         """See nothing: the venue has its own market."""
-
-    def is_under_way(self, order_id: int) -> bool:
-        """Tell whether something about an order may still arrive at the venue."""
-        return self.requests.is_under_way(order_id)
 
     async def send(self, effects: np.ndarray, ts_now_ns: int) -> None:
         """Send effects as requests, each run of one kind as one."""

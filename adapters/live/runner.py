@@ -18,7 +18,6 @@ import numpy as np
 
 from adapters.bybit.frames import MalformedFrame
 from adapters.bybit.public import PublicParser, gap_rows
-from adapters.bybit.responses import limited_orders
 from adapters.bybit.rest import VenueError, read_result
 from adapters.live.account import Account
 from adapters.live.gateway import BybitGateway, Gateway
@@ -98,14 +97,14 @@ class Runner:
     async def take_answers(self, rows: np.ndarray) -> None:
         """Fold the venue's answers to requests, and count them."""
         self.status.note_answers(rows)
-        if self.account is None:
+        if self.account is None or not isinstance(self.gateway, BybitGateway):
             await self.take(rows)
             return
-        self.account.limited = limited_orders(rows)
+        self.account.settled = self.gateway.requests.settled_orders(rows)
         try:
             await self.take(rows)
         finally:
-            self.account.limited = frozenset()
+            self.account.settled = frozenset()
 
     async def fold(self, fold: Callable[[Any], np.ndarray], told: Any, ts_receive_ns: int) -> None:
         """Fold one thing and release what was decided; a failure stops the session instead of being raised."""

@@ -76,7 +76,7 @@ class LiveStatus:
     freezes: int = 0  # symbols frozen by a command
     unexplained: dict[str, str] = field(default_factory=dict)  # symbol: why it is kept flat
     tick_to_order: Histogram = field(default_factory=lambda: Histogram(TICK_BOUNDS_US, 1000))
-    order_latency: tuple[Histogram, ...] = ()  # by instrument
+    order_latency: tuple[Histogram, ...] = field(init=False)  # by instrument
 
     def __post_init__(self) -> None:
         self.order_latency = tuple(Histogram(LATENCY_BOUNDS_MS, NS_PER_MS) for _ in self.manifest.instruments)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.bybit import Control, Ignored, MalformedFrame, Outcome, RequestBook
-from adapters.bybit.responses import RateLimit, limited_orders
+from adapters.bybit.responses import RateLimit
 from adapters.bybit.ret_codes import RET_CODES, Verdict, end_reason, judge, judge_http, meaning_of
 from engine.codes import EventKind, RequestOutcome
 from engine.limits import NS_PER_S
@@ -220,8 +220,14 @@ def test_what_may_still_arrive():
     assert not requests.is_under_way(OWN)
 
 
-def test_limited_orders():
-    rows = sent(BATCH).parse_socket(answer(10006, {}, op="order.cancel-batch"), TS).rows
-    assert limited_orders(rows) == {OWN, OWN_B}
-    for code in (0, 10001, 10016, 110001):
-        assert not limited_orders(sent(effect(K.CANCEL)).parse_socket(answer(code), TS).rows)
+@pytest.mark.parametrize(
+    ("code", "settled"), [(10006, {OWN}), (0, set()), (10001, set()), (10016, set()), (110001, set())]
+)
+def test_only_what_was_one_too_many_is_settled(code, settled):
+    book = ledger()
+    book.note_placed(OWN, 1000, 10)
+    requests = sent(effect(K.CANCEL), book)
+    rows = requests.parse_socket(answer(code), TS).rows
+    assert not requests.settled_orders(rows), "the stream has not confirmed its placing"
+    book.known[OWN].acked = True
+    assert requests.settled_orders(rows) == settled
