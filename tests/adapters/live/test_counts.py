@@ -1,28 +1,16 @@
 """What a session counts of the venue's answers and its own freezes is what its journal says; its end is no gap."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-from adapters.live.endpoints import find_endpoints
-from adapters.live.runner import Pace, Runner
-from adapters.live.start import Plan
-from config.load import load_config
+from adapters.live.runner import Runner
 from engine.codes import AlertCode, BookStatus, EventKind, RequestOutcome
 from journal.reader import Journal
-from tests.adapters.emulator.running import RunningVenue, run_synthetic
-from tests.adapters.live.until import run_session
+from tests.adapters.emulator.running import RunningVenue
+from tests.adapters.live.until import plan_session, run_session
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[RunningVenue]:
-    venue = run_synthetic()
-    yield venue
-    venue.close()
 
 
 def has_answers(runner: Runner) -> bool:
@@ -31,11 +19,7 @@ def has_answers(runner: Runner) -> bool:
 
 def test_counts_are_the_journals(running: RunningVenue, tmp_path: Path) -> None:
     running.set_faults({"fault": "rate_limited", "at": "trade:order.create*", "count": 1})
-    plan = Plan(
-        venue="bybit", mode="testnet", endpoints=find_endpoints("bybit", "testnet", running.urls["rest"]),
-        symbols=SYMBOLS, journal=tmp_path / "j", config=load_config(None, None, ["mode=sent"]),
-        pace=Pace(warmup_s=0.1),
-    )  # fmt: skip
+    plan = plan_session(running, tmp_path / "j", symbols=SYMBOLS)
     status = run_session(plan, has_answers).status
     rows = np.concatenate([rows.copy() for rows in Journal(tmp_path / "j").verified_chunks()])
     rates = rows[rows["kind"] == EventKind.RATE]

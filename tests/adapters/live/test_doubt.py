@@ -1,29 +1,18 @@
 """How long a session waits for what may still arrive: not at all for a request that was one too many."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from adapters.live.endpoints import find_endpoints
 from adapters.live.runner import Pace, Runner
-from adapters.live.start import Plan
-from config.load import load_config
 from engine.codes import AlertCode, EventKind, OrderStatus, RequestOutcome
 from engine.limits import NS_PER_S
 from journal.reader import Journal
-from tests.adapters.emulator.running import RunningVenue, run_synthetic
-from tests.adapters.live.until import run_session
+from tests.adapters.emulator.running import RunningVenue
+from tests.adapters.live.until import plan_session, run_session
 
 SETTLE_MS = 60_000  # longer than a stop may take
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[RunningVenue]:
-    venue = run_synthetic()
-    yield venue
-    venue.close()
 
 
 def quotes(runner: Runner) -> bool:
@@ -34,11 +23,8 @@ def test_a_cancel_beyond_the_rate_limit_is_asked_for_again_soon(
     running: RunningVenue, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     running.set_faults({"fault": "rate_limited", "at": "trade:order.cancel*", "count": 1})
-    plan = Plan(
-        venue="bybit", mode="testnet", endpoints=find_endpoints("bybit", "testnet", running.urls["rest"]),
-        symbols=("BTCUSDT",), journal=tmp_path / "j", config=load_config(None, None, ["mode=sent"]),
-        pace=Pace(warmup_s=0.1, settle_ms=SETTLE_MS, retry_s=0.3),
-    )  # fmt: skip
+    pace = Pace(warmup_s=0.1, settle_ms=SETTLE_MS, retry_s=0.3)
+    plan = plan_session(running, tmp_path / "j", pace=pace)
     runner = run_session(plan, quotes)
     rows = np.concatenate([rows.copy() for rows in Journal(tmp_path / "j").verified_chunks()])
     limited = rows[(rows["kind"] == EventKind.RATE) & (rows["code"] == RequestOutcome.RATE_LIMITED)]

@@ -1,30 +1,21 @@
 """A new journal on an account with a past: its position adopted or kept flat, the venue's dead-man switch armed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from adapters.bybit.private import PrivateParser
-from adapters.live.endpoints import find_endpoints
-from adapters.live.runner import Pace, Runner
-from adapters.live.start import Plan
+from adapters.live.runner import Runner
 from config.errors import ConfigError
 from config.load import load_config
 from engine.codes import EventKind, Side
 from engine.records import FEE_CODE_ZERO
 from journal.reader import Journal
 from tests.adapters.bybit.words import MANIFEST, frame, ledger
-from tests.adapters.emulator.running import LINEAR, RunningVenue, place, rest, run_synthetic
-from tests.adapters.live.until import run_session
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[RunningVenue]:
-    venue = run_synthetic()
-    yield venue
-    venue.close()
+from tests.adapters.emulator.running import LINEAR, RunningVenue, place, rest
+from tests.adapters.live.until import plan_session, run_session
 
 
 @pytest.fixture(autouse=True)
@@ -37,13 +28,7 @@ def session(
     running: RunningVenue, journal: Path, is_enough: Callable[[Runner], bool], *settings: str, adopt: bool = False
 ) -> Runner:
     """Run a session on the venue's first account."""
-    plan = Plan(
-        venue="bybit", mode="testnet", endpoints=find_endpoints("bybit", "testnet", running.urls["rest"]),
-        symbols=("BTCUSDT",), journal=journal, config=load_config(None, None, ["mode=sent", *settings]),
-        pace=Pace(warmup_s=0.1), adopt_position=adopt,
-    )  # fmt: skip
-
-    return run_session(plan, is_enough)
+    return run_session(plan_session(running, journal, *settings, adopt=adopt), is_enough)
 
 
 def trades(runner: Runner) -> bool:

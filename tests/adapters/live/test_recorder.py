@@ -1,7 +1,7 @@
 """A recording of the emulator, by Bybit's own stream and through ccxt: whole books, honest gaps, a sealed journal."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
@@ -23,18 +23,11 @@ from engine.payload import payload_bytes
 from journal.errors import JournalError
 from journal.reader import Journal
 from journal.seal import SEAL_NAME
-from tests.adapters.emulator.running import RunningVenue, run_synthetic
+from tests.adapters.emulator.running import RunningVenue
 from tests.adapters.live.until import run_session, run_until
 
 BOTH = pytest.mark.parametrize("venue", ["bybit", "ccxt:bybit"])
 BOOK_TOPIC = "public:orderbook.50.BTCUSDT"
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[RunningVenue]:
-    venue = run_synthetic()
-    yield venue
-    venue.close()
 
 
 @pytest.fixture(autouse=True)

@@ -2,14 +2,19 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import aiohttp
 
+from adapters.live.endpoints import find_endpoints
 from adapters.live.recorder import Recorder
-from adapters.live.runner import Runner
+from adapters.live.runner import Pace, Runner
 from adapters.live.start import Plan, make_runner
+from config.load import load_config
+from tests.adapters.emulator.running import RunningVenue
 
 POLL_S, ENOUGH_S = 0.05, 30.0
+SOON = Pace(warmup_s=0.1)
 
 
 async def run_until(work: Runner | Recorder, is_enough: Callable[[], bool]) -> None:
@@ -27,6 +32,22 @@ async def run_until(work: Runner | Recorder, is_enough: Callable[[], bool]) -> N
         await work.run()
     finally:
         watching.cancel()
+
+
+def plan_session(
+    running: RunningVenue,
+    journal: Path,
+    *settings: str,
+    symbols: tuple[str, ...] = ("BTCUSDT",),
+    pace: Pace = SOON,
+    adopt: bool = False,
+) -> Plan:
+    """Return what `mm live` would be asked for at a venue's first account."""
+    return Plan(
+        venue="bybit", mode="testnet", endpoints=find_endpoints("bybit", "testnet", running.urls["rest"]),
+        symbols=symbols, journal=journal, config=load_config(None, None, ["mode=sent", *settings]), pace=pace,
+        adopt_position=adopt,
+    )  # fmt: skip
 
 
 def run_session(plan: Plan, is_enough: Callable[[Runner], bool]) -> Runner:
