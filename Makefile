@@ -4,7 +4,7 @@ PYTHON ?= python3
 EVENTS ?= fixtures/demo.mmj
 REPORT ?= out/demo
 JOBS ?= 2
-# The tests of what is compiled run twice: interpreted with every warning an error, then compiled with all the others.
+# These tests run twice: interpreted with every warning an error, then compiled with all the others.
 CORE_TESTS := tests/engine tests/property/test_book.py tests/property/test_orders.py tests/property/test_position.py \
 	tests/adapters/bybit/test_requests.py
 
