@@ -8,6 +8,7 @@ JOBS ?= 2
 CORE_TESTS := tests/engine tests/property/test_book.py tests/property/test_orders.py tests/property/test_position.py \
 	tests/adapters/bybit/test_requests.py
 
+PACKAGES := adapters config engine journal replay reports
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
@@ -27,7 +28,9 @@ $(STAMP): requirements.lock pyproject.toml
 		{ echo "error: mm needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --require-hashes -r requirements.lock
-	$(PIP) install --no-deps --no-build-isolation --config-settings editable_mode=compat --editable .
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@mkdir -p $(VENV)/types/mmfold
+	@for package in $(PACKAGES); do ln -sfn ../../../$$package $(VENV)/types/mmfold/$$package; done
 	@touch $@
 
 run: $(STAMP)  ## replay the bundled journal, print the summary, write the report
@@ -60,4 +63,4 @@ lock: $(STAMP)  ## renew requirements.lock from pyproject.toml; keeps the pins t
 
 clean:  ## remove what was made, except .venv
 	rm -rf out build .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
-	find engine config journal replay reports adapters tests fixtures -name __pycache__ -type d -prune -exec rm -rf {} +
+	find $(PACKAGES) tests fixtures -name __pycache__ -type d -prune -exec rm -rf {} +

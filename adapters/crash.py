@@ -16,7 +16,7 @@ def format_crash(error: BaseException) -> str:
     """Return an exception's trace, its chain and its notes: redacted, without locals."""
     from traceback import TracebackException
 
-    from adapters.redact import redact
+    from mmfold.adapters.redact import redact
 
     try:
         told = TracebackException.from_exception(error, limit=FRAME_COUNT_MAX, capture_locals=False, compact=True)

@@ -13,8 +13,8 @@ from typing import Any, TextIO
 
 import orjson
 
-from adapters.crash import format_crash
-from adapters.redact import redact, redact_fields
+from mmfold.adapters.crash import format_crash
+from mmfold.adapters.redact import redact, redact_fields
 
 TEXT_CHARS_MAX = 16_384  # of one text in a line: a venue's frame may be far longer
 RESERVED = frozenset({"event", "level", "logger", "trace", "ts"})

@@ -8,10 +8,10 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from config.document import Document, KeyPath, read_document
-from config.errors import ConfigError, nearest_text
-from config.load import DEFAULTS
-from config.models import Config, Layers
+from mmfold.config.document import Document, KeyPath, read_document
+from mmfold.config.errors import ConfigError, nearest_text
+from mmfold.config.load import DEFAULTS
+from mmfold.config.models import Config, Layers
 
 # The keys that a new configuration file starts with.
 STARTER_KEYS = (

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from config.errors import ConfigError
+from mmfold.config.errors import ConfigError
 
 CONFIG_BYTES_MAX = 1 << 20
 KeyPath = tuple[str, ...]

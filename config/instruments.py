@@ -8,8 +8,8 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, RootModel, StringConstraints, ValidationError
 
-from engine.limits import MICROS_PER_UNIT
-from engine.manifest import Instrument, ManifestError
+from mmfold.engine.limits import MICROS_PER_UNIT
+from mmfold.engine.manifest import Instrument, ManifestError
 
 TABLE_PATH = Path(__file__).with_name("instruments.yaml")
 CONTRACT_OF_MARKET = {"linear": "linear", "usdm": "linear", "inverse": "inverse", "coinm": "inverse", "spot": "spot"}

@@ -10,9 +10,9 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from config.document import Document, KeyPath, leaves, merge, merge_values, parse_value, read_document
-from config.errors import Code, ConfigError, nearest_text
-from config.models import Config, Layers, Section, Settings
+from mmfold.config.document import Document, KeyPath, leaves, merge, merge_values, parse_value, read_document
+from mmfold.config.errors import Code, ConfigError, nearest_text
+from mmfold.config.models import Config, Layers, Section, Settings
 
 FOLDER = Path(__file__).resolve().parent
 DEFAULTS = FOLDER / "defaults.yaml"

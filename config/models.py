@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, model_validator
 from pydantic_core import PydanticCustomError
 
-from engine.limits import LEVEL_COUNT_MAX, ORDER_COUNT_MAX, THROTTLE_SECOND_COUNT
-from engine.manifest import is_plain_decimal
+from mmfold.engine.limits import LEVEL_COUNT_MAX, ORDER_COUNT_MAX, THROTTLE_SECOND_COUNT
+from mmfold.engine.manifest import is_plain_decimal
 
 DIGIT_COUNT_MAX = 15  # a decimal of 15 significant digits survives JSON numbers in both directions
 USD_MAX = 1_000_000_000

@@ -8,11 +8,11 @@ import hashlib
 from decimal import Decimal
 from fractions import Fraction
 
-from config.errors import ConfigError
-from config.models import Config, Settings
-from engine.codes import Mode, Strategy
-from engine.limits import MICROS_PER_UNIT, NS_PER_MS, NS_PER_S, PPM, QTY_LOTS_MAX
-from engine.manifest import Instrument, Manifest, canonical_json
+from mmfold.config.errors import ConfigError
+from mmfold.config.models import Config, Settings
+from mmfold.engine.codes import Mode, Strategy
+from mmfold.engine.limits import MICROS_PER_UNIT, NS_PER_MS, NS_PER_S, PPM, QTY_LOTS_MAX
+from mmfold.engine.manifest import Instrument, Manifest, canonical_json
 
 PARAM_VALUE_MAX = 1 << 62
 NEVER = 1_000_000.0  # a threshold that no move of a price or a size reaches

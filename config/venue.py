@@ -11,10 +11,10 @@ from typing import Any, NoReturn, Self
 from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
 from pydantic_core import PydanticCustomError
 
-from config.document import Document, read_bounded, read_document
-from config.errors import ConfigError
-from config.load import check
-from config.models import BPS_MAX, MS_MAX, USD_MAX, Number, Section, ranged
+from mmfold.config.document import Document, read_bounded, read_document
+from mmfold.config.errors import ConfigError
+from mmfold.config.load import check
+from mmfold.config.models import BPS_MAX, MS_MAX, USD_MAX, Number, Section, ranged
 
 LATENCY_MS_MAX = 60_000
 LIFETIME_MS_MAX = 30 * 86_400_000

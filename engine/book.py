@@ -6,9 +6,9 @@ smallest key and one body serves both. Must never look at messages: engine/integ
 
 import numpy as np
 
-from engine.codes import Side
-from engine.jit import kernel
-from engine.limits import (
+from mmfold.engine.codes import Side
+from mmfold.engine.jit import kernel
+from mmfold.engine.limits import (
     BOOK_BETTER_TICKS,
     BOOK_BLOCK_TICKS,
     BOOK_FAR_COUNT_MAX,
@@ -16,8 +16,8 @@ from engine.limits import (
     PRICE_TICKS_MAX,
     QTY_LOTS_MAX,
 )
-from engine.records import NO_PRICE_TICKS
-from engine.state import NO_KEY
+from mmfold.engine.records import NO_PRICE_TICKS
+from mmfold.engine.state import NO_KEY
 
 WINDOW_MASK = BOOK_WINDOW_TICKS - 1
 BLOCK_MASK = BOOK_BLOCK_TICKS - 1

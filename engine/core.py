@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from engine.codes import AuditKind, EventKind, PolicyTask, Reason, Stop
-from engine.limits import CHAIN_BLOCK_EVENT_COUNT, ROW_BYTES, TS_NS_MAX
-from engine.manifest import Manifest, canonical_json
-from engine.params import (
+from mmfold.engine.codes import AuditKind, EventKind, PolicyTask, Reason, Stop
+from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT, ROW_BYTES, TS_NS_MAX
+from mmfold.engine.manifest import Manifest, canonical_json
+from mmfold.engine.params import (
     Change,
     Command,
     ConfigPayloadError,
@@ -22,12 +22,12 @@ from engine.params import (
     parse_command,
     parse_config,
 )
-from engine.payload import payload_bytes
-from engine.policy.registry import make_policy_state
-from engine.policy.seam import PolicyState, View, policy_json, run_policies
-from engine.records import EVENT, KIND_AT, KIND_COUNT
-from engine.state import digest_state, dump_state, load_state, make_out, make_state
-from engine.step import run, run_decide_all, run_emit_audit
+from mmfold.engine.payload import payload_bytes
+from mmfold.engine.policy.registry import make_policy_state
+from mmfold.engine.policy.seam import PolicyState, View, policy_json, run_policies
+from mmfold.engine.records import EVENT, KIND_AT, KIND_COUNT
+from mmfold.engine.state import digest_state, dump_state, load_state, make_out, make_state
+from mmfold.engine.step import run, run_decide_all, run_emit_audit
 
 OnEffects = Callable[[np.ndarray], None]
 HEADER = struct.Struct("<QQ")

@@ -2,11 +2,11 @@
 stops.
 """
 
-from engine.codes import AuditKind, EventKind, Flag, Reason, Side
-from engine.jit import kernel
-from engine.limits import EFFECT_COUNT_MAX
-from engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
-from engine.throttle import count_request
+from mmfold.engine.codes import AuditKind, EventKind, Flag, Reason, Side
+from mmfold.engine.jit import kernel
+from mmfold.engine.limits import EFFECT_COUNT_MAX
+from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
+from mmfold.engine.throttle import count_request
 
 
 @kernel

@@ -5,12 +5,12 @@ Source: docs/data.md, book integrity. Must never decide anything: a fault of the
 
 import numpy as np
 
-from engine.book import clear_side, set_level
-from engine.codes import BookStatus, Continuity, Flag, Side
-from engine.jit import kernel
-from engine.limits import BOOK_HELD_ROW_COUNT_MAX
-from engine.records import NO_ORDER_ID, NO_VALUE
-from engine.state import NO_KEY
+from mmfold.engine.book import clear_side, set_level
+from mmfold.engine.codes import BookStatus, Continuity, Flag, Side
+from mmfold.engine.jit import kernel
+from mmfold.engine.limits import BOOK_HELD_ROW_COUNT_MAX
+from mmfold.engine.records import NO_ORDER_ID, NO_VALUE
+from mmfold.engine.state import NO_KEY
 
 
 @kernel

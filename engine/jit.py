@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-from engine import cache
+from mmfold.engine import cache
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from engine.codes import Continuity, Contract, Venue
-from engine.limits import (
+from mmfold.engine.codes import Continuity, Contract, Venue
+from mmfold.engine.limits import (
     BASE_VALUE_DENOMINATOR_MAX,
     BASE_VALUE_MAX,
     E9,

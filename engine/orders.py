@@ -7,18 +7,18 @@ one is still being cancelled.
 
 import numpy as np
 
-from engine.codes import AlertCode, EventKind, OrderEvent, OrderStatus, RequestOutcome, Side
-from engine.effects import emit_alert
-from engine.jit import kernel
-from engine.limits import (
+from mmfold.engine.codes import AlertCode, EventKind, OrderEvent, OrderStatus, RequestOutcome, Side
+from mmfold.engine.effects import emit_alert
+from mmfold.engine.jit import kernel
+from mmfold.engine.limits import (
     LEVEL_COUNT_MAX,
     ORDER_COUNT_MAX,
     ORDER_ID_INSTRUMENT_SHIFT,
     ORDER_ID_SEQ_SHIFT,
     SEQ_MAX,
 )
-from engine.position import apply_fill
-from engine.throttle import back_off_requests, end_backoff
+from mmfold.engine.position import apply_fill
+from mmfold.engine.throttle import back_off_requests, end_backoff
 
 SLOTS_PER_LEVEL = 2
 SLOTS_PER_SIDE = ORDER_COUNT_MAX // 2

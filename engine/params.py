@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.codes import Mode, Strategy
-from engine.limits import E9, LEVEL_COUNT_MAX
-from engine.manifest import Manifest
-from engine.records import PARAM
-from engine.state import State
+from mmfold.engine.codes import Mode, Strategy
+from mmfold.engine.limits import E9, LEVEL_COUNT_MAX
+from mmfold.engine.manifest import Manifest
+from mmfold.engine.records import PARAM
+from mmfold.engine.state import State
 
 PARAM_NAMES: tuple[str, ...] = PARAM.names or ()
 FLOAT_PARAMS = frozenset(name for name in PARAM_NAMES if PARAM[name].kind == "f")

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from engine.codes import PAYLOAD_KINDS, EventKind, Flag, Side
-from engine.limits import PAYLOAD_BYTES_MAX, PAYLOAD_ROW_BYTES
-from engine.records import EVENT, PAYLOAD
+from mmfold.engine.codes import PAYLOAD_KINDS, EventKind, Flag, Side
+from mmfold.engine.limits import PAYLOAD_BYTES_MAX, PAYLOAD_ROW_BYTES
+from mmfold.engine.records import EVENT, PAYLOAD
 
 
 class PayloadError(ValueError):

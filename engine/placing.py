@@ -4,11 +4,11 @@ gate.
 
 import numpy as np
 
-from engine.codes import EventKind, Mode, OrderEvent, OrderStatus, Reason, Side
-from engine.effects import emit_guard, emit_order
-from engine.jit import kernel
-from engine.limits import LEVEL_COUNT_MAX, ORDER_COUNT_MAX
-from engine.orders import (
+from mmfold.engine.codes import EventKind, Mode, OrderEvent, OrderStatus, Reason, Side
+from mmfold.engine.effects import emit_guard, emit_order
+from mmfold.engine.jit import kernel
+from mmfold.engine.limits import LEVEL_COUNT_MAX, ORDER_COUNT_MAX
+from mmfold.engine.orders import (
     SLOTS_PER_LEVEL,
     SLOTS_PER_SIDE,
     apply_order_event,
@@ -19,11 +19,11 @@ from engine.orders import (
     side_of_slot,
     slot_of,
 )
-from engine.quoting.registry import decide_targets
-from engine.records import NO_PRICE_TICKS, NO_TS_NS
-from engine.risk import exposure_block, place_block, quoting_block
-from engine.signals import BPS, apply_top
-from engine.throttle import is_throttled
+from mmfold.engine.quoting.registry import decide_targets
+from mmfold.engine.records import NO_PRICE_TICKS, NO_TS_NS
+from mmfold.engine.risk import exposure_block, place_block, quoting_block
+from mmfold.engine.signals import BPS, apply_top
+from mmfold.engine.throttle import is_throttled
 
 
 @kernel

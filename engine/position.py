@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from engine.codes import Contract, Flag, Side
-from engine.jit import kernel
-from engine.limits import E8, E9, MICROS_PER_UNIT, QTY_LOTS_MAX, VALUE_LOTS_MAX
-from engine.records import FEE_CODE_ZERO, NO_FEE_CODE, NO_PRICE_TICKS, NO_VALUE
-from engine.value import base_value_e8, fee_micros, quote_value_e8, value_half_ticklots, value_ticklots
+from mmfold.engine.codes import Contract, Flag, Side
+from mmfold.engine.jit import kernel
+from mmfold.engine.limits import E8, E9, MICROS_PER_UNIT, QTY_LOTS_MAX, VALUE_LOTS_MAX
+from mmfold.engine.records import FEE_CODE_ZERO, NO_FEE_CODE, NO_PRICE_TICKS, NO_VALUE
+from mmfold.engine.value import base_value_e8, fee_micros, quote_value_e8, value_half_ticklots, value_ticklots
 
 POSITION_LOTS_MAX = 1 << 31  # cost x lots stays in 64 bits
 assert POSITION_LOTS_MAX <= QTY_LOTS_MAX and 2 * POSITION_LOTS_MAX <= VALUE_LOTS_MAX

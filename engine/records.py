@@ -6,8 +6,8 @@ docs/data.md; sentinels stand for absence, never 0, -1 or NaN.
 
 import numpy as np
 
-from engine.codes import EventKind, Reason
-from engine.limits import (
+from mmfold.engine.codes import EventKind, Reason
+from mmfold.engine.limits import (
     BOOK_BLOCK_TICKS,
     BOOK_FAR_COUNT_MAX,
     BOOK_HELD_ROW_COUNT_MAX,

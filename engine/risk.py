@@ -1,11 +1,11 @@
 """Risk gates: each answers with a reason, NONE lets pass; must never change orders."""
 
-from engine.codes import BookStatus, ConnectionState, Contract, EventKind, Mode, Reason, Side
-from engine.jit import kernel
-from engine.position import POSITION_LOTS_MAX
-from engine.records import NO_PRICE_TICKS, NO_TS_NS
-from engine.throttle import is_throttled
-from engine.value import notional_micros, notional_mid_micros
+from mmfold.engine.codes import BookStatus, ConnectionState, Contract, EventKind, Mode, Reason, Side
+from mmfold.engine.jit import kernel
+from mmfold.engine.position import POSITION_LOTS_MAX
+from mmfold.engine.records import NO_PRICE_TICKS, NO_TS_NS
+from mmfold.engine.throttle import is_throttled
+from mmfold.engine.value import notional_micros, notional_mid_micros
 
 LOTS_SCALE = 1_000_000  # a lot's value in micros may be below 1: compare a million lots
 

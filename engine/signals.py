@@ -8,12 +8,12 @@ import math
 
 import numpy as np
 
-from engine.book import WINDOW_MASK, next_key
-from engine.codes import BookStatus, Side
-from engine.jit import kernel
-from engine.limits import BOOK_WINDOW_TICKS
-from engine.records import NO_PRICE_TICKS, NO_TS_NS
-from engine.state import NO_KEY
+from mmfold.engine.book import WINDOW_MASK, next_key
+from mmfold.engine.codes import BookStatus, Side
+from mmfold.engine.jit import kernel
+from mmfold.engine.limits import BOOK_WINDOW_TICKS
+from mmfold.engine.records import NO_PRICE_TICKS, NO_TS_NS
+from mmfold.engine.state import NO_KEY
 
 BPS = 10_000.0
 LN_2 = 0.6931471805599453

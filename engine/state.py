@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.codes import BookStatus, ConnectionState, Contract, Venue
-from engine.limits import NS_PER_S
-from engine.manifest import Manifest
-from engine.records import (
+from mmfold.engine.codes import BookStatus, ConnectionState, Contract, Venue
+from mmfold.engine.limits import NS_PER_S
+from mmfold.engine.manifest import Manifest
+from mmfold.engine.records import (
     CELL,
     CLOCK,
     NO_PRICE_TICKS,

@@ -7,7 +7,7 @@ through.
 
 import numpy as np
 
-from engine.codes import (
+from mmfold.engine.codes import (
     EFFECT_KIND_MAX,
     EFFECT_KIND_MIN,
     AlertCode,
@@ -17,16 +17,16 @@ from engine.codes import (
     Side,
     Stop,
 )
-from engine.effects import emit_alert, emit_audit
-from engine.integrity import apply_clear, apply_delta, apply_snapshot
-from engine.jit import entry, kernel
-from engine.limits import CHAIN_BLOCK_EVENT_COUNT, EFFECT_COUNT_MAX, EFFECT_COUNT_PER_EVENT_MAX
-from engine.orders import apply_answer, apply_open_orders, apply_order_fill, apply_rate
-from engine.placing import decide_quotes
-from engine.position import apply_funding
-from engine.records import NO_TS_NS
-from engine.risk import apply_gross
-from engine.signals import apply_mid
+from mmfold.engine.effects import emit_alert, emit_audit
+from mmfold.engine.integrity import apply_clear, apply_delta, apply_snapshot
+from mmfold.engine.jit import entry, kernel
+from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT, EFFECT_COUNT_MAX, EFFECT_COUNT_PER_EVENT_MAX
+from mmfold.engine.orders import apply_answer, apply_open_orders, apply_order_fill, apply_rate
+from mmfold.engine.placing import decide_quotes
+from mmfold.engine.position import apply_funding
+from mmfold.engine.records import NO_TS_NS
+from mmfold.engine.risk import apply_gross
+from mmfold.engine.signals import apply_mid
 
 
 @kernel

@@ -4,9 +4,9 @@ Rings of one-second buckets: the bucket of second t counts for times in (now - w
 Source: spec/core.md 12 and 13.
 """
 
-from engine.codes import EventKind
-from engine.jit import kernel
-from engine.limits import NS_PER_S, THROTTLE_OP_COUNT, THROTTLE_SECOND_COUNT
+from mmfold.engine.codes import EventKind
+from mmfold.engine.jit import kernel
+from mmfold.engine.limits import NS_PER_S, THROTTLE_OP_COUNT, THROTTLE_SECOND_COUNT
 
 assert list(EventKind)[list(EventKind).index(EventKind.PLACE) :][:THROTTLE_OP_COUNT] == [
     EventKind.PLACE, EventKind.AMEND, EventKind.CANCEL

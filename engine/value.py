@@ -5,9 +5,9 @@ thousandth of the base. At a price of p ticks n lots stand for the cash -(n x K 
 it rises with the price, as price x lots does, and average cost, PnL and spread are the same sums for all contracts.
 """
 
-from engine.codes import Contract
-from engine.jit import kernel
-from engine.limits import BASE_DIVISOR_MAX, PPM, VALUE_LOTS_MAX, VALUE_TICKLOTS_MAX
+from mmfold.engine.codes import Contract
+from mmfold.engine.jit import kernel
+from mmfold.engine.limits import BASE_DIVISOR_MAX, PPM, VALUE_LOTS_MAX, VALUE_TICKLOTS_MAX
 
 LOW_BITS = 16
 LOW_MASK = (1 << LOW_BITS) - 1

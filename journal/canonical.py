@@ -8,11 +8,11 @@ from typing import NoReturn
 
 import numpy as np
 
-from engine.codes import EventKind, Flag, Side
-from engine.limits import PAYLOAD_BYTES_MAX, PAYLOAD_ROW_BYTES
-from engine.records import NO_PRICE_TICKS, PAYLOAD
-from journal.chain import RowFault, check_rows
-from journal.fields import EMPTY, KINDS, TIMES, KindFields, Scale, Shape
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.limits import PAYLOAD_BYTES_MAX, PAYLOAD_ROW_BYTES
+from mmfold.engine.records import NO_PRICE_TICKS, PAYLOAD
+from mmfold.journal.chain import RowFault, check_rows
+from mmfold.journal.fields import EMPTY, KINDS, TIMES, KindFields, Scale, Shape
 
 DIGEST_BYTES = 32
 

@@ -11,9 +11,9 @@ from hashlib import sha256
 
 import numpy as np
 
-from engine.codes import EventKind, Flag
-from engine.limits import CHAIN_BLOCK_EVENT_COUNT, EVENT_ROW_COUNT_MAX, ROW_BYTES
-from engine.records import EVENT
+from mmfold.engine.codes import EventKind, Flag
+from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT, EVENT_ROW_COUNT_MAX, ROW_BYTES
+from mmfold.engine.records import EVENT
 
 GENESIS_BASE = sha256(b"mm/chain/1").digest()
 DIGEST_BYTES = 32
@@ -156,7 +156,7 @@ def check_rows(rows: np.ndarray, seq_next: int) -> bytes | memoryview:
 @cache
 def load_check() -> Callable[[np.ndarray, int], bool]:
     """Return the compiled check; it loads the compiler."""
-    from journal.rows_kernel import are_whole_events
+    from mmfold.journal.rows_kernel import are_whole_events
 
     return are_whole_events
 

@@ -13,10 +13,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from engine.limits import CHAIN_BLOCK_EVENT_COUNT
-from engine.manifest import canonical_json
-from journal.chain import DIGEST_BYTES
-from journal.seal import replace_file
+from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT
+from mmfold.engine.manifest import canonical_json
+from mmfold.journal.chain import DIGEST_BYTES
+from mmfold.journal.seal import replace_file
 
 DIRECTORY_NAME = "checkpoints"
 MAGIC = b"MMCKPT\r\n"

@@ -12,14 +12,14 @@ from typing import NoReturn
 
 import numpy as np
 
-from engine.codes import Flag
-from journal.canonical import RowError
-from journal.decimals import FieldError
-from journal.errors import Corrupt, JournalError, JournalFull
-from journal.forms import JSONL_SUFFIXES, PARQUET_SUFFIX, Events, Form, verify_form
-from journal.jsonl import write_jsonl
-from journal.publish import check_target, publishing
-from journal.writer import FULL_ERRNOS, Writer
+from mmfold.engine.codes import Flag
+from mmfold.journal.canonical import RowError
+from mmfold.journal.decimals import FieldError
+from mmfold.journal.errors import Corrupt, JournalError, JournalFull
+from mmfold.journal.forms import JSONL_SUFFIXES, PARQUET_SUFFIX, Events, Form, verify_form
+from mmfold.journal.jsonl import write_jsonl
+from mmfold.journal.publish import check_target, publishing
+from mmfold.journal.writer import FULL_ERRNOS, Writer
 
 NOT_CANONICAL_HINT = "its rows were not made by mm: text could not give them back"
 GROUP_ROW_COUNT = 1 << 16
@@ -70,7 +70,7 @@ def convert(
         elif form is Form.JSONL:
             head = write_jsonl(rows, part).head
         else:
-            from journal.parquet import export_parquet
+            from mmfold.journal.parquet import export_parquet
 
             head = export_parquet(regrouped(rows), source.manifest, part)
         counts = source.counts
@@ -113,7 +113,7 @@ def export_symbols(
     """
     import pyarrow.parquet as pq
 
-    from journal.parquet import COMPRESSION, SCHEMA, export_parquet
+    from mmfold.journal.parquet import COMPRESSION, SCHEMA, export_parquet
 
     with opened(source_path, path, Form.PARQUET, force) as (source, part):
         known = source.manifest.symbol_index()

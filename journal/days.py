@@ -5,9 +5,9 @@ Units: days since 1970-01-01.
 
 import numpy as np
 
-from engine.codes import PAYLOAD_KINDS
-from engine.limits import NS_PER_S
-from engine.records import NO_TS_NS
+from mmfold.engine.codes import PAYLOAD_KINDS
+from mmfold.engine.limits import NS_PER_S
+from mmfold.engine.records import NO_TS_NS
 
 NS_PER_DAY = 86_400 * NS_PER_S
 HAS_TIME = np.ones(256, bool)  # by kind; payload rows hold bytes where others hold times

@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 from typing import NamedTuple
 
-from engine.manifest import is_plain_decimal
+from mmfold.engine.manifest import is_plain_decimal
 
 DIGIT_COUNT_MAX = 18  # significant digits of a decimal: its mantissa always fits an int64
 EXPONENT_MAX = 40  # digits behind the point of a step

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from engine.codes import AlertCode, AuditKind, ConnectionState, EventKind, Flag, Reason, RequestOutcome, Side
-from engine.limits import E8, E9, MICROS_PER_UNIT, PRICE_TICKS_MAX, QTY_LOTS_MAX
-from engine.manifest import Instrument, Manifest
-from engine.records import FEE_CODE_ZERO, NO_FEE_CODE, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
-from journal.decimals import FieldError, Grid, format_units, grid_of, parse_units, show, units_max
+from mmfold.engine.codes import AlertCode, AuditKind, ConnectionState, EventKind, Flag, Reason, RequestOutcome, Side
+from mmfold.engine.limits import E8, E9, MICROS_PER_UNIT, PRICE_TICKS_MAX, QTY_LOTS_MAX
+from mmfold.engine.manifest import Instrument, Manifest
+from mmfold.engine.records import FEE_CODE_ZERO, NO_FEE_CODE, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
+from mmfold.journal.decimals import FieldError, Grid, format_units, grid_of, parse_units, show, units_max
 
 INT_MIN = NO_VALUE + 1  # the sentinel is absence, what is below it means nothing
 INT_MAX = (1 << 63) - 1

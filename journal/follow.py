@@ -12,13 +12,13 @@ from typing import Self
 
 import numpy as np
 
-from engine.limits import EVENT_ROW_COUNT_MAX, ROW_BYTES
-from engine.records import EVENT
-from journal.chain import GENESIS_BASE, Chain
-from journal.errors import Corrupt, JournalError, NotAJournal, SealDiffers
-from journal.reader import advance, before, check_link, index_of, is_started, pieces
-from journal.seal import SEAL_NAME, read_seal
-from journal.segment import (
+from mmfold.engine.limits import EVENT_ROW_COUNT_MAX, ROW_BYTES
+from mmfold.engine.records import EVENT
+from mmfold.journal.chain import GENESIS_BASE, Chain
+from mmfold.journal.errors import Corrupt, JournalError, NotAJournal, SealDiffers
+from mmfold.journal.reader import advance, before, check_link, index_of, is_started, pieces
+from mmfold.journal.seal import SEAL_NAME, read_seal
+from mmfold.journal.segment import (
     FRAME_BYTES,
     SEGMENT_HEADER_BYTES,
     Mark,

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from engine.limits import ROW_BYTES
-from engine.manifest import Manifest, parse_manifest
-from journal.chain import GENESIS_BASE, Chain, check_rows
-from journal.errors import Corrupt, JournalError, NotAJournal, WrongVersion
-from journal.reader import Journal
-from journal.verify import Verification, check_head, first_bad, verify
+from mmfold.engine.limits import ROW_BYTES
+from mmfold.engine.manifest import Manifest, parse_manifest
+from mmfold.journal.chain import GENESIS_BASE, Chain, check_rows
+from mmfold.journal.errors import Corrupt, JournalError, NotAJournal, WrongVersion
+from mmfold.journal.reader import Journal
+from mmfold.journal.verify import Verification, check_head, first_bad, verify
 
 if TYPE_CHECKING:
-    from journal.jsonl import JsonlReader
+    from mmfold.journal.jsonl import JsonlReader
 
 JSONL_SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 PARQUET_SUFFIX = ".parquet"
@@ -88,7 +88,7 @@ class Events:
             self.row_count = sum(segment.stat().st_size for segment in journal.segments) // ROW_BYTES
             return journal
         if self.form is Form.JSONL:
-            from journal.jsonl import JsonlReader
+            from mmfold.journal.jsonl import JsonlReader
 
             reader = JsonlReader(self.path)
             self.manifest, self.has_hashes = reader.manifest, reader.sealed
@@ -123,8 +123,8 @@ class Events:
 
     def _exported(self) -> Iterator[np.ndarray]:
         """Yield the rows of an export."""
-        from journal.jsonl import first_manifest
-        from journal.parquet import read_parquet
+        from mmfold.journal.jsonl import first_manifest
+        from mmfold.journal.parquet import read_parquet
 
         assert isinstance(self._reader, ParquetFacts)
         event_count = row_count = 0
@@ -148,7 +148,7 @@ def read_facts(path: Path) -> ParquetFacts:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from journal.parquet import FORMAT_VERSION
+    from mmfold.journal.parquet import FORMAT_VERSION
 
     try:
         metadata = pq.read_metadata(path)
@@ -214,7 +214,7 @@ def verify_form(
 
 def verify_jsonl(source: Events, report: Callable[[int], None]) -> tuple[Counts, Corrupt | None]:
     """Count the events of a JSONL file up to its first bad line, and return what is wrong there."""
-    from journal.jsonl import JsonlError
+    from mmfold.journal.jsonl import JsonlError
 
     chain, row_count = Chain(), 0
     try:
@@ -234,9 +234,9 @@ def verify_jsonl(source: Events, report: Callable[[int], None]) -> tuple[Counts,
 
 def lines_between(source: Events, seq_from: int, seq_end: int) -> Iterator[np.ndarray]:
     """Yield some events of a file whose lines are known to be good there: a reader hands out whole chunks only."""
-    from journal.fields import scales_of
-    from journal.lines import parse_line, parse_object
-    from journal.packed import read_pieces
+    from mmfold.journal.fields import scales_of
+    from mmfold.journal.lines import parse_line, parse_object
+    from mmfold.journal.packed import read_pieces
 
     scales, symbols = scales_of(source.manifest), source.manifest.symbol_index()
     seq, rest = 0, b""

@@ -10,17 +10,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.codes import EventKind, Flag
-from engine.jit import JIT_ENABLED
-from engine.limits import PAYLOAD_ROW_BYTES
-from engine.manifest import Manifest, ManifestError, parse_manifest
-from engine.records import EVENT, PAYLOAD
-from journal.chain import Chain
-from journal.decimals import FieldError
-from journal.fields import Scale, scales_of
-from journal.jsonl_tables import MARK, new_work
-from journal.lines import HASH_BYTES, Line, LineEncoder, parse_line, parse_object
-from journal.packed import PackedWriter, read_pieces, replacing
+from mmfold.engine.codes import EventKind, Flag
+from mmfold.engine.jit import JIT_ENABLED
+from mmfold.engine.limits import PAYLOAD_ROW_BYTES
+from mmfold.engine.manifest import Manifest, ManifestError, parse_manifest
+from mmfold.engine.records import EVENT, PAYLOAD
+from mmfold.journal.chain import Chain
+from mmfold.journal.decimals import FieldError
+from mmfold.journal.fields import Scale, scales_of
+from mmfold.journal.jsonl_tables import MARK, new_work
+from mmfold.journal.lines import HASH_BYTES, Line, LineEncoder, parse_line, parse_object
+from mmfold.journal.packed import PackedWriter, read_pieces, replacing
 
 LINE_BYTES_MAX = 64 << 20
 FAST_FROM_BYTES = 1 << 20  # below this the reference is done before the compiled reader is loaded
@@ -278,7 +278,7 @@ class _FastLines:
     """The compiled reader and its scratch; loaded only where a file is long enough for it."""
 
     def __init__(self, scales: list[Scale], sealed: bool) -> None:
-        from journal import jsonl_kernel
+        from mmfold.journal import jsonl_kernel
 
         self._kernel = jsonl_kernel
         self._work = new_work(scales)

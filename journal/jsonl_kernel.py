@@ -7,11 +7,11 @@ hash contains it.
 
 import numpy as np
 
-from engine.codes import Flag, Side
-from engine.jit import entry, kernel
-from engine.records import NO_PRICE_TICKS
-from journal.decimals import DIGIT_COUNT_MAX
-from journal.jsonl_tables import (
+from mmfold.engine.codes import Flag, Side
+from mmfold.engine.jit import entry, kernel
+from mmfold.engine.records import NO_PRICE_TICKS
+from mmfold.journal.decimals import DIGIT_COUNT_MAX
+from mmfold.journal.jsonl_tables import (
     KEY_LENGTHS,
     KEY_SLOTS,
     KEY_TOKENS,
@@ -44,7 +44,7 @@ from journal.jsonl_tables import (
     Step,
     Value,
 )
-from journal.lines import HASH_BYTES
+from mmfold.journal.lines import HASH_BYTES
 
 QUOTE, COMMA, DOT, ZERO = ord('"'), ord(","), ord("."), ord("0")
 OPEN, CLOSE, OPEN_LIST, CLOSE_LIST, NEWLINE = ord("{"), ord("}"), ord("["), ord("]"), ord("\n")

@@ -4,13 +4,13 @@ from enum import IntEnum
 
 import numpy as np
 
-from engine.codes import EventKind, Side
-from engine.limits import EVENT_ROW_COUNT_MAX, INSTRUMENT_COUNT_MAX, PRICE_TICKS_MAX, QTY_LOTS_MAX
-from engine.manifest import canonical_json
-from engine.records import I8, record
-from journal.decimals import DIGIT_COUNT_MAX, units_max
-from journal.fields import EMPTY, KINDS, ORDER_SIDE, REASON, TIMES, Field, KindFields, Scale, Shape
-from journal.lines import HASH_BYTES
+from mmfold.engine.codes import EventKind, Side
+from mmfold.engine.limits import EVENT_ROW_COUNT_MAX, INSTRUMENT_COUNT_MAX, PRICE_TICKS_MAX, QTY_LOTS_MAX
+from mmfold.engine.manifest import canonical_json
+from mmfold.engine.records import I8, record
+from mmfold.journal.decimals import DIGIT_COUNT_MAX, units_max
+from mmfold.journal.fields import EMPTY, KINDS, ORDER_SIDE, REASON, TIMES, Field, KindFields, Scale, Shape
+from mmfold.journal.lines import HASH_BYTES
 
 HOT_KINDS = (
     EventKind.BBO,

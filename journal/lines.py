@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 
-from engine.codes import EventKind, Flag, Side
-from engine.limits import EVENT_ROW_COUNT_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_ROW_BYTES
-from engine.manifest import Manifest, canonical_json
-from engine.records import EVENT, PAYLOAD
-from journal.canonical import DIGEST_BYTES, check_canonical
-from journal.decimals import FieldError, show
-from journal.fields import EMPTY, KINDS, TIMES, WORDS, Field, KindFields, Scale, Shape, Whole, scales_of
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.limits import EVENT_ROW_COUNT_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_ROW_BYTES
+from mmfold.engine.manifest import Manifest, canonical_json
+from mmfold.engine.records import EVENT, PAYLOAD
+from mmfold.journal.canonical import DIGEST_BYTES, check_canonical
+from mmfold.journal.decimals import FieldError, show
+from mmfold.journal.fields import EMPTY, KINDS, TIMES, WORDS, Field, KindFields, Scale, Shape, Whole, scales_of
 
 HASH_BYTES = 32
 TEXT_COUNT_MAX = 1 << 17  # remembered decimal texts of one instrument

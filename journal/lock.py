@@ -8,7 +8,7 @@ import os
 import time
 from pathlib import Path
 
-from journal.errors import Locked
+from mmfold.journal.errors import Locked
 
 LOCK_NAME = "writer.lock"
 TRY_COUNT = 5  # `is_locked` of a reader holds the lock for microseconds: a writer must not fail on that

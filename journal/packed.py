@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import zstandard
 
-from journal.decimals import FieldError
+from mmfold.journal.decimals import FieldError
 
 PIECE_BYTES = 1 << 20
 PACKED_PIECE_BYTES = 1 << 14  # bounds what one read can unpack to

@@ -12,15 +12,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine.codes import Flag, Side
-from engine.limits import PAYLOAD_ROW_BYTES
-from engine.manifest import Manifest, encode_manifest, parse_manifest
-from engine.records import EVENT, NO_VALUE, PAYLOAD
-from journal.canonical import check_canonical
-from journal.chain import Chain
-from journal.decimals import Grid
-from journal.fields import EMPTY, KINDS, LEVEL_SIDE, PRICE, Shape, scales_of
-from journal.packed import replacing
+from mmfold.engine.codes import Flag, Side
+from mmfold.engine.limits import PAYLOAD_ROW_BYTES
+from mmfold.engine.manifest import Manifest, encode_manifest, parse_manifest
+from mmfold.engine.records import EVENT, NO_VALUE, PAYLOAD
+from mmfold.journal.canonical import check_canonical
+from mmfold.journal.chain import Chain
+from mmfold.journal.decimals import Grid
+from mmfold.journal.fields import EMPTY, KINDS, LEVEL_SIDE, PRICE, Shape, scales_of
+from mmfold.journal.packed import replacing
 
 FORMAT_VERSION = b"1"
 COMPRESSION = "zstd"

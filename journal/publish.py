@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from journal.checkpoints import DIRECTORY_NAME
-from journal.errors import JournalError, Locked
-from journal.lock import LOCK_NAME, is_locked
-from journal.recover import RECOVERED_NAME
-from journal.seal import SEAL_NAME, sync_directory
+from mmfold.journal.checkpoints import DIRECTORY_NAME
+from mmfold.journal.errors import JournalError, Locked
+from mmfold.journal.lock import LOCK_NAME, is_locked
+from mmfold.journal.recover import RECOVERED_NAME
+from mmfold.journal.seal import SEAL_NAME, sync_directory
 
 JOURNAL_NAMES = frozenset((SEAL_NAME, LOCK_NAME, DIRECTORY_NAME, RECOVERED_NAME))
 SEGMENT_NAME = re.compile(r"\d{6,}\.mmj")

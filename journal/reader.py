@@ -11,15 +11,15 @@ from typing import TypeVar
 
 import numpy as np
 
-from engine.codes import EventKind, Flag
-from engine.limits import ROW_BYTES, SEQ_MAX
-from engine.manifest import Manifest, ManifestError, parse_manifest
-from engine.payload import PayloadError, payload_bytes
-from journal.ahead import Ahead
-from journal.chain import GENESIS_BASE, Chain, RowFault, check_rows
-from journal.errors import Corrupt, JournalError, NotAJournal, TornTail
-from journal.lock import is_locked
-from journal.segment import (
+from mmfold.engine.codes import EventKind, Flag
+from mmfold.engine.limits import ROW_BYTES, SEQ_MAX
+from mmfold.engine.manifest import Manifest, ManifestError, parse_manifest
+from mmfold.engine.payload import PayloadError, payload_bytes
+from mmfold.journal.ahead import Ahead
+from mmfold.journal.chain import GENESIS_BASE, Chain, RowFault, check_rows
+from mmfold.journal.errors import Corrupt, JournalError, NotAJournal, TornTail
+from mmfold.journal.lock import is_locked
+from mmfold.journal.segment import (
     FRAME_BYTES,
     FRAME_ROW_COUNT,
     SEGMENT_HEADER_BYTES,
@@ -31,7 +31,7 @@ from journal.segment import (
     parse_segment_header,
     segment_paths,
 )
-from journal.upcast import upcast
+from mmfold.journal.upcast import upcast
 
 T = TypeVar("T")
 

@@ -24,18 +24,18 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from journal.chain import GENESIS_BASE
-from journal.errors import Corrupt, JournalError, Locked, NotAJournal, SealDiffers, TornTail
-from journal.lock import LOCK_NAME, Lock, is_locked
-from journal.seal import SEAL_NAME, check_seal, read_seal, replace_file, sync_directory
-from journal.segment import (
+from mmfold.journal.chain import GENESIS_BASE
+from mmfold.journal.errors import Corrupt, JournalError, Locked, NotAJournal, SealDiffers, TornTail
+from mmfold.journal.lock import LOCK_NAME, Lock, is_locked
+from mmfold.journal.seal import SEAL_NAME, check_seal, read_seal, replace_file, sync_directory
+from mmfold.journal.segment import (
     FRAME_BYTES,
     SEGMENT_HEADER_BYTES,
     find_frame_header,
     parse_frame_header,
     segment_paths,
 )
-from journal.verify import SegmentScan, scan_journal
+from mmfold.journal.verify import SegmentScan, scan_journal
 
 RECOVERED_NAME = "recovered"
 

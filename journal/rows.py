@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.limits import ROW_BYTES
-from engine.records import EVENT
+from mmfold.engine.limits import ROW_BYTES
+from mmfold.engine.records import EVENT
 
 EVENT_STRUCT = struct.Struct("<7q2B3H")  # EVENT, field by field
 

@@ -5,11 +5,11 @@ The check must never judge otherwise than `check_each_row`.
 
 import numpy as np
 
-from engine.codes import EventKind, Flag
-from engine.jit import entry
-from engine.limits import EVENT_ROW_COUNT_MAX
-from engine.records import EVENT
-from journal.chain import WORD_COUNT
+from mmfold.engine.codes import EventKind, Flag
+from mmfold.engine.jit import entry
+from mmfold.engine.limits import EVENT_ROW_COUNT_MAX
+from mmfold.engine.records import EVENT
+from mmfold.journal.chain import WORD_COUNT
 
 TAIL = WORD_COUNT - 1  # the row's last word: kind, side, flags (u16), instrument_index, code
 KIND_MASK = 0xFF

@@ -8,8 +8,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from engine.manifest import SCHEMA_VERSION, canonical_json
-from journal.errors import JournalError, SealDiffers
+from mmfold.engine.manifest import SCHEMA_VERSION, canonical_json
+from mmfold.journal.errors import JournalError, SealDiffers
 
 SEAL_NAME = "seal.json"
 

@@ -16,13 +16,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.codes import EventKind
-from engine.limits import CHAIN_BLOCK_EVENT_COUNT, EVENT_ROW_COUNT_MAX, ROW_BYTES
-from engine.manifest import SCHEMA_VERSION
-from engine.records import EVENT, I8, record
-from journal.chain import DIGEST_BYTES, GENESIS_BASE
-from journal.errors import RECOVER_HINT, Corrupt, JournalError, NotAJournal, TornTail, WrongVersion
-from journal.upcast import is_readable
+from mmfold.engine.codes import EventKind
+from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT, EVENT_ROW_COUNT_MAX, ROW_BYTES
+from mmfold.engine.manifest import SCHEMA_VERSION
+from mmfold.engine.records import EVENT, I8, record
+from mmfold.journal.chain import DIGEST_BYTES, GENESIS_BASE
+from mmfold.journal.errors import RECOVER_HINT, Corrupt, JournalError, NotAJournal, TornTail, WrongVersion
+from mmfold.journal.upcast import is_readable
 
 MAGIC = b"MMJRNL\r\n"
 SEGMENT_HEADER_BYTES = 128

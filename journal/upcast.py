@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from engine.manifest import SCHEMA_VERSION
+from mmfold.engine.manifest import SCHEMA_VERSION
 
 Upcaster = Callable[[np.ndarray], np.ndarray]
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from engine.codes import EventKind
-from journal.chain import GENESIS_BASE, Chain
-from journal.errors import Corrupt, JournalError, NotAJournal, SealDiffers, TornTail, WrongVersion
-from journal.lock import is_locked
-from journal.reader import advance, check_link, is_started
-from journal.seal import Seal, check_seal, read_seal
-from journal.segment import (
+from mmfold.engine.codes import EventKind
+from mmfold.journal.chain import GENESIS_BASE, Chain
+from mmfold.journal.errors import Corrupt, JournalError, NotAJournal, SealDiffers, TornTail, WrongVersion
+from mmfold.journal.lock import is_locked
+from mmfold.journal.reader import advance, check_link, is_started
+from mmfold.journal.seal import Seal, check_seal, read_seal
+from mmfold.journal.segment import (
     FRAME_BYTES,
     FRAME_ROW_COUNT,
     SEGMENT_HEADER_BYTES,

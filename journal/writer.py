@@ -14,18 +14,18 @@ from typing import Literal
 
 import numpy as np
 
-from engine.codes import EventKind, Flag
-from engine.limits import CHAIN_BLOCK_EVENT_COUNT, EVENT_ROW_COUNT_MAX, ROW_BYTES
-from engine.manifest import SCHEMA_VERSION
-from engine.records import EVENT, NO_VALUE
-from journal.chain import Chain, RowFault, bytes_of, check_rows, next_block
-from journal.checkpoints import drop_after
-from journal.days import day_of, first_day
-from journal.errors import RECOVER_HINT, Corrupt, JournalError, JournalFull, SealDiffers, WrongVersion
-from journal.lock import Lock
-from journal.reader import advance
-from journal.seal import SEAL_NAME, Seal, check_seal, read_seal, remove_seal, sync_directory, write_seal
-from journal.segment import (
+from mmfold.engine.codes import EventKind, Flag
+from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT, EVENT_ROW_COUNT_MAX, ROW_BYTES
+from mmfold.engine.manifest import SCHEMA_VERSION
+from mmfold.engine.records import EVENT, NO_VALUE
+from mmfold.journal.chain import Chain, RowFault, bytes_of, check_rows, next_block
+from mmfold.journal.checkpoints import drop_after
+from mmfold.journal.days import day_of, first_day
+from mmfold.journal.errors import RECOVER_HINT, Corrupt, JournalError, JournalFull, SealDiffers, WrongVersion
+from mmfold.journal.lock import Lock
+from mmfold.journal.reader import advance
+from mmfold.journal.seal import SEAL_NAME, Seal, check_seal, read_seal, remove_seal, sync_directory, write_seal
+from mmfold.journal.segment import (
     FRAME_BYTES,
     FRAME_ROW_COUNT,
     SEGMENT_HEADER_BYTES,

@@ -6,10 +6,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from engine.limits import NS_PER_MS, NS_PER_S, PPM
-from engine.records import NO_VALUE
-from replay.venue.queue import QueueModel
-from replay.venue.records import FEE_TIER_COUNT_MAX, LATENCY_SAMPLE, LATENCY_SAMPLE_COUNT_MAX, NEVER_NS, RULES
+from mmfold.engine.limits import NS_PER_MS, NS_PER_S, PPM
+from mmfold.engine.records import NO_VALUE
+from mmfold.replay.venue.queue import QueueModel
+from mmfold.replay.venue.records import FEE_TIER_COUNT_MAX, LATENCY_SAMPLE, LATENCY_SAMPLE_COUNT_MAX, NEVER_NS, RULES
 
 FEE_PPM_MAX = 32_767  # what a FILL row can carry
 OUTAGE_INTERVAL_NS_MAX = (1 << 31) * NS_PER_MS

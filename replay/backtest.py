@@ -13,25 +13,25 @@ from typing import Any
 
 import numpy as np
 
-from config.models import Config
-from engine.codes import EventKind, Stop
-from engine.core import Core, config_payload
-from engine.limits import CHAIN_BLOCK_EVENT_COUNT
-from engine.manifest import Manifest, canonical_json, encode_manifest
-from engine.payload import payload_rows
-from engine.records import KIND_COUNT
-from engine.state import State, make_state
-from journal.writer import Writer
-from replay.assumptions import Assumptions, BadAssumption
-from replay.feeds import open_market, shifts_of, utc_text
-from replay.run import EFFECT_NAMES, config_document
-from replay.strategy.blame import strategy_blamed
-from replay.strategy.file import StrategyMissing, check_configured, loaded, uses_strategy
-from replay.venue.fifo import make_queues
-from replay.venue.loop import Arrays, begin_schedule, end_control, end_policy, fold_control, simulate
-from replay.venue.queue import QueueModel
-from replay.venue.records import NEVER_NS, OUTPUT_PART_COUNT, OUTPUT_ROW_COUNT, SIM, VENUE
-from replay.window import FeedLatency, Windows, check_market_orders, measure_feed_latency
+from mmfold.config.models import Config
+from mmfold.engine.codes import EventKind, Stop
+from mmfold.engine.core import Core, config_payload
+from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT
+from mmfold.engine.manifest import Manifest, canonical_json, encode_manifest
+from mmfold.engine.payload import payload_rows
+from mmfold.engine.records import KIND_COUNT
+from mmfold.engine.state import State, make_state
+from mmfold.journal.writer import Writer
+from mmfold.replay.assumptions import Assumptions, BadAssumption
+from mmfold.replay.feeds import open_market, shifts_of, utc_text
+from mmfold.replay.run import EFFECT_NAMES, config_document
+from mmfold.replay.strategy.blame import strategy_blamed
+from mmfold.replay.strategy.file import StrategyMissing, check_configured, loaded, uses_strategy
+from mmfold.replay.venue.fifo import make_queues
+from mmfold.replay.venue.loop import Arrays, begin_schedule, end_control, end_policy, fold_control, simulate
+from mmfold.replay.venue.queue import QueueModel
+from mmfold.replay.venue.records import NEVER_NS, OUTPUT_PART_COUNT, OUTPUT_ROW_COUNT, SIM, VENUE
+from mmfold.replay.window import FeedLatency, Windows, check_market_orders, measure_feed_latency
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from engine.cache import core_digest
-from engine.core import Core
-from engine.manifest import Manifest, canonical_json, encode_manifest
-from journal.checkpoints import Checkpoint, list_checkpoints, nearest, save, seq_next_of
-from journal.reader import Journal
+from mmfold.engine.cache import core_digest
+from mmfold.engine.core import Core
+from mmfold.engine.manifest import Manifest, canonical_json, encode_manifest
+from mmfold.journal.checkpoints import Checkpoint, list_checkpoints, nearest, save, seq_next_of
+from mmfold.journal.reader import Journal
 
 
 def checkpoint_key(manifest: Manifest, document: dict[str, Any], override: dict[str, Any] | None) -> str:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.manifest import Manifest
-from journal.lines import LineEncoder
-from journal.seal import replace_file
+from mmfold.engine.manifest import Manifest
+from mmfold.journal.lines import LineEncoder
+from mmfold.journal.seal import replace_file
 
 
 class EffectsWriter:

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.codes import EventKind, Flag
-from engine.limits import NS_PER_S
-from engine.manifest import Instrument, Manifest
-from engine.records import EVENT, NO_TS_NS
-from replay.source import CHUNK_ROW_COUNT, EventSource, read_ahead
-from replay.venue.records import NEVER_NS
-from replay.window import MARKET_KIND_FIRST, MARKET_KIND_LAST, NoMarket, measure_span
+from mmfold.engine.codes import EventKind, Flag
+from mmfold.engine.limits import NS_PER_S
+from mmfold.engine.manifest import Instrument, Manifest
+from mmfold.engine.records import EVENT, NO_TS_NS
+from mmfold.replay.source import CHUNK_ROW_COUNT, EventSource, read_ahead
+from mmfold.replay.venue.records import NEVER_NS
+from mmfold.replay.window import MARKET_KIND_FIRST, MARKET_KIND_LAST, NoMarket, measure_span
 
 
 class FeedsConflict(Exception):

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from engine.limits import TS_NS_MAX
-from replay.assumptions import DURATION_NS_MAX, LatencySample
-from replay.venue.records import LATENCY_SAMPLE_COUNT_MAX
+from mmfold.engine.limits import TS_NS_MAX
+from mmfold.replay.assumptions import DURATION_NS_MAX, LatencySample
+from mmfold.replay.venue.records import LATENCY_SAMPLE_COUNT_MAX
 
 COLUMNS = ("request_ts_ns", "venue_ts_ns", "response_ts_ns")
 INT_DIGITS_MAX = 19

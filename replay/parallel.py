@@ -13,11 +13,11 @@ from typing import TypeGuard
 
 import numpy as np
 
-from engine.core import fold_digest
-from journal.checkpoints import Checkpoint, nearest
-from replay.result import ReplayResult
-from replay.run import Replay, ReplayOptions
-from replay.strategy.file import install_strategy, loaded
+from mmfold.engine.core import fold_digest
+from mmfold.journal.checkpoints import Checkpoint, nearest
+from mmfold.replay.result import ReplayResult
+from mmfold.replay.run import Replay, ReplayOptions
+from mmfold.replay.strategy.file import install_strategy, loaded
 
 
 class CheckpointDiffers(Exception):

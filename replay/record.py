@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from engine.codes import EventKind
-from engine.core import Core, config_payload
-from engine.manifest import Manifest, encode_manifest
-from engine.payload import payload_rows
-from journal.writer import Writer
+from mmfold.engine.codes import EventKind
+from mmfold.engine.core import Core, config_payload
+from mmfold.engine.manifest import Manifest, encode_manifest
+from mmfold.engine.payload import payload_rows
+from mmfold.journal.writer import Writer
 
 
 def market_rows(chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.manifest import Manifest
-from engine.records import I8, record
-from engine.state import State
+from mmfold.engine.manifest import Manifest
+from mmfold.engine.records import I8, record
+from mmfold.engine.state import State
 
 SAMPLE = record(
     56,

@@ -8,22 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from config.load import load_config
-from config.models import Config
-from config.params import to_params, to_policies
-from engine.codes import EventKind
-from engine.core import Core
-from engine.limits import NS_PER_MS
-from engine.manifest import Manifest
-from engine.records import EVENT
-from journal.chain import Chain
-from journal.checkpoints import Checkpoint
-from replay.checkpoint import checkpoint_key, find_checkpoint, load_checkpoint, save_checkpoint
-from replay.result import SAMPLE, ReplayResult
-from replay.sampling import Sampler
-from replay.source import EventSource
-from replay.strategy.blame import strategy_blamed
-from replay.strategy.file import check_configured, check_recorded
+from mmfold.config.load import load_config
+from mmfold.config.models import Config
+from mmfold.config.params import to_params, to_policies
+from mmfold.engine.codes import EventKind
+from mmfold.engine.core import Core
+from mmfold.engine.limits import NS_PER_MS
+from mmfold.engine.manifest import Manifest
+from mmfold.engine.records import EVENT
+from mmfold.journal.chain import Chain
+from mmfold.journal.checkpoints import Checkpoint
+from mmfold.replay.checkpoint import checkpoint_key, find_checkpoint, load_checkpoint, save_checkpoint
+from mmfold.replay.result import SAMPLE, ReplayResult
+from mmfold.replay.sampling import Sampler
+from mmfold.replay.source import EventSource
+from mmfold.replay.strategy.blame import strategy_blamed
+from mmfold.replay.strategy.file import check_configured, check_recorded
 
 EFFECT_NAMES = {
     "place": EventKind.PLACE,

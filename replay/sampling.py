@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from engine.book import is_better
-from engine.codes import Flag
-from engine.jit import entry
-from engine.limits import EVENT_ROW_COUNT_MAX, ORDER_COUNT_MAX
-from engine.orders import is_active, side_of_slot
-from engine.position import pnl_micros
-from engine.records import NO_PRICE_TICKS, NO_TS_NS
-from engine.state import State
-from replay.result import SAMPLE
+from mmfold.engine.book import is_better
+from mmfold.engine.codes import Flag
+from mmfold.engine.jit import entry
+from mmfold.engine.limits import EVENT_ROW_COUNT_MAX, ORDER_COUNT_MAX
+from mmfold.engine.orders import is_active, side_of_slot
+from mmfold.engine.position import pnl_micros
+from mmfold.engine.records import NO_PRICE_TICKS, NO_TS_NS
+from mmfold.engine.state import State
+from mmfold.replay.result import SAMPLE
 
 SAMPLE_COUNT_MAX = 2_048  # per instrument; then every second one goes and the step doubles
 ROW_STEP_FIRST = 32

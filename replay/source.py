@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.limits import ROW_BYTES
-from engine.manifest import Manifest
-from journal.jsonl import JsonlReader
-from journal.reader import Journal
-from journal.segment import SEGMENT_HEADER_BYTES, parse_segment_header
+from mmfold.engine.limits import ROW_BYTES
+from mmfold.engine.manifest import Manifest
+from mmfold.journal.jsonl import JsonlReader
+from mmfold.journal.reader import Journal
+from mmfold.journal.segment import SEGMENT_HEADER_BYTES, parse_segment_header
 
 CHUNK_ROW_COUNT = 65_536
 JSONL_SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.codes import EventKind, Flag
-from engine.jit import entry, kernel
-from engine.limits import NS_PER_S
-from engine.records import EVENT, I8, NO_SEQ, NO_TS_NS, record
-from journal.ahead import Ahead
-from replay.venue.queue import QueueModel
-from replay.venue.records import NEVER_NS, WINDOW_ROW_COUNT
+from mmfold.engine.codes import EventKind, Flag
+from mmfold.engine.jit import entry, kernel
+from mmfold.engine.limits import NS_PER_S
+from mmfold.engine.records import EVENT, I8, NO_SEQ, NO_TS_NS, record
+from mmfold.journal.ahead import Ahead
+from mmfold.replay.venue.queue import QueueModel
+from mmfold.replay.venue.records import NEVER_NS, WINDOW_ROW_COUNT
 
 SPAN = record(
     64,

@@ -16,14 +16,14 @@ from typing import Any, BinaryIO, Self
 
 import numpy as np
 
-from engine.codes import AlertCode, AuditKind, EventKind, Flag, Reason, Side
-from engine.limits import NS_PER_S
-from engine.manifest import Manifest, canonical_json
-from engine.params import audit_scale
-from engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE, PARAM
-from journal.rows import EventRow, plain_rows
-from reports.artifact import replace_file, temporary_path
-from reports.money import Units, instrument_units, shifted_text
+from mmfold.engine.codes import AlertCode, AuditKind, EventKind, Flag, Reason, Side
+from mmfold.engine.limits import NS_PER_S
+from mmfold.engine.manifest import Manifest, canonical_json
+from mmfold.engine.params import audit_scale
+from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE, PARAM
+from mmfold.journal.rows import EventRow, plain_rows
+from mmfold.reports.artifact import replace_file, temporary_path
+from mmfold.reports.money import Units, instrument_units, shifted_text
 
 GENESIS = "GENESIS"
 SYMBOL_KEY = b',"symbol":'

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from engine.codes import AlertCode, AuditKind, EventKind, Reason, Side
-from engine.manifest import Manifest
-from engine.params import audit_scale
-from engine.records import NO_VALUE, PARAM
-from reports.audit import enum_name
-from reports.money import instrument_units
+from mmfold.engine.codes import AlertCode, AuditKind, EventKind, Reason, Side
+from mmfold.engine.manifest import Manifest
+from mmfold.engine.params import audit_scale
+from mmfold.engine.records import NO_VALUE, PARAM
+from mmfold.reports.audit import enum_name
+from mmfold.reports.money import instrument_units
 
 
 def decision_text(row: np.void | None, manifest: Manifest) -> str:

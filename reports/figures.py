@@ -20,13 +20,13 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from engine.codes import Side
-from engine.limits import MICROS_PER_UNIT, NS_PER_S
-from engine.records import NO_PRICE_TICKS, NO_TS_NS
-from replay.result import ReplayResult
-from reports.audit import EPOCH
-from reports.money import Units, fixed_text, instrument_units, money_decimals
-from reports.position import position_amounts
+from mmfold.engine.codes import Side
+from mmfold.engine.limits import MICROS_PER_UNIT, NS_PER_S
+from mmfold.engine.records import NO_PRICE_TICKS, NO_TS_NS
+from mmfold.replay.result import ReplayResult
+from mmfold.reports.audit import EPOCH
+from mmfold.reports.money import Units, fixed_text, instrument_units, money_decimals
+from mmfold.reports.position import position_amounts
 
 COLORS = {  # drawn colour -> CSS variable; each colour is unique, so that it can be found again in the SVG
     "#1b2733": "ink",

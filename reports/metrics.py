@@ -13,13 +13,13 @@ from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from engine.codes import BookStatus, EventKind, Reason, Side
-from engine.limits import MICROS_PER_UNIT, NS_PER_MS, NS_PER_S
-from engine.manifest import Manifest
-from engine.records import NO_PRICE_TICKS, NO_VALUE
-from engine.state import State
-from reports.money import instrument_units
-from reports.position import position_amounts
+from mmfold.engine.codes import BookStatus, EventKind, Reason, Side
+from mmfold.engine.limits import MICROS_PER_UNIT, NS_PER_MS, NS_PER_S
+from mmfold.engine.manifest import Manifest
+from mmfold.engine.records import NO_PRICE_TICKS, NO_VALUE
+from mmfold.engine.state import State
+from mmfold.reports.money import instrument_units
+from mmfold.reports.position import position_amounts
 
 FLOAT_DECIMALS = 6  # spec/core.md 0: %.6f in text artifacts
 SIDES = (Side.BID, Side.ASK)

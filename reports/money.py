@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from engine.limits import MICROS_PER_UNIT
-from engine.manifest import Instrument
+from mmfold.engine.limits import MICROS_PER_UNIT
+from mmfold.engine.manifest import Instrument
 
 # The manifest does not name currencies: venues spell them as the end of the symbol.
 QUOTE_CURRENCIES = ("USDT", "USDC", "FDUSD", "USD", "EUR", "BTC", "ETH")

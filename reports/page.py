@@ -5,12 +5,12 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from engine.manifest import canonical_json
-from replay.result import ReplayResult
-from reports.artifact import write_artifact
-from reports.figures import SIZES, draw_symbol
-from reports.money import Units, column_units, fixed_text, instrument_units, money_decimals
-from reports.summary import MONEY_KEYS, all_witnessed, build_report, witness_text
+from mmfold.engine.manifest import canonical_json
+from mmfold.replay.result import ReplayResult
+from mmfold.reports.artifact import write_artifact
+from mmfold.reports.figures import SIZES, draw_symbol
+from mmfold.reports.money import Units, column_units, fixed_text, instrument_units, money_decimals
+from mmfold.reports.summary import MONEY_KEYS, all_witnessed, build_report, witness_text
 
 CHART_COUNT_MAX = 12  # a page of 256 charts opens on no phone: the busiest symbols get one
 MARKDOWN_DECIMALS = 6

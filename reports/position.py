@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
-from engine.codes import Contract
-from engine.limits import MICROS_PER_UNIT
-from engine.manifest import Manifest
-from engine.records import NO_PRICE_TICKS
-from engine.state import State
-from reports.money import instrument_units
+from mmfold.engine.codes import Contract
+from mmfold.engine.limits import MICROS_PER_UNIT
+from mmfold.engine.manifest import Manifest
+from mmfold.engine.records import NO_PRICE_TICKS
+from mmfold.engine.state import State
+from mmfold.reports.money import instrument_units
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,16 +11,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.codes import BookStatus, Mode, Reason, Side
-from engine.limits import NS_PER_S
-from engine.manifest import canonical_json
-from engine.records import NO_PRICE_TICKS, NO_TS_NS
-from replay.result import ReplayResult
-from replay.strategy.file import loaded
-from reports.audit import utc_text
-from reports.money import decimal_text, fixed_text, instrument_units, money_decimals
-from reports.position import PositionAmounts, position_amounts
-from reports.venue import venue_notes, venue_part
+from mmfold.engine.codes import BookStatus, Mode, Reason, Side
+from mmfold.engine.limits import NS_PER_S
+from mmfold.engine.manifest import canonical_json
+from mmfold.engine.records import NO_PRICE_TICKS, NO_TS_NS
+from mmfold.replay.result import ReplayResult
+from mmfold.replay.strategy.file import loaded
+from mmfold.reports.audit import utc_text
+from mmfold.reports.money import decimal_text, fixed_text, instrument_units, money_decimals
+from mmfold.reports.position import PositionAmounts, position_amounts
+from mmfold.reports.venue import venue_notes, venue_part
 
 REPORT_SCHEMA_VERSION = 1
 RATIO_DECIMALS = 6

@@ -8,11 +8,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from engine.manifest import canonical_json
-from replay.ticks.tally import COUNT, METRICS, Figures
-from replay.ticks.walk import WalkForward
-from reports.artifact import write_artifact
-from reports.money import fixed_text
+from mmfold.engine.manifest import canonical_json
+from mmfold.replay.ticks.tally import COUNT, METRICS, Figures
+from mmfold.replay.ticks.walk import WalkForward
+from mmfold.reports.artifact import write_artifact
+from mmfold.reports.money import fixed_text
 
 DECIMALS = 6
 NET_BPS_MIN = Fraction(5, 2)

@@ -8,11 +8,11 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from engine.limits import MICROS_PER_UNIT, NS_PER_MS, NS_PER_S, PPM
-from engine.manifest import Instrument, Manifest
-from engine.records import NO_VALUE
-from replay.assumptions import read_named
-from reports.money import decimal_text
+from mmfold.engine.limits import MICROS_PER_UNIT, NS_PER_MS, NS_PER_S, PPM
+from mmfold.engine.manifest import Instrument, Manifest
+from mmfold.engine.records import NO_VALUE
+from mmfold.replay.assumptions import read_named
+from mmfold.reports.money import decimal_text
 
 PPM_PER_BPS = 100
 

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import records
-from engine.codes import EventKind
-from engine.manifest import Manifest
-from engine.records import EVENT, PAYLOAD
+from mmfold.engine import records
+from mmfold.engine.codes import EventKind
+from mmfold.engine.manifest import Manifest
+from mmfold.engine.records import EVENT, PAYLOAD
 
 REPO = Path(__file__).resolve().parent.parent
+NAMESPACE = "mmfold"
 PACKAGES = ("engine", "config", "journal", "replay", "reports", "adapters")
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
@@ -54,8 +55,8 @@ FORBIDDEN_TEXT = re.compile(
 FORBIDDEN_TEXT_ALLOWED = {"Makefile": r"--no-emit-(index-url|find-links)"}
 
 CORE_IMPORTS = {
-    "__future__", "collections", "dataclasses", "decimal", "engine", "enum", "fractions", "functools", "hashlib",
-    "itertools", "json", "math", "numba", "numpy", "operator", "struct", "typing",
+    "__future__", "collections", "dataclasses", "decimal", "enum", "fractions", "functools", "hashlib",
+    "itertools", "json", "math", "mmfold", "numba", "numpy", "operator", "struct", "typing",
 }  # fmt: skip
 CORE_IMPORTS_OF_FILE = {"engine/jit.py": {"os"}, "engine/cache.py": {"os", "pathlib", "sys", "tempfile"}}
 CORE_CALLS_BANNED = {"open", "print", "input", "eval", "exec", "id", "hash", "globals", "__import__"}
@@ -85,6 +86,11 @@ PAGES = [path for path in FILES if path.suffix == ".md"]
 
 def named(path: Path) -> str:
     return path.relative_to(REPO).as_posix()
+
+
+def module_name(path: Path) -> str:
+    """Return the name that a module of ours is imported by."""
+    return ".".join((NAMESPACE, *path.relative_to(REPO).with_suffix("").parts))
 
 
 def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -146,9 +152,29 @@ def test_every_module_is_used() -> None:
                 words |= {alias.name for alias in node.names}
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 words |= set(re.findall(r"\A([\w.]+):\w+\Z", node.value))
-    dotted = {".".join(path.relative_to(REPO).with_suffix("").parts) for path in MODULES if path.stem != "__init__"}
+    dotted = {module_name(path) for path in MODULES if path.stem != "__init__"}
     dead = sorted(dotted - words)
     assert dead == []
+
+
+# One name claims everything that is installed
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=named)
+def test_imports_go_through_the_one_namespace(path: Path) -> None:
+    bare = []
+    for node in ast.walk(TREES[path]):
+        if isinstance(node, ast.Import):
+            bare += [alias.name for alias in node.names if alias.name.partition(".")[0] in PACKAGES]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in PACKAGES:
+            bare.append(node.module)
+    assert not bare
+
+
+def test_every_package_is_installed() -> None:
+    listed = tomllib.loads((REPO / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    there = {module_name(path.parent) for path in MODULES if path.name == "__init__.py"}
+    assert {name for name in listed if name.split(".")[1] in PACKAGES} == there
 
 
 # The core is sealed

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
-from adapters.cli.main import cli
+from mmfold.adapters.cli.main import cli
 
 REPO = Path(__file__).resolve().parent.parent
 README = (REPO / "README.md").read_text(encoding="utf-8")

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from config.load import load_config
-from engine.codes import EventKind, Flag, Side
-from engine.limits import NS_PER_MS, NS_PER_S
-from engine.manifest import Instrument, Manifest
-from engine.records import EVENT
-from journal.decimals import format_decimal
-from journal.writer import Writer
-from replay.record import Recorder, market_rows
-from replay.run import config_document
-from replay.source import EventSource
+from mmfold.config.load import load_config
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.limits import NS_PER_MS, NS_PER_S
+from mmfold.engine.manifest import Instrument, Manifest
+from mmfold.engine.records import EVENT
+from mmfold.journal.decimals import format_decimal
+from mmfold.journal.writer import Writer
+from mmfold.replay.record import Recorder, market_rows
+from mmfold.replay.run import config_document
+from mmfold.replay.source import EventSource
 
 BATCH_ROW_COUNT = 65_536
 BOOK_KINDS = (EventKind.BOOK_SNAPSHOT, EventKind.BOOK_DELTA, EventKind.BBO)

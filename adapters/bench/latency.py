@@ -15,30 +15,30 @@ import aiohttp
 import numpy as np
 import orjson
 
-from adapters.bybit.ledger import OrderLedger
-from adapters.bybit.public import Parsed, PublicParser
-from adapters.bybit.requests import RequestEncoder
-from adapters.bybit.responses import RequestBook
-from adapters.emulator.clock import Now
-from adapters.emulator.market import SymbolMarket
-from adapters.emulator.product import make_products
-from adapters.emulator.synthetic import synthetic_events, synthetic_manifest
-from adapters.emulator.topics import DepthTopic
-from adapters.live.gateway import BybitGateway
-from adapters.live.heap import settled_heap
-from adapters.live.raw import RawFrames
-from adapters.live.rest_client import RestClient
-from adapters.live.rows import connection_row, timer_row
-from adapters.live.runner import Pace, Runner
-from adapters.live.session import Session, orders_of
-from adapters.live.status import LiveStatus
-from adapters.live.stream import Socket, Stream, StreamPlan
-from config.load import load_config
-from engine.codes import ConnectionState
-from engine.limits import NS_PER_MS, NS_PER_S
-from engine.manifest import Manifest
-from replay.run import config_document
-from replay.venue.desk import Desk
+from mmfold.adapters.bybit.ledger import OrderLedger
+from mmfold.adapters.bybit.public import Parsed, PublicParser
+from mmfold.adapters.bybit.requests import RequestEncoder
+from mmfold.adapters.bybit.responses import RequestBook
+from mmfold.adapters.emulator.clock import Now
+from mmfold.adapters.emulator.market import SymbolMarket
+from mmfold.adapters.emulator.product import make_products
+from mmfold.adapters.emulator.synthetic import synthetic_events, synthetic_manifest
+from mmfold.adapters.emulator.topics import DepthTopic
+from mmfold.adapters.live.gateway import BybitGateway
+from mmfold.adapters.live.heap import settled_heap
+from mmfold.adapters.live.raw import RawFrames
+from mmfold.adapters.live.rest_client import RestClient
+from mmfold.adapters.live.rows import connection_row, timer_row
+from mmfold.adapters.live.runner import Pace, Runner
+from mmfold.adapters.live.session import Session, orders_of
+from mmfold.adapters.live.status import LiveStatus
+from mmfold.adapters.live.stream import Socket, Stream, StreamPlan
+from mmfold.config.load import load_config
+from mmfold.engine.codes import ConnectionState
+from mmfold.engine.limits import NS_PER_MS, NS_PER_S
+from mmfold.engine.manifest import Manifest
+from mmfold.replay.run import config_document
+from mmfold.replay.venue.desk import Desk
 
 SYMBOL = "BTCUSDT"
 SEED = 7

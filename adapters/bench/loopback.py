@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from adapters.bench import probe
-from adapters.bench.soak import END_S, SYMBOL, SoakFailed, start_live
-from engine.codes import EventKind
-from journal.reader import Journal
+from mmfold.adapters.bench import probe
+from mmfold.adapters.bench.soak import END_S, SYMBOL, SoakFailed, start_live
+from mmfold.engine.codes import EventKind
+from mmfold.journal.reader import Journal
 
 SEED = 7
 SPEED = 20.0

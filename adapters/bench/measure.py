@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.codes import Flag
-from engine.core import Core
-from engine.manifest import Instrument, Manifest
-from journal.jsonl import JsonlReader, write_jsonl
-from journal.reader import Journal
-from journal.verify import verify
-from replay.run import ReplayOptions, config_document, replay
+from mmfold.engine.codes import Flag
+from mmfold.engine.core import Core
+from mmfold.engine.manifest import Instrument, Manifest
+from mmfold.journal.jsonl import JsonlReader, write_jsonl
+from mmfold.journal.reader import Journal
+from mmfold.journal.verify import verify
+from mmfold.replay.run import ReplayOptions, config_document, replay
 
 BEST_OF = 3
 STEP_COUNT = 20_000
@@ -37,8 +37,8 @@ def best_seconds(work: Callable[[], object]) -> float:
 
 def measure_import(capture: Path, instrument: Instrument, work: Path) -> tuple[float, int]:
     """Return (rows per second, rows) of importing a raw capture, decompression and the journal's writing included."""
-    from adapters.importers import load_importer
-    from adapters.importers.outcome import ImportRequest
+    from mmfold.adapters.importers import load_importer
+    from mmfold.adapters.importers.outcome import ImportRequest
 
     request = ImportRequest(
         files=(capture,),
@@ -83,7 +83,7 @@ def measure_jsonl(journal: Path, work: Path) -> tuple[float, float]:
 
 def measure_steps(manifest: Manifest, rows: np.ndarray) -> dict[str, float]:
     """Return p50 and p99 of one call of the core from Python with one event, in microseconds."""
-    from config.load import load_config
+    from mmfold.config.load import load_config
 
     core = Core(manifest)
     core.configure(config_document(load_config(None), manifest))
@@ -104,10 +104,10 @@ def measure_steps(manifest: Manifest, rows: np.ndarray) -> dict[str, float]:
 
 def measure_backtest(journal: Path, work: Path) -> tuple[float, float]:
     """Return market rows per second of a backtest of the grid rule (without a journal, with one written)."""
-    from config.load import load_config
-    from journal.writer import Writer
-    from replay.assumptions import Assumptions
-    from replay.backtest import Backtest
+    from mmfold.config.load import load_config
+    from mmfold.journal.writer import Writer
+    from mmfold.replay.assumptions import Assumptions
+    from mmfold.replay.backtest import Backtest
 
     config = load_config(None, "grid", ["mode=sent", "strategy.quote_on_timer=true"])
     assumptions = Assumptions(partial_fills=False)
@@ -140,7 +140,7 @@ def run_replay_process(journal: Path, cache: Path | None) -> tuple[float, float]
     environment = dict(os.environ, NUMBA_DISABLE_JIT="0")
     if cache is not None:
         environment["NUMBA_CACHE_DIR"] = str(cache)
-    command = [sys.executable, "-m", "adapters.cli.main", "replay", "--events", str(journal), "--json"]
+    command = [sys.executable, "-m", "mmfold.adapters.cli.main", "replay", "--events", str(journal), "--json"]
     started_s = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-S", "-c", SMALL_PARENT, *command],

@@ -12,12 +12,12 @@ from typing import Any
 
 from aiohttp import web
 
-from adapters.emulator.faults import FaultPlan
-from adapters.emulator.keys import make_keys
-from adapters.emulator.order_entry import OrderEntry
-from adapters.emulator.server import Server
-from adapters.emulator.source import synthetic_source
-from adapters.emulator.venue import Settings, Subscriber, Venue
+from mmfold.adapters.emulator.faults import FaultPlan
+from mmfold.adapters.emulator.keys import make_keys
+from mmfold.adapters.emulator.order_entry import OrderEntry
+from mmfold.adapters.emulator.server import Server
+from mmfold.adapters.emulator.source import synthetic_source
+from mmfold.adapters.emulator.venue import Settings, Subscriber, Venue
 
 ORDERS_PER_S = 50
 

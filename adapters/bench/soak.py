@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from engine.codes import EventKind
-from engine.limits import NS_PER_MS
-from journal.reader import Journal
-from replay.run import ReplayOptions, replay
+from mmfold.engine.codes import EventKind
+from mmfold.engine.limits import NS_PER_MS
+from mmfold.journal.reader import Journal
+from mmfold.replay.run import ReplayOptions, replay
 
 SAMPLE_S = 5.0
 DISTURB_S = 120.0
@@ -31,7 +31,7 @@ END_S = 60.0
 ORDERS_PER_S = 50
 SYMBOL = "BTCUSDT"
 CUT_PLACES = ("public:*", "private:*", "trade:*")
-MM = (sys.executable, "-m", "adapters.cli.main")
+MM = (sys.executable, "-m", "mmfold.adapters.cli.main")
 LOG_TAIL_BYTES = 1 << 16
 
 

@@ -6,15 +6,22 @@ rest        start-up and reconciling                unified     any other venue,
 signing     signatures, auth, subscriptions         ledger      what the venue has told of own orders
 """
 
-from adapters.bybit.frames import Control, ControlKind, Ignored, MalformedFrame
-from adapters.bybit.ledger import Foreign, OrderLedger
-from adapters.bybit.private import Private, PrivateParser
-from adapters.bybit.public import PublicParser
-from adapters.bybit.requests import RequestEncoder
-from adapters.bybit.responses import Outcome, RequestBook
-from adapters.bybit.rest import RestParser, VenueError
-from adapters.bybit.signing import Credentials, RestRequest, encode_auth, encode_ping, encode_subscribe, sign_rest
-from adapters.bybit.unified import UnifiedParser
+from mmfold.adapters.bybit.frames import Control, ControlKind, Ignored, MalformedFrame
+from mmfold.adapters.bybit.ledger import Foreign, OrderLedger
+from mmfold.adapters.bybit.private import Private, PrivateParser
+from mmfold.adapters.bybit.public import PublicParser
+from mmfold.adapters.bybit.requests import RequestEncoder
+from mmfold.adapters.bybit.responses import Outcome, RequestBook
+from mmfold.adapters.bybit.rest import RestParser, VenueError
+from mmfold.adapters.bybit.signing import (
+    Credentials,
+    RestRequest,
+    encode_auth,
+    encode_ping,
+    encode_subscribe,
+    sign_rest,
+)
+from mmfold.adapters.bybit.unified import UnifiedParser
 
 __all__ = [
     "Control", "ControlKind", "Ignored", "MalformedFrame", "Foreign", "OrderLedger", "Private", "PrivateParser",

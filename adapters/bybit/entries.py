@@ -7,7 +7,7 @@ Source: Bybit v5 docs: websocket private order, execution, fast execution, posit
 from fractions import Fraction
 from typing import Any
 
-from adapters.bybit.ledger import (
+from mmfold.adapters.bybit.ledger import (
     NOBODYS_ORDER_ID,
     Execution,
     Foreign,
@@ -19,18 +19,18 @@ from adapters.bybit.ledger import (
     fill_row,
     position_row,
 )
-from adapters.bybit.link_ids import execution_number
-from adapters.bybit.ret_codes import EXPIRES, end_reason
-from adapters.importers.bybit import SIDES
-from adapters.importers.grid import E8_GRID, E8_MAX, read_steps
-from adapters.importers.outcome import PassedOverError, RefusedError
-from adapters.importers.rows import TS_MS_MAX, Row, read_price, read_qty
-from adapters.importers.table import Listing, SymbolTable
-from engine.codes import EventKind, Flag, Side
-from engine.limits import E9, MICROS_PER_UNIT, NS_PER_MS, PPM
-from engine.manifest import is_plain_decimal
-from engine.records import NO_PRICE_TICKS, NO_TS_NS
-from journal.decimals import DECIMAL_CHAR_COUNT_MAX
+from mmfold.adapters.bybit.link_ids import execution_number
+from mmfold.adapters.bybit.ret_codes import EXPIRES, end_reason
+from mmfold.adapters.importers.bybit import SIDES
+from mmfold.adapters.importers.grid import E8_GRID, E8_MAX, read_steps
+from mmfold.adapters.importers.outcome import PassedOverError, RefusedError
+from mmfold.adapters.importers.rows import TS_MS_MAX, Row, read_price, read_qty
+from mmfold.adapters.importers.table import Listing, SymbolTable
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.limits import E9, MICROS_PER_UNIT, NS_PER_MS, PPM
+from mmfold.engine.manifest import is_plain_decimal
+from mmfold.engine.records import NO_PRICE_TICKS, NO_TS_NS
+from mmfold.journal.decimals import DECIMAL_CHAR_COUNT_MAX
 
 ORDER_WORDS = {
     "New": OrderWord.OPEN,

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from adapters.importers.outcome import PassedOverError, RefusedError
+from mmfold.adapters.importers.outcome import PassedOverError, RefusedError
 
 # 200 levels a side are 10 kB, the list of all linear instruments is 600 kB.
 FRAME_BYTES_MAX = 4 << 20

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adapters.bybit.link_ids import parse_link_id, run_tag
-from adapters.bybit.ret_codes import EndReason
-from adapters.importers.rows import Row, finish_event
-from adapters.importers.table import Listing
-from engine.codes import EventKind, Flag, Side
-from engine.records import EVENT, FEE_CODE_ZERO, NO_FEE_CODE, NO_ORDER_ID, NO_PRICE_TICKS, NO_VALUE
+from mmfold.adapters.bybit.link_ids import parse_link_id, run_tag
+from mmfold.adapters.bybit.ret_codes import EndReason
+from mmfold.adapters.importers.rows import Row, finish_event
+from mmfold.adapters.importers.table import Listing
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.records import EVENT, FEE_CODE_ZERO, NO_FEE_CODE, NO_ORDER_ID, NO_PRICE_TICKS, NO_VALUE
 
 ENDED_COUNT_MAX = 1 << 11  # ended orders that are still known, for executions that come after the end
 NOBODYS_ORDER_ID = 0  # of a foreign fill's row: seq 0 is the MANIFEST and decides nothing, so no order has this id

@@ -7,7 +7,7 @@ restart recognises its orders, and another run's orders on the same account are 
 import hashlib
 from string import ascii_lowercase, digits
 
-from engine.limits import ORDER_ID_SEQ_SHIFT, SEQ_MAX
+from mmfold.engine.limits import ORDER_ID_SEQ_SHIFT, SEQ_MAX
 
 LINK_ID_CHARS_MAX = 36  # Bybit v5 docs, place order, orderLinkId: letters, digits, dashes, underscores
 RUN_TAG_CHARS = 8

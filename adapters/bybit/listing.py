@@ -1,7 +1,7 @@
 """A manifest's instruments as the parsers' symbol table; must never list what the manifest does not."""
 
-from adapters.importers.table import Listing, SymbolTable
-from engine.manifest import Manifest
+from mmfold.adapters.importers.table import Listing, SymbolTable
+from mmfold.engine.manifest import Manifest
 
 
 def list_manifest(manifest: Manifest, venue: str = "bybit") -> SymbolTable:

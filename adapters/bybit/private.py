@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from adapters.bybit.entries import parse_execution, parse_order, parse_position, parse_wallet
-from adapters.bybit.frames import Control, Ignored, keeping, load_object, parse_control
-from adapters.bybit.ledger import Execution, Foreign, OrderLedger, OrderReport, as_rows
-from adapters.bybit.listing import list_manifest
-from adapters.importers.outcome import RefusedError
-from adapters.importers.rows import Row, read_ts_ns
-from engine.manifest import Manifest
-from engine.records import NO_TS_NS
+from mmfold.adapters.bybit.entries import parse_execution, parse_order, parse_position, parse_wallet
+from mmfold.adapters.bybit.frames import Control, Ignored, keeping, load_object, parse_control
+from mmfold.adapters.bybit.ledger import Execution, Foreign, OrderLedger, OrderReport, as_rows
+from mmfold.adapters.bybit.listing import list_manifest
+from mmfold.adapters.importers.outcome import RefusedError
+from mmfold.adapters.importers.rows import Row, read_ts_ns
+from mmfold.engine.manifest import Manifest
+from mmfold.engine.records import NO_TS_NS
 
 CATEGORIES = ("linear", "inverse", "spot", "option")
 UNUSED_CHANNELS = ("greeks", "dcp")

@@ -14,17 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from adapters.bybit.frames import Control, Ignored, MalformedFrame, load_object, parse_control
-from adapters.bybit.listing import list_manifest
-from adapters.importers.bybit import UNUSED_TOPICS, orderbook_rows, ticker_rows, trade_rows
-from adapters.importers.lane import WORK
-from adapters.importers.outcome import PassedOverError, RefusedError
-from adapters.importers.rows import finish_event
-from adapters.importers.table import Context, SymbolTable
-from engine.codes import EventKind, Side
-from engine.limits import ROW_BYTES
-from engine.manifest import Manifest
-from engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
+from mmfold.adapters.bybit.frames import Control, Ignored, MalformedFrame, load_object, parse_control
+from mmfold.adapters.bybit.listing import list_manifest
+from mmfold.adapters.importers.bybit import UNUSED_TOPICS, orderbook_rows, ticker_rows, trade_rows
+from mmfold.adapters.importers.lane import WORK
+from mmfold.adapters.importers.outcome import PassedOverError, RefusedError
+from mmfold.adapters.importers.rows import finish_event
+from mmfold.adapters.importers.table import Context, SymbolTable
+from mmfold.engine.codes import EventKind, Side
+from mmfold.engine.limits import ROW_BYTES
+from mmfold.engine.manifest import Manifest
+from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 
 Parsed = np.ndarray | Control | Ignored
 
@@ -37,7 +37,7 @@ class FrameLane:
     """The import's compiled reader, one frame at a time; ready, compiled, when it is made."""
 
     def __init__(self, table: SymbolTable) -> None:
-        from adapters.importers.bybit_kernel import scan_frame  # only here: it loads numba
+        from mmfold.adapters.importers.bybit_kernel import scan_frame  # only here: it loads numba
 
         self.scan_frame = scan_frame
         self.text = np.zeros(LANE_BYTES_MAX + 1, np.uint8)
@@ -132,7 +132,7 @@ class PublicParser:
 
 def open_lane(table: SymbolTable) -> FrameLane | None:
     """Return the compiled lane, or None where nothing is compiled: the parser makes the same rows."""
-    from engine.jit import JIT_ENABLED  # only here: it loads numba
+    from mmfold.engine.jit import JIT_ENABLED  # only here: it loads numba
 
     return FrameLane(table) if JIT_ENABLED else None
 

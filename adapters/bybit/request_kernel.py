@@ -5,12 +5,12 @@ The tick is waiting for these bytes: made as Python objects they took a third of
 
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
 
-from adapters.bybit.requests import BATCH_COUNT_MAX, ORDER_BYTES_MAX
-from adapters.importers.scan import BRACE_OPEN, COMMA, POINT, QUOTE, ZERO, literal_text
-from engine.codes import EventKind, Flag, Side
-from engine.jit import entry, kernel
-from engine.records import NO_PRICE_TICKS
-from journal.decimals import DIGIT_COUNT_MAX
+from mmfold.adapters.bybit.requests import BATCH_COUNT_MAX, ORDER_BYTES_MAX
+from mmfold.adapters.importers.scan import BRACE_OPEN, COMMA, POINT, QUOTE, ZERO, literal_text
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.jit import entry, kernel
+from mmfold.engine.records import NO_PRICE_TICKS
+from mmfold.journal.decimals import DIGIT_COUNT_MAX
 
 BASE36 = literal_text("0123456789abcdefghijklmnopqrstuvwxyz")
 VALUE_LIMIT = 10**DIGIT_COUNT_MAX

@@ -13,16 +13,16 @@ from typing import NamedTuple
 import numpy as np
 import orjson
 
-from adapters.bybit.ledger import OrderLedger
-from adapters.bybit.link_ids import LINK_ID_CHARS_MAX, link_id_head
-from adapters.bybit.listing import category_of, list_manifest
-from adapters.bybit.signing import RECV_WINDOW_MS, RestRequest, post_request
-from adapters.importers.table import Listing
-from engine.codes import EventKind
-from engine.manifest import Manifest
-from engine.records import EVENT, I8, record
-from journal.decimals import DECIMAL_CHAR_COUNT_MAX
-from journal.rows import plain_rows
+from mmfold.adapters.bybit.ledger import OrderLedger
+from mmfold.adapters.bybit.link_ids import LINK_ID_CHARS_MAX, link_id_head
+from mmfold.adapters.bybit.listing import category_of, list_manifest
+from mmfold.adapters.bybit.signing import RECV_WINDOW_MS, RestRequest, post_request
+from mmfold.adapters.importers.table import Listing
+from mmfold.engine.codes import EventKind
+from mmfold.engine.manifest import Manifest
+from mmfold.engine.records import EVENT, I8, record
+from mmfold.journal.decimals import DECIMAL_CHAR_COUNT_MAX
+from mmfold.journal.rows import plain_rows
 
 BATCH_COUNT_MAX = 10  # orders of one batch request: the least of the venue's limits over its categories
 REQUEST_ID_CHARS_MAX = 36
@@ -64,7 +64,7 @@ class RequestEncoder:
     """Effects to request bytes; what is placed is noted in the ledger before it leaves. Compiled when it is made."""
 
     def __init__(self, manifest: Manifest, ledger: OrderLedger, recv_window_ms: int = RECV_WINDOW_MS) -> None:
-        from adapters.bybit.request_kernel import encode_run  # only here: it loads numba
+        from mmfold.adapters.bybit.request_kernel import encode_run  # only here: it loads numba
 
         self.encode_run = encode_run
         listings = tuple(list_manifest(manifest).listings.values())

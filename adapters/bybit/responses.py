@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from adapters.bybit.frames import Control, Ignored, MalformedFrame, load_object, parse_control
-from adapters.bybit.ledger import OrderLedger, as_rows
-from adapters.bybit.ret_codes import CODE_BITS, Verdict, judge, judge_http
-from adapters.importers.rows import Row
-from engine.codes import EventKind, Flag, RequestOutcome, Side
-from engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
-from journal.rows import plain_rows
+from mmfold.adapters.bybit.frames import Control, Ignored, MalformedFrame, load_object, parse_control
+from mmfold.adapters.bybit.ledger import OrderLedger, as_rows
+from mmfold.adapters.bybit.ret_codes import CODE_BITS, Verdict, judge, judge_http
+from mmfold.adapters.importers.rows import Row
+from mmfold.engine.codes import EventKind, Flag, RequestOutcome, Side
+from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
+from mmfold.journal.rows import plain_rows
 
 OUTCOMES = {
     Verdict.DONE: RequestOutcome.OK,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from adapters.bybit.entries import (
+from mmfold.adapters.bybit.entries import (
     fee_ppm_of,
     parse_execution,
     parse_order,
@@ -20,8 +20,8 @@ from adapters.bybit.entries import (
     parse_wallet,
     read_text,
 )
-from adapters.bybit.frames import MalformedFrame, keeping, load_object
-from adapters.bybit.ledger import (
+from mmfold.adapters.bybit.frames import MalformedFrame, keeping, load_object
+from mmfold.adapters.bybit.ledger import (
     Execution,
     Foreign,
     OrderLedger,
@@ -31,17 +31,17 @@ from adapters.bybit.ledger import (
     open_orders_rows,
     position_row,
 )
-from adapters.bybit.listing import category_of, list_manifest
-from adapters.bybit.ret_codes import HTTP_OK, Verdict, judge, judge_http, meaning_of
-from adapters.bybit.signing import UNSAFE_IN_QUERY, RestRequest, get_request
-from adapters.importers.bybit import MARKETS, read_instrument
-from adapters.importers.grid import read_integer
-from adapters.importers.rows import TS_MS_MAX, Row, book_rows, read_ts_ns
-from adapters.importers.table import SymbolTable
-from engine.codes import EventKind, Side
-from engine.limits import NS_PER_MS
-from engine.manifest import Instrument, Manifest
-from engine.records import NO_ORDER_ID, NO_PRICE_TICKS
+from mmfold.adapters.bybit.listing import category_of, list_manifest
+from mmfold.adapters.bybit.ret_codes import HTTP_OK, Verdict, judge, judge_http, meaning_of
+from mmfold.adapters.bybit.signing import UNSAFE_IN_QUERY, RestRequest, get_request
+from mmfold.adapters.importers.bybit import MARKETS, read_instrument
+from mmfold.adapters.importers.grid import read_integer
+from mmfold.adapters.importers.rows import TS_MS_MAX, Row, book_rows, read_ts_ns
+from mmfold.adapters.importers.table import SymbolTable
+from mmfold.engine.codes import EventKind, Side
+from mmfold.engine.limits import NS_PER_MS
+from mmfold.engine.manifest import Instrument, Manifest
+from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS
 
 Told = OrderReport | Execution | Row | Foreign
 PAGE_COUNT_INSTRUMENTS = 1000

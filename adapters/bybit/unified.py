@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from adapters.bybit.entries import CASH_MICROS_MAX
-from adapters.bybit.frames import MalformedFrame
-from adapters.bybit.ledger import (
+from mmfold.adapters.bybit.entries import CASH_MICROS_MAX
+from mmfold.adapters.bybit.frames import MalformedFrame
+from mmfold.adapters.bybit.ledger import (
     NOBODYS_ORDER_ID,
     Execution,
     Foreign,
@@ -29,17 +29,17 @@ from adapters.bybit.ledger import (
     fill_row,
     position_row,
 )
-from adapters.bybit.link_ids import execution_number
-from adapters.bybit.listing import list_manifest
-from adapters.bybit.private import Private
-from adapters.importers.grid import E8_MAX, INTEGER_MAX
-from adapters.importers.outcome import PassedOverError, RefusedError
-from adapters.importers.rows import TS_MS_MAX, Row, book_rows, mark_rows, read_price, read_qty, trade_row
-from adapters.importers.table import Listing
-from engine.codes import EventKind, Flag, Side
-from engine.limits import E8, E9, MICROS_PER_UNIT, NS_PER_MS, PPM
-from engine.manifest import Manifest
-from engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
+from mmfold.adapters.bybit.link_ids import execution_number
+from mmfold.adapters.bybit.listing import list_manifest
+from mmfold.adapters.bybit.private import Private
+from mmfold.adapters.importers.grid import E8_MAX, INTEGER_MAX
+from mmfold.adapters.importers.outcome import PassedOverError, RefusedError
+from mmfold.adapters.importers.rows import TS_MS_MAX, Row, book_rows, mark_rows, read_price, read_qty, trade_row
+from mmfold.adapters.importers.table import Listing
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.limits import E8, E9, MICROS_PER_UNIT, NS_PER_MS, PPM
+from mmfold.engine.manifest import Manifest
+from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 
 Result = TypeVar("Result")
 SIDES = {"buy": Side.BID, "sell": Side.ASK}

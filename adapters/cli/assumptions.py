@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from config.venue import Calibration, VenueAssumptions
-    from replay.assumptions import Assumptions
+    from mmfold.config.venue import Calibration, VenueAssumptions
+    from mmfold.replay.assumptions import Assumptions
 
 QUEUE_MODELS = ("risk_averse", "power", "qpos", "log", "fifo")
 LATENCY_MS_MAX = 60_000
@@ -87,10 +87,10 @@ def read_assumptions(asked: dict[str, Any]) -> "Assumptions":
 
     Raises: ConfigError, LatencyFileError, BadAssumption, OSError.
     """
-    from config.venue import load_calibration, load_venue
-    from replay.assumptions import Assumptions
-    from replay.latency_file import read_latencies
-    from replay.venue.queue import QueueModel
+    from mmfold.config.venue import load_calibration, load_venue
+    from mmfold.replay.assumptions import Assumptions
+    from mmfold.replay.latency_file import read_latencies
+    from mmfold.replay.venue.queue import QueueModel
 
     check_pairs(asked)
     named: dict[str, Any] = {}
@@ -132,10 +132,10 @@ def venue_fields(venue: "VenueAssumptions", path: Path) -> dict[str, Any]:
 
     Raises: ConfigError for a queue model that there is not.
     """
-    from config.errors import ConfigError, nearest_text
-    from config.venue import HINT
-    from replay.assumptions import FeeTier
-    from replay.venue.queue import QueueModel
+    from mmfold.config.errors import ConfigError, nearest_text
+    from mmfold.config.venue import HINT
+    from mmfold.replay.assumptions import FeeTier
+    from mmfold.replay.venue.queue import QueueModel
 
     said = venue.model_dump(exclude_unset=True)
     plain = {
@@ -173,7 +173,7 @@ def calibrated_fields(calibration: "Calibration") -> dict[str, Any]:
 
 def band_of(assumptions: "Assumptions") -> "dict[str, Assumptions]":
     """Return the asked-for assumptions between a pessimistic and an optimistic guess of queue and latencies."""
-    from replay.venue.queue import QueueModel
+    from mmfold.replay.venue.queue import QueueModel
 
     def guess(queue_model: QueueModel, factor: float) -> "Assumptions":
         return dataclasses.replace(assumptions.scaled(factor), queue_model=queue_model)

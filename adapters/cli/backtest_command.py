@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapters.cli.assumptions import BAND_TEXT, QUEUE_MODELS, band_of, parse_latency, read_assumptions
-from adapters.cli.errors import is_user_error
-from adapters.cli.grouped import GroupedCommand
-from adapters.cli.output import emit_json, progress
+from mmfold.adapters.cli.assumptions import BAND_TEXT, QUEUE_MODELS, band_of, parse_latency, read_assumptions
+from mmfold.adapters.cli.errors import is_user_error
+from mmfold.adapters.cli.grouped import GroupedCommand
+from mmfold.adapters.cli.output import emit_json, progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from config.models import Config
-    from replay.assumptions import Assumptions
-    from replay.backtest import Backtest, BacktestResult
-    from replay.result import ReplayResult
+    from mmfold.config.models import Config
+    from mmfold.replay.assumptions import Assumptions
+    from mmfold.replay.backtest import Backtest, BacktestResult
+    from mmfold.replay.result import ReplayResult
 
 OUTPUT_NAMES = {
     "REPORT.md", "report.html", "report.json", "seal.json", "writer.lock", "checkpoints",
@@ -166,7 +166,7 @@ def prepare_case(
 
     Raises: FeedsConflict, NoMarket, JournalError, ConfigError, SamplesBeside.
     """
-    from replay.backtest import Backtest, SamplesBeside
+    from mmfold.replay.backtest import Backtest, SamplesBeside
 
     backtest = Backtest(events, config, assumptions, seed=asked["seed"])
     try:
@@ -178,7 +178,7 @@ def prepare_case(
 
 def run_case(backtest: "Backtest", journal: Path | None) -> "BacktestResult":
     """Run one backtest, journaled if there is a place for it."""
-    from journal.writer import Writer
+    from mmfold.journal.writer import Writer
 
     if journal is None:
         return run_backtest(backtest)
@@ -192,9 +192,9 @@ def print_results(
     results: "dict[str, tuple[Path, BacktestResult]]", shown: "ReplayResult", page: Path | None, *, is_one_journal: bool
 ) -> None:
     """Print the base case, or the one there is, and the others beside it."""
-    from adapters.cli.output import print_table
-    from reports.summary import print_summary
-    from reports.venue import feed_notes, venue_notes
+    from mmfold.adapters.cli.output import print_table
+    from mmfold.reports.summary import print_summary
+    from mmfold.reports.venue import feed_notes, venue_notes
 
     print_summary(shown, page, command="backtest", is_one_journal=is_one_journal)
     notes = [*venue_notes(shown.manifest), *feed_notes(next(iter(results.values()))[1].shifts_ns)]
@@ -221,7 +221,7 @@ def load_strategy(asked: dict[str, Any]) -> None:
     """
     if ":" not in (asked["strategy"] or ""):
         return
-    from replay.strategy.file import install_strategy, read_strategy
+    from mmfold.replay.strategy.file import install_strategy, read_strategy
 
     install_strategy(read_strategy(asked["strategy"]))
     asked["strategy"] = "user"
@@ -232,7 +232,7 @@ def read_config(asked: dict[str, Any]) -> "Config":
 
     Raises: ConfigError.
     """
-    from config.load import load_config, profile_names
+    from mmfold.config.load import load_config, profile_names
 
     overrides = list(asked["overrides"])
     profile = asked["profile"]
@@ -266,9 +266,9 @@ def write_page(out: Path, results: "dict[str, tuple[Path, BacktestResult]]") -> 
 
     Raises: AssertionError when the replay is not the backtest.
     """
-    from reports.tearsheet.fold import fold_backtest
-    from reports.tearsheet.page import write_tearsheet
-    from reports.venue import feed_notes
+    from mmfold.reports.tearsheet.fold import fold_backtest
+    from mmfold.reports.tearsheet.page import write_tearsheet
+    from mmfold.reports.venue import feed_notes
 
     sheets = {}
     for name, (journal, result) in results.items():
@@ -284,8 +284,8 @@ def as_replay(result: "BacktestResult", source: str) -> "ReplayResult":
     """Return a backtest's result in the form that the summary prints."""
     import numpy as np
 
-    from engine.records import EVENT
-    from replay.result import SAMPLE, ReplayResult
+    from mmfold.engine.records import EVENT
+    from mmfold.replay.result import SAMPLE, ReplayResult
 
     return ReplayResult(
         manifest=result.manifest,
@@ -309,7 +309,7 @@ def as_replay(result: "BacktestResult", source: str) -> "ReplayResult":
 
 def result_document(result: "BacktestResult", page: Path | None) -> dict[str, Any]:
     """Return what --json prints."""
-    from reports.summary import build_report
+    from mmfold.reports.summary import build_report
 
     report = build_report(as_replay(result, "backtest"))
     symbols = report["symbols"]

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from adapters.cli.live_command import parse_duration
-from adapters.cli.output import emit_json, format_number, print_table, progress
+from mmfold.adapters.cli.live_command import parse_duration
+from mmfold.adapters.cli.output import emit_json, format_number, print_table, progress
 
 KINDS = ("import", "verify", "replay", "JSONL", "steps", "starts", "memory")
 BUDGETS = {
@@ -93,7 +93,7 @@ def command(
 
 def measure_live(work: Path) -> dict[str, Any]:
     """Return the figures of the live path."""
-    from adapters.bench import latency, loopback, machine
+    from mmfold.adapters.bench import latency, loopback, machine
 
     document: dict[str, Any] = {"hardware": machine.describe_machine()}
     click.echo("measuring tick to order in one process ...", err=True)
@@ -107,8 +107,8 @@ def measure_soak(directory: Path, duration_s: float, speed: float) -> dict[str, 
 
     Raises: click.UsageError for a directory that holds something.
     """
-    from adapters.bench import machine
-    from adapters.bench.soak import run_soak
+    from mmfold.adapters.bench import machine
+    from mmfold.adapters.bench.soak import run_soak
 
     if directory.exists() and any(directory.iterdir()):
         raise click.UsageError(f"{directory} is not empty: a soak begins anew")
@@ -154,9 +154,9 @@ def measure(
     kinds: tuple[str, ...],
 ) -> dict[str, Any]:
     """Return every figure of one sitting."""
-    from adapters.bench import feed, machine
-    from adapters.bench import measure as figures
-    from adapters.bench.peer import PROGRAM, run_peer
+    from mmfold.adapters.bench import feed, machine
+    from mmfold.adapters.bench import measure as figures
+    from mmfold.adapters.bench.peer import PROGRAM, run_peer
 
     manifest, rows = feed.read_market(events)
     if not len(rows):

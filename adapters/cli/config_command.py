@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from adapters.cli.output import emit_json, print_table
+from mmfold.adapters.cli.output import emit_json, print_table
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -25,9 +25,9 @@ def command() -> None:
 @AS_JSON
 def show(path: Path | None, profile: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
     """Print every setting in force and where it comes from."""
-    from config.describe import describe, plain, to_document, to_text
-    from config.document import leaves
-    from config.load import load_config
+    from mmfold.config.describe import describe, plain, to_document, to_text
+    from mmfold.config.document import leaves
+    from mmfold.config.load import load_config
 
     config = load_config(path, profile, overrides)
     print_warnings(config.warnings)
@@ -49,7 +49,7 @@ def show(path: Path | None, profile: str | None, overrides: tuple[str, ...], as_
 @AS_JSON
 def describe_command(key: str | None, as_json: bool) -> None:
     """Explain KEY, a section's keys, or all: meaning, unit, range, default, whether it may change at run time."""
-    from config.describe import describe, to_document, to_text
+    from mmfold.config.describe import describe, to_document, to_text
 
     settings = describe(key)
     if as_json:
@@ -80,8 +80,8 @@ def describe_command(key: str | None, as_json: bool) -> None:
 @AS_JSON
 def init(path: Path, force: bool, as_json: bool) -> None:
     """Write a small, commented configuration to PATH."""
-    from config.describe import starter_yaml
-    from config.errors import ConfigError
+    from mmfold.config.describe import starter_yaml
+    from mmfold.config.errors import ConfigError
 
     if path.exists() and not force:
         raise ConfigError("E_CFG_FILE", f"{path} exists already; --force replaces it")
@@ -98,8 +98,8 @@ def init(path: Path, force: bool, as_json: bool) -> None:
 @AS_JSON
 def check(path: Path, profile: str | None, as_json: bool) -> None:
     """Check FILE: every key known, every value in range."""
-    from config.document import leaves, read_document
-    from config.load import load_config
+    from mmfold.config.document import leaves, read_document
+    from mmfold.config.load import load_config
 
     config = load_config(path, profile)
     key_count = sum(1 for _ in leaves(read_document(path).values))

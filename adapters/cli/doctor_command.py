@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from adapters.cli.errors import EXIT_GATE
-from adapters.cli.import_command import parse_symbols
-from adapters.cli.output import emit_json, print_table
+from mmfold.adapters.cli.errors import EXIT_GATE
+from mmfold.adapters.cli.import_command import parse_symbols
+from mmfold.adapters.cli.output import emit_json, print_table
 
 if TYPE_CHECKING:
-    from adapters.doctor.check import Report
+    from mmfold.adapters.doctor.check import Report
 
 MODES = ("paper", "shadow", "testnet", "live")
 VENUES = ("bybit",)
@@ -67,12 +67,12 @@ def command(
     is placed; with keys, one signed question is asked. Exit 0: all well, or warnings only. 2: a check failed. 1: an
     input that cannot be used.
     """
-    from adapters.bybit.endpoints import REST_ENDPOINTS
-    from adapters.crash import forbid_core_dumps
-    from adapters.doctor.check import Status, clean
-    from adapters.doctor.venue import parse_endpoint
-    from adapters.logs import LEVELS, setup_logs
-    from adapters.secrets.environment import resolve_environment
+    from mmfold.adapters.bybit.endpoints import REST_ENDPOINTS
+    from mmfold.adapters.crash import forbid_core_dumps
+    from mmfold.adapters.doctor.check import Status, clean
+    from mmfold.adapters.doctor.venue import parse_endpoint
+    from mmfold.adapters.logs import LEVELS, setup_logs
+    from mmfold.adapters.secrets.environment import resolve_environment
 
     level = os.environ.get("LOG_LEVEL", "")
     setup_logs(level if level in LEVELS else "WARNING")
@@ -100,11 +100,11 @@ def examine(
     """Run every check; what rests on an answer of the venue is left out where there is none."""
     from datetime import UTC, datetime
 
-    from adapters.doctor import machine
-    from adapters.doctor.check import Report, Status
-    from adapters.doctor.credentials import check_credentials
-    from adapters.doctor.venue import check_instruments, check_reachable, parse_endpoint, unique
-    from adapters.secrets.environment import resolve_environment
+    from mmfold.adapters.doctor import machine
+    from mmfold.adapters.doctor.check import Report, Status
+    from mmfold.adapters.doctor.credentials import check_credentials
+    from mmfold.adapters.doctor.venue import check_instruments, check_reachable, parse_endpoint, unique
+    from mmfold.adapters.secrets.environment import resolve_environment
 
     endpoint, environment, report = parse_endpoint(url), resolve_environment(os.environ), Report()
     report.add(machine.check_environment(mode, os.environ))

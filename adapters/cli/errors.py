@@ -12,7 +12,7 @@ Exit codes
 import errno
 import sys
 
-from adapters.crash import format_crash
+from mmfold.adapters.crash import format_crash
 
 EXIT_ERROR = 1
 EXIT_GATE = 2
@@ -24,36 +24,36 @@ EXIT_INTERRUPTED = 130
 # By name, so that telling an error apart imports nothing. An error that derives from one of these counts as well.
 USER_ERRORS = frozenset(
     {
-        "adapters.doctor.venue.EndpointError",
-        "adapters.emulator.codes.VenueSetupError",
-        "adapters.importers.outcome.ImportFailedError",
-        "adapters.secrets.errors.SecretError",
-        "config.errors.ConfigError",
-        "config.instruments.InstrumentTableError",
-        "engine.manifest.ManifestError",
-        "engine.params.ConfigPayloadError",
-        "engine.payload.PayloadError",
-        "journal.errors.JournalError",
-        "journal.parquet.ParquetError",
-        "journal.jsonl.JsonlError",
-        "replay.parallel.CheckpointDiffers",
-        "replay.assumptions.BadAssumption",
-        "replay.latency_file.LatencyFileError",
-        "replay.parity.session.NoDecisions",
-        "replay.feeds.FeedsConflict",
-        "replay.strategy.file.StrategyError",
-        "replay.window.NoMarket",
-        "adapters.bench.soak.SoakFailed",
-        "adapters.live.endpoints.BadEndpoint",
-        "adapters.live.start.CannotStart",
-        "adapters.live.stopping.CannotStop",
-        "adapters.live.unified_venue.UnknownVenue",
-        "adapters.live.rest_client.VenueUnreachable",
-        "adapters.live.stream.StreamRefused",
-        "adapters.bybit.rest.VenueError",
-        "replay.ticks.load.TickFileError",
-        "adapters.bench.peer.PeerFailed",
-        "adapters.cli.runtime.RuntimeSettingError",
+        "mmfold.adapters.doctor.venue.EndpointError",
+        "mmfold.adapters.emulator.codes.VenueSetupError",
+        "mmfold.adapters.importers.outcome.ImportFailedError",
+        "mmfold.adapters.secrets.errors.SecretError",
+        "mmfold.config.errors.ConfigError",
+        "mmfold.config.instruments.InstrumentTableError",
+        "mmfold.engine.manifest.ManifestError",
+        "mmfold.engine.params.ConfigPayloadError",
+        "mmfold.engine.payload.PayloadError",
+        "mmfold.journal.errors.JournalError",
+        "mmfold.journal.parquet.ParquetError",
+        "mmfold.journal.jsonl.JsonlError",
+        "mmfold.replay.parallel.CheckpointDiffers",
+        "mmfold.replay.assumptions.BadAssumption",
+        "mmfold.replay.latency_file.LatencyFileError",
+        "mmfold.replay.parity.session.NoDecisions",
+        "mmfold.replay.feeds.FeedsConflict",
+        "mmfold.replay.strategy.file.StrategyError",
+        "mmfold.replay.window.NoMarket",
+        "mmfold.adapters.bench.soak.SoakFailed",
+        "mmfold.adapters.live.endpoints.BadEndpoint",
+        "mmfold.adapters.live.start.CannotStart",
+        "mmfold.adapters.live.stopping.CannotStop",
+        "mmfold.adapters.live.unified_venue.UnknownVenue",
+        "mmfold.adapters.live.rest_client.VenueUnreachable",
+        "mmfold.adapters.live.stream.StreamRefused",
+        "mmfold.adapters.bybit.rest.VenueError",
+        "mmfold.replay.ticks.load.TickFileError",
+        "mmfold.adapters.bench.peer.PeerFailed",
+        "mmfold.adapters.cli.runtime.RuntimeSettingError",
     }
 )
 
@@ -100,7 +100,7 @@ def message_of(error: BaseException) -> str:
 
 def print_error(message: str, hint: str = "") -> None:
     """Print one line that says what is wrong, and one that says what to do."""
-    from adapters.redact import redact_known
+    from mmfold.adapters.redact import redact_known
 
     print(f"error: {redact_known(message)}", file=sys.stderr)
     if hint:
@@ -109,7 +109,7 @@ def print_error(message: str, hint: str = "") -> None:
 
 def print_bug(error: BaseException) -> None:
     """Print the traceback of a fault of our own, redacted, and ask for the journal."""
-    from adapters.redact import redact
+    from mmfold.adapters.redact import redact
 
     sys.stderr.write(format_crash(error))
     print_error(redact(f"{type(error).__name__}: {message_of(error)}"), BUG_HINT)

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from adapters.importers import IMPORTERS
+from mmfold.adapters.importers import IMPORTERS
 
 if TYPE_CHECKING:
-    from adapters.importers.outcome import ImportResult
+    from mmfold.adapters.importers.outcome import ImportResult
 
 MARKETS = ("linear", "inverse", "spot", "usdm", "coinm")
 
@@ -66,9 +66,9 @@ def command(
     """
     import time
 
-    from adapters.cli.output import emit_json, progress
-    from adapters.importers import load_importer
-    from adapters.importers.outcome import ImportRequest
+    from mmfold.adapters.cli.output import emit_json, progress
+    from mmfold.adapters.importers import load_importer
+    from mmfold.adapters.importers.outcome import ImportRequest
 
     request = ImportRequest(
         files=files, out=out, symbols=symbols, market=market or "", ticks=ticks, lots=lots, strict=strict, force=force

@@ -22,7 +22,7 @@ def events_bytes(path: Path) -> int:
 def is_compiled(kernel: str = CORE) -> bool:
     """Tell whether the compile cache of exactly these sources is there, without importing the compiler."""
     os.environ.setdefault("NUMBA_DISABLE_JIT", "0")
-    from engine.cache import cache_directory
+    from mmfold.engine.cache import cache_directory
 
     return any(cache_directory().rglob(f"{kernel}-*.nbi"))
 

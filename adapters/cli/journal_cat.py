@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from adapters.cli.interpreted import choose_mode, events_bytes
-from adapters.cli.output import progress
+from mmfold.adapters.cli.interpreted import choose_mode, events_bytes
+from mmfold.adapters.cli.output import progress
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from engine.manifest import Manifest
+    from mmfold.engine.manifest import Manifest
 
 CHUNK_ROW_COUNT = 4096
 WAIT_S = 1.0  # in one call; a commit ends the wait at once
@@ -78,7 +78,7 @@ def file_lines(path: Path, selection: Selection, report: Any) -> Iterator[bytes]
 
     Raises: JournalError, JsonlError, after the lines before the fault.
     """
-    from journal.forms import Events
+    from mmfold.journal.forms import Events
 
     source = Events(path)
     printer = Printer(path, source.manifest, selection)
@@ -96,10 +96,10 @@ def follow_lines(path: Path, selection: Selection) -> Iterator[bytes]:
 
     Raises: JournalError.
     """
-    from journal.follow import Follower
-    from journal.lock import is_locked
-    from journal.reader import Journal
-    from journal.segment import segment_paths
+    from mmfold.journal.follow import Follower
+    from mmfold.journal.lock import is_locked
+    from mmfold.journal.reader import Journal
+    from mmfold.journal.segment import segment_paths
 
     if not (path.is_dir() and not segment_paths(path) and is_locked(path)):
         Journal(path)  # there has to be one, unless its writer is there and has not committed yet
@@ -125,11 +125,11 @@ class Printer:
     def __init__(self, path: Path, manifest: "Manifest", selection: Selection) -> None:
         import numpy as np
 
-        from journal.chain import Chain
-        from journal.decimals import FieldError
-        from journal.errors import Corrupt
-        from journal.fields import KINDS, WORDS
-        from journal.lines import LineEncoder
+        from mmfold.journal.chain import Chain
+        from mmfold.journal.decimals import FieldError
+        from mmfold.journal.errors import Corrupt
+        from mmfold.journal.fields import KINDS, WORDS
+        from mmfold.journal.lines import LineEncoder
 
         known = manifest.symbol_index()
         check_known(selection.kinds, list(WORDS), "--kind")
@@ -158,8 +158,8 @@ class Printer:
 
         Raises: Corrupt for rows that text cannot hold.
         """
-        from journal.canonical import RowError
-        from journal.errors import Corrupt
+        from mmfold.journal.canonical import RowError
+        from mmfold.journal.errors import Corrupt
 
         try:
             if self._chain is not None:
@@ -174,7 +174,7 @@ class Printer:
         """Return the lines of some events; those between the first and the last chosen one are spelled as well."""
         import numpy as np
 
-        from engine.codes import Flag
+        from mmfold.engine.codes import Flag
 
         ends = np.flatnonzero((rows["flags"] & Flag.LAST) != 0) + 1
         starts = np.concatenate((np.zeros(1, np.int64), ends[:-1]))

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapters.cli.errors import GateFailed
-from adapters.cli.interpreted import choose_mode, events_bytes
-from adapters.cli.journal_cat import cat
-from adapters.cli.journal_info import info
-from adapters.cli.output import emit_json, progress
+from mmfold.adapters.cli.errors import GateFailed
+from mmfold.adapters.cli.interpreted import choose_mode, events_bytes
+from mmfold.adapters.cli.journal_cat import cat
+from mmfold.adapters.cli.journal_info import info
+from mmfold.adapters.cli.output import emit_json, progress
 
 if TYPE_CHECKING:
-    from journal.convert import Conversion
-    from journal.errors import JournalError
-    from journal.recover import Recovery
-    from journal.verify import Verification
+    from mmfold.journal.convert import Conversion
+    from mmfold.journal.errors import JournalError
+    from mmfold.journal.recover import Recovery
+    from mmfold.journal.verify import Verification
 
 PATH = click.Path(path_type=Path)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -72,7 +72,7 @@ def verify(path: Path, workers: int, head: str | None, as_json: bool) -> None:
     journal, another version, no permission).
     """
     choose_mode(path, workers)
-    from journal.forms import Form, form_of, verify_form
+    from mmfold.journal.forms import Form, form_of, verify_form
 
     form = form_of(path)
     is_binary = form is Form.JOURNAL
@@ -132,7 +132,7 @@ def convert(src: Path, dst: Path, force: bool, as_json: bool) -> None:
     What was written is read back; DST appears with SRC's head or not at all.
     """
     choose_mode(src, 1)
-    from journal.convert import convert as convert_journal
+    from mmfold.journal.convert import convert as convert_journal
 
     result, seconds = timed(src, "convert", lambda report: convert_journal(src, dst, force=force, on_rows=report))
     if as_json:
@@ -162,8 +162,8 @@ def export(path: Path, out: Path, symbols: str | None, force: bool, as_json: boo
     if symbols is not None and not chosen:
         raise click.BadParameter("no symbol given, such as BTCUSDT,ETHUSDT", param_hint="--symbols")
     choose_mode(path, 1)
-    from journal.convert import convert as convert_journal
-    from journal.convert import export_symbols
+    from mmfold.journal.convert import convert as convert_journal
+    from mmfold.journal.convert import export_symbols
 
     def work(report: Callable[[int], None]) -> "Conversion":
         if chosen:
@@ -232,8 +232,8 @@ def recover(path: Path, apply: bool, as_json: bool) -> None:
     Nothing is ever deleted: torn bytes move to PATH/recovered. Exit code 2: the damage is not a crash's (K, L),
     nothing is changed.
     """
-    from journal.errors import Corrupt, NotAJournal, SealDiffers, WrongVersion
-    from journal.recover import recover as recover_journal
+    from mmfold.journal.errors import Corrupt, NotAJournal, SealDiffers, WrongVersion
+    from mmfold.journal.recover import recover as recover_journal
 
     try:
         found = recover_journal(path, apply=apply)

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapters.cli.output import emit_json, print_table
+from mmfold.adapters.cli.output import emit_json, print_table
 
 if TYPE_CHECKING:
-    from engine.manifest import Manifest
+    from mmfold.engine.manifest import Manifest
 
 NOT_VERIFIED = "as the file says: mm journal verify proves it"
 MANIFEST_KEYS = ("run_id", "parent_run", "source", "seed", "code_version", "schema_version", "witnessed")
@@ -23,7 +23,7 @@ INSTRUMENT_KEYS = ("symbol", "venue", "contract", "tick_size", "lot_size")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def info(path: Path, as_json: bool) -> None:
     """Show what a journal is of, its instruments, segments, head and checkpoints; nothing is verified."""
-    from adapters.cli.interpreted import choose_mode
+    from mmfold.adapters.cli.interpreted import choose_mode
 
     choose_mode(path, 1)
     document = describe(path)
@@ -38,8 +38,8 @@ def describe(path: Path) -> dict[str, Any]:
 
     Raises: JournalError, JsonlError where not even its start can be read.
     """
-    from journal.errors import Corrupt, TornTail
-    from journal.forms import Events, Form, form_of, read_facts
+    from mmfold.journal.errors import Corrupt, TornTail
+    from mmfold.journal.forms import Events, Form, form_of, read_facts
 
     form = form_of(path)
     document: dict[str, Any] = {
@@ -74,11 +74,11 @@ def manifest_document(manifest: "Manifest") -> dict[str, Any]:
 
 def describe_journal(path: Path) -> dict[str, Any]:
     """Return what the segments of a journal, and the files beside them, say."""
-    from journal.checkpoints import list_checkpoints, seq_next_of
-    from journal.lock import is_locked
-    from journal.reader import Journal
-    from journal.recover import RECOVERED_NAME
-    from journal.seal import read_seal
+    from mmfold.journal.checkpoints import list_checkpoints, seq_next_of
+    from mmfold.journal.lock import is_locked
+    from mmfold.journal.reader import Journal
+    from mmfold.journal.recover import RECOVERED_NAME
+    from mmfold.journal.seal import read_seal
 
     paths = Journal(path).segments
     segments = [describe_segment(segment, is_last=segment == paths[-1]) for segment in paths]
@@ -108,8 +108,8 @@ def describe_journal(path: Path) -> dict[str, Any]:
 
 def describe_segment(path: Path, *, is_last: bool) -> dict[str, Any]:
     """Return what a segment's frame headers say, up to the first that is not one; its rows are not read."""
-    from journal.errors import JournalError
-    from journal.segment import SEGMENT_HEADER_BYTES, SegmentFile
+    from mmfold.journal.errors import JournalError
+    from mmfold.journal.segment import SEGMENT_HEADER_BYTES, SegmentFile
 
     document: dict[str, Any] = {"file": path.name, "bytes": path.stat().st_size, "whole_bytes": 0, "fault": None}
     document |= {"seq_first": None, "seq_last": None, "events": 0, "rows": 0, "head": None}

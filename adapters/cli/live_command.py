@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapters.cli.errors import EXIT_KILLED
-from adapters.cli.interpreted import CORE, tell_compiling
-from adapters.cli.output import emit_json
+from mmfold.adapters.cli.errors import EXIT_KILLED
+from mmfold.adapters.cli.interpreted import CORE, tell_compiling
+from mmfold.adapters.cli.output import emit_json
 
 if TYPE_CHECKING:
-    from adapters.live.kill_switch import KillSwitch
-    from adapters.live.runner import Runner
-    from adapters.live.start import Plan
-    from adapters.live.web import WebServer
-    from config.models import Config
+    from mmfold.adapters.live.kill_switch import KillSwitch
+    from mmfold.adapters.live.runner import Runner
+    from mmfold.adapters.live.start import Plan
+    from mmfold.adapters.live.web import WebServer
+    from mmfold.config.models import Config
 
 MODES = ("paper", "shadow", "testnet", "live")
 LIVE_ENABLE = "MM_LIVE_ENABLE"
@@ -72,8 +72,8 @@ def command(**asked: Any) -> int:
     switch, exit code 3. SIGHUP reads the configuration again, as does a change of its file.
     Mode live needs MM_LIVE_ENABLE=1 in the environment too.
     """
-    from adapters.crash import forbid_core_dumps
-    from adapters.logs import setup_logs
+    from mmfold.adapters.crash import forbid_core_dumps
+    from mmfold.adapters.logs import setup_logs
 
     if asked["mode"] == "live" and os.environ.get(LIVE_ENABLE) != "1":
         raise click.UsageError(f"--mode live trades real money: set {LIVE_ENABLE}=1 in the environment too")
@@ -105,9 +105,9 @@ def make_plan(asked: dict[str, Any]) -> "Plan":
 
     Raises: click.UsageError, ConfigError, BadEndpoint.
     """
-    from adapters.live.endpoints import find_endpoints, unified_name
-    from adapters.live.runner import Pace
-    from adapters.live.start import Plan
+    from mmfold.adapters.live.endpoints import find_endpoints, unified_name
+    from mmfold.adapters.live.runner import Pace
+    from mmfold.adapters.live.start import Plan
 
     symbols, has_account = split_symbols(asked["symbols"]), asked["mode"] in ("testnet", "live")
     if has_account and unified_name(asked["venue"]) is not None:
@@ -134,7 +134,7 @@ def read_config(asked: dict[str, Any]) -> "Config":
 
     Raises: ConfigError.
     """
-    from config.load import load_config
+    from mmfold.config.load import load_config
 
     core_mode = "shadow" if asked["mode"] == "shadow" else "sent"
     return load_config(asked["config_path"], asked["profile"], [*asked["overrides"], f"mode={core_mode}"])
@@ -154,8 +154,8 @@ async def trade(plan: "Plan", asked: dict[str, Any]) -> dict[str, Any]:
     """Run one session to its end and return what came out."""
     import aiohttp
 
-    from adapters.live.kill_switch import KillSwitch
-    from adapters.live.start import make_runner
+    from mmfold.adapters.live.kill_switch import KillSwitch
+    from mmfold.adapters.live.start import make_runner
 
     async with aiohttp.ClientSession() as http:
         runner = await make_runner(plan, http)
@@ -178,8 +178,8 @@ async def open_pages(runner: "Runner", port: int | None) -> "WebServer":
 
     Raises: PortError.
     """
-    from adapters.live.web import WebServer
-    from adapters.ports import PortError
+    from mmfold.adapters.live.web import WebServer
+    from mmfold.adapters.ports import PortError
 
     pages = WebServer(runner.status, port=PAGES_PORT if port is None else port)
     try:
@@ -195,7 +195,7 @@ async def open_pages(runner: "Runner", port: int | None) -> "WebServer":
 
 async def run_session(runner: "Runner", switch: "KillSwitch", asked: dict[str, Any]) -> None:
     """Run until asked to stop: by a signal, by the time, by a failure."""
-    from adapters.live.reload import watch_file
+    from mmfold.adapters.live.reload import watch_file
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -226,9 +226,9 @@ async def run_session(runner: "Runner", switch: "KillSwitch", asked: dict[str, A
 
 async def reload_config(runner: "Runner", asked: dict[str, Any]) -> None:
     """Read the configuration again and journal what may change at run time; anything else is refused whole."""
-    from adapters.live.reload import changed_keys, immutable_keys
-    from config.errors import ConfigError
-    from replay.run import config_document
+    from mmfold.adapters.live.reload import changed_keys, immutable_keys
+    from mmfold.config.errors import ConfigError
+    from mmfold.replay.run import config_document
 
     try:
         config = read_config(asked)

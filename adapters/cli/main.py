@@ -12,7 +12,7 @@ from typing import NamedTuple
 import click
 from click.shell_completion import get_completion_class
 
-from adapters.cli.errors import (
+from mmfold.adapters.cli.errors import (
     EXIT_BUG,
     EXIT_ERROR,
     EXIT_GATE,
@@ -25,7 +25,7 @@ from adapters.cli.errors import (
     print_bug,
     print_error,
 )
-from adapters.crash import install_crash_hooks
+from mmfold.adapters.crash import install_crash_hooks
 
 PROGRAM = "mm"
 COMPLETE_VAR = "_MM_COMPLETE"
@@ -41,34 +41,69 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "import": Entry(
-        "adapters.cli.import_command:command",
+        "mmfold.adapters.cli.import_command:command",
         "Turn raw captures of a venue, or our own JSONL, into a journal: all or nothing.",
     ),
-    "journal": Entry("adapters.cli.journal_command:command", "Look into, verify, convert and recover journals."),
-    "replay": Entry("adapters.cli.replay_command:command", "Run the core over a journal and show what it decides."),
+    "journal": Entry(
+        "mmfold.adapters.cli.journal_command:command",
+        "Look into, verify, convert and recover journals.",
+    ),
+    "replay": Entry(
+        "mmfold.adapters.cli.replay_command:command",
+        "Run the core over a journal and show what it decides.",
+    ),
     "backtest": Entry(
-        "adapters.cli.backtest_command:command", "Run the core against a simulated venue on a recorded market."
+        "mmfold.adapters.cli.backtest_command:command",
+        "Run the core against a simulated venue on a recorded market.",
     ),
     "ticks": Entry(
-        "adapters.cli.ticks_command:command", "Run fill rules over best bid and ask: the reference, not the venue."
+        "mmfold.adapters.cli.ticks_command:command",
+        "Run fill rules over best bid and ask: the reference, not the venue.",
     ),
     "top": Entry(
-        "adapters.cli.top_command:command", "Show a session as it runs: book, orders, position, PnL, decisions."
+        "mmfold.adapters.cli.top_command:command",
+        "Show a session as it runs: book, orders, position, PnL, decisions.",
     ),
     "parity": Entry(
-        "adapters.cli.parity_command:command", "Compare a live journal with a backtest of the same market."
+        "mmfold.adapters.cli.parity_command:command",
+        "Compare a live journal with a backtest of the same market.",
     ),
-    "venue": Entry("adapters.cli.venue_command:command", "Run an emulated venue that real clients can trade on."),
-    "live": Entry("adapters.cli.live_command:command", "Trade at a venue, or rehearse it in paper or shadow."),
-    "record": Entry("adapters.cli.record_command:command", "Journal a venue's market, nothing else."),
-    "stop": Entry("adapters.cli.stop_command:command", "Stop a running mm live or mm record, gently or at once."),
-    "bench": Entry("adapters.cli.bench_command:command", "Measure this machine and print rates and ratios."),
-    "config": Entry("adapters.cli.config_command:command", "Show, explain, start and check a configuration."),
+    "venue": Entry(
+        "mmfold.adapters.cli.venue_command:command",
+        "Run an emulated venue that real clients can trade on.",
+    ),
+    "live": Entry(
+        "mmfold.adapters.cli.live_command:command",
+        "Trade at a venue, or rehearse it in paper or shadow.",
+    ),
+    "record": Entry(
+        "mmfold.adapters.cli.record_command:command",
+        "Journal a venue's market, nothing else.",
+    ),
+    "stop": Entry(
+        "mmfold.adapters.cli.stop_command:command",
+        "Stop a running mm live or mm record, gently or at once.",
+    ),
+    "bench": Entry(
+        "mmfold.adapters.cli.bench_command:command",
+        "Measure this machine and print rates and ratios.",
+    ),
+    "config": Entry(
+        "mmfold.adapters.cli.config_command:command",
+        "Show, explain, start and check a configuration.",
+    ),
     "secrets": Entry(
-        "adapters.cli.secrets_command:command", "Keep, list and renew the keys of venues; search files for stray ones."
+        "mmfold.adapters.cli.secrets_command:command",
+        "Keep, list and renew the keys of venues; search files for stray ones.",
     ),
-    "doctor": Entry("adapters.cli.doctor_command:command", "Check what a session needs, before it starts."),
-    "completion": Entry("adapters.cli.main:completion", "Print the completion script of a shell."),
+    "doctor": Entry(
+        "mmfold.adapters.cli.doctor_command:command",
+        "Check what a session needs, before it starts.",
+    ),
+    "completion": Entry(
+        "mmfold.adapters.cli.main:completion",
+        "Print the completion script of a shell.",
+    ),
 }
 
 
@@ -106,7 +141,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="mm", message="%(prog)s %(version)s")
+@click.version_option(package_name="mmfold", message="%(prog)s %(version)s")
 def cli() -> None:
     """Market making as one pure function over one hash-chained log.
 

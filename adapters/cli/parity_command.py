@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapters.cli.errors import GateFailed
-from adapters.cli.interpreted import choose_mode, events_bytes
-from adapters.cli.output import emit_json, print_table, progress
+from mmfold.adapters.cli.errors import GateFailed
+from mmfold.adapters.cli.interpreted import choose_mode, events_bytes
+from mmfold.adapters.cli.output import emit_json, print_table, progress
 
 if TYPE_CHECKING:
-    from replay.parity.session import Session
+    from mmfold.replay.parity.session import Session
 
 SETTING_ROWS_MAX = 12  # on the terminal; --json and --out have all
 JOURNAL = click.Path(path_type=Path)
@@ -34,8 +34,8 @@ def command(a: Path, b: Path, out: Path | None, as_json: bool) -> None:
     """
     choose_mode(max(a, b, key=events_bytes), workers=1)
     check_same_market(a, b, as_json)
-    from reports.parity.document import parity_document, write_parity
-    from reports.parity.pnl import compare_sessions
+    from mmfold.reports.parity.document import parity_document, write_parity
+    from mmfold.reports.parity.pnl import compare_sessions
 
     parity = compare_sessions(read_journal("A", a), read_journal("B", b))
     document = parity_document(parity)
@@ -54,9 +54,9 @@ def check_same_market(a: Path, b: Path, as_json: bool) -> None:
 
     Raises: GateFailed with the first difference; JournalError, JsonlError.
     """
-    from replay.parity.market import compare_markets, differing_instrument
-    from replay.source import EventSource
-    from reports.parity.words import instrument_lines, market_lines
+    from mmfold.replay.parity.market import compare_markets, differing_instrument
+    from mmfold.replay.source import EventSource
+    from mmfold.reports.parity.words import instrument_lines, market_lines
 
     manifests = [EventSource(path).manifest for path in (a, b)]
     instruments = differing_instrument(*manifests)
@@ -78,9 +78,9 @@ def read_journal(name: str, path: Path) -> "Session":
 
     Raises: GateFailed when it is not what its own core decides; NoDecisions, JournalError, JsonlError.
     """
-    from adapters.cli.replay_command import difference_text, digest_text
-    from engine.core import DigestDiffers, WitnessDiffers
-    from replay.parity.session import SessionReplay
+    from mmfold.adapters.cli.replay_command import difference_text, digest_text
+    from mmfold.engine.core import DigestDiffers, WitnessDiffers
+    from mmfold.replay.parity.session import SessionReplay
 
     run = SessionReplay(path)
     try:
@@ -95,7 +95,7 @@ def read_journal(name: str, path: Path) -> "Session":
 
 def print_parity(a: Path, b: Path, document: dict[str, Any], out: Path | None) -> None:
     """Print the first difference, then the tables."""
-    from reports.parity.document import (
+    from mmfold.reports.parity.document import (
         COUNT_COLUMNS,
         MONEY_COLUMNS,
         PNL_TITLE,

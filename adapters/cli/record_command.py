@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapters.cli.live_command import parse_duration, split_symbols
-from adapters.cli.output import emit_json
+from mmfold.adapters.cli.live_command import parse_duration, split_symbols
+from mmfold.adapters.cli.output import emit_json
 
 if TYPE_CHECKING:
-    from adapters.live.recorder import Recorder, RecordPlan
+    from mmfold.adapters.live.recorder import Recorder, RecordPlan
 
 
 @click.command(
@@ -36,9 +36,9 @@ def command(**asked: Any) -> None:
     is a gap in the books until their next snapshot. The journal is like an import's: mm backtest and mm replay take it
     as their market.
     """
-    from adapters.live.endpoints import find_endpoints
-    from adapters.live.recorder import RecordPlan
-    from adapters.logs import setup_logs
+    from mmfold.adapters.live.endpoints import find_endpoints
+    from mmfold.adapters.live.recorder import RecordPlan
+    from mmfold.adapters.logs import setup_logs
 
     plan = RecordPlan(
         venue=asked["venue"], endpoints=find_endpoints(asked["venue"], "live", asked["endpoint"]),
@@ -57,7 +57,7 @@ async def record(plan: "RecordPlan", duration_s: float | None) -> dict[str, Any]
     """Record until a signal or the time ends it, and return what came out."""
     import aiohttp
 
-    from adapters.live.recorder import make_recorder
+    from mmfold.adapters.live.recorder import make_recorder
 
     async with aiohttp.ClientSession() as http:
         recorder = await make_recorder(plan, http)
@@ -77,7 +77,7 @@ async def record(plan: "RecordPlan", duration_s: float | None) -> dict[str, Any]
 
 def describe(recorder: "Recorder", seconds: float) -> dict[str, Any]:
     """Return what a recording came to; `kinds` counts the events of this run."""
-    from engine.codes import EventKind
+    from mmfold.engine.codes import EventKind
 
     kinds = {kind.name.lower(): int(count) for kind in EventKind if (count := recorder.kind_counts[kind])}
     return {

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapters.cli.errors import GateFailed
-from adapters.cli.interpreted import choose_mode
-from adapters.cli.output import emit_json, progress
+from mmfold.adapters.cli.errors import GateFailed
+from mmfold.adapters.cli.interpreted import choose_mode
+from mmfold.adapters.cli.output import emit_json, progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy as np
 
-    from engine.core import DigestDiffers, WitnessDiffers
-    from engine.manifest import Manifest
-    from replay.result import ReplayResult
-    from replay.run import ReplayOptions
+    from mmfold.engine.core import DigestDiffers, WitnessDiffers
+    from mmfold.engine.manifest import Manifest
+    from mmfold.replay.result import ReplayResult
+    from mmfold.replay.run import ReplayOptions
 
 
 def parse_until(text: str | None) -> tuple[int | None, int | None]:
@@ -66,7 +66,7 @@ def command(events: Path, as_json: bool, workers: int, **asked: Any) -> None:
     is printed with both sides, and the exit code is 2.
     """
     prepare(events, workers, asked["strategy"])
-    from engine.core import DigestDiffers, WitnessDiffers
+    from mmfold.engine.core import DigestDiffers, WitnessDiffers
 
     try:
         result = run_replay(events, workers, asked)
@@ -76,18 +76,18 @@ def command(events: Path, as_json: bool, workers: int, **asked: Any) -> None:
         raise GateFailed(digest_text(error)) from None
     page = None
     if asked["report"] is not None:
-        from reports.page import write_report
+        from mmfold.reports.page import write_report
 
         page = write_report(result, asked["report"])
     if asked["metrics"] is not None:
-        from reports.artifact import write_artifact
-        from reports.metrics import render_metrics
+        from mmfold.reports.artifact import write_artifact
+        from mmfold.reports.metrics import render_metrics
 
         write_artifact(asked["metrics"], render_metrics(result.manifest, result.state).encode())
     if as_json:
         emit_json(result_document(result, page))
     else:
-        from reports.summary import print_summary
+        from mmfold.reports.summary import print_summary
 
         print_summary(result, page)
 
@@ -100,7 +100,7 @@ def prepare(events: Path, workers: int, strategy_text: str | None) -> None:
     if strategy_text is None:
         choose_mode(events, workers)
         return
-    from replay.strategy.file import install_strategy, read_strategy
+    from mmfold.replay.strategy.file import install_strategy, read_strategy
 
     strategy = read_strategy(strategy_text)  # first: whether its kernels are compiled depends on it
     choose_mode(events, workers)
@@ -109,8 +109,8 @@ def prepare(events: Path, workers: int, strategy_text: str | None) -> None:
 
 def run_replay(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResult":
     """Replay with the outputs that were asked for open beside."""
-    from replay.parallel import replay_segments
-    from replay.run import Replay
+    from mmfold.replay.parallel import replay_segments
+    from mmfold.replay.run import Replay
 
     options = replay_options(asked)
     if workers > 1:
@@ -121,11 +121,11 @@ def run_replay(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResu
         run = Replay(events, options)
         writers: list[Callable[[np.ndarray], None]] = []
         if asked["audit"] is not None:
-            from reports.audit import AuditWriter
+            from mmfold.reports.audit import AuditWriter
 
             writers.append(outputs.enter_context(AuditWriter(asked["audit"], run.manifest)).write)
         if asked["effects"] is not None:
-            from replay.effects_file import EffectsWriter
+            from mmfold.replay.effects_file import EffectsWriter
 
             writers.append(outputs.enter_context(EffectsWriter(asked["effects"], run.manifest)).write)
         run.writers = writers
@@ -138,8 +138,8 @@ def replay_options(asked: dict[str, Any]) -> "ReplayOptions":
 
     Raises: ConfigError, click.BadParameter.
     """
-    from config.load import load_config
-    from replay.run import ReplayOptions
+    from mmfold.config.load import load_config
+    from mmfold.replay.run import ReplayOptions
 
     config = None
     if asked["config_path"] or asked["profile"] or asked["overrides"]:
@@ -159,7 +159,7 @@ def replay_options(asked: dict[str, Any]) -> "ReplayOptions":
 
 def result_document(result: "ReplayResult", page: Path | None) -> dict[str, Any]:
     """Return what --json prints."""
-    from reports.summary import symbols_json
+    from mmfold.reports.summary import symbols_json
 
     seconds = max(result.seconds, 1e-9)
     run: dict[str, Any] = {"rows_per_s": round(result.rows / seconds), "seconds": round(result.seconds, 6)}
@@ -183,16 +183,16 @@ def result_document(result: "ReplayResult", page: Path | None) -> dict[str, Any]
 
 def manifest_of(events: Path) -> "Manifest":
     """Return the manifest of a journal that was opened before."""
-    from replay.source import EventSource
+    from mmfold.replay.source import EventSource
 
     return EventSource(events).manifest
 
 
 def difference_text(error: "WitnessDiffers", manifest: "Manifest") -> str:
     """Return the first difference between a witnessed and a computed decision, both sides."""
-    from engine.records import NO_TS_NS
-    from reports.audit import utc_text
-    from reports.decision import decision_text
+    from mmfold.engine.records import NO_TS_NS
+    from mmfold.reports.audit import utc_text
+    from mmfold.reports.decision import decision_text
 
     row = error.computed if error.computed is not None else error.witnessed
     assert row is not None, "one side has an effect"

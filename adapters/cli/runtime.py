@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from engine.manifest import Manifest
+from mmfold.engine.manifest import Manifest
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FROZEN, EVENT_TIME = "1", "0"

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from adapters.cli.errors import EXIT_ERROR, hint_of, print_error
-from adapters.cli.output import emit_json, print_table
+from mmfold.adapters.cli.errors import EXIT_ERROR, hint_of, print_error
+from mmfold.adapters.cli.output import emit_json, print_table
 
 if TYPE_CHECKING:
-    from adapters.secrets.backend import Backend
-    from adapters.secrets.environment import Environment, SecretKey
-    from adapters.secrets.scan import Finding
+    from mmfold.adapters.secrets.backend import Backend
+    from mmfold.adapters.secrets.environment import Environment, SecretKey
+    from mmfold.adapters.secrets.scan import Finding
 
     Work = Callable[[Backend, str, datetime], dict[str, Any]]
 
@@ -29,8 +29,8 @@ PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(path_ty
 @click.group(name="secrets", help="Keep, list and renew the keys of venues; search files for stray ones.")
 def command() -> None:
     """Guard the process before anything is read."""
-    from adapters.crash import forbid_core_dumps
-    from adapters.logs import LEVELS, setup_logs
+    from mmfold.adapters.crash import forbid_core_dumps
+    from mmfold.adapters.logs import LEVELS, setup_logs
 
     level = os.environ.get("LOG_LEVEL", "")
     setup_logs(level if level in LEVELS else "WARNING")  # boto3 at DEBUG prints whole answers
@@ -63,8 +63,8 @@ def rotate(exchange: str, field: str, surplus: tuple[str, ...], as_json: bool) -
 @AS_JSON
 def fetch(exchange: str, field: str, as_json: bool) -> int:
     """Find a key and show the first characters of its value and its age, never the value."""
-    from adapters.secrets.backend import age_days
-    from adapters.secrets.environment import make_key
+    from mmfold.adapters.secrets.backend import age_days
+    from mmfold.adapters.secrets.environment import make_key
 
     def work(backend: "Backend", secret_env: str, now: datetime) -> dict[str, Any]:
         one = backend.fetch(make_key(secret_env, exchange, field))
@@ -78,7 +78,7 @@ def fetch(exchange: str, field: str, as_json: bool) -> int:
 @AS_JSON
 def list_command(as_json: bool) -> int:
     """List the keys of this environment and their ages."""
-    from adapters.secrets.backend import age_days, rotation_warning
+    from mmfold.adapters.secrets.backend import age_days, rotation_warning
 
     def work(backend: "Backend", secret_env: str, now: datetime) -> dict[str, Any]:
         rows = []
@@ -117,8 +117,8 @@ def scan(paths: tuple[Path, ...], allowlist: Path | None, stored: bool, as_json:
     """
     from dataclasses import asdict
 
-    from adapters.secrets.registry import open_backend
-    from adapters.secrets.scan import ALLOWLIST_NAME, files_of, parse_allowlist, scan_file
+    from mmfold.adapters.secrets.registry import open_backend
+    from mmfold.adapters.secrets.scan import ALLOWLIST_NAME, files_of, parse_allowlist, scan_file
 
     if stored:
         backend, environment = open_backend(os.environ), environment_in_force()
@@ -151,18 +151,18 @@ def scan(paths: tuple[Path, ...], allowlist: Path | None, stored: bool, as_json:
 @click.argument("source", type=click.File("r", encoding="utf-8", errors="backslashreplace"), default="-")
 def redact(source: TextIO) -> None:
     """Copy a log to stdout as outsiders may have it: redacted again, without order ids."""
-    from adapters.redact import Audience
-    from adapters.redact import redact as redact_text
+    from mmfold.adapters.redact import Audience
+    from mmfold.adapters.redact import redact as redact_text
 
     sys.stdout.write(redact_text(source.read(), Audience.OUTSIDER))
 
 
 def write(action: str, exchange: str, field: str, surplus: tuple[str, ...], as_json: bool) -> int:
     """Read a value and give it to the backend."""
-    from adapters.secrets import backend as verbs
-    from adapters.secrets.environment import make_key
-    from adapters.secrets.errors import SecretError
-    from adapters.secrets.value import Secret
+    from mmfold.adapters.secrets import backend as verbs
+    from mmfold.adapters.secrets.environment import make_key
+    from mmfold.adapters.secrets.errors import SecretError
+    from mmfold.adapters.secrets.value import Secret
 
     def work(backend: "Backend", secret_env: str, now: datetime) -> dict[str, Any]:
         key = make_key(secret_env, exchange, field)
@@ -183,7 +183,7 @@ def write(action: str, exchange: str, field: str, surplus: tuple[str, ...], as_j
 
 def read_value(path: str) -> str:
     """Return what comes on stdin, or what a person types unseen."""
-    from adapters.secrets.value import VALUE_BYTES_MAX, decode_value
+    from mmfold.adapters.secrets.value import VALUE_BYTES_MAX, decode_value
 
     if sys.stdin.isatty():
         return str(click.prompt(path, hide_input=True, confirmation_prompt=True, err=True))
@@ -192,9 +192,9 @@ def read_value(path: str) -> str:
 
 def act(action: str, work: "Work", as_json: bool) -> int:
     """Run one action on the backend in force, print its result, and return the exit code."""
-    from adapters.redact import redact_known
-    from adapters.secrets.errors import SecretError
-    from adapters.secrets.registry import BACKENDS, backend_name, open_backend
+    from mmfold.adapters.redact import redact_known
+    from mmfold.adapters.secrets.errors import SecretError
+    from mmfold.adapters.secrets.registry import BACKENDS, backend_name, open_backend
 
     environment = environment_in_force()
     name = backend_name(os.environ)
@@ -241,7 +241,7 @@ def print_document(document: dict[str, Any]) -> None:
 
 def environment_in_force() -> "Environment":
     """Return what EXCHANGE_ENV stands for, and say so where it is not what it says."""
-    from adapters.secrets.environment import resolve_environment
+    from mmfold.adapters.secrets.environment import resolve_environment
 
     environment = resolve_environment(os.environ)
     for line in environment.warnings:
@@ -251,7 +251,7 @@ def environment_in_force() -> "Environment":
 
 def print_warnings(key: "SecretKey", saved_at: datetime | None, now: datetime) -> None:
     """Say that a key is due for a new value, if it is."""
-    from adapters.secrets.backend import rotation_warning
+    from mmfold.adapters.secrets.backend import rotation_warning
 
     line = rotation_warning(key, saved_at, now)
     if line:

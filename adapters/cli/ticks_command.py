@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapters.cli.errors import GateFailed
-from adapters.cli.output import emit_json, progress
+from mmfold.adapters.cli.errors import GateFailed
+from mmfold.adapters.cli.output import emit_json, progress
 
 if TYPE_CHECKING:
-    from replay.ticks.tally import Figures
+    from mmfold.replay.ticks.tally import Figures
 
 MODES = ("conservative", "queue_aware")
 RULES = ("keep", "drop", "shared")
@@ -43,11 +43,11 @@ def command() -> None:
 @AS_JSON
 def run(ticks: Path, mode: str, out: Path, gate: bool, as_json: bool) -> None:
     """Buy at the bid and sell at the ask of every tick."""
-    from adapters.cli.runtime import read_runtime
-    from replay.ticks.load import read_ticks
-    from replay.ticks.model import FillMode, FillModel
-    from replay.ticks.walk import run_ticks
-    from reports.ticks import figures_markdown, run_document
+    from mmfold.adapters.cli.runtime import read_runtime
+    from mmfold.replay.ticks.load import read_ticks
+    from mmfold.replay.ticks.model import FillMode, FillModel
+    from mmfold.replay.ticks.walk import run_ticks
+    from mmfold.reports.ticks import figures_markdown, run_document
 
     check_output(ticks, out)
     with failing("cli_run_failed", as_json):
@@ -71,11 +71,11 @@ def run(ticks: Path, mode: str, out: Path, gate: bool, as_json: bool) -> None:
 @AS_JSON
 def wf(ticks: Path, mode: str, train: int, test: int, out: Path, as_json: bool) -> None:
     """Walk forward: the same over windows of ticks, with mean and median."""
-    from adapters.cli.runtime import read_runtime
-    from replay.ticks.load import read_ticks
-    from replay.ticks.model import FillMode, FillModel
-    from replay.ticks.walk import walk_forward
-    from reports.ticks import figures_markdown, walk_document
+    from mmfold.adapters.cli.runtime import read_runtime
+    from mmfold.replay.ticks.load import read_ticks
+    from mmfold.replay.ticks.model import FillMode, FillModel
+    from mmfold.replay.ticks.walk import walk_forward
+    from mmfold.reports.ticks import figures_markdown, walk_document
 
     check_output(ticks, out)
     with failing("cli_wf_failed", as_json):
@@ -101,11 +101,11 @@ def wf(ticks: Path, mode: str, train: int, test: int, out: Path, as_json: bool) 
 @AS_JSON
 def sim(events: Path, mode: str, remainder: str, out: Path, gate: bool, as_json: bool) -> None:
     """Follow orders through their lives: each is offered to the book after every event."""
-    from adapters.cli.runtime import read_runtime
-    from replay.ticks.load import read_order_events
-    from replay.ticks.model import FillMode, FillModel
-    from replay.ticks.simulate import RemainderRule, simulate
-    from reports.ticks import figures_markdown, run_document
+    from mmfold.adapters.cli.runtime import read_runtime
+    from mmfold.replay.ticks.load import read_order_events
+    from mmfold.replay.ticks.model import FillMode, FillModel
+    from mmfold.replay.ticks.simulate import RemainderRule, simulate
+    from mmfold.reports.ticks import figures_markdown, run_document
 
     check_output(events, out)
     with failing("cli_sim_failed", as_json):
@@ -126,7 +126,7 @@ def check_output(source: Path, out: Path) -> None:
 
     Raises: click.UsageError.
     """
-    from reports.ticks import markdown_path
+    from mmfold.reports.ticks import markdown_path
 
     if not out.name or markdown_path(out) == out:
         raise click.UsageError("--out is the JSON report; its table takes the name with .md")
@@ -159,7 +159,7 @@ def write_and_tell(
 
     Raises: OSError.
     """
-    from reports.ticks import markdown_path, write_report
+    from mmfold.reports.ticks import markdown_path, write_report
 
     size = write_report(out, document, markdown)
     if as_json:
@@ -171,7 +171,7 @@ def write_and_tell(
 
 def tell_figures(figures: "Figures") -> None:
     """Print the figures in a line of the error stream."""
-    from reports.money import fixed_text
+    from mmfold.reports.money import fixed_text
 
     shown = {key: fixed_text(value, 0 if key == "fills_total" else 3) for key, value in figures.items()}
     click.echo("  ".join(f"{key} {text}" for key, text in shown.items()), err=True)
@@ -182,7 +182,7 @@ def check_gates(figures: "Figures") -> None:
 
     Raises: GateFailed.
     """
-    from reports.ticks import failed_gates
+    from mmfold.reports.ticks import failed_gates
 
     failed = failed_gates(figures)
     if failed:

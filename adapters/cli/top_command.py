@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapters.cli.errors import GateFailed
-from adapters.cli.output import PROGRESS_AFTER_S, emit_json, progress
+from mmfold.adapters.cli.errors import GateFailed
+from mmfold.adapters.cli.output import PROGRESS_AFTER_S, emit_json, progress
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -61,10 +61,10 @@ def show(path: Path, symbols: tuple[str, ...], strategy: str | None, once: bool,
     """
     if not once:
         wait_for_journal(path)
-    from adapters.cli.replay_command import difference_text, digest_text, prepare
+    from mmfold.adapters.cli.replay_command import difference_text, digest_text, prepare
 
     prepare(path, 1, strategy)
-    from engine.core import DigestDiffers, WitnessDiffers
+    from mmfold.engine.core import DigestDiffers, WitnessDiffers
 
     view = View(path, symbols)
     try:
@@ -88,7 +88,7 @@ def wait_for_journal(path: Path) -> None:
 
     Raises: JournalError.
     """
-    from journal.follow import Follower
+    from mmfold.journal.follow import Follower
 
     started_s, told = time.monotonic(), False
     with Follower(path) as follower:
@@ -115,8 +115,8 @@ class View:
 
     def start(self, *, from_checkpoint: bool = True) -> None:
         """Begin the fold at the newest checkpoint, or at the journal's start, and the reading there."""
-        from journal.follow import Follower
-        from reports.top.watch import Watch
+        from mmfold.journal.follow import Follower
+        from mmfold.reports.top.watch import Watch
 
         self.watch: Watch = Watch(self.path, from_checkpoint=from_checkpoint)
         place = self.watch.checkpoint
@@ -128,7 +128,7 @@ class View:
 
         Raises: JournalError, WitnessDiffers, DigestDiffers.
         """
-        from journal.errors import Corrupt
+        from mmfold.journal.errors import Corrupt
 
         place = self.watch.checkpoint
         try:
@@ -153,8 +153,8 @@ class View:
 
     def ended(self) -> str:
         """Return why nothing more is to come, nothing while a writer is there."""
-        from journal.lock import is_locked
-        from journal.seal import SEAL_NAME
+        from mmfold.journal.lock import is_locked
+        from mmfold.journal.seal import SEAL_NAME
 
         if (self.path / SEAL_NAME).exists():
             return SEALED
@@ -164,7 +164,7 @@ class View:
 
     def document(self) -> dict[str, Any]:
         """Return the frame of now as data; a sealed journal has ended, so it is not behind."""
-        from reports.top.frame import frame_document
+        from mmfold.reports.top.frame import frame_document
 
         ended = self.ended()
         now_ns = None if ended == SEALED else time.time_ns()
@@ -174,7 +174,7 @@ class View:
 
     def lines(self, width: int, height: int | None) -> "list[Text]":
         """Return the frame of now as lines."""
-        from reports.top.lines import frame_lines
+        from mmfold.reports.top.lines import frame_lines
 
         return frame_lines(self.document(), width, height)
 

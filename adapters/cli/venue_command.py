@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from adapters.cli.import_command import parse_symbols
-from adapters.cli.interpreted import DESK, tell_compiling
-from adapters.cli.output import emit_json
+from mmfold.adapters.cli.import_command import parse_symbols
+from mmfold.adapters.cli.interpreted import DESK, tell_compiling
+from mmfold.adapters.cli.output import emit_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from adapters.emulator.keys import ApiKey
-    from adapters.emulator.server import Server
+    from mmfold.adapters.emulator.keys import ApiKey
+    from mmfold.adapters.emulator.server import Server
 
 ACCOUNT_COUNT_MAX = 16
 PORT_MAX = 65_535
@@ -97,11 +97,11 @@ def bybit(
         import aiohttp  # noqa: F401
     except ImportError as error:
         raise click.ClickException("the emulator needs aiohttp: install mm with its `live` extra") from error
-    from adapters.emulator.faults import FaultPlan, load_plan
-    from adapters.emulator.keys import KEYS_VARIABLE, make_keys
-    from adapters.emulator.server import Server
-    from adapters.emulator.source import journal_source, synthetic_source
-    from adapters.emulator.venue import Settings, Venue
+    from mmfold.adapters.emulator.faults import FaultPlan, load_plan
+    from mmfold.adapters.emulator.keys import KEYS_VARIABLE, make_keys
+    from mmfold.adapters.emulator.server import Server
+    from mmfold.adapters.emulator.source import journal_source, synthetic_source
+    from mmfold.adapters.emulator.venue import Settings, Venue
 
     chosen = sorted(symbols)
     source = synthetic_source(synthetic or 0, chosen) if feed is None else journal_source(feed, chosen, loop=not once)

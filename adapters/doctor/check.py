@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.redact import redact_known
+from mmfold.adapters.redact import redact_known
 
 TEXT_CHARS_MAX = 400  # a venue's own words may be far longer
 

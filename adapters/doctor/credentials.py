@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from adapters.bybit.signing import Credentials
-from adapters.doctor.check import Check, Status, fail, ok, warn
-from adapters.doctor.venue import Endpoint, check_accepted
-from adapters.secrets.backend import Stored, rotation_warning
-from adapters.secrets.environment import FIELDS, PREFIX, make_key, resolve_environment
-from adapters.secrets.errors import SecretError, SecretNotFound
-from adapters.secrets.registry import open_backend
+from mmfold.adapters.bybit.signing import Credentials
+from mmfold.adapters.doctor.check import Check, Status, fail, ok, warn
+from mmfold.adapters.doctor.venue import Endpoint, check_accepted
+from mmfold.adapters.secrets.backend import Stored, rotation_warning
+from mmfold.adapters.secrets.environment import FIELDS, PREFIX, make_key, resolve_environment
+from mmfold.adapters.secrets.errors import SecretError, SecretNotFound
+from mmfold.adapters.secrets.registry import open_backend
 
 MODES_THAT_TRADE = ("testnet", "live")
 

@@ -10,14 +10,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from adapters.doctor.check import Check, fail, ok, warn
-from adapters.ports import PortError, take_port
-from adapters.secrets.environment import SECRET_ENV_BY_EXCHANGE_ENV, resolve_environment
-from adapters.secrets.registry import backend_name
-from config.errors import ConfigError
-from config.load import load_config
-from config.models import Config
-from journal.lock import is_locked
+from mmfold.adapters.doctor.check import Check, fail, ok, warn
+from mmfold.adapters.ports import PortError, take_port
+from mmfold.adapters.secrets.environment import SECRET_ENV_BY_EXCHANGE_ENV, resolve_environment
+from mmfold.adapters.secrets.registry import backend_name
+from mmfold.config.errors import ConfigError
+from mmfold.config.load import load_config
+from mmfold.config.models import Config
+from mmfold.journal.lock import is_locked
 
 HOST = "127.0.0.1"
 LIVE_ENABLE = "MM_LIVE_ENABLE"

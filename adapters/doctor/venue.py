@@ -9,8 +9,8 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from adapters.bybit.frames import MalformedFrame
-from adapters.bybit.rest import (
+from mmfold.adapters.bybit.frames import MalformedFrame
+from mmfold.adapters.bybit.rest import (
     VenueError,
     parse_instruments,
     parse_time,
@@ -19,15 +19,15 @@ from adapters.bybit.rest import (
     request_time,
     request_wallet,
 )
-from adapters.bybit.signing import Credentials, RestRequest, sign_rest
-from adapters.doctor.check import Check, fail, ok, warn
-from adapters.importers.bybit import MARKETS
-from adapters.ports import is_loopback
-from config.errors import ConfigError, nearest_text
-from config.models import Config
-from config.params import to_params
-from engine.limits import NS_PER_MS
-from engine.manifest import Instrument, Manifest
+from mmfold.adapters.bybit.signing import Credentials, RestRequest, sign_rest
+from mmfold.adapters.doctor.check import Check, fail, ok, warn
+from mmfold.adapters.importers.bybit import MARKETS
+from mmfold.adapters.ports import is_loopback
+from mmfold.config.errors import ConfigError, nearest_text
+from mmfold.config.models import Config
+from mmfold.config.params import to_params
+from mmfold.engine.limits import NS_PER_MS
+from mmfold.engine.manifest import Instrument, Manifest
 
 TIMEOUT_S = 5.0
 BODY_BYTES_MAX = 8 << 20  # a page of 1,000 instruments is about 1 MB

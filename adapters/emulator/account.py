@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from adapters.emulator.clock import VenueClock
-from adapters.emulator.codes import VenueCode, VenueError
-from adapters.emulator.keys import ApiKey
-from adapters.emulator.ledger import Execution, Position, Wallet, fast_payload, make_execution, parse_leverage
-from adapters.emulator.market import SymbolMarket
-from adapters.emulator.orders import EXPIRY_REASONS, NewOrder, Order, Params, find_product, parse_new_order
-from adapters.emulator.payloads import make_uuid
-from engine.codes import EventKind, Flag, Side
-from engine.limits import E8, E9, NS_PER_MS, ORDER_COUNT_MAX, ORDER_ID_INSTRUMENT_SHIFT, ORDER_ID_SEQ_SHIFT, PPM
-from engine.records import EVENT, FEE_CODE_ZERO, NO_FEE_CODE, NO_ORDER_ID, NO_PRICE_TICKS, NO_VALUE
-from replay.venue.desk import Desk
-from replay.venue.records import RejectCode
+from mmfold.adapters.emulator.clock import VenueClock
+from mmfold.adapters.emulator.codes import VenueCode, VenueError
+from mmfold.adapters.emulator.keys import ApiKey
+from mmfold.adapters.emulator.ledger import Execution, Position, Wallet, fast_payload, make_execution, parse_leverage
+from mmfold.adapters.emulator.market import SymbolMarket
+from mmfold.adapters.emulator.orders import EXPIRY_REASONS, NewOrder, Order, Params, find_product, parse_new_order
+from mmfold.adapters.emulator.payloads import make_uuid
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.limits import E8, E9, NS_PER_MS, ORDER_COUNT_MAX, ORDER_ID_INSTRUMENT_SHIFT, ORDER_ID_SEQ_SHIFT, PPM
+from mmfold.engine.records import EVENT, FEE_CODE_ZERO, NO_FEE_CODE, NO_ORDER_ID, NO_PRICE_TICKS, NO_VALUE
+from mmfold.replay.venue.desk import Desk
+from mmfold.replay.venue.records import RejectCode
 
 SLOTS_PER_SIDE = ORDER_COUNT_MAX // 2
 CLOSED_ORDER_COUNT_MAX = 2_000

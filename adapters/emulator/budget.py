@@ -6,8 +6,8 @@ Source: Bybit v5 rate limit page (read 2026-11-20).
 from collections import deque
 from dataclasses import dataclass, field
 
-from adapters.emulator.clock import Now
-from engine.limits import NS_PER_MS, NS_PER_S
+from mmfold.adapters.emulator.clock import Now
+from mmfold.engine.limits import NS_PER_MS, NS_PER_S
 
 ORDERS_PER_S_DEFAULT = 10
 QUERIES_PER_S = 50

@@ -3,7 +3,7 @@
 import time
 from typing import NamedTuple
 
-from engine.limits import NS_PER_MS
+from mmfold.engine.limits import NS_PER_MS
 
 
 class Now(NamedTuple):

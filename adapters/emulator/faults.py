@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from adapters.emulator.codes import VenueSetupError
-from adapters.emulator.synthetic import draw
-from engine.limits import PPM
+from mmfold.adapters.emulator.codes import VenueSetupError
+from mmfold.adapters.emulator.synthetic import draw
+from mmfold.engine.limits import PPM
 
 RULE_COUNT_MAX = 256
 FILE_BYTES_MAX = 1 << 20

@@ -8,7 +8,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 
-from adapters.emulator.codes import VenueCode, VenueError, VenueSetupError
+from mmfold.adapters.emulator.codes import VenueCode, VenueError, VenueSetupError
 
 KEYS_VARIABLE = "MM_VENUE_KEYS"
 KEY_BYTES, SECRET_BYTES = 9, 18

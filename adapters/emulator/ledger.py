@@ -9,13 +9,13 @@ from typing import Any
 
 import orjson
 
-from adapters.emulator.codes import VenueCode, VenueError
-from adapters.emulator.market import SymbolMarket
-from adapters.emulator.orders import Order
-from adapters.emulator.payloads import SIDES, make_uuid, price_e8_text
-from adapters.emulator.product import Product, parse_decimal, plain
-from engine.codes import Side
-from engine.limits import E8
+from mmfold.adapters.emulator.codes import VenueCode, VenueError
+from mmfold.adapters.emulator.market import SymbolMarket
+from mmfold.adapters.emulator.orders import Order
+from mmfold.adapters.emulator.payloads import SIDES, make_uuid, price_e8_text
+from mmfold.adapters.emulator.product import Product, parse_decimal, plain
+from mmfold.engine.codes import Side
+from mmfold.engine.limits import E8
 
 LEVERAGE_DEFAULT, LEVERAGE_MAX = 10, 100
 MAINTENANCE_RATE = Decimal("0.005")

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from adapters.emulator.product import Product
-from engine.codes import Continuity, EventKind, Flag, Side
-from engine.limits import BOOK_HELD_ROW_COUNT_MAX, E8, NS_PER_MS
-from engine.records import EVENT, NO_SEQ, NO_TS_NS, NO_VALUE
+from mmfold.adapters.emulator.product import Product
+from mmfold.engine.codes import Continuity, EventKind, Flag, Side
+from mmfold.engine.limits import BOOK_HELD_ROW_COUNT_MAX, E8, NS_PER_MS
+from mmfold.engine.records import EVENT, NO_SEQ, NO_TS_NS, NO_VALUE
 
 TRADE_COUNT_MAX = 1_000
 BOOK_KINDS = (EventKind.BOOK_SNAPSHOT, EventKind.BOOK_DELTA)

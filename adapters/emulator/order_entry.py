@@ -9,16 +9,16 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from adapters.emulator.account import Account
-from adapters.emulator.budget import Allowance
-from adapters.emulator.codes import MESSAGES, VenueCode, VenueError
-from adapters.emulator.faults import Fault, FaultRule
-from adapters.emulator.keys import RECV_WINDOW_MS_DEFAULT, check_socket_auth, check_window
-from adapters.emulator.payloads import make_uuid
-from adapters.emulator.rest import race
-from adapters.emulator.session import Session
-from adapters.emulator.trading import OPERATIONS, operate, weight
-from adapters.emulator.venue import Venue
+from mmfold.adapters.emulator.account import Account
+from mmfold.adapters.emulator.budget import Allowance
+from mmfold.adapters.emulator.codes import MESSAGES, VenueCode, VenueError
+from mmfold.adapters.emulator.faults import Fault, FaultRule
+from mmfold.adapters.emulator.keys import RECV_WINDOW_MS_DEFAULT, check_socket_auth, check_window
+from mmfold.adapters.emulator.payloads import make_uuid
+from mmfold.adapters.emulator.rest import race
+from mmfold.adapters.emulator.session import Session
+from mmfold.adapters.emulator.trading import OPERATIONS, operate, weight
+from mmfold.adapters.emulator.venue import Venue
 
 REQUEST_ID_CHARS_MAX = 36
 REQUEST_ID_COUNT_MAX = 10_000

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from adapters.emulator.codes import VenueCode, VenueError
-from adapters.emulator.payloads import SIDES
-from adapters.emulator.product import Product, plain
-from engine.codes import Flag, Side
+from mmfold.adapters.emulator.codes import VenueCode, VenueError
+from mmfold.adapters.emulator.payloads import SIDES
+from mmfold.adapters.emulator.product import Product, plain
+from mmfold.engine.codes import Flag, Side
 
 LINK_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
 SIDE_OF = {"Buy": Side.BID, "Sell": Side.ASK}

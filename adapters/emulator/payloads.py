@@ -4,11 +4,11 @@ import hashlib
 import uuid
 from typing import Any
 
-from adapters.emulator.market import SymbolMarket
-from adapters.emulator.product import plain
-from engine.codes import Side
-from engine.limits import E8, E9, NS_PER_MS
-from engine.records import NO_PRICE_TICKS
+from mmfold.adapters.emulator.market import SymbolMarket
+from mmfold.adapters.emulator.product import plain
+from mmfold.engine.codes import Side
+from mmfold.engine.limits import E8, E9, NS_PER_MS
+from mmfold.engine.records import NO_PRICE_TICKS
 
 SIDES = {Side.BID: "Buy", Side.ASK: "Sell", Side.NONE: ""}
 FUNDING_INTERVAL_MS = 8 * 3_600_000

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 
-from adapters.emulator.codes import VenueCode, VenueError, VenueSetupError
-from engine.limits import MICROS_PER_UNIT, PPM, PRICE_TICKS_MAX, QTY_LOTS_MAX
-from engine.manifest import Instrument, Manifest, is_plain_decimal
+from mmfold.adapters.emulator.codes import VenueCode, VenueError, VenueSetupError
+from mmfold.engine.limits import MICROS_PER_UNIT, PPM, PRICE_TICKS_MAX, QTY_LOTS_MAX
+from mmfold.engine.manifest import Instrument, Manifest, is_plain_decimal
 
 QUOTE_COINS = ("USDT", "USDC")
 DECIMAL_CHARS_MAX = 32

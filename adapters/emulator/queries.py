@@ -6,16 +6,16 @@ Source: Bybit v5 market, order, position and account pages, recorded answers (re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from adapters.emulator.account import Account
-from adapters.emulator.codes import VenueCode, VenueError
-from adapters.emulator.keys import parse_ms
-from adapters.emulator.market import SymbolMarket
-from adapters.emulator.orders import Order, Params, require_category
-from adapters.emulator.payloads import ticker_fields
-from adapters.emulator.product import plain
-from adapters.emulator.topics import instrument_info, orderbook_result, recent_trades
-from adapters.emulator.venue import Venue
-from engine.limits import NS_PER_MS, NS_PER_S
+from mmfold.adapters.emulator.account import Account
+from mmfold.adapters.emulator.codes import VenueCode, VenueError
+from mmfold.adapters.emulator.keys import parse_ms
+from mmfold.adapters.emulator.market import SymbolMarket
+from mmfold.adapters.emulator.orders import Order, Params, require_category
+from mmfold.adapters.emulator.payloads import ticker_fields
+from mmfold.adapters.emulator.product import plain
+from mmfold.adapters.emulator.topics import instrument_info, orderbook_result, recent_trades
+from mmfold.adapters.emulator.venue import Venue
+from mmfold.engine.limits import NS_PER_MS, NS_PER_S
 
 CATEGORIES = ("linear", "spot", "inverse", "option")
 CURSOR_WORD = "before_"

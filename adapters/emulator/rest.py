@@ -10,16 +10,16 @@ from urllib.parse import unquote
 import orjson
 from aiohttp import web
 
-from adapters.emulator.account import Account
-from adapters.emulator.budget import Allowance
-from adapters.emulator.codes import MESSAGES, VenueCode, VenueError
-from adapters.emulator.faults import Fault, FaultRule, hold
-from adapters.emulator.keys import RECV_WINDOW_MS_DEFAULT, check_signature, check_window
-from adapters.emulator.orders import Params
-from adapters.emulator.payloads import make_uuid
-from adapters.emulator.queries import PRIVATE_QUERIES, PUBLIC_QUERIES
-from adapters.emulator.trading import OPERATIONS, operate, weight
-from adapters.emulator.venue import Venue
+from mmfold.adapters.emulator.account import Account
+from mmfold.adapters.emulator.budget import Allowance
+from mmfold.adapters.emulator.codes import MESSAGES, VenueCode, VenueError
+from mmfold.adapters.emulator.faults import Fault, FaultRule, hold
+from mmfold.adapters.emulator.keys import RECV_WINDOW_MS_DEFAULT, check_signature, check_window
+from mmfold.adapters.emulator.orders import Params
+from mmfold.adapters.emulator.payloads import make_uuid
+from mmfold.adapters.emulator.queries import PRIVATE_QUERIES, PUBLIC_QUERIES
+from mmfold.adapters.emulator.trading import OPERATIONS, operate, weight
+from mmfold.adapters.emulator.venue import Venue
 
 ORDER_PREFIX = "/v5/order/"
 ORDER_PATHS = {f"{ORDER_PREFIX}{name}": name for name in OPERATIONS}

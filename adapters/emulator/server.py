@@ -7,13 +7,13 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from adapters.emulator.codes import VenueError, VenueSetupError
-from adapters.emulator.faults import parse_plan
-from adapters.emulator.order_entry import OrderEntry
-from adapters.emulator.rest import Rest, read_body
-from adapters.emulator.streams import PrivateStream, PublicStream
-from adapters.emulator.venue import Venue
-from adapters.ports import is_loopback, take_port
+from mmfold.adapters.emulator.codes import VenueError, VenueSetupError
+from mmfold.adapters.emulator.faults import parse_plan
+from mmfold.adapters.emulator.order_entry import OrderEntry
+from mmfold.adapters.emulator.rest import Rest, read_body
+from mmfold.adapters.emulator.streams import PrivateStream, PublicStream
+from mmfold.adapters.emulator.venue import Venue
+from mmfold.adapters.ports import is_loopback, take_port
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 from aiohttp import WSMsgType, web
 
-from adapters.emulator.faults import Fault, FaultRule
-from adapters.emulator.venue import Venue
+from mmfold.adapters.emulator.faults import Fault, FaultRule
+from mmfold.adapters.emulator.venue import Venue
 
 QUEUE_FRAME_COUNT_MAX = 10_000  # a client that is so far behind is cut off
 FRAME_BYTES_MAX = 1 << 16

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from adapters.emulator.codes import VenueSetupError
-from adapters.emulator.product import pick_symbols
-from adapters.emulator.synthetic import synthetic_events, synthetic_manifest
-from engine.codes import EventKind, Flag
-from engine.limits import NS_PER_S
-from engine.manifest import Manifest
-from engine.records import NO_TS_NS
-from replay.source import EventSource
+from mmfold.adapters.emulator.codes import VenueSetupError
+from mmfold.adapters.emulator.product import pick_symbols
+from mmfold.adapters.emulator.synthetic import synthetic_events, synthetic_manifest
+from mmfold.engine.codes import EventKind, Flag
+from mmfold.engine.limits import NS_PER_S
+from mmfold.engine.manifest import Manifest
+from mmfold.engine.records import NO_TS_NS
+from mmfold.replay.source import EventSource
 
 LOOP_PAUSE_NS = NS_PER_S
 BOOK_KINDS = (EventKind.BOOK_SNAPSHOT, EventKind.BOOK_DELTA, EventKind.BOOK_CLEAR, EventKind.BOOK_GAP)

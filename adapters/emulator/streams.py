@@ -7,12 +7,12 @@ from typing import Any
 
 from aiohttp import web
 
-from adapters.emulator.account import Account
-from adapters.emulator.codes import VenueError
-from adapters.emulator.keys import check_socket_auth
-from adapters.emulator.payloads import make_uuid
-from adapters.emulator.session import Session
-from adapters.emulator.venue import Venue
+from mmfold.adapters.emulator.account import Account
+from mmfold.adapters.emulator.codes import VenueError
+from mmfold.adapters.emulator.keys import check_socket_auth
+from mmfold.adapters.emulator.payloads import make_uuid
+from mmfold.adapters.emulator.session import Session
+from mmfold.adapters.emulator.venue import Venue
 
 PRIVATE_TOPICS = ("order", "execution", "execution.fast", "position", "wallet", "greeks", "dcp.future")
 OPS_OF_TOPICS = ("subscribe", "unsubscribe")

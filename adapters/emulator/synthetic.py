@@ -11,12 +11,12 @@ from decimal import Decimal
 
 import numpy as np
 
-from adapters.emulator.codes import VenueSetupError
-from config.instruments import find_instrument
-from engine.codes import EventKind, Flag, Side
-from engine.limits import E8, NS_PER_MS
-from engine.manifest import Instrument, Manifest
-from engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
+from mmfold.adapters.emulator.codes import VenueSetupError
+from mmfold.config.instruments import find_instrument
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.limits import E8, NS_PER_MS
+from mmfold.engine.manifest import Instrument, Manifest
+from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 
 STEP_NS = 50 * NS_PER_MS
 DEPTH = 100  # levels of a side

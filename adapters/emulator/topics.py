@@ -5,12 +5,12 @@ Source: Bybit v5 orderbook, trade and ticker stream pages (read 2026-11-20), and
 
 from typing import Any, Protocol
 
-from adapters.emulator.clock import Now
-from adapters.emulator.market import SymbolMarket, Trade
-from adapters.emulator.payloads import SIDES, ticker_fields, trade_id
-from adapters.emulator.product import PRICE_TICKS_LISTED, QTY_LOTS_LISTED, plain
-from engine.codes import Side
-from engine.limits import NS_PER_MS, NS_PER_S
+from mmfold.adapters.emulator.clock import Now
+from mmfold.adapters.emulator.market import SymbolMarket, Trade
+from mmfold.adapters.emulator.payloads import SIDES, ticker_fields, trade_id
+from mmfold.adapters.emulator.product import PRICE_TICKS_LISTED, QTY_LOTS_LISTED, plain
+from mmfold.engine.codes import Side
+from mmfold.engine.limits import NS_PER_MS, NS_PER_S
 
 DEPTH_INTERVAL_NS = {1: 10 * NS_PER_MS, 50: 20 * NS_PER_MS, 200: 100 * NS_PER_MS, 500: 100 * NS_PER_MS}
 TICKER_INTERVAL_NS = 100 * NS_PER_MS

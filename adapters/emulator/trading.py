@@ -6,10 +6,10 @@ Source: Bybit v5 order pages and recorded answers (read 2026-11-20).
 from collections.abc import Callable
 from typing import Any
 
-from adapters.emulator.account import Account
-from adapters.emulator.budget import BATCH_SIZE_MAX
-from adapters.emulator.codes import MESSAGES, VenueCode, VenueError
-from adapters.emulator.orders import Order, Params, require_category
+from mmfold.adapters.emulator.account import Account
+from mmfold.adapters.emulator.budget import BATCH_SIZE_MAX
+from mmfold.adapters.emulator.codes import MESSAGES, VenueCode, VenueError
+from mmfold.adapters.emulator.orders import Order, Params, require_category
 
 Result = tuple[dict[str, Any], dict[str, Any]]  # result, retExtInfo
 Act = Callable[[Account, Params], Order]

@@ -10,21 +10,21 @@ from typing import Any, Protocol
 import numpy as np
 import orjson
 
-from adapters.emulator.account import Account
-from adapters.emulator.budget import ORDERS_PER_S_DEFAULT, Budget
-from adapters.emulator.clock import VenueClock
-from adapters.emulator.codes import VenueSetupError
-from adapters.emulator.faults import FaultPlan, Faults
-from adapters.emulator.keys import ApiKey
-from adapters.emulator.market import SymbolMarket
-from adapters.emulator.orders import Order
-from adapters.emulator.product import make_products
-from adapters.emulator.source import MarketSource
-from adapters.emulator.synthetic import make_rows
-from adapters.emulator.topics import DepthTopic, Topic, make_topic
-from engine.codes import EventKind, Side
-from engine.limits import NS_PER_S
-from replay.venue.desk import Desk
+from mmfold.adapters.emulator.account import Account
+from mmfold.adapters.emulator.budget import ORDERS_PER_S_DEFAULT, Budget
+from mmfold.adapters.emulator.clock import VenueClock
+from mmfold.adapters.emulator.codes import VenueSetupError
+from mmfold.adapters.emulator.faults import FaultPlan, Faults
+from mmfold.adapters.emulator.keys import ApiKey
+from mmfold.adapters.emulator.market import SymbolMarket
+from mmfold.adapters.emulator.orders import Order
+from mmfold.adapters.emulator.product import make_products
+from mmfold.adapters.emulator.source import MarketSource
+from mmfold.adapters.emulator.synthetic import make_rows
+from mmfold.adapters.emulator.topics import DepthTopic, Topic, make_topic
+from mmfold.engine.codes import EventKind, Side
+from mmfold.engine.limits import NS_PER_S
+from mmfold.replay.venue.desk import Desk
 
 DEPOSIT_DEFAULT = Decimal(100_000)
 FIRST_UID = 100_001

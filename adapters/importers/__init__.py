@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from adapters.importers.outcome import ImportRequest, ImportResult
+    from mmfold.adapters.importers.outcome import ImportRequest, ImportResult
 
     ImportFiles = Callable[[ImportRequest, Callable[[int], None]], ImportResult]
 
 IMPORTERS = {
-    "binance": "adapters.importers.run:import_binance",
-    "bybit": "adapters.importers.run:import_bybit",
-    "jsonl": "adapters.importers.jsonl:import_jsonl",
+    "binance": "mmfold.adapters.importers.run:import_binance",
+    "bybit": "mmfold.adapters.importers.run:import_bybit",
+    "jsonl": "mmfold.adapters.importers.jsonl:import_jsonl",
 }
 
 

@@ -12,12 +12,12 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import orjson
 
-from adapters.importers.grid import E8_GRID, E8_MAX, read_integer, read_steps
-from adapters.importers.outcome import Parsed, PassedOverError, Refusal, RefusedError, Skipped
-from adapters.importers.rows import bbo_rows, book_rows, finish_event, mark_rows, read_ts_ns, trade_row
-from adapters.importers.table import Context, Listing
-from engine.codes import EventKind, Side
-from engine.records import NO_ORDER_ID
+from mmfold.adapters.importers.grid import E8_GRID, E8_MAX, read_integer, read_steps
+from mmfold.adapters.importers.outcome import Parsed, PassedOverError, Refusal, RefusedError, Skipped
+from mmfold.adapters.importers.rows import bbo_rows, book_rows, finish_event, mark_rows, read_ts_ns, trade_row
+from mmfold.adapters.importers.table import Context, Listing
+from mmfold.engine.codes import EventKind, Side
+from mmfold.engine.records import NO_ORDER_ID
 
 MARKETS = ("usdm", "coinm", "spot")
 UNUSED_EVENTS = {

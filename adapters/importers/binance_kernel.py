@@ -7,7 +7,7 @@ The laws of adapters/importers/kernel.py hold; the reference is binance.py.
 
 import numpy as np
 
-from adapters.importers.binance_fields import (
+from mmfold.adapters.importers.binance_fields import (
     AGGREGATE_INTEGERS,
     BBO_INTEGERS_FUTURES,
     BBO_STEPS,
@@ -47,7 +47,7 @@ from adapters.importers.binance_fields import (
     X_TYPE,
     E,
 )
-from adapters.importers.kernel import (
+from mmfold.adapters.importers.kernel import (
     TS_MS_MAX,
     add_level,
     apply_symbol,
@@ -61,8 +61,8 @@ from adapters.importers.kernel import (
     scan_price,
     scan_qty,
 )
-from adapters.importers.lane import END
-from adapters.importers.scan import (
+from mmfold.adapters.importers.lane import END
+from mmfold.adapters.importers.scan import (
     AT,
     BRACE_CLOSE,
     BRACKET_OPEN,
@@ -80,9 +80,9 @@ from adapters.importers.scan import (
     scan_string,
     scan_truth,
 )
-from engine.codes import EventKind, Side
-from engine.jit import entry, kernel
-from engine.records import NO_ORDER_ID, NO_TS_NS
+from mmfold.engine.codes import EventKind, Side
+from mmfold.engine.jit import entry, kernel
+from mmfold.engine.records import NO_ORDER_ID, NO_TS_NS
 
 STREAM_OPEN = literal_text('{"stream":"')
 DATA_OPEN = literal_text('","data":{')

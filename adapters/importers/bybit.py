@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import orjson
 
-from adapters.importers.grid import E8_GRID, E8_MAX, read_integer, read_steps
-from adapters.importers.outcome import Parsed, PassedOverError, Refusal, RefusedError, Skipped
-from adapters.importers.rows import Row, book_rows, mark_rows, read_ts_ns, trade_row
-from adapters.importers.table import Context, Listing, depth_number
-from config.instruments import CONTRACT_OF_MARKET, InstrumentFilters, InstrumentTableError, build_instrument
-from engine.codes import EventKind, Flag, Side
-from engine.limits import EVENT_ROW_COUNT_MAX
-from engine.manifest import Instrument
-from engine.records import EVENT, NO_ORDER_ID, NO_VALUE
+from mmfold.adapters.importers.grid import E8_GRID, E8_MAX, read_integer, read_steps
+from mmfold.adapters.importers.outcome import Parsed, PassedOverError, Refusal, RefusedError, Skipped
+from mmfold.adapters.importers.rows import Row, book_rows, mark_rows, read_ts_ns, trade_row
+from mmfold.adapters.importers.table import Context, Listing, depth_number
+from mmfold.config.instruments import CONTRACT_OF_MARKET, InstrumentFilters, InstrumentTableError, build_instrument
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.limits import EVENT_ROW_COUNT_MAX
+from mmfold.engine.manifest import Instrument
+from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_VALUE
 
 MARKETS = ("linear", "inverse", "spot")
 UNUSED_TOPICS = {

@@ -8,7 +8,7 @@ price are read to their end and counted: a stream is full of them.
 
 import numpy as np
 
-from adapters.importers.kernel import (
+from mmfold.adapters.importers.kernel import (
     TS_MS_MAX,
     add_level,
     apply_symbol,
@@ -24,8 +24,8 @@ from adapters.importers.kernel import (
     scan_qty,
     scan_symbol,
 )
-from adapters.importers.lane import END, ROWS_FULL, SKIP_KLINE, SKIP_TICKER, Lane
-from adapters.importers.scan import (
+from mmfold.adapters.importers.lane import END, ROWS_FULL, SKIP_KLINE, SKIP_TICKER, Lane
+from mmfold.adapters.importers.scan import (
     BRACE_CLOSE,
     COLON,
     COMMA,
@@ -42,9 +42,9 @@ from adapters.importers.scan import (
     scan_text_value,
     scan_truth,
 )
-from engine.codes import EventKind, Flag, Side
-from engine.jit import entry, kernel
-from engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_VALUE
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.jit import entry, kernel
+from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_VALUE
 
 E8_EXPONENT, E8_MANTISSA = 8, 1  # mark and index prices are in steps of 1e-8
 SYMBOL, MARK_PRICE, INDEX_PRICE = range(3)  # fields of a ticker that are noted

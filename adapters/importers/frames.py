@@ -16,10 +16,10 @@ from pathlib import Path
 
 import orjson
 
-from adapters.importers.outcome import ImportFailedError, RefusedError
-from adapters.importers.streams import read_lines
-from engine.limits import NS_PER_S, TS_NS_MAX
-from engine.records import NO_TS_NS
+from mmfold.adapters.importers.outcome import ImportFailedError, RefusedError
+from mmfold.adapters.importers.streams import read_lines
+from mmfold.engine.limits import NS_PER_S, TS_NS_MAX
+from mmfold.engine.records import NO_TS_NS
 
 SECONDS = rb"([0-9]{1,10})(?:\.([0-9]{1,9}))?"
 STAMPED_LINE = re.compile(rb"([0-9]{1,19}) (.+)", re.DOTALL)

@@ -3,10 +3,10 @@
 from decimal import Decimal
 from typing import Any
 
-from adapters.importers.outcome import RefusedError
-from engine.limits import PRICE_TICKS_MAX
-from engine.records import NO_VALUE
-from journal.decimals import FieldError, Grid, format_units, grid_of, parse_units, units_max
+from mmfold.adapters.importers.outcome import RefusedError
+from mmfold.engine.limits import PRICE_TICKS_MAX
+from mmfold.engine.records import NO_VALUE
+from mmfold.journal.decimals import FieldError, Grid, format_units, grid_of, parse_units, units_max
 
 INTEGER_MAX = -NO_VALUE - 1
 E8_GRID = grid_of(Decimal("0.00000001"))

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from adapters.importers.outcome import ImportFailedError, ImportRequest, ImportResult
-from adapters.importers.output import check_out, publish, work_directory
-from engine.codes import EventKind, Flag
-from journal.jsonl import JsonlReader
-from journal.writer import Writer
+from mmfold.adapters.importers.outcome import ImportFailedError, ImportRequest, ImportResult
+from mmfold.adapters.importers.output import check_out, publish, work_directory
+from mmfold.engine.codes import EventKind, Flag
+from mmfold.journal.jsonl import JsonlReader
+from mmfold.journal.writer import Writer
 
 
 def import_jsonl(request: ImportRequest, on_progress: Callable[[int], None]) -> ImportResult:

@@ -7,9 +7,9 @@ Every buffer ends with LF, and nothing here reads past a LF: that is what bounds
 
 import numpy as np
 
-from adapters.importers.frames import Form
-from adapters.importers.lane import ROWS_FULL, SKIP_OTHER_MARKET
-from adapters.importers.scan import (
+from mmfold.adapters.importers.frames import Form
+from mmfold.adapters.importers.lane import ROWS_FULL, SKIP_OTHER_MARKET
+from mmfold.adapters.importers.scan import (
     BRACKET_CLOSE,
     BRACKET_OPEN,
     COMMA,
@@ -25,10 +25,10 @@ from adapters.importers.scan import (
     scan_steps,
     scan_string,
 )
-from engine.codes import EventKind, Flag, Side
-from engine.jit import kernel
-from engine.limits import NS_PER_MS, TS_NS_MAX
-from engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_SEQ, NO_TS_NS
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.jit import kernel
+from mmfold.engine.limits import NS_PER_MS, TS_NS_MAX
+from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_SEQ, NO_TS_NS
 
 PASSED_OVER = -3  # instead of a position: the line is done without its message having been read
 TS_MS_MAX = (TS_NS_MAX - 1) // NS_PER_MS

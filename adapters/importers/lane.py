@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from adapters.importers.table import SymbolTable
-from engine.codes import EventKind
-from engine.records import I8, KIND_COUNT, record
+from mmfold.adapters.importers.table import SymbolTable
+from mmfold.engine.codes import EventKind
+from mmfold.engine.records import I8, KIND_COUNT, record
 
 END, ODD_LINE, ROWS_FULL = 0, 1, 2  # why scan_lines came back
 SKIPS = ("ticker", "kline", "other market")  # as the parser names what has no event

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from adapters.importers.outcome import ImportFailedError
-from engine.codes import EventKind
-from engine.manifest import Manifest, encode_manifest
-from engine.payload import payload_rows
-from journal.errors import JournalFull
-from journal.writer import FULL_ERRNOS, Writer
+from mmfold.adapters.importers.outcome import ImportFailedError
+from mmfold.engine.codes import EventKind
+from mmfold.engine.manifest import Manifest, encode_manifest
+from mmfold.engine.payload import payload_rows
+from mmfold.journal.errors import JournalFull
+from mmfold.journal.writer import FULL_ERRNOS, Writer
 
 
 def check_out(out: Path, force: bool) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from engine.manifest import canonical_json
+from mmfold.engine.manifest import canonical_json
 
 
 @dataclass(slots=True)

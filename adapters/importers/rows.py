@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from adapters.importers.grid import read_integer, read_steps
-from adapters.importers.outcome import RefusedError
-from adapters.importers.table import Listing
-from engine.codes import EventKind, Flag, Side
-from engine.limits import EVENT_ROW_COUNT_MAX, NS_PER_MS, TS_NS_MAX
-from engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
+from mmfold.adapters.importers.grid import read_integer, read_steps
+from mmfold.adapters.importers.outcome import RefusedError
+from mmfold.adapters.importers.table import Listing
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.limits import EVENT_ROW_COUNT_MAX, NS_PER_MS, TS_NS_MAX
+from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 
 TS_MS_MAX = (TS_NS_MAX - 1) // NS_PER_MS
 

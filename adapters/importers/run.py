@@ -14,17 +14,17 @@ from pathlib import Path
 
 import numpy as np
 
-from adapters.importers import binance, bybit
-from adapters.importers.frames import Sniffed, parse_frame, sniff
-from adapters.importers.lane import FastLane
-from adapters.importers.outcome import ImportFailedError, ImportRequest, ImportResult, RefusedError
-from adapters.importers.output import check_out, publish, work_directory, write_journal
-from adapters.importers.quarantine import Quarantine
-from adapters.importers.session import ParseMessage, Place, Session
-from adapters.importers.spool import Spool
-from adapters.importers.streams import InputHash, read_ahead, read_lines
-from adapters.importers.table import Context, SymbolTable
-from engine.manifest import Manifest
+from mmfold.adapters.importers import binance, bybit
+from mmfold.adapters.importers.frames import Sniffed, parse_frame, sniff
+from mmfold.adapters.importers.lane import FastLane
+from mmfold.adapters.importers.outcome import ImportFailedError, ImportRequest, ImportResult, RefusedError
+from mmfold.adapters.importers.output import check_out, publish, work_directory, write_journal
+from mmfold.adapters.importers.quarantine import Quarantine
+from mmfold.adapters.importers.session import ParseMessage, Place, Session
+from mmfold.adapters.importers.spool import Spool
+from mmfold.adapters.importers.streams import InputHash, read_ahead, read_lines
+from mmfold.adapters.importers.table import Context, SymbolTable
+from mmfold.engine.manifest import Manifest
 
 FAST_LANE_BYTES_MIN = 1 << 19  # a smaller import is done before the kernels are loaded, let alone compiled
 
@@ -41,8 +41,10 @@ class Venue:
     scanner: str  # of its fast lane, `module:function`
 
 
-BINANCE = Venue("binance", binance.MARKETS, binance.parse_message, "adapters.importers.binance_kernel:scan_lines")
-BYBIT = Venue("bybit", bybit.MARKETS, bybit.parse_message, "adapters.importers.bybit_kernel:scan_lines")
+BINANCE = Venue(
+    "binance", binance.MARKETS, binance.parse_message, "mmfold.adapters.importers.binance_kernel:scan_lines"
+)
+BYBIT = Venue("bybit", bybit.MARKETS, bybit.parse_message, "mmfold.adapters.importers.bybit_kernel:scan_lines")
 
 
 class _OverlapError(Exception):
@@ -131,7 +133,7 @@ def open_fast_lane(venue: Venue, input_bytes: int) -> FastLane | None:
     """Return the venue's fast lane, if the input is worth it and kernels are compiled here."""
     if input_bytes < FAST_LANE_BYTES_MIN:
         return None
-    from engine.jit import JIT_ENABLED  # only here: it loads numba
+    from mmfold.engine.jit import JIT_ENABLED  # only here: it loads numba
 
     return FastLane(venue.scanner) if JIT_ENABLED else None
 

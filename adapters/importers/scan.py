@@ -6,9 +6,9 @@ already goes through unchanged, so that a row of tokens is checked once, at its 
 
 import numpy as np
 
-from adapters.importers.frames import Form
-from engine.jit import kernel
-from engine.limits import NS_PER_S, TS_NS_MAX
+from mmfold.adapters.importers.frames import Form
+from mmfold.engine.jit import kernel
+from mmfold.engine.limits import NS_PER_S, TS_NS_MAX
 
 DIGIT_COUNT_MAX = 18  # any number of so many digits fits i64
 Scanned = tuple[np.int64, int]  # a value and the position after it, or -1

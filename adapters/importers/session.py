@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from adapters.importers.frames import Form, Frame, Origin, market_of_url, parse_frame
-from adapters.importers.lane import ROWS_FULL, FastLane
-from adapters.importers.outcome import ImportFailedError, Parsed, Refusal, RefusedError, Skipped
-from adapters.importers.quarantine import Quarantine
-from adapters.importers.spool import Spool
-from adapters.importers.table import Context
-from engine.codes import EventKind, Flag
-from engine.records import EVENT, NO_SEQ, NO_TS_NS
+from mmfold.adapters.importers.frames import Form, Frame, Origin, market_of_url, parse_frame
+from mmfold.adapters.importers.lane import ROWS_FULL, FastLane
+from mmfold.adapters.importers.outcome import ImportFailedError, Parsed, Refusal, RefusedError, Skipped
+from mmfold.adapters.importers.quarantine import Quarantine
+from mmfold.adapters.importers.spool import Spool
+from mmfold.adapters.importers.table import Context
+from mmfold.engine.codes import EventKind, Flag
+from mmfold.engine.records import EVENT, NO_SEQ, NO_TS_NS
 
 ParseMessage = Callable[[bytes, int, Context], Parsed]
 FUTURES = ("usdm", "coinm")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.limits import EVENT_ROW_COUNT_MAX, ROW_BYTES
-from engine.records import EVENT
+from mmfold.engine.limits import EVENT_ROW_COUNT_MAX, ROW_BYTES
+from mmfold.engine.records import EVENT
 
 BUFFER_ROW_COUNT = EVENT_ROW_COUNT_MAX
 MEMORY_ROW_COUNT_MAX = (64 << 20) // ROW_BYTES

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import zstandard
 
-from adapters.importers.outcome import ImportFailedError
+from mmfold.adapters.importers.outcome import ImportFailedError
 
 READ_BYTES = 1 << 17
 CHUNK_BYTES = 1 << 21

@@ -5,12 +5,12 @@ from decimal import Decimal
 
 import numpy as np
 
-from adapters.importers.outcome import ImportFailedError, PassedOverError, RefusedError
-from config.instruments import CONTRACT_OF_MARKET, find_instrument
-from engine.limits import INSTRUMENT_COUNT_MAX, PRICE_TICKS_MAX, QTY_LOTS_MAX
-from engine.manifest import Instrument, ManifestError
-from engine.records import I8, NO_SEQ, NO_VALUE, record
-from journal.decimals import Grid, grid_of, units_max
+from mmfold.adapters.importers.outcome import ImportFailedError, PassedOverError, RefusedError
+from mmfold.config.instruments import CONTRACT_OF_MARKET, find_instrument
+from mmfold.engine.limits import INSTRUMENT_COUNT_MAX, PRICE_TICKS_MAX, QTY_LOTS_MAX
+from mmfold.engine.manifest import Instrument, ManifestError
+from mmfold.engine.records import I8, NO_SEQ, NO_VALUE, record
+from mmfold.journal.decimals import Grid, grid_of, units_max
 
 SYMBOL_BYTES_MAX = 32
 

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adapters.bybit.frames import Control, Ignored, MalformedFrame
-from adapters.bybit.ledger import Foreign
-from adapters.bybit.private import PrivateParser
-from adapters.bybit.rest import VenueError
-from adapters.live.reconcile import Reconciler
-from adapters.live.rest_client import VenueUnreachable
-from adapters.live.rows import connection_row, timeout_row
-from adapters.live.session import IN_DOUBT
-from adapters.logs import EventLog
-from engine.codes import ConnectionState, EventKind
-from engine.limits import NS_PER_MS
-from engine.records import NO_ORDER_ID
+from mmfold.adapters.bybit.frames import Control, Ignored, MalformedFrame
+from mmfold.adapters.bybit.ledger import Foreign
+from mmfold.adapters.bybit.private import PrivateParser
+from mmfold.adapters.bybit.rest import VenueError
+from mmfold.adapters.live.reconcile import Reconciler
+from mmfold.adapters.live.rest_client import VenueUnreachable
+from mmfold.adapters.live.rows import connection_row, timeout_row
+from mmfold.adapters.live.session import IN_DOUBT
+from mmfold.adapters.logs import EventLog
+from mmfold.engine.codes import ConnectionState, EventKind
+from mmfold.engine.limits import NS_PER_MS
+from mmfold.engine.records import NO_ORDER_ID
 
 if TYPE_CHECKING:
-    from adapters.live.runner import Runner
+    from mmfold.adapters.live.runner import Runner
 
 POSITION_LOOK_COUNT_MAX = 10
 

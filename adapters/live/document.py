@@ -6,14 +6,14 @@ Read from the state as it stands between two events; nothing here is computed th
 from fractions import Fraction
 from typing import Any
 
-from adapters.live.status import Histogram, LiveStatus, StreamStatus
-from engine.codes import BookStatus, OrderStatus, Reason, Side
-from engine.limits import BOOK_WINDOW_TICKS, MICROS_PER_UNIT, NS_PER_MS, NS_PER_S
-from engine.orders import SLOTS_PER_SIDE
-from engine.records import NO_VALUE
-from engine.state import NO_KEY
-from reports.money import Units, decimal_text, instrument_units
-from reports.position import position_amounts
+from mmfold.adapters.live.status import Histogram, LiveStatus, StreamStatus
+from mmfold.engine.codes import BookStatus, OrderStatus, Reason, Side
+from mmfold.engine.limits import BOOK_WINDOW_TICKS, MICROS_PER_UNIT, NS_PER_MS, NS_PER_S
+from mmfold.engine.orders import SLOTS_PER_SIDE
+from mmfold.engine.records import NO_VALUE
+from mmfold.engine.state import NO_KEY
+from mmfold.reports.money import Units, decimal_text, instrument_units
+from mmfold.reports.position import position_amounts
 
 OPEN = range(OrderStatus.NEW, OrderStatus.DONE)
 SIDES = (Side.BID, Side.ASK)

@@ -5,15 +5,15 @@ Must never invent a price: an adopted position is FILLs at the venue's own avera
 
 import numpy as np
 
-from adapters.bybit.ledger import NOBODYS_ORDER_ID, Execution, as_rows, fill_row
-from adapters.bybit.link_ids import execution_number
-from adapters.bybit.rest import RestParser
-from adapters.live.reconcile import Reconciler, Seen, joined
-from adapters.live.rest_client import RestClient
-from adapters.live.session import Session
-from adapters.logs import EventLog
-from engine.codes import EventKind, Side
-from engine.records import NO_PRICE_TICKS
+from mmfold.adapters.bybit.ledger import NOBODYS_ORDER_ID, Execution, as_rows, fill_row
+from mmfold.adapters.bybit.link_ids import execution_number
+from mmfold.adapters.bybit.rest import RestParser
+from mmfold.adapters.live.reconcile import Reconciler, Seen, joined
+from mmfold.adapters.live.rest_client import RestClient
+from mmfold.adapters.live.session import Session
+from mmfold.adapters.logs import EventLog
+from mmfold.engine.codes import EventKind, Side
+from mmfold.engine.records import NO_PRICE_TICKS
 
 FLAG = "--adopt-position"
 

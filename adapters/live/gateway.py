@@ -10,20 +10,20 @@ from typing import Protocol
 import aiohttp
 import numpy as np
 
-from adapters.bybit.frames import Control, Ignored, MalformedFrame
-from adapters.bybit.requests import RequestEncoder
-from adapters.bybit.responses import Outcome, RequestBook
-from adapters.bybit.rest import VenueError
-from adapters.bybit.ret_codes import TIME_WINDOW, Verdict
-from adapters.bybit.signing import RestRequest
-from adapters.live.rest_client import RestClient
-from adapters.live.stream import Stream
-from adapters.logs import EventLog
-from engine.codes import EventKind
-from engine.limits import NS_PER_MS
-from engine.manifest import Manifest
-from engine.records import EVENT
-from replay.venue.desk import Desk
+from mmfold.adapters.bybit.frames import Control, Ignored, MalformedFrame
+from mmfold.adapters.bybit.requests import RequestEncoder
+from mmfold.adapters.bybit.responses import Outcome, RequestBook
+from mmfold.adapters.bybit.rest import VenueError
+from mmfold.adapters.bybit.ret_codes import TIME_WINDOW, Verdict
+from mmfold.adapters.bybit.signing import RestRequest
+from mmfold.adapters.live.rest_client import RestClient
+from mmfold.adapters.live.stream import Stream
+from mmfold.adapters.logs import EventLog
+from mmfold.engine.codes import EventKind
+from mmfold.engine.limits import NS_PER_MS
+from mmfold.engine.manifest import Manifest
+from mmfold.engine.records import EVENT
+from mmfold.replay.venue.desk import Desk
 
 TakeRows = Callable[[np.ndarray], Awaitable[None]]
 VENUE_KINDS = (

@@ -7,10 +7,10 @@ beside them, so that a lost connection, a full disk or a fault of ours leaves no
 import asyncio
 from typing import TYPE_CHECKING
 
-from adapters.logs import EventLog
+from mmfold.adapters.logs import EventLog
 
 if TYPE_CHECKING:
-    from adapters.live.runner import Runner
+    from mmfold.adapters.live.runner import Runner
 
 KILL_S = 10.0  # for both ways together; the session's own end comes after
 

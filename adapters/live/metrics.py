@@ -11,9 +11,9 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from adapters.live.status import PHASES, Histogram, LiveStatus, StreamStatus
-from engine.limits import NS_PER_MS, NS_PER_S
-from reports.metrics import StateCollector
+from mmfold.adapters.live.status import PHASES, Histogram, LiveStatus, StreamStatus
+from mmfold.engine.limits import NS_PER_MS, NS_PER_S
+from mmfold.reports.metrics import StateCollector
 
 Sample = tuple[tuple[str, ...], float | None]
 

@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from adapters.bybit.listing import category_of, list_manifest
-from adapters.bybit.rest import (
+from mmfold.adapters.bybit.listing import category_of, list_manifest
+from mmfold.adapters.bybit.rest import (
     RestParser,
     request_executions,
     request_open_orders,
     request_positions,
     request_wallet,
 )
-from adapters.live.rest_client import RestClient
-from engine.codes import EventKind
-from engine.limits import NS_PER_MS
-from engine.manifest import Manifest
-from engine.records import EVENT, NO_TS_NS
+from mmfold.adapters.live.rest_client import RestClient
+from mmfold.engine.codes import EventKind
+from mmfold.engine.limits import NS_PER_MS
+from mmfold.engine.manifest import Manifest
+from mmfold.engine.records import EVENT, NO_TS_NS
 
 LOOK_BACK_MS = 60_000  # executions are asked for from so long before the time up to which they were
 AGE_MS_MAX = 6 * 86_400_000  # the venue tells of the last 7 days

@@ -10,23 +10,23 @@ from pathlib import Path
 import aiohttp
 import numpy as np
 
-from adapters.bybit.frames import MalformedFrame
-from adapters.bybit.public import PublicParser, gap_rows
-from adapters.live.endpoints import Endpoints, unified_name
-from adapters.live.raw import RawFrames
-from adapters.live.rest_client import RestClient
-from adapters.live.session import has_segments
-from adapters.live.start import RECORD, await_emulator, check_clock, find_instruments, find_manifest, plan_public
-from adapters.live.status import StreamStatus
-from adapters.live.stream import Stream
-from adapters.live.unified_market import UnifiedMarket
-from adapters.live.unified_venue import load_venue
-from adapters.logs import EventLog
-from engine.codes import EventKind, Flag
-from engine.manifest import Manifest, encode_manifest
-from engine.payload import payload_rows
-from journal.errors import JournalError
-from journal.writer import Writer
+from mmfold.adapters.bybit.frames import MalformedFrame
+from mmfold.adapters.bybit.public import PublicParser, gap_rows
+from mmfold.adapters.live.endpoints import Endpoints, unified_name
+from mmfold.adapters.live.raw import RawFrames
+from mmfold.adapters.live.rest_client import RestClient
+from mmfold.adapters.live.session import has_segments
+from mmfold.adapters.live.start import RECORD, await_emulator, check_clock, find_instruments, find_manifest, plan_public
+from mmfold.adapters.live.status import StreamStatus
+from mmfold.adapters.live.stream import Stream
+from mmfold.adapters.live.unified_market import UnifiedMarket
+from mmfold.adapters.live.unified_venue import load_venue
+from mmfold.adapters.logs import EventLog
+from mmfold.engine.codes import EventKind, Flag
+from mmfold.engine.manifest import Manifest, encode_manifest
+from mmfold.engine.payload import payload_rows
+from mmfold.journal.errors import JournalError
+from mmfold.journal.writer import Writer
 
 COMMIT_S = 0.25
 

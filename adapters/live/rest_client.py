@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import aiohttp
 
-from adapters.bybit.frames import MalformedFrame
-from adapters.bybit.rest import Page, VenueError, parse_time, read_page, request_time
-from adapters.bybit.ret_codes import HTTP_TIMEOUT, Verdict
-from adapters.bybit.signing import Credentials, RestRequest, sign_rest
-from engine.limits import NS_PER_MS
+from mmfold.adapters.bybit.frames import MalformedFrame
+from mmfold.adapters.bybit.rest import Page, VenueError, parse_time, read_page, request_time
+from mmfold.adapters.bybit.ret_codes import HTTP_TIMEOUT, Verdict
+from mmfold.adapters.bybit.signing import Credentials, RestRequest, sign_rest
+from mmfold.engine.limits import NS_PER_MS
 
 BODY_BYTES_MAX = 16 << 20
 PAGE_COUNT_MAX = 200

@@ -4,9 +4,9 @@ import resource
 
 import numpy as np
 
-from adapters.bybit.ledger import as_rows
-from engine.codes import ConnectionState, EventKind, Flag, RequestOutcome, Side
-from engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
+from mmfold.adapters.bybit.ledger import as_rows
+from mmfold.engine.codes import ConnectionState, EventKind, Flag, RequestOutcome, Side
+from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 
 
 def plain_row(

@@ -16,23 +16,23 @@ from typing import Any
 import aiohttp
 import numpy as np
 
-from adapters.bybit.frames import MalformedFrame
-from adapters.bybit.public import PublicParser, gap_rows
-from adapters.bybit.rest import VenueError, read_result
-from adapters.live.account import Account
-from adapters.live.gateway import BybitGateway, Gateway
-from adapters.live.heap import give_back, settled_heap
-from adapters.live.raw import RawFrames
-from adapters.live.rest_client import VenueUnreachable
-from adapters.live.rows import connection_row, health_row, timeout_row, timer_row
-from adapters.live.session import IN_DOUBT, Session, orders_of
-from adapters.live.status import LiveStatus
-from adapters.live.stream import Stream
-from adapters.live.unified_market import UnifiedMarket
-from adapters.logs import EventLog
-from engine.codes import AlertCode, BookStatus, ConnectionState, EventKind
-from engine.limits import NS_PER_S
-from journal.errors import JournalError
+from mmfold.adapters.bybit.frames import MalformedFrame
+from mmfold.adapters.bybit.public import PublicParser, gap_rows
+from mmfold.adapters.bybit.rest import VenueError, read_result
+from mmfold.adapters.live.account import Account
+from mmfold.adapters.live.gateway import BybitGateway, Gateway
+from mmfold.adapters.live.heap import give_back, settled_heap
+from mmfold.adapters.live.raw import RawFrames
+from mmfold.adapters.live.rest_client import VenueUnreachable
+from mmfold.adapters.live.rows import connection_row, health_row, timeout_row, timer_row
+from mmfold.adapters.live.session import IN_DOUBT, Session, orders_of
+from mmfold.adapters.live.status import LiveStatus
+from mmfold.adapters.live.stream import Stream
+from mmfold.adapters.live.unified_market import UnifiedMarket
+from mmfold.adapters.logs import EventLog
+from mmfold.engine.codes import AlertCode, BookStatus, ConnectionState, EventKind
+from mmfold.engine.limits import NS_PER_S
+from mmfold.journal.errors import JournalError
 
 TIMER_MS = 100
 HEALTH_S = 5.0

@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from engine.codes import EventKind, OrderStatus
-from engine.core import Core, config_payload
-from engine.limits import ROW_BYTES, SEQ_MAX
-from engine.manifest import Manifest, canonical_json, encode_manifest, parse_manifest
-from engine.payload import payload_bytes, payload_rows
-from engine.records import EVENT, KIND_AT
-from journal.reader import Journal
-from journal.recover import recover
-from journal.rows_kernel import number_event
-from journal.segment import segment_paths
-from journal.writer import Writer
-from replay.checkpoint import checkpoint_key, find_checkpoint, load_checkpoint, save_checkpoint
+from mmfold.engine.codes import EventKind, OrderStatus
+from mmfold.engine.core import Core, config_payload
+from mmfold.engine.limits import ROW_BYTES, SEQ_MAX
+from mmfold.engine.manifest import Manifest, canonical_json, encode_manifest, parse_manifest
+from mmfold.engine.payload import payload_bytes, payload_rows
+from mmfold.engine.records import EVENT, KIND_AT
+from mmfold.journal.reader import Journal
+from mmfold.journal.recover import recover
+from mmfold.journal.rows_kernel import number_event
+from mmfold.journal.segment import segment_paths
+from mmfold.journal.writer import Writer
+from mmfold.replay.checkpoint import checkpoint_key, find_checkpoint, load_checkpoint, save_checkpoint
 
 UNCOMMITTED_ROW_COUNT_MAX = 16  # market rows that a crash may lose, and that a decision has to write first
 CHECKPOINT_BLOCK_COUNT = 256  # chain blocks between two checkpoints

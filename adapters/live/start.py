@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 import aiohttp
 import orjson
 
-from adapters.bybit.ledger import OrderLedger
-from adapters.bybit.private import PrivateParser
-from adapters.bybit.requests import RequestEncoder
-from adapters.bybit.responses import RequestBook
-from adapters.bybit.rest import (
+from mmfold.adapters.bybit.ledger import OrderLedger
+from mmfold.adapters.bybit.private import PrivateParser
+from mmfold.adapters.bybit.requests import RequestEncoder
+from mmfold.adapters.bybit.responses import RequestBook
+from mmfold.adapters.bybit.rest import (
     RestParser,
     VenueError,
     parse_fee_rates,
@@ -23,33 +23,33 @@ from adapters.bybit.rest import (
     request_instruments,
     with_fees,
 )
-from adapters.bybit.signing import Credentials
-from adapters.live.account import Account
-from adapters.live.dead_man import TOPIC as DEAD_MAN_TOPIC
-from adapters.live.dead_man import arm_dead_man
-from adapters.live.endpoints import Endpoints, unified_name
-from adapters.live.first_look import FirstLook
-from adapters.live.gateway import BybitGateway, Gateway, NoGateway, PaperGateway
-from adapters.live.raw import RawFrames
-from adapters.live.reconcile import Reconciler, Seen
-from adapters.live.rest_client import RestClient
-from adapters.live.runner import Pace, Runner
-from adapters.live.session import Session, make_run_id, read_session_manifest
-from adapters.live.status import LiveStatus
-from adapters.live.stream import Stream, StreamPlan
-from adapters.live.unified_market import UnifiedMarket
-from adapters.live.unified_venue import load_venue
-from adapters.logs import EventLog
-from adapters.secrets.environment import make_key, resolve_environment
-from adapters.secrets.errors import SecretError
-from adapters.secrets.registry import open_backend
-from adapters.secrets.value import Secret
-from config.models import Config
-from config.params import config_digest
-from engine.limits import NS_PER_MS, NS_PER_S
-from engine.manifest import Instrument, Manifest
-from journal.reader import Journal
-from replay.run import config_document
+from mmfold.adapters.bybit.signing import Credentials
+from mmfold.adapters.live.account import Account
+from mmfold.adapters.live.dead_man import TOPIC as DEAD_MAN_TOPIC
+from mmfold.adapters.live.dead_man import arm_dead_man
+from mmfold.adapters.live.endpoints import Endpoints, unified_name
+from mmfold.adapters.live.first_look import FirstLook
+from mmfold.adapters.live.gateway import BybitGateway, Gateway, NoGateway, PaperGateway
+from mmfold.adapters.live.raw import RawFrames
+from mmfold.adapters.live.reconcile import Reconciler, Seen
+from mmfold.adapters.live.rest_client import RestClient
+from mmfold.adapters.live.runner import Pace, Runner
+from mmfold.adapters.live.session import Session, make_run_id, read_session_manifest
+from mmfold.adapters.live.status import LiveStatus
+from mmfold.adapters.live.stream import Stream, StreamPlan
+from mmfold.adapters.live.unified_market import UnifiedMarket
+from mmfold.adapters.live.unified_venue import load_venue
+from mmfold.adapters.logs import EventLog
+from mmfold.adapters.secrets.environment import make_key, resolve_environment
+from mmfold.adapters.secrets.errors import SecretError
+from mmfold.adapters.secrets.registry import open_backend
+from mmfold.adapters.secrets.value import Secret
+from mmfold.config.models import Config
+from mmfold.config.params import config_digest
+from mmfold.engine.limits import NS_PER_MS, NS_PER_S
+from mmfold.engine.manifest import Instrument, Manifest
+from mmfold.journal.reader import Journal
+from mmfold.replay.run import config_document
 
 CATEGORY = "linear"
 BOOK_DEPTH = 50

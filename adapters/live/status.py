@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine.codes import AuditKind, EventKind, Reason, RequestOutcome
-from engine.limits import NS_PER_MS
-from engine.manifest import Manifest
-from engine.state import State
-from journal.rows import plain_rows
+from mmfold.engine.codes import AuditKind, EventKind, Reason, RequestOutcome
+from mmfold.engine.limits import NS_PER_MS
+from mmfold.engine.manifest import Manifest
+from mmfold.engine.state import State
+from mmfold.journal.rows import plain_rows
 
 # spec/core.md 8, and the two that spec/control.md 26 adds.
 LATENCY_BOUNDS_MS = (1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from journal.lock import LOCK_NAME, is_locked
-from journal.seal import SEAL_NAME
+from mmfold.journal.lock import LOCK_NAME, is_locked
+from mmfold.journal.seal import SEAL_NAME
 
 STOP_S = 35.0  # a graceful stop is bounded by less
 COMMANDS = ("live", "record")
@@ -99,7 +99,7 @@ def check_process(directory: Path, pid: int) -> str:
 def command_of(words: list[str]) -> str | None:
     """Return the command of a command line of mm, None for one that is not to be stopped by a signal."""
     for word, following in pairwise(words):
-        is_mm = Path(word).name == "mm" or word == "adapters.cli.main" or word.endswith("adapters/cli/main.py")
+        is_mm = Path(word).name == "mm" or word == "mmfold.adapters.cli.main" or word.endswith("adapters/cli/main.py")
         if is_mm:
             return following if following in COMMANDS else None
     return None

@@ -14,10 +14,10 @@ from typing import Any
 
 import aiohttp
 
-from adapters.bybit.frames import FRAME_BYTES_MAX, ControlKind, MalformedFrame, load_object, parse_control
-from adapters.bybit.signing import Credentials, encode_auth, encode_ping, encode_subscribe
-from adapters.live.status import StreamStatus
-from adapters.logs import EventLog
+from mmfold.adapters.bybit.frames import FRAME_BYTES_MAX, ControlKind, MalformedFrame, load_object, parse_control
+from mmfold.adapters.bybit.signing import Credentials, encode_auth, encode_ping, encode_subscribe
+from mmfold.adapters.live.status import StreamStatus
+from mmfold.adapters.logs import EventLog
 
 HANDSHAKE_S = 10.0
 CLOSE_S = 1.0  # a venue that does not answer our goodbye is not waited for

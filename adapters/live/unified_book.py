@@ -6,10 +6,10 @@ tenth of what it is as snapshots, and an order's place in a queue survives the m
 
 import numpy as np
 
-from adapters.bybit.ledger import as_rows
-from adapters.importers.rows import Row, finish_event
-from engine.codes import EventKind, Side
-from engine.records import NO_PRICE_TICKS
+from mmfold.adapters.bybit.ledger import as_rows
+from mmfold.adapters.importers.rows import Row, finish_event
+from mmfold.engine.codes import EventKind, Side
+from mmfold.engine.records import NO_PRICE_TICKS
 
 Levels = dict[tuple[int, int], int]  # (side, price_ticks): qty_lots
 

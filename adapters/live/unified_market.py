@@ -12,17 +12,17 @@ from typing import Any, TypeVar
 import numpy as np
 import orjson
 
-from adapters.bybit.frames import MalformedFrame
-from adapters.bybit.ledger import OrderLedger, as_rows
-from adapters.bybit.unified import UnifiedParser
-from adapters.live.status import StreamStatus
-from adapters.live.stream import Backoff
-from adapters.live.unified_book import BookDeltas
-from adapters.live.unified_venue import UnifiedVenue
-from adapters.logs import EventLog
-from engine.limits import NS_PER_MS
-from engine.manifest import Manifest
-from engine.records import NO_TS_NS
+from mmfold.adapters.bybit.frames import MalformedFrame
+from mmfold.adapters.bybit.ledger import OrderLedger, as_rows
+from mmfold.adapters.bybit.unified import UnifiedParser
+from mmfold.adapters.live.status import StreamStatus
+from mmfold.adapters.live.stream import Backoff
+from mmfold.adapters.live.unified_book import BookDeltas
+from mmfold.adapters.live.unified_venue import UnifiedVenue
+from mmfold.adapters.logs import EventLog
+from mmfold.engine.limits import NS_PER_MS
+from mmfold.engine.manifest import Manifest
+from mmfold.engine.records import NO_TS_NS
 
 T = TypeVar("T")
 SILENCE_S = 30.0  # of one book

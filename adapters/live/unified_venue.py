@@ -9,11 +9,11 @@ from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
-from adapters.bybit.unified import decimal_text, read_number
-from adapters.importers.outcome import RefusedError
-from adapters.live.rest_client import VenueUnreachable
-from engine.limits import MICROS_PER_UNIT, PPM
-from engine.manifest import DEFAULT_MAKER_FEE_PPM, DEFAULT_TAKER_FEE_PPM, Instrument
+from mmfold.adapters.bybit.unified import decimal_text, read_number
+from mmfold.adapters.importers.outcome import RefusedError
+from mmfold.adapters.live.rest_client import VenueUnreachable
+from mmfold.engine.limits import MICROS_PER_UNIT, PPM
+from mmfold.engine.manifest import DEFAULT_MAKER_FEE_PPM, DEFAULT_TAKER_FEE_PPM, Instrument
 
 TICK_SIZE, DECIMAL_PLACES = 4, 2  # ccxt's precisionMode
 

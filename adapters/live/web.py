@@ -20,17 +20,17 @@ from typing import Any
 from aiohttp import hdrs, web
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from adapters.live.build import Build, read_build
-from adapters.live.document import status_document, uptime_seconds
-from adapters.live.metrics import make_registry, render_live_metrics
-from adapters.live.status import LiveStatus
-from adapters.logs import EventLog
-from adapters.ports import is_loopback, take_port
-from adapters.redact import redact_known
-from adapters.secrets.env import read_variable
-from adapters.secrets.errors import SecretError
-from adapters.secrets.value import Secret
-from engine.manifest import canonical_json
+from mmfold.adapters.live.build import Build, read_build
+from mmfold.adapters.live.document import status_document, uptime_seconds
+from mmfold.adapters.live.metrics import make_registry, render_live_metrics
+from mmfold.adapters.live.status import LiveStatus
+from mmfold.adapters.logs import EventLog
+from mmfold.adapters.ports import is_loopback, take_port
+from mmfold.adapters.redact import redact_known
+from mmfold.adapters.secrets.env import read_variable
+from mmfold.adapters.secrets.errors import SecretError
+from mmfold.adapters.secrets.value import Secret
+from mmfold.engine.manifest import canonical_json
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from adapters.secrets.backend import Listed, Stored
-from adapters.secrets.environment import PREFIX, SecretKey, parse_path
-from adapters.secrets.errors import BackendFailed, SecretNotFound
-from adapters.secrets.value import Secret
+from mmfold.adapters.secrets.backend import Listed, Stored
+from mmfold.adapters.secrets.environment import PREFIX, SecretKey, parse_path
+from mmfold.adapters.secrets.errors import BackendFailed, SecretNotFound
+from mmfold.adapters.secrets.value import Secret
 
 REGION_DEFAULT = "us-east-1"
 CONNECT_TIMEOUT_S = 5

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from adapters.secrets.environment import SecretKey
-from adapters.secrets.errors import SecretError, SecretNotFound
-from adapters.secrets.value import Secret
+from mmfold.adapters.secrets.environment import SecretKey
+from mmfold.adapters.secrets.errors import SecretError, SecretNotFound
+from mmfold.adapters.secrets.value import Secret
 
 ROTATE_AFTER = timedelta(days=90)
 

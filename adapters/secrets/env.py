@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from adapters.secrets.backend import Listed, Stored
-from adapters.secrets.environment import EXCHANGE, FIELDS, SecretKey
-from adapters.secrets.errors import BackendFailed, NotWritable, SecretNotFound
-from adapters.secrets.value import VALUE_BYTES_MAX, Secret, decode_value
+from mmfold.adapters.secrets.backend import Listed, Stored
+from mmfold.adapters.secrets.environment import EXCHANGE, FIELDS, SecretKey
+from mmfold.adapters.secrets.errors import BackendFailed, NotWritable, SecretNotFound
+from mmfold.adapters.secrets.value import VALUE_BYTES_MAX, Secret, decode_value
 
 RUN_SECRETS = Path("/run/secrets")
 PLAIN_EXCHANGES = ("binance", "bybit")  # whose variables may also stand without MM_

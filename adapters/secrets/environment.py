@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from adapters.secrets.errors import SecretError
+from mmfold.adapters.secrets.errors import SecretError
 
 PREFIX = "mm-bot"
 FIELDS = ("api_key", "api_secret")

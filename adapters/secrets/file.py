@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from adapters.secrets.backend import Listed, Stored
-from adapters.secrets.environment import SecretKey, parse_path
-from adapters.secrets.errors import BackendFailed, SecretError, SecretNotFound, UnsafeFile
-from adapters.secrets.value import Secret
+from mmfold.adapters.secrets.backend import Listed, Stored
+from mmfold.adapters.secrets.environment import SecretKey, parse_path
+from mmfold.adapters.secrets.errors import BackendFailed, SecretError, SecretNotFound, UnsafeFile
+from mmfold.adapters.secrets.value import Secret
 
 VARIABLE = "SECRETS_FILE"
 PATH_DEFAULT = "~/.config/mm/secrets.json"

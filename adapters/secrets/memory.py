@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 
-from adapters.secrets.backend import Listed, Stored
-from adapters.secrets.environment import SecretKey, parse_path
-from adapters.secrets.errors import BackendFailed, SecretError, SecretNotFound
-from adapters.secrets.value import Secret
+from mmfold.adapters.secrets.backend import Listed, Stored
+from mmfold.adapters.secrets.environment import SecretKey, parse_path
+from mmfold.adapters.secrets.errors import BackendFailed, SecretError, SecretNotFound
+from mmfold.adapters.secrets.value import Secret
 
 VARIABLE = "MM_FAKE_SECRETS_JSON"
 EXAMPLE = f'for example: {VARIABLE}=\'{{"mm-bot/dev/bybit/api_key": "..."}}\''

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import cast
 
-from adapters.secrets.backend import Backend
-from adapters.secrets.errors import SecretError
+from mmfold.adapters.secrets.backend import Backend
+from mmfold.adapters.secrets.errors import SecretError
 
 BACKEND_DEFAULT = "memory"
 BACKENDS = {
-    "aws": "adapters.secrets.aws:AwsBackend",
-    "env": "adapters.secrets.env:EnvBackend",
-    "file": "adapters.secrets.file:FileBackend",
-    "memory": "adapters.secrets.memory:MemoryBackend",
+    "aws": "mmfold.adapters.secrets.aws:AwsBackend",
+    "env": "mmfold.adapters.secrets.env:EnvBackend",
+    "file": "mmfold.adapters.secrets.file:FileBackend",
+    "memory": "mmfold.adapters.secrets.memory:MemoryBackend",
 }
 
 

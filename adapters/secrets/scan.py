@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from adapters import redact
-from adapters.secrets.errors import SecretError
+from mmfold.adapters import redact
+from mmfold.adapters.secrets.errors import SecretError
 
 CHUNK_BYTES = 1 << 22
 OVERLAP_BYTES = 1 << 14  # what stands across two chunks is found if it is no longer than this

@@ -8,8 +8,8 @@ import hmac
 from contextlib import suppress
 from typing import NoReturn
 
-from adapters.redact import remember
-from adapters.secrets.errors import SecretError
+from mmfold.adapters.redact import remember
+from mmfold.adapters.secrets.errors import SecretError
 
 MASK = "***"
 MASK_HEAD_CHARS = 3

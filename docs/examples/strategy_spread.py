@@ -5,9 +5,9 @@
 Prices are ticks and sizes are lots, whole numbers; docs/strategies.md explains.
 """
 
-from engine.codes import Side
-from engine.quoting.maker import set_target
-from engine.signals import ceil_ticks, floor_ticks
+from mmfold.engine.codes import Side
+from mmfold.engine.quoting.maker import set_target
+from mmfold.engine.signals import ceil_ticks, floor_ticks
 
 HALF_WIDTH_TICKS = 3  # from the microprice to the edge; the quote stands one tick inside
 QUOTE_LOTS = 2

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.codes import Reason
-from engine.limits import NS_PER_MS, NS_PER_S
-from engine.policy.seam import Decision, View
+from mmfold.engine.codes import Reason
+from mmfold.engine.limits import NS_PER_MS, NS_PER_S
+from mmfold.engine.policy.seam import Decision, View
 
 NS_PER_MINUTE = 60 * NS_PER_S
 BUSY_COUNTERS = ("placed_count", "amended_count", "cancelled_count")

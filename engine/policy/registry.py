@@ -1,7 +1,7 @@
 """Which policies there are; a new one is one file and one line here."""
 
-from engine.policy.autopolicy import AutoPolicy
-from engine.policy.seam import PolicyState
+from mmfold.engine.policy.autopolicy import AutoPolicy
+from mmfold.engine.policy.seam import PolicyState
 
 
 def make_policy_state() -> PolicyState:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, Protocol
 
-from engine.codes import Reason
-from engine.manifest import Manifest, canonical_json
+from mmfold.engine.codes import Reason
+from mmfold.engine.manifest import Manifest, canonical_json
 
 
 class Decision(NamedTuple):

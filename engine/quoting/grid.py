@@ -6,11 +6,11 @@ whose position notional is beyond the limit keeps no order. Must never round dif
 
 import numpy as np
 
-from engine.codes import Side
-from engine.jit import kernel
-from engine.limits import MICROS_PER_UNIT
-from engine.quoting.maker import set_target
-from engine.value import notional_mid_micros
+from mmfold.engine.codes import Side
+from mmfold.engine.jit import kernel
+from mmfold.engine.limits import MICROS_PER_UNIT
+from mmfold.engine.quoting.maker import set_target
+from mmfold.engine.value import notional_mid_micros
 
 
 @kernel

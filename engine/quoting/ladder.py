@@ -4,13 +4,13 @@ orders.
 
 import numpy as np
 
-from engine.codes import Reason, Side
-from engine.effects import emit_pause
-from engine.jit import kernel
-from engine.limits import LEVEL_COUNT_MAX
-from engine.quoting.maker import set_target
-from engine.signals import BPS, ceil_ticks, floor_ticks
-from engine.value import notional_micros, notional_mid_micros
+from mmfold.engine.codes import Reason, Side
+from mmfold.engine.effects import emit_pause
+from mmfold.engine.jit import kernel
+from mmfold.engine.limits import LEVEL_COUNT_MAX
+from mmfold.engine.quoting.maker import set_target
+from mmfold.engine.signals import BPS, ceil_ticks, floor_ticks
+from mmfold.engine.value import notional_micros, notional_mid_micros
 
 ADVERSE_SPREAD_FACTOR = 1.5
 DRIFT_SPREAD_FACTOR = 1.3

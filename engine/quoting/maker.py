@@ -1,10 +1,10 @@
 """Maker-only placement of targets (spec/core.md 8); must never let a target cross or touch the other side."""
 
-from engine.codes import Contract, Reason, Side
-from engine.jit import kernel
-from engine.limits import LEVEL_COUNT_MAX
-from engine.records import SIDE_COUNT
-from engine.signals import BPS, ceil_ticks
+from mmfold.engine.codes import Contract, Reason, Side
+from mmfold.engine.jit import kernel
+from mmfold.engine.limits import LEVEL_COUNT_MAX
+from mmfold.engine.records import SIDE_COUNT
+from mmfold.engine.signals import BPS, ceil_ticks
 
 FIELD_MAX = 1 << 62
 

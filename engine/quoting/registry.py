@@ -1,10 +1,10 @@
 """Which quoter a code stands for; a new strategy is one file, its code and one case here."""
 
-from engine.codes import Strategy
-from engine.jit import kernel
-from engine.quoting import user
-from engine.quoting.grid import decide_grid
-from engine.quoting.ladder import decide_ladder
+from mmfold.engine.codes import Strategy
+from mmfold.engine.jit import kernel
+from mmfold.engine.quoting import user
+from mmfold.engine.quoting.grid import decide_grid
+from mmfold.engine.quoting.ladder import decide_ladder
 
 
 @kernel

@@ -3,8 +3,8 @@
 Must never be replaced once they are.
 """
 
-from engine.jit import kernel
-from engine.limits import LEVEL_COUNT_MAX, PRICE_TICKS_MAX, QTY_LOTS_MAX
+from mmfold.engine.jit import kernel
+from mmfold.engine.limits import LEVEL_COUNT_MAX, PRICE_TICKS_MAX, QTY_LOTS_MAX
 
 NOT_LOADED = "no strategy file was loaded"
 

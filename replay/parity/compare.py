@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import takewhile, zip_longest
 from typing import NamedTuple
 
-from engine.codes import Side
-from replay.parity.session import Order, OwnEvent, Session, Stream
+from mmfold.engine.codes import Side
+from mmfold.replay.parity.session import Order, OwnEvent, Session, Stream
 
 
 class Difference(NamedTuple):

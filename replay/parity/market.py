@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.codes import EventKind, Flag
-from engine.manifest import Instrument, Manifest
-from engine.records import EVENT
-from replay.source import EventSource
+from mmfold.engine.codes import EventKind, Flag
+from mmfold.engine.manifest import Instrument, Manifest
+from mmfold.engine.records import EVENT
+from mmfold.replay.source import EventSource
 
 MARKET_FIELDS = (
     "kind", "instrument_index", "side", "price_ticks", "qty_lots", "aux", "order_id", "flags", "code",

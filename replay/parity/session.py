@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.codes import EventKind, Flag, Side
-from engine.limits import ORDER_COUNT_MAX
-from engine.orders import SLOTS_PER_LEVEL, SLOTS_PER_SIDE
-from engine.records import EVENT
-from replay.parity.market import is_market
-from replay.result import ReplayResult
-from replay.run import Replay, ReplayOptions
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.limits import ORDER_COUNT_MAX
+from mmfold.engine.orders import SLOTS_PER_LEVEL, SLOTS_PER_SIDE
+from mmfold.engine.records import EVENT
+from mmfold.replay.parity.market import is_market
+from mmfold.replay.result import ReplayResult
+from mmfold.replay.run import Replay, ReplayOptions
 
 DECISION_KINDS = (EventKind.PLACE, EventKind.AMEND, EventKind.CANCEL)
 ANSWER_KINDS = (

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine import cache
-from engine.codes import Strategy
-from engine.records import NO_PRICE_TICKS
-from replay.strategy.file import StrategyFile, StrategyMissing, StrategyRaised, loaded, make_functions
-from replay.strategy.words import PUBLIC
+from mmfold.engine import cache
+from mmfold.engine.codes import Strategy
+from mmfold.engine.records import NO_PRICE_TICKS
+from mmfold.replay.strategy.file import StrategyFile, StrategyMissing, StrategyRaised, loaded, make_functions
+from mmfold.replay.strategy.words import NAMESPACE, PUBLIC
 
 if TYPE_CHECKING:
-    from engine.core import Core
-    from engine.state import State
+    from mmfold.engine.core import Core
+    from mmfold.engine.state import State
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 COMPILER_LINE = re.compile(r'File "([^"]+)", line (\d+)')
@@ -45,7 +45,7 @@ def strategy_blamed(core: "Core") -> Iterator[None]:
 
 def explain(error: BaseException, state: "State") -> StrategyRaised | StrategyMissing | None:
     """Return a strategy's failure as a person reads it, None when the failure is not the strategy's."""
-    from engine.quoting import user
+    from mmfold.engine.quoting import user
 
     cause: BaseException = error.__cause__ if isinstance(error, AssertionError) and error.__cause__ else error
     seq = int(state.clock[0]["seq_last"])
@@ -96,7 +96,7 @@ def is_of_core(file: str) -> bool:
     """Tell whether a file is of the core and neither its driver nor one that a strategy calls."""
     root = Path(cache.__file__).resolve().parent
     path = Path(file).resolve()
-    called = {root.parent / f"{module.replace('.', '/')}.py" for module in PUBLIC}
+    called = {root.parent / f"{module.removeprefix(NAMESPACE + '.').replace('.', '/')}.py" for module in PUBLIC}
     return root in path.parents and path not in called and path != root / "core.py"
 
 

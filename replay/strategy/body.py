@@ -3,8 +3,8 @@
 import ast
 from typing import NamedTuple
 
-from engine import codes
-from replay.strategy.words import (
+from mmfold.engine import codes
+from mmfold.replay.strategy.words import (
     ALLOWED,
     CALLABLE_BUILTINS,
     ERRORS,

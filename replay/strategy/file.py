@@ -9,6 +9,7 @@ StrategyError
     StrategyRaised    the strategy failed at an event, or cannot be compiled
 """
 
+import ast
 import hashlib
 import linecache
 import sys
@@ -19,10 +20,11 @@ from traceback import extract_tb
 from types import FunctionType, ModuleType
 from typing import Any
 
-from engine import cache
-from engine.codes import Strategy
-from engine.manifest import Manifest
-from replay.strategy.rules import refusals
+from mmfold.engine import cache
+from mmfold.engine.codes import Strategy
+from mmfold.engine.manifest import Manifest
+from mmfold.replay.strategy.rules import refusals
+from mmfold.replay.strategy.words import public_module
 
 MODULE_NAME = "mm_strategy"
 
@@ -106,7 +108,7 @@ def read_strategy(text: str) -> StrategyFile:
 
 def key_kernels(strategy: StrategyFile) -> None:
     """Key the compile cache by a strategy; kernels that are compiled already cannot take another one."""
-    jit = sys.modules.get("engine.jit")
+    jit = sys.modules.get("mmfold.engine.jit")
     keyed = jit is None or not jit.JIT_ENABLED or cache.strategy_digest == strategy.key()
     assert keyed, "a strategy file comes before the kernels are imported"
     cache.key_by_strategy(strategy.key())
@@ -121,8 +123,8 @@ def install_strategy(strategy: StrategyFile | None) -> None:
     if strategy is None or strategy == loaded_file:
         return
     key_kernels(strategy)
-    from engine.jit import user_kernel
-    from engine.quoting import user
+    from mmfold.engine.jit import user_kernel
+    from mmfold.engine.quoting import user
 
     user.decide_user = make_functions(strategy, user_kernel)[strategy.function]
     loaded_file = strategy
@@ -139,7 +141,7 @@ def make_functions(strategy: StrategyFile, wrap: Callable[[Any], Any]) -> dict[s
     lines = strategy.source.splitlines(keepends=True)
     linecache.cache[strategy.path.name] = (len(strategy.content), None, lines, strategy.path.name)
     try:
-        exec(compile(strategy.source, strategy.path.name, "exec"), module.__dict__)
+        exec(compile(in_namespace(strategy.source), strategy.path.name, "exec"), module.__dict__)
     except Exception as error:
         line = extract_tb(error.__traceback__)[-1].lineno
         raise StrategyRefused(f"{strategy.path}:{line}: {error}", "mend the constant") from error
@@ -147,6 +149,15 @@ def make_functions(strategy: StrategyFile, wrap: Callable[[Any], Any]) -> dict[s
         if isinstance(value, FunctionType) and value.__module__ == MODULE_NAME:
             setattr(module, name, wrap(value))
     return vars(module)
+
+
+def in_namespace(source: str) -> ast.Module:
+    """Return a strategy's statements with its imports as the core is called now; lines stay where they are."""
+    tree = ast.parse(source)
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            node.module = public_module(node.module)
+    return tree
 
 
 def uses_strategy(document: dict[str, Any]) -> bool:

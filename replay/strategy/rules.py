@@ -2,8 +2,18 @@
 
 import ast
 
-from replay.strategy.body import Body, Refusal, Scope, is_int64
-from replay.strategy.words import ANNOTATIONS, ARGUMENTS, HELPERS, NO_LIBM, NO_MEMORY, PUBLIC, REFUSED
+from mmfold.replay.strategy.body import Body, Refusal, Scope, is_int64
+from mmfold.replay.strategy.words import (
+    ANNOTATIONS,
+    ARGUMENTS,
+    HELPERS,
+    NAMESPACE,
+    NO_LIBM,
+    NO_MEMORY,
+    PUBLIC,
+    REFUSED,
+    public_module,
+)
 
 
 def refusals(source: str, function: str) -> list[Refusal]:
@@ -60,7 +70,7 @@ class Rules(Scope):
 
     def check_import_from(self, node: ast.ImportFrom) -> None:
         """Let the public names of the core pass."""
-        module = node.module or "."
+        module = public_module(node.module or ".")
         public = PUBLIC.get(module, frozenset()) if not node.level else frozenset()
         for alias in node.names:
             name = alias.asname or alias.name
@@ -69,7 +79,7 @@ class Rules(Scope):
                 self.refuse(node, f"import of {module}.{alias.name}", known if public else import_instead(module))
             elif self.is_taken(name):
                 self.refuse(node, f"{name} a second time", "give it another name")
-            elif module == "engine.codes":
+            elif module == "mmfold.engine.codes":
                 self.enums[name] = alias.name
             elif alias.name.isupper() or alias.name[0].isupper():
                 self.constants.add(name)
@@ -122,6 +132,6 @@ def import_instead(module: str) -> str:
     """Return what to do instead of an import."""
     if module == "math" or module.partition(".")[0] in ("numpy", "cmath", "scipy"):
         return "import numpy as np (for np.int64 alone); " + NO_LIBM
-    if module.partition(".")[0] == "engine":
+    if module.startswith(f"{NAMESPACE}.engine"):
         return f"a strategy may import from {', '.join(sorted(PUBLIC))}"
     return HELPERS

@@ -8,17 +8,18 @@ import ast
 
 # Module -> what a strategy may import from it. Functions are those without an effect of their own but set_target.
 PUBLIC: dict[str, frozenset[str]] = {
-    "engine.codes": frozenset({"BookStatus", "Contract", "EventKind", "OrderStatus", "Side"}),
-    "engine.limits": frozenset(
+    "mmfold.engine.codes": frozenset({"BookStatus", "Contract", "EventKind", "OrderStatus", "Side"}),
+    "mmfold.engine.limits": frozenset(
         {"E8", "E9", "LEVEL_COUNT_MAX", "MICROS_PER_UNIT", "NS_PER_MS", "NS_PER_S", "PPM", "PRICE_TICKS_MAX"}
     ),
-    "engine.value": frozenset({"notional_micros"}),
-    "engine.quoting.grid": frozenset({"round_half_even"}),
-    "engine.quoting.ladder": frozenset({"clamp", "level_qty_lots", "shift_bps_of", "spread_bps_of"}),
-    "engine.quoting.maker": frozenset({"qty_lots_min", "set_target"}),
-    "engine.records": frozenset({"NO_PRICE_TICKS", "NO_TS_NS", "NO_VALUE"}),
-    "engine.signals": frozenset({"BPS", "ceil_ticks", "floor_ticks"}),
+    "mmfold.engine.value": frozenset({"notional_micros"}),
+    "mmfold.engine.quoting.grid": frozenset({"round_half_even"}),
+    "mmfold.engine.quoting.ladder": frozenset({"clamp", "level_qty_lots", "shift_bps_of", "spread_bps_of"}),
+    "mmfold.engine.quoting.maker": frozenset({"qty_lots_min", "set_target"}),
+    "mmfold.engine.records": frozenset({"NO_PRICE_TICKS", "NO_TS_NS", "NO_VALUE"}),
+    "mmfold.engine.signals": frozenset({"BPS", "ceil_ticks", "floor_ticks"}),
 }
+NAMESPACE = "mmfold"
 CALLABLE_BUILTINS = frozenset({"abs", "bool", "divmod", "float", "int", "max", "min", "range"})
 ERRORS = frozenset({"AssertionError", "ValueError"})
 ANNOTATIONS = frozenset({"int", "float", "bool"})
@@ -85,3 +86,11 @@ KNOWN_NAMES = {
     **dict.fromkeys(("set", "dict", "list", "sorted", "sum", "frozenset"), "write a loop over range(...)"),
     "math": NO_LIBM,
 }
+
+
+def public_module(name: str) -> str:
+    """Return a module's name as it is now: until 0.1 the core stood outside of the namespace.
+
+    A journal knows its strategy file by the file's sha256, so the file's text cannot follow.
+    """
+    return f"{NAMESPACE}.{name}" if name.partition(".")[0] == "engine" else name

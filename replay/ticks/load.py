@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from engine.codes import Side
+from mmfold.engine.codes import Side
 
 LINE_BYTES_MAX = 1 << 16
 # Inside these bounds every product and every sum of a file's figures is exact (replay/ticks/tally.py, EXACT).

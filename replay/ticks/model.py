@@ -11,8 +11,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from engine.codes import Side
-from replay.ticks.load import DECIMAL_COUNT_MAX, Top
+from mmfold.engine.codes import Side
+from mmfold.replay.ticks.load import DECIMAL_COUNT_MAX, Top
 
 # An order halved over and over stays on this grid, so that its digits do not grow.
 QTY_STEP = Decimal(1).scaleb(-DECIMAL_COUNT_MAX)

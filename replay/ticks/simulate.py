@@ -15,10 +15,10 @@ from decimal import Decimal, localcontext
 from enum import StrEnum
 from typing import NamedTuple
 
-from engine.codes import Side
-from replay.ticks.load import Cancel, OrderEvent, Place, Replace, Top
-from replay.ticks.model import FillModel, match_order
-from replay.ticks.tally import EXACT, Figures, Tally
+from mmfold.engine.codes import Side
+from mmfold.replay.ticks.load import Cancel, OrderEvent, Place, Replace, Top
+from mmfold.replay.ticks.model import FillModel, match_order
+from mmfold.replay.ticks.tally import EXACT, Figures, Tally
 
 FRONT = Decimal(0)
 NO_TOP = Top(0, Decimal(0), Decimal(0))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 from fractions import Fraction
 
-from replay.ticks.model import Fill
+from mmfold.replay.ticks.model import Fill
 
 # 200 digits hold any sum of products of numbers within the loader's bounds; were it not so, Inexact would stop the run.
 EXACT = Context(prec=200, traps=[Inexact, InvalidOperation, Overflow])

@@ -11,10 +11,10 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import NamedTuple
 
-from engine.codes import Side
-from replay.ticks.load import Top
-from replay.ticks.model import FillModel, match_order
-from replay.ticks.tally import COUNT, EXACT, METRICS, Figures, Tally
+from mmfold.engine.codes import Side
+from mmfold.replay.ticks.load import Top
+from mmfold.replay.ticks.model import FillModel, match_order
+from mmfold.replay.ticks.tally import COUNT, EXACT, METRICS, Figures, Tally
 
 ORDER_SIZE = Decimal(1)
 

@@ -5,14 +5,14 @@ Off while `equity_micros` is 0. Value is marked at the last MARK, without one at
 
 import numpy as np
 
-from engine.book import level_qty_lots, next_key
-from engine.codes import Contract, EventKind, Flag, Side
-from engine.jit import kernel
-from engine.limits import E8, MICROS_PER_UNIT, ORDER_COUNT_MAX, PPM
-from engine.records import NO_ORDER_ID, NO_VALUE
-from engine.state import NO_KEY
-from engine.value import base_value_e8, quote_value_e8, value_half_ticklots, value_ticklots
-from replay.venue.answers import end_order, mid_half_ticks, respond, write_fill
+from mmfold.engine.book import level_qty_lots, next_key
+from mmfold.engine.codes import Contract, EventKind, Flag, Side
+from mmfold.engine.jit import kernel
+from mmfold.engine.limits import E8, MICROS_PER_UNIT, ORDER_COUNT_MAX, PPM
+from mmfold.engine.records import NO_ORDER_ID, NO_VALUE
+from mmfold.engine.state import NO_KEY
+from mmfold.engine.value import base_value_e8, quote_value_e8, value_half_ticklots, value_ticklots
+from mmfold.replay.venue.answers import end_order, mid_half_ticks, respond, write_fill
 
 E8_PER_MICRO = E8 // MICROS_PER_UNIT
 

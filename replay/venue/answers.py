@@ -2,19 +2,19 @@
 
 import numpy as np
 
-from engine.codes import EventKind, Flag, Side
-from engine.effects import clear_row
-from engine.jit import kernel
-from engine.limits import ORDER_COUNT_MAX, PPM
-from engine.orders import side_of_slot
-from engine.position import apply_fill
-from engine.records import FEE_CODE_ZERO, NO_ORDER_ID
-from engine.signals import ceil_ticks
-from engine.state import NO_KEY
-from engine.value import notional_micros
-from replay.venue.chance import is_drawn
-from replay.venue.latency import post_message, response_latency_ns
-from replay.venue.records import VOLUME_DAY_COUNT, Purpose
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.effects import clear_row
+from mmfold.engine.jit import kernel
+from mmfold.engine.limits import ORDER_COUNT_MAX, PPM
+from mmfold.engine.orders import side_of_slot
+from mmfold.engine.position import apply_fill
+from mmfold.engine.records import FEE_CODE_ZERO, NO_ORDER_ID
+from mmfold.engine.signals import ceil_ticks
+from mmfold.engine.state import NO_KEY
+from mmfold.engine.value import notional_micros
+from mmfold.replay.venue.chance import is_drawn
+from mmfold.replay.venue.latency import post_message, response_latency_ns
+from mmfold.replay.venue.records import VOLUME_DAY_COUNT, Purpose
 
 NS_PER_DAY = 86_400_000_000_000
 

@@ -5,8 +5,8 @@ Integers below 2^63 and + - * / and square root only, so compiled, interpreted a
 
 from math import sqrt
 
-from engine.jit import kernel
-from engine.signals import LN_2, log_ratio
+from mmfold.engine.jit import kernel
+from mmfold.engine.signals import LN_2, log_ratio
 
 MASK_32 = (1 << 32) - 1
 

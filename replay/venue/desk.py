@@ -5,18 +5,18 @@ The same kernels as a backtest's venue, at zero latency: answers come back from 
 
 import numpy as np
 
-from engine.codes import EventKind
-from engine.jit import entry
-from engine.manifest import Manifest
-from engine.records import EVENT
-from engine.state import make_state
-from replay.assumptions import Assumptions
-from replay.venue.exchange import apply_market
-from replay.venue.fifo import apply_book_order, make_queues, unshown_lots
-from replay.venue.queue import QueueModel
-from replay.venue.records import NEVER_NS, SIM, VENUE
-from replay.venue.requests import accept_request
-from replay.venue.schedule import run_schedule
+from mmfold.engine.codes import EventKind
+from mmfold.engine.jit import entry
+from mmfold.engine.manifest import Manifest
+from mmfold.engine.records import EVENT
+from mmfold.engine.state import make_state
+from mmfold.replay.assumptions import Assumptions
+from mmfold.replay.venue.exchange import apply_market
+from mmfold.replay.venue.fifo import apply_book_order, make_queues, unshown_lots
+from mmfold.replay.venue.queue import QueueModel
+from mmfold.replay.venue.records import NEVER_NS, SIM, VENUE
+from mmfold.replay.venue.requests import accept_request
+from mmfold.replay.venue.schedule import run_schedule
 
 AT_ONCE = Assumptions(entry_latency_ns=0, response_latency_ns=0)
 

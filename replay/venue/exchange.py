@@ -2,17 +2,17 @@
 
 import numpy as np
 
-from engine.book import key_of, level_qty_lots, set_level
-from engine.codes import EventKind, Flag, Side
-from engine.integrity import apply_delta, apply_joined, apply_snapshot, is_joining
-from engine.jit import kernel
-from engine.limits import ORDER_COUNT_MAX
-from engine.orders import side_of_slot
-from engine.position import apply_funding
-from engine.state import NO_KEY
-from replay.venue.account import check_margin
-from replay.venue.answers import fill_order
-from replay.venue.queue import apply_queue_depth, apply_queue_trade, excess_lots
+from mmfold.engine.book import key_of, level_qty_lots, set_level
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.integrity import apply_delta, apply_joined, apply_snapshot, is_joining
+from mmfold.engine.jit import kernel
+from mmfold.engine.limits import ORDER_COUNT_MAX
+from mmfold.engine.orders import side_of_slot
+from mmfold.engine.position import apply_funding
+from mmfold.engine.state import NO_KEY
+from mmfold.replay.venue.account import check_margin
+from mmfold.replay.venue.answers import fill_order
+from mmfold.replay.venue.queue import apply_queue_depth, apply_queue_trade, excess_lots
 
 
 @kernel

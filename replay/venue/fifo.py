@@ -7,12 +7,12 @@ nobody. Must never be touched under the other queue models.
 
 import numpy as np
 
-from engine.codes import EventKind
-from engine.jit import kernel
-from engine.limits import INSTRUMENT_COUNT_MAX, ORDER_COUNT_MAX
-from engine.orders import side_of_slot
-from engine.records import I8, record
-from replay.venue.chance import MASK_32, mix_32
+from mmfold.engine.codes import EventKind
+from mmfold.engine.jit import kernel
+from mmfold.engine.limits import INSTRUMENT_COUNT_MAX, ORDER_COUNT_MAX
+from mmfold.engine.orders import side_of_slot
+from mmfold.engine.records import I8, record
+from mmfold.replay.venue.chance import MASK_32, mix_32
 
 QUEUED_PLACE_COUNT = 1 << 17  # places of the table, a ring for its searches
 QUEUED_COUNT_MAX = QUEUED_PLACE_COUNT // 4 * 3  # orders of one instrument: the free places keep the searches short

@@ -3,11 +3,11 @@
 Models: constant; normal around a mean, cut at 0; measured samples, interpolated by the request's time.
 """
 
-from engine.codes import EventKind
-from engine.jit import kernel
-from engine.records import NO_VALUE
-from replay.venue.chance import draw_32, normal_of
-from replay.venue.records import MESSAGE_COUNT_MAX, Purpose
+from mmfold.engine.codes import EventKind
+from mmfold.engine.jit import kernel
+from mmfold.engine.records import NO_VALUE
+from mmfold.replay.venue.chance import draw_32, normal_of
+from mmfold.replay.venue.records import MESSAGE_COUNT_MAX, Purpose
 
 
 @kernel

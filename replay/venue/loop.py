@@ -8,18 +8,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.codes import AlertCode, EventKind, Flag, Stop
-from engine.effects import clear_row
-from engine.jit import entry, kernel
-from engine.limits import EFFECT_COUNT_PER_EVENT_MAX, EVENT_ROW_COUNT_MAX
-from engine.records import NO_TS_NS
-from engine.step import step
-from replay.venue.exchange import apply_market
-from replay.venue.fifo import apply_book_order, unshown_lots
-from replay.venue.latency import send_request, take_first
-from replay.venue.records import NEVER_NS, OUTPUT_ROW_COUNT, REQUEST_NOW_COUNT_MAX
-from replay.venue.requests import accept_request
-from replay.venue.schedule import run_schedule, schedule_outage
+from mmfold.engine.codes import AlertCode, EventKind, Flag, Stop
+from mmfold.engine.effects import clear_row
+from mmfold.engine.jit import entry, kernel
+from mmfold.engine.limits import EFFECT_COUNT_PER_EVENT_MAX, EVENT_ROW_COUNT_MAX
+from mmfold.engine.records import NO_TS_NS
+from mmfold.engine.step import step
+from mmfold.replay.venue.exchange import apply_market
+from mmfold.replay.venue.fifo import apply_book_order, unshown_lots
+from mmfold.replay.venue.latency import send_request, take_first
+from mmfold.replay.venue.records import NEVER_NS, OUTPUT_ROW_COUNT, REQUEST_NOW_COUNT_MAX
+from mmfold.replay.venue.requests import accept_request
+from mmfold.replay.venue.schedule import run_schedule, schedule_outage
 
 
 class Arrays(NamedTuple):

@@ -6,9 +6,9 @@ displayed quantity: an increase joins behind.
 
 from enum import IntEnum
 
-from engine.jit import kernel
-from replay.venue.chance import log_of
-from replay.venue.fifo import apply_fifo_depth
+from mmfold.engine.jit import kernel
+from mmfold.replay.venue.chance import log_of
+from mmfold.replay.venue.fifo import apply_fifo_depth
 
 
 class QueueModel(IntEnum):

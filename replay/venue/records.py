@@ -4,8 +4,8 @@ from enum import IntEnum
 
 import numpy as np
 
-from engine.limits import EVENT_ROW_COUNT_MAX, ORDER_COUNT_MAX
-from engine.records import EVENT, F8, I8, SIDE_COUNT, record
+from mmfold.engine.limits import EVENT_ROW_COUNT_MAX, ORDER_COUNT_MAX
+from mmfold.engine.records import EVENT, F8, I8, SIDE_COUNT, record
 
 MESSAGE_COUNT_MAX = 1 << 12  # requests, or responses, on their way at one time
 REQUEST_NOW_COUNT_MAX = 1 << 14  # requests that reach the venue at one instant

@@ -5,19 +5,19 @@ The checks stand in the order of a venue's: budget, id, book, filters, reduce-on
 
 import numpy as np
 
-from engine.book import key_of, level_qty_lots, next_key
-from engine.codes import BookStatus, EventKind, Flag, RequestOutcome, Side
-from engine.jit import kernel
-from engine.limits import NS_PER_S, ORDER_COUNT_MAX
-from engine.orders import side_of_slot
-from engine.records import NO_PRICE_TICKS
-from engine.state import NO_KEY
-from engine.value import notional_mid_micros
-from replay.venue.account import exceeds_margin, take_levels
-from replay.venue.answers import end_order, list_orders, mid_half_ticks, post_answer, refuse, respond
-from replay.venue.latency import entry_latency_ns, post_message
-from replay.venue.queue import join_queue
-from replay.venue.records import NEVER_NS, RejectCode
+from mmfold.engine.book import key_of, level_qty_lots, next_key
+from mmfold.engine.codes import BookStatus, EventKind, Flag, RequestOutcome, Side
+from mmfold.engine.jit import kernel
+from mmfold.engine.limits import NS_PER_S, ORDER_COUNT_MAX
+from mmfold.engine.orders import side_of_slot
+from mmfold.engine.records import NO_PRICE_TICKS
+from mmfold.engine.state import NO_KEY
+from mmfold.engine.value import notional_mid_micros
+from mmfold.replay.venue.account import exceeds_margin, take_levels
+from mmfold.replay.venue.answers import end_order, list_orders, mid_half_ticks, post_answer, refuse, respond
+from mmfold.replay.venue.latency import entry_latency_ns, post_message
+from mmfold.replay.venue.queue import join_queue
+from mmfold.replay.venue.records import NEVER_NS, RejectCode
 
 MARKET_KEY = np.int64(1 << 60)  # the limit of an order without a price
 

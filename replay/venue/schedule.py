@@ -4,15 +4,15 @@ An outage breaks the trading connection, not the market feed: requests time out,
 an outage in which the venue drops all resting orders.
 """
 
-from engine.codes import ConnectionState, EventKind
-from engine.jit import kernel
-from engine.limits import NS_PER_MS, ORDER_COUNT_MAX
-from engine.records import NO_ORDER_ID
-from replay.venue.account import cancel_all
-from replay.venue.answers import answer_arrival_ns, end_order, list_orders, post_answer, respond
-from replay.venue.chance import draw_32, is_drawn
-from replay.venue.latency import response_latency_ns
-from replay.venue.records import NEVER_NS, Purpose
+from mmfold.engine.codes import ConnectionState, EventKind
+from mmfold.engine.jit import kernel
+from mmfold.engine.limits import NS_PER_MS, ORDER_COUNT_MAX
+from mmfold.engine.records import NO_ORDER_ID
+from mmfold.replay.venue.account import cancel_all
+from mmfold.replay.venue.answers import answer_arrival_ns, end_order, list_orders, post_answer, respond
+from mmfold.replay.venue.chance import draw_32, is_drawn
+from mmfold.replay.venue.latency import response_latency_ns
+from mmfold.replay.venue.records import NEVER_NS, Purpose
 
 
 @kernel

@@ -7,19 +7,19 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from engine.codes import EventKind, Side
-from engine.limits import MICROS_PER_UNIT
-from engine.manifest import Manifest, canonical_json
-from engine.records import NO_PRICE_TICKS
-from replay.parity.compare import Difference
-from replay.parity.session import NOT_PLACED, OwnEvent, Session
-from reports.artifact import write_artifact
-from reports.audit import enum_name
-from reports.money import currencies, instrument_units, shifted_text
-from reports.page import markdown_row
-from reports.parity.pnl import Parity, PnlDifference
-from reports.parity.words import difference_lines, own_text
-from reports.tearsheet.fold import pnl_parts
+from mmfold.engine.codes import EventKind, Side
+from mmfold.engine.limits import MICROS_PER_UNIT
+from mmfold.engine.manifest import Manifest, canonical_json
+from mmfold.engine.records import NO_PRICE_TICKS
+from mmfold.replay.parity.compare import Difference
+from mmfold.replay.parity.session import NOT_PLACED, OwnEvent, Session
+from mmfold.reports.artifact import write_artifact
+from mmfold.reports.audit import enum_name
+from mmfold.reports.money import currencies, instrument_units, shifted_text
+from mmfold.reports.page import markdown_row
+from mmfold.reports.parity.pnl import Parity, PnlDifference
+from mmfold.reports.parity.words import difference_lines, own_text
+from mmfold.reports.tearsheet.fold import pnl_parts
 
 PARITY_SCHEMA_VERSION = 1
 PART_NAMES = ("fills", "latency", "fees", "funding")

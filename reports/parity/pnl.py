@@ -2,11 +2,11 @@
 
 from dataclasses import astuple, dataclass
 
-from engine.codes import Side
-from replay.parity.compare import Found, Matched, find_differences, match_sessions
-from replay.parity.session import Session
-from reports.position import mark_half_ticks
-from reports.tearsheet.fold import pnl_parts
+from mmfold.engine.codes import Side
+from mmfold.replay.parity.compare import Found, Matched, find_differences, match_sessions
+from mmfold.replay.parity.session import Session
+from mmfold.reports.position import mark_half_ticks
+from mmfold.reports.tearsheet.fold import pnl_parts
 
 ROUNDING_MICROS_MAX = 2  # two amounts rounded down against two parts rounded towards zero
 

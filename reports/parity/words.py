@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from engine.codes import EventKind, Flag, Reason, Side
-from engine.limits import NS_PER_MS, NS_PER_S
-from engine.manifest import Instrument, Manifest
-from engine.records import NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
-from replay.parity.compare import Difference
-from replay.parity.market import MarketDifference
-from replay.parity.session import DECISION_KINDS, NOT_PLACED, OwnEvent
-from reports.audit import enum_name, second_text
-from reports.money import fixed_text, instrument_units
+from mmfold.engine.codes import EventKind, Flag, Reason, Side
+from mmfold.engine.limits import NS_PER_MS, NS_PER_S
+from mmfold.engine.manifest import Instrument, Manifest
+from mmfold.engine.records import NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
+from mmfold.replay.parity.compare import Difference
+from mmfold.replay.parity.market import MarketDifference
+from mmfold.replay.parity.session import DECISION_KINDS, NOT_PLACED, OwnEvent
+from mmfold.reports.audit import enum_name, second_text
+from mmfold.reports.money import fixed_text, instrument_units
 
 
 def time_text(ts_ns: int) -> str:

@@ -13,8 +13,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from engine.limits import MICROS_PER_UNIT, NS_PER_S
-from reports.figures import (
+from mmfold.engine.limits import MICROS_PER_UNIT, NS_PER_S
+from mmfold.reports.figures import (
     ASK,
     BID,
     PNL,
@@ -28,9 +28,9 @@ from reports.figures import (
     style_values,
     unit_suffix,
 )
-from reports.money import money_decimals
-from reports.tearsheet.fold import PERIOD_NS, Tearsheet
-from reports.tearsheet.markouts import HORIZONS_MS
+from mmfold.reports.money import money_decimals
+from mmfold.reports.tearsheet.fold import PERIOD_NS, Tearsheet
+from mmfold.reports.tearsheet.markouts import HORIZONS_MS
 
 EQUITY_SIZES = {"wide": Size(10.4, 3.7, 9.0, 0.82, 1.5, 8), "narrow": Size(5.0, 3.9, 9.5, 0.72, 1.6, 2)}
 HALF = Size(5.0, 2.9, 9.5, 0.62, 0.98, 4)

@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from engine.codes import PAYLOAD_KINDS, EventKind, Flag
-from engine.core import merge_config
-from engine.limits import NS_PER_S
-from engine.payload import payload_bytes
-from engine.records import I8, NO_TS_NS, record
-from engine.state import State
-from replay.result import ReplayResult
-from replay.run import Replay, ReplayOptions
-from reports.position import mark_half_ticks, worth_half_ticklots
-from reports.tearsheet.markouts import Markouts
-from reports.tearsheet.orders import OrderBook, OrderTally
+from mmfold.engine.codes import PAYLOAD_KINDS, EventKind, Flag
+from mmfold.engine.core import merge_config
+from mmfold.engine.limits import NS_PER_S
+from mmfold.engine.payload import payload_bytes
+from mmfold.engine.records import I8, NO_TS_NS, record
+from mmfold.engine.state import State
+from mmfold.replay.result import ReplayResult
+from mmfold.replay.run import Replay, ReplayOptions
+from mmfold.reports.position import mark_half_ticks, worth_half_ticklots
+from mmfold.reports.tearsheet.markouts import Markouts
+from mmfold.reports.tearsheet.orders import OrderBook, OrderTally
 
 PERIOD_NS = NS_PER_S
 FILL_NOTE = record(

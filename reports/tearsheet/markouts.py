@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from engine.limits import NS_PER_MS
-from engine.records import NO_PRICE_TICKS
+from mmfold.engine.limits import NS_PER_MS
+from mmfold.engine.records import NO_PRICE_TICKS
 
 HORIZONS_MS = (100, 200, 500, 1_000, 5_000, 10_000, 60_000)
 HORIZONS_NS = np.array(HORIZONS_MS, np.int64) * NS_PER_MS

@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from engine.codes import Flag, Side
-from engine.limits import MICROS_PER_UNIT, NS_PER_MS
-from engine.records import NO_PRICE_TICKS
-from reports.money import Units, decimal_text, instrument_units
-from reports.position import position_amounts
-from reports.summary import build_report, ratio
-from reports.tearsheet.fold import PnlParts, Tearsheet
-from reports.tearsheet.markouts import HORIZONS_MS
-from reports.tearsheet.orders import AGE_STEP_NS
+from mmfold.engine.codes import Flag, Side
+from mmfold.engine.limits import MICROS_PER_UNIT, NS_PER_MS
+from mmfold.engine.records import NO_PRICE_TICKS
+from mmfold.reports.money import Units, decimal_text, instrument_units
+from mmfold.reports.position import position_amounts
+from mmfold.reports.summary import build_report, ratio
+from mmfold.reports.tearsheet.fold import PnlParts, Tearsheet
+from mmfold.reports.tearsheet.markouts import HORIZONS_MS
+from mmfold.reports.tearsheet.orders import AGE_STEP_NS
 
 BPS = 10_000
 WAIT_PERCENTILES = (50, 75, 90, 95, 99)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine.codes import EventKind
-from engine.limits import NS_PER_MS
-from engine.records import NO_TS_NS
+from mmfold.engine.codes import EventKind
+from mmfold.engine.limits import NS_PER_MS
+from mmfold.engine.records import NO_TS_NS
 
 AGE_STEP_NS = NS_PER_MS // 10  # ages are counted, not listed: what is kept does not grow with the journal
 ORDER_KINDS = (

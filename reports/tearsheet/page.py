@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.manifest import canonical_json
-from reports.artifact import write_artifact
-from reports.figures import SIZES, draw_symbol
-from reports.money import Units, column_units, fixed_text, instrument_units, money_decimals
-from reports.page import CHART_COUNT_MAX, ENVIRONMENT, busiest_instruments, markdown_row, sign_class, span_text
-from reports.summary import all_witnessed, witness_text
-from reports.tearsheet.charts import EQUITY_SIZES, draw_equity, draw_markouts, draw_waits
-from reports.tearsheet.fold import Tearsheet
-from reports.tearsheet.metrics import currency_members, tearsheet_document
-from reports.tearsheet.tables import FigureTable, figure_tables, micros
+from mmfold.engine.manifest import canonical_json
+from mmfold.reports.artifact import write_artifact
+from mmfold.reports.figures import SIZES, draw_symbol
+from mmfold.reports.money import Units, column_units, fixed_text, instrument_units, money_decimals
+from mmfold.reports.page import CHART_COUNT_MAX, ENVIRONMENT, busiest_instruments, markdown_row, sign_class, span_text
+from mmfold.reports.summary import all_witnessed, witness_text
+from mmfold.reports.tearsheet.charts import EQUITY_SIZES, draw_equity, draw_markouts, draw_waits
+from mmfold.reports.tearsheet.fold import Tearsheet
+from mmfold.reports.tearsheet.metrics import currency_members, tearsheet_document
+from mmfold.reports.tearsheet.tables import FigureTable, figure_tables, micros
 
 TEARSHEET_SCHEMA_VERSION = 1
 MARKDOWN_DECIMALS = 6

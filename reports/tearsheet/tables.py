@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from engine.limits import MICROS_PER_UNIT
-from reports.money import money_decimals
-from reports.tearsheet.charts import horizon_text
-from reports.tearsheet.metrics import AGE_PERCENTILES, WAIT_PERCENTILES
+from mmfold.engine.limits import MICROS_PER_UNIT
+from mmfold.reports.money import money_decimals
+from mmfold.reports.tearsheet.charts import horizon_text
+from mmfold.reports.tearsheet.metrics import AGE_PERCENTILES, WAIT_PERCENTILES
 
 Figures = dict[str, Any]
 Value = Fraction | None

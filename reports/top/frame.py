@@ -5,19 +5,19 @@ from typing import Any
 
 import numpy as np
 
-from engine.book import WINDOW_MASK
-from engine.codes import BookStatus, ConnectionState, Mode, OrderStatus, Reason, Side
-from engine.limits import BOOK_WINDOW_TICKS, MICROS_PER_UNIT, NS_PER_MS, NS_PER_S, QTY_LOTS_MAX
-from engine.manifest import Manifest
-from engine.orders import FIRST_OPEN, LAST_OPEN, SLOTS_PER_SIDE
-from engine.records import NO_PRICE_TICKS, NO_TS_NS
-from engine.state import NO_KEY, State
-from reports.audit import enum_name, utc_text
-from reports.decision import decision_text
-from reports.money import Units, instrument_units
-from reports.position import position_amounts
-from reports.summary import exact
-from reports.top.watch import Watch
+from mmfold.engine.book import WINDOW_MASK
+from mmfold.engine.codes import BookStatus, ConnectionState, Mode, OrderStatus, Reason, Side
+from mmfold.engine.limits import BOOK_WINDOW_TICKS, MICROS_PER_UNIT, NS_PER_MS, NS_PER_S, QTY_LOTS_MAX
+from mmfold.engine.manifest import Manifest
+from mmfold.engine.orders import FIRST_OPEN, LAST_OPEN, SLOTS_PER_SIDE
+from mmfold.engine.records import NO_PRICE_TICKS, NO_TS_NS
+from mmfold.engine.state import NO_KEY, State
+from mmfold.reports.audit import enum_name, utc_text
+from mmfold.reports.decision import decision_text
+from mmfold.reports.money import Units, instrument_units
+from mmfold.reports.position import position_amounts
+from mmfold.reports.summary import exact
+from mmfold.reports.top.watch import Watch
 
 LEVEL_COUNT = 5  # of the ladder, each side
 NEAR_TICKS = 1 << 10

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from rich.text import Text
 
-from reports.money import fixed_text, money_decimals
-from reports.top.frame import LEVEL_COUNT
-from reports.top.watch import DECISION_COUNT
+from mmfold.reports.money import fixed_text, money_decimals
+from mmfold.reports.top.frame import LEVEL_COUNT
+from mmfold.reports.top.watch import DECISION_COUNT
 
 WIDE_CHARS = 118  # from here on orders stand beside an instrument's figures
 LEFT_CHARS = 80  # of the figures then

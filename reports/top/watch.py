@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.codes import EventKind, RequestOutcome
-from engine.core import Core
-from engine.limits import EFFECT_COUNT_MAX, SEQ_MAX
-from engine.manifest import Manifest
-from engine.records import EVENT, NO_VALUE
-from journal.checkpoints import Checkpoint
-from replay.checkpoint import find_checkpoint
-from replay.run import Replay, ReplayOptions
+from mmfold.engine.codes import EventKind, RequestOutcome
+from mmfold.engine.core import Core
+from mmfold.engine.limits import EFFECT_COUNT_MAX, SEQ_MAX
+from mmfold.engine.manifest import Manifest
+from mmfold.engine.records import EVENT, NO_VALUE
+from mmfold.journal.checkpoints import Checkpoint
+from mmfold.replay.checkpoint import find_checkpoint
+from mmfold.replay.run import Replay, ReplayOptions
 
 DECISION_COUNT = 10
 LATENCY_COUNT = 1000  # requests that the percentiles are of: the last ones

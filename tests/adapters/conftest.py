@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from adapters import redact
+from mmfold.adapters import redact
 
 
 @pytest.fixture

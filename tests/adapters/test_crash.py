@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from adapters.crash import format_crash
-from adapters.secrets.value import Secret
+from mmfold.adapters.crash import format_crash
+from mmfold.adapters.secrets.value import Secret
 
 REPO = Path(__file__).resolve().parents[2]
 CANARY = "canary of eighteen"
 
 PROGRAM = """
 import sys, threading
-from adapters.crash import forbid_core_dumps, install_crash_hooks
-from adapters.secrets.value import Secret
+from mmfold.adapters.crash import forbid_core_dumps, install_crash_hooks
+from mmfold.adapters.secrets.value import Secret
 install_crash_hooks()
 forbid_core_dumps()
 import resource
@@ -67,14 +67,14 @@ def test_an_error_that_cannot_say_what_it_is_is_named() -> None:
 def test_a_crash_of_the_command_line_is_redacted(capfd: pytest.CaptureFixture[str], monkeypatch) -> None:
     import click
 
-    from adapters.cli import main as entry
+    from mmfold.adapters.cli import main as entry
 
     @click.command()
     def command() -> None:
         raise KeyError(Secret(CANARY).reveal())
 
     monkeypatch.setattr(entry, "FAIL", command, raising=False)
-    monkeypatch.setitem(entry.COMMANDS, "fail", entry.Entry("adapters.cli.main:FAIL", ""))
+    monkeypatch.setitem(entry.COMMANDS, "fail", entry.Entry("mmfold.adapters.cli.main:FAIL", ""))
     assert entry.run(["fail"]) == 70
     told = capfd.readouterr().err
     assert CANARY not in told and "KeyError: '****'" in told and "keep the journal" in told

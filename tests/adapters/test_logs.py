@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from adapters.logs import TEXT_CHARS_MAX, EventLog, setup_logs
-from adapters.secrets.value import Secret
+from mmfold.adapters.logs import TEXT_CHARS_MAX, EventLog, setup_logs
+from mmfold.adapters.secrets.value import Secret
 
 pytestmark = pytest.mark.usefixtures("guards")
 

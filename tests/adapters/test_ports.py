@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from adapters.cli.errors import hint_of, is_user_error, message_of
-from adapters.ports import PortError, is_loopback, take_port
+from mmfold.adapters.cli.errors import hint_of, is_user_error, message_of
+from mmfold.adapters.ports import PortError, is_loopback, take_port
 
 
 @pytest.mark.parametrize(

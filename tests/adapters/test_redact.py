@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.redact import Audience, redact, redact_fields, redact_known, remember
+from mmfold.adapters.redact import Audience, redact, redact_fields, redact_known, remember
 
 pytestmark = pytest.mark.usefixtures("guards")
 

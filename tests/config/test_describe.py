@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from config.describe import STARTER_KEYS, describe, plain, starter_yaml, to_document, to_text
-from config.document import leaves, parse_document, read_document
-from config.errors import ConfigError
-from config.load import DEFAULTS, load_config
+from mmfold.config.describe import STARTER_KEYS, describe, plain, starter_yaml, to_document, to_text
+from mmfold.config.document import leaves, parse_document, read_document
+from mmfold.config.errors import ConfigError
+from mmfold.config.load import DEFAULTS, load_config
 
 ALL = describe()
 # Source: spec/core.md 27 and spec/control.md 24.

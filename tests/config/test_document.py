@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from config.document import CONFIG_BYTES_MAX, Document, merge, parse_document, read_document
-from config.errors import ConfigError
+from mmfold.config.document import CONFIG_BYTES_MAX, Document, merge, parse_document, read_document
+from mmfold.config.errors import ConfigError
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from config.instruments import InstrumentTableError, find_instrument, load_instrument_table
+from mmfold.config.instruments import InstrumentTableError, find_instrument, load_instrument_table
 
 
 def test_every_row_of_our_table_is_an_instrument():

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.errors import ConfigError
-from config.load import PROFILES, key_names, load_config, profile_names
-from config.models import Layers
+from mmfold.config.errors import ConfigError
+from mmfold.config.load import PROFILES, key_names, load_config, profile_names
+from mmfold.config.models import Layers
 
 
 def write(path: Path, text: str) -> Path:

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.errors import ConfigError
-from config.load import load_config, profile_names
-from config.params import config_digest, to_params, to_policies, unused_settings
-from engine.codes import Mode, Strategy
-from engine.limits import QTY_LOTS_MAX
-from engine.manifest import Instrument, Manifest
-from engine.params import check_value
-from engine.policy.autopolicy import MEMORY, AutoPolicy
-from engine.records import PARAM
+from mmfold.config.errors import ConfigError
+from mmfold.config.load import load_config, profile_names
+from mmfold.config.params import config_digest, to_params, to_policies, unused_settings
+from mmfold.engine.codes import Mode, Strategy
+from mmfold.engine.limits import QTY_LOTS_MAX
+from mmfold.engine.manifest import Instrument, Manifest
+from mmfold.engine.params import check_value
+from mmfold.engine.policy.autopolicy import MEMORY, AutoPolicy
+from mmfold.engine.records import PARAM
 
 BTC = Instrument(symbol="BTCUSDT", tick_size="0.1", lot_size="0.001")
 ETH = Instrument(symbol="ETHUSDT", tick_size="0.01", lot_size="0.01")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from config.errors import ConfigError
-from config.load import key_names
-from config.venue import Calibration, VenueAssumptions, load_calibration, load_venue
+from mmfold.config.errors import ConfigError
+from mmfold.config.load import key_names
+from mmfold.config.venue import Calibration, VenueAssumptions, load_calibration, load_venue
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "assumptions.yaml"
 SIX = dict.fromkeys(Calibration.model_fields, Decimal(0))

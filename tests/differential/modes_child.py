@@ -12,11 +12,20 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from engine.codes import BookStatus, ConnectionState, EventKind, Flag, OrderStatus, RequestOutcome, Side, Strategy
-from engine.core import Core, config_payload
-from engine.limits import E8
-from engine.manifest import Instrument, Manifest, canonical_json, parse_manifest
-from engine.payload import payload_bytes, payload_rows
+from mmfold.engine.codes import (
+    BookStatus,
+    ConnectionState,
+    EventKind,
+    Flag,
+    OrderStatus,
+    RequestOutcome,
+    Side,
+    Strategy,
+)
+from mmfold.engine.core import Core, config_payload
+from mmfold.engine.limits import E8
+from mmfold.engine.manifest import Instrument, Manifest, canonical_json, parse_manifest
+from mmfold.engine.payload import payload_bytes, payload_rows
 from tests.engine.rows import PLAIN, House, book_event, event
 
 INSTRUMENTS = (

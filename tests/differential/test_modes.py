@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.cache import cache_directory
-from engine.codes import EventKind, Side
-from engine.core import Core
-from engine.limits import CHAIN_BLOCK_EVENT_COUNT
-from journal.jsonl import write_jsonl
-from journal.writer import Writer
-from replay.parallel import replay_segments
-from replay.record import Recorder, market_rows
-from replay.result import ReplayResult
-from replay.run import Replay, ReplayOptions, replay
+from mmfold.engine.cache import cache_directory
+from mmfold.engine.codes import EventKind, Side
+from mmfold.engine.core import Core
+from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT
+from mmfold.journal.jsonl import write_jsonl
+from mmfold.journal.writer import Writer
+from mmfold.replay.parallel import replay_segments
+from mmfold.replay.record import Recorder, market_rows
+from mmfold.replay.result import ReplayResult
+from mmfold.replay.run import Replay, ReplayOptions, replay
 from tests.differential import modes_child
 from tests.differential.modes_child import DOCUMENT, FULL, Market, events_of, fold, manifest_of
 from tests.engine.rows import book_event, event

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.book import levels
-from engine.codes import (
+from mmfold.engine.book import levels
+from mmfold.engine.codes import (
     AlertCode,
     AuditKind,
     BookStatus,
@@ -21,12 +21,12 @@ from engine.codes import (
     RequestOutcome,
     Side,
 )
-from engine.core import Core, config_payload
-from engine.limits import E8, NS_PER_MS, NS_PER_S, ORDER_COUNT_MAX
-from engine.manifest import Instrument, Manifest, canonical_json, encode_manifest
-from engine.params import PARAM_NAMES, audit_scale
-from engine.payload import payload_rows
-from engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
+from mmfold.engine.core import Core, config_payload
+from mmfold.engine.limits import E8, NS_PER_MS, NS_PER_S, ORDER_COUNT_MAX
+from mmfold.engine.manifest import Instrument, Manifest, canonical_json, encode_manifest
+from mmfold.engine.params import PARAM_NAMES, audit_scale
+from mmfold.engine.payload import payload_rows
+from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 
 OPEN = [status not in (OrderStatus.FREE, OrderStatus.DONE) for status in OrderStatus]  # may still be filled
 T0_NS = 1_700_000_000 * NS_PER_S

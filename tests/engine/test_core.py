@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.codes import EventKind, Reason, Side
-from engine.core import Core, DigestDiffers, WitnessDiffers
-from engine.manifest import Manifest, canonical_json, encode_manifest
-from engine.params import ConfigPayloadError
-from engine.payload import payload_rows
-from engine.records import EVENT
+from mmfold.engine.codes import EventKind, Reason, Side
+from mmfold.engine.core import Core, DigestDiffers, WitnessDiffers
+from mmfold.engine.manifest import Manifest, canonical_json, encode_manifest
+from mmfold.engine.params import ConfigPayloadError
+from mmfold.engine.payload import payload_rows
+from mmfold.engine.records import EVENT
 from tests.engine.rows import PLAIN, House, book_event, event, make_manifest
 
 PARAMS = {"params": {"X": PLAIN}}

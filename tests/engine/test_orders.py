@@ -2,8 +2,8 @@
 
 import pytest
 
-from engine.codes import OrderEvent, OrderStatus
-from engine.orders import TRANSITIONS
+from mmfold.engine.codes import OrderEvent, OrderStatus
+from mmfold.engine.orders import TRANSITIONS
 from tests.engine.rows import House, check_counts, lines_of, make_manifest
 
 BOOK = "book 10000x5 / 10001x5 @10 | place #1 bid 9990 x 5; place #2 ask 10011 x 5\n"

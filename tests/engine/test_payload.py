@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.codes import PAYLOAD_KINDS, EventKind, Flag, Side
-from engine.limits import PAYLOAD_BYTES_MAX
-from engine.payload import PayloadError, payload_bytes, payload_rows
+from mmfold.engine.codes import PAYLOAD_KINDS, EventKind, Flag, Side
+from mmfold.engine.limits import PAYLOAD_BYTES_MAX
+from mmfold.engine.payload import PayloadError, payload_bytes, payload_rows
 
 
 @given(st.binary(max_size=300), st.sampled_from(PAYLOAD_KINDS), st.integers(0, 1 << 40))

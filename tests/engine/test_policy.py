@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from engine.codes import Reason
-from engine.limits import NS_PER_S
-from engine.policy.autopolicy import AutoPolicy
-from engine.policy.seam import Decision, View
+from mmfold.engine.codes import Reason
+from mmfold.engine.limits import NS_PER_S
+from mmfold.engine.policy.autopolicy import AutoPolicy
+from mmfold.engine.policy.seam import Decision, View
 from tests.engine.rows import House
 
 BASE: dict[str, int | float] = {

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.codes import EventKind, OrderStatus, Side, Strategy
-from engine.limits import NS_PER_MS, ORDER_COUNT_MAX
+from mmfold.engine.codes import EventKind, OrderStatus, Side, Strategy
+from mmfold.engine.limits import NS_PER_MS, ORDER_COUNT_MAX
 from tests.engine.rows import House, book_event, event, make_manifest
 
 BOOK = "book 10000x5 / 10001x5 @10 | place #1 bid 9990 x 5; place #2 ask 10011 x 5\n"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from engine.codes import EventKind, Side
+from mmfold.engine.codes import EventKind, Side
 from tests.engine.rows import House, book_event, check_counts, event, lines_of, make_manifest
 
 BOOK = "book 10000x5 / 10001x5 @10 | place #1 bid 9990 x 5; place #2 ask 10011 x 5\n"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from engine.codes import EventKind
+from mmfold.engine.codes import EventKind
 from tests.engine.rows import House, check_counts, lines_of
 
 BOOK = "book 10000x5 9999x3 / 10001x5 @10 | place #1 bid 9990 x 5; place #2 ask 10011 x 5\n"

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import signals
-from engine.codes import EventKind
-from engine.limits import NS_PER_MS, NS_PER_S
-from engine.position import share_of
-from engine.quoting.grid import round_half_even
+from mmfold.engine import signals
+from mmfold.engine.codes import EventKind
+from mmfold.engine.limits import NS_PER_MS, NS_PER_S
+from mmfold.engine.position import share_of
+from mmfold.engine.quoting.grid import round_half_even
 from tests.engine.rows import House, book_event
 
 

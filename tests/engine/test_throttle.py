@@ -4,10 +4,10 @@ from random import Random
 
 import pytest
 
-from engine.codes import EventKind
-from engine.limits import NS_PER_S
-from engine.state import make_state
-from engine.throttle import back_off_requests, count_request, end_backoff, is_throttled
+from mmfold.engine.codes import EventKind
+from mmfold.engine.limits import NS_PER_S
+from mmfold.engine.state import make_state
+from mmfold.engine.throttle import back_off_requests, count_request, end_backoff, is_throttled
 from tests.engine.rows import House, make_manifest
 
 KINDS = (EventKind.PLACE, EventKind.AMEND, EventKind.CANCEL)

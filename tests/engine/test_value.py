@@ -10,10 +10,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine import value
-from engine.limits import BASE_VALUE_MAX, E8, MICROS_PER_UNIT, PPM, PRICE_TICKS_MAX, VALUE_LOTS_MAX, VALUE_TICKLOTS_MAX
-from engine.manifest import Instrument, ManifestError
-from engine.state import make_state
+from mmfold.engine import value
+from mmfold.engine.limits import (
+    BASE_VALUE_MAX,
+    E8,
+    MICROS_PER_UNIT,
+    PPM,
+    PRICE_TICKS_MAX,
+    VALUE_LOTS_MAX,
+    VALUE_TICKLOTS_MAX,
+)
+from mmfold.engine.manifest import Instrument, ManifestError
+from mmfold.engine.state import make_state
 from tests.engine.rows import make_manifest
 
 # tick, lot, contract value: BTCUSD_PERP, ETHUSD_PERP, a contract of a dollar, a cheap coin, steps that do not divide.

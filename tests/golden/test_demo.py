@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from engine.cache import core_digest
-from journal.verify import verify
-from reports.audit import verify_audit
+from mmfold.engine.cache import core_digest
+from mmfold.journal.verify import verify
+from mmfold.reports.audit import verify_audit
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "fixtures" / "demo.mmj"
@@ -32,7 +32,7 @@ def run_mode(mode: str, out: Path) -> Path:
     if mode == "bounds_checked":
         environment["NUMBA_CACHE_DIR"] = str(ROOT / ".cache" / "numba-bounds" / core_digest())
     outputs = {"metrics": "metrics.txt", "audit": "audit.jsonl", "effects": "effects.jsonl", "report": "report"}
-    command = [sys.executable, "-m", "adapters.cli.main", "replay", "--events", "fixtures/demo.mmj", "--json"]
+    command = [sys.executable, "-m", "mmfold.adapters.cli.main", "replay", "--events", "fixtures/demo.mmj", "--json"]
     for option, name in outputs.items():
         command += [f"--{option}", str(out / name)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)

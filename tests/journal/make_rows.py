@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.codes import EventKind, Flag, Side
-from engine.manifest import Instrument, Manifest, encode_manifest
-from engine.payload import payload_rows
-from engine.records import EVENT, NO_ORDER_ID, NO_TS_NS, NO_VALUE
-from journal.chain import GENESIS_BASE, Chain
-from journal.segment import SegmentFile, SegmentHeader, encode_frame_header, encode_segment_header, segment_paths
-from journal.writer import Writer
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.manifest import Instrument, Manifest, encode_manifest
+from mmfold.engine.payload import payload_rows
+from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_TS_NS, NO_VALUE
+from mmfold.journal.chain import GENESIS_BASE, Chain
+from mmfold.journal.segment import SegmentFile, SegmentHeader, encode_frame_header, encode_segment_header, segment_paths
+from mmfold.journal.writer import Writer
 
 MANIFEST = Manifest(run_id="test", instruments=(Instrument(symbol="BTCUSDT", tick_size="0.1", lot_size="0.001"),))
 TS_NS = 1_723_161_259_000_000_000  # 2024-08-08T23:54:19Z

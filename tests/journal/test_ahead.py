@@ -5,7 +5,7 @@ from threading import Event, get_ident
 
 import pytest
 
-from journal.ahead import Ahead
+from mmfold.journal.ahead import Ahead
 
 
 def test_what_another_thread_has_begun_is_waited_for() -> None:

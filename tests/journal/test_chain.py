@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.codes import EventKind, Flag, Side
-from engine.records import EVENT, NO_VALUE
-from journal.chain import (
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.records import EVENT, NO_VALUE
+from mmfold.journal.chain import (
     GENESIS_BASE,
     LOAD_ROW_COUNT,
     Chain,
@@ -18,7 +18,7 @@ from journal.chain import (
     check_each_row,
     check_rows,
 )
-from journal.rows_kernel import are_whole_events, number_event
+from mmfold.journal.rows_kernel import are_whole_events, number_event
 from tests.journal.make_rows import book_rows, events_of, journal_rows
 
 

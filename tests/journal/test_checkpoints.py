@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from journal import checkpoints
-from journal.checkpoints import Checkpoint
+from mmfold.journal import checkpoints
+from mmfold.journal.checkpoints import Checkpoint
 
 HEAD = bytes(range(32))
 META = {"events": 1024}

@@ -13,18 +13,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.codes import EventKind
-from engine.manifest import Instrument, Manifest, encode_manifest
-from engine.payload import payload_rows
-from journal.convert import check_copy, convert, export_symbols, regrouped, target_form
-from journal.errors import Corrupt, JournalError, JournalFull, Locked, NotAJournal, TornTail
-from journal.forms import Events, Form, verify_form
-from journal.jsonl import JsonlError
-from journal.publish import publishing
-from journal.seal import read_seal
-from journal.segment import segment_paths
-from journal.verify import verify
-from journal.writer import Writer
+from mmfold.engine.codes import EventKind
+from mmfold.engine.manifest import Instrument, Manifest, encode_manifest
+from mmfold.engine.payload import payload_rows
+from mmfold.journal.convert import check_copy, convert, export_symbols, regrouped, target_form
+from mmfold.journal.errors import Corrupt, JournalError, JournalFull, Locked, NotAJournal, TornTail
+from mmfold.journal.forms import Events, Form, verify_form
+from mmfold.journal.jsonl import JsonlError
+from mmfold.journal.publish import publishing
+from mmfold.journal.seal import read_seal
+from mmfold.journal.segment import segment_paths
+from mmfold.journal.verify import verify
+from mmfold.journal.writer import Writer
 from tests.journal.make_rows import book_rows, canonical_rows, files_of, forge_journal, journal_rows, write_journal
 
 EVENT_COUNT = 2100  # three blocks

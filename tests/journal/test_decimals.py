@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from journal.decimals import FieldError, format_decimal, parse_decimal
+from mmfold.journal.decimals import FieldError, format_decimal, parse_decimal
 
 # text | step | units, None where it is refused
 DECIMALS = [

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.codes import EventKind, Side
-from engine.jit import JIT_ENABLED
-from engine.manifest import Instrument, Manifest, canonical_json
-from journal.jsonl import JsonlError, JsonlReader
-from journal.jsonl_tables import HOT_KINDS
-from journal.lines import encode_events
-from journal.parquet import export_parquet, read_parquet
+from mmfold.engine.codes import EventKind, Side
+from mmfold.engine.jit import JIT_ENABLED
+from mmfold.engine.manifest import Instrument, Manifest, canonical_json
+from mmfold.journal.jsonl import JsonlError, JsonlReader
+from mmfold.journal.jsonl_tables import HOT_KINDS
+from mmfold.journal.lines import encode_events
+from mmfold.journal.parquet import export_parquet, read_parquet
 from tests.property.strategies import empty_row, journal_rows
 
 MANIFEST = Manifest(run_id="fields", instruments=(Instrument(symbol="X", tick_size="0.10", lot_size="0.001"),))

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.codes import EventKind
-from engine.records import EVENT
-from journal.chain import GENESIS_BASE, Chain
-from journal.errors import Corrupt, JournalError, NotAJournal
-from journal.follow import NO_ROWS, Follower
-from journal.recover import recover
-from journal.seal import SEAL_NAME
-from journal.segment import FRAME_BYTES, SEGMENT_HEADER_BYTES, segment_paths
-from journal.writer import Writer
+from mmfold.engine.codes import EventKind
+from mmfold.engine.records import EVENT
+from mmfold.journal.chain import GENESIS_BASE, Chain
+from mmfold.journal.errors import Corrupt, JournalError, NotAJournal
+from mmfold.journal.follow import NO_ROWS, Follower
+from mmfold.journal.recover import recover
+from mmfold.journal.seal import SEAL_NAME
+from mmfold.journal.segment import FRAME_BYTES, SEGMENT_HEADER_BYTES, segment_paths
+from mmfold.journal.writer import Writer
 from tests.journal.make_rows import book_rows, frame_ends, journal_rows, write_journal
 
 REPO = Path(__file__).resolve().parents[2]
@@ -29,7 +29,7 @@ WAIT_S = 20.0  # far beyond what a commit takes to come
 # Appends the events from SEQ on in commits of 73; write number N is cut after CUT bytes and the process dies in it.
 WRITER = """
 import os, signal, sys
-import journal.writer
+import mmfold.journal.writer
 from tests.journal.make_rows import journal_rows
 
 directory, seq, count, segment_bytes, n, cut = sys.argv[1], *map(int, sys.argv[2:])

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import zstandard
 
-from engine.codes import EventKind, Flag, Side
-from engine.jit import JIT_ENABLED
-from engine.manifest import Instrument, Manifest
-from engine.records import EVENT
-from journal import jsonl
-from journal.canonical import RowError
-from journal.jsonl import JsonlError, JsonlReader, write_jsonl
-from journal.lines import encode_events
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.jit import JIT_ENABLED
+from mmfold.engine.manifest import Instrument, Manifest
+from mmfold.engine.records import EVENT
+from mmfold.journal import jsonl
+from mmfold.journal.canonical import RowError
+from mmfold.journal.jsonl import JsonlError, JsonlReader, write_jsonl
+from mmfold.journal.lines import encode_events
 from tests.property.strategies import empty_row, journal_rows, payload_rows
 
 MANIFEST = Manifest(
@@ -121,9 +121,9 @@ def test_reader_counts_and_head(tmp_path: Path, fast_from_bytes: int, row_count:
 
 @pytest.mark.skipif(not JIT_ENABLED, reason="the compiled reader is off")
 def test_fast_reader_takes_every_hot_line() -> None:
-    from journal.fields import scales_of
-    from journal.jsonl_kernel import parse_lines
-    from journal.jsonl_tables import MARK, Cursor, new_work
+    from mmfold.journal.fields import scales_of
+    from mmfold.journal.jsonl_kernel import parse_lines
+    from mmfold.journal.jsonl_tables import MARK, Cursor, new_work
 
     text = b"\n".join([*LINES[1:6], b""])
     rows, work = np.zeros(20, EVENT), new_work(scales_of(MANIFEST))

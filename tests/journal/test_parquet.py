@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.codes import EventKind, Flag, Side
-from engine.manifest import Instrument, Manifest
-from journal.canonical import RowError
-from journal.chain import Chain
-from journal.parquet import ParquetError, export_parquet, read_parquet
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.manifest import Instrument, Manifest
+from mmfold.journal.canonical import RowError
+from mmfold.journal.chain import Chain
+from mmfold.journal.parquet import ParquetError, export_parquet, read_parquet
 from tests.property.strategies import empty_row, journal_rows, payload_rows
 
 MANIFEST = Manifest(

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from journal import segment
-from journal.chain import GENESIS_BASE, Chain
-from journal.errors import Corrupt, JournalError, NotAJournal, TornTail, WrongVersion
-from journal.reader import Journal
-from journal.segment import SegmentFile, encode_segment_header, segment_paths
-from journal.verify import verify
-from journal.writer import Writer
+from mmfold.journal import segment
+from mmfold.journal.chain import GENESIS_BASE, Chain
+from mmfold.journal.errors import Corrupt, JournalError, NotAJournal, TornTail, WrongVersion
+from mmfold.journal.reader import Journal
+from mmfold.journal.segment import SegmentFile, encode_segment_header, segment_paths
+from mmfold.journal.verify import verify
+from mmfold.journal.writer import Writer
 from tests.journal.make_rows import MANIFEST, book_rows, forge_journal, journal_rows, write_journal
 
 ROWS = journal_rows(5000, (1, 3, 2, 40))

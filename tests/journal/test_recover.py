@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from journal import recover as table
-from journal.errors import Corrupt, JournalError, Locked, NotAJournal, SealDiffers, WrongVersion
-from journal.recover import recover
-from journal.seal import read_seal
-from journal.segment import SegmentFile, encode_segment_header, segment_paths
-from journal.verify import verify
-from journal.writer import Writer
+from mmfold.journal import recover as table
+from mmfold.journal.errors import Corrupt, JournalError, Locked, NotAJournal, SealDiffers, WrongVersion
+from mmfold.journal.recover import recover
+from mmfold.journal.seal import read_seal
+from mmfold.journal.segment import SegmentFile, encode_segment_header, segment_paths
+from mmfold.journal.verify import verify
+from mmfold.journal.writer import Writer
 from tests.journal.make_rows import book_rows, files_of, frame_ends, journal_rows, write_journal
 
 ROWS = journal_rows(2300)

@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.limits import ROW_BYTES
-from engine.records import EVENT
-from journal.rows import EVENT_STRUCT, plain_rows
+from mmfold.engine.limits import ROW_BYTES
+from mmfold.engine.records import EVENT
+from mmfold.journal.rows import EVENT_STRUCT, plain_rows
 
 
 @given(st.integers(0, 5).flatmap(lambda count: st.binary(min_size=count * ROW_BYTES, max_size=count * ROW_BYTES)))

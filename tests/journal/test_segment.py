@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from journal.chain import GENESIS_BASE
-from journal.errors import Corrupt, JournalError, NotAJournal, TornTail, WrongVersion
-from journal.segment import (
+from mmfold.journal.chain import GENESIS_BASE
+from mmfold.journal.errors import Corrupt, JournalError, NotAJournal, TornTail, WrongVersion
+from mmfold.journal.segment import (
     FRAME,
     SEGMENT_HEADER,
     Mark,

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from journal import upcast
-from journal.errors import WrongVersion
-from journal.reader import Journal
-from journal.segment import SegmentFile, encode_segment_header
-from journal.verify import verify
+from mmfold.journal import upcast
+from mmfold.journal.errors import WrongVersion
+from mmfold.journal.reader import Journal
+from mmfold.journal.segment import SegmentFile, encode_segment_header
+from mmfold.journal.verify import verify
 from tests.journal.make_rows import journal_rows, write_journal
 
 

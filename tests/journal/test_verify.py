@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from journal.chain import GENESIS_BASE
-from journal.errors import Corrupt, NotAJournal, WrongVersion
-from journal.reader import Journal
-from journal.segment import (
+from mmfold.journal.chain import GENESIS_BASE
+from mmfold.journal.errors import Corrupt, NotAJournal, WrongVersion
+from mmfold.journal.reader import Journal
+from mmfold.journal.segment import (
     FRAME_MARK,
     SegmentFile,
     SegmentHeader,
@@ -18,7 +18,7 @@ from journal.segment import (
     encode_segment_header,
     segment_paths,
 )
-from journal.verify import verify
+from mmfold.journal.verify import verify
 from tests.journal.make_rows import book_rows, events_of, forge_journal, frame_ends, journal_rows, write_journal
 
 ROWS = journal_rows(5000)

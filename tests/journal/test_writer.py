@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from journal.chain import Chain
-from journal.days import NS_PER_DAY
-from journal.errors import JournalError, JournalFull, Locked, SealDiffers, TornTail, WrongVersion
-from journal.reader import Journal
-from journal.seal import read_seal
-from journal.segment import SegmentFile, encode_segment_header, segment_paths
-from journal.verify import verify
-from journal.writer import Writer
+from mmfold.journal.chain import Chain
+from mmfold.journal.days import NS_PER_DAY
+from mmfold.journal.errors import JournalError, JournalFull, Locked, SealDiffers, TornTail, WrongVersion
+from mmfold.journal.reader import Journal
+from mmfold.journal.seal import read_seal
+from mmfold.journal.segment import SegmentFile, encode_segment_header, segment_paths
+from mmfold.journal.verify import verify
+from mmfold.journal.writer import Writer
 from tests.journal.make_rows import TS_NS, book_rows, files_of, frame_ends, journal_rows, write_journal
 
 

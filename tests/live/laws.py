@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import orjson
 
-from adapters.bybit.link_ids import encode_link_id, execution_number, run_tag
-from adapters.emulator.account import Account
-from engine.codes import ConnectionState, EventKind, Flag, RequestOutcome
-from engine.manifest import Manifest, parse_manifest
-from engine.payload import payload_bytes
-from journal.reader import Journal
-from replay.result import ReplayResult
-from replay.run import ReplayOptions, replay
+from mmfold.adapters.bybit.link_ids import encode_link_id, execution_number, run_tag
+from mmfold.adapters.emulator.account import Account
+from mmfold.engine.codes import ConnectionState, EventKind, Flag, RequestOutcome
+from mmfold.engine.manifest import Manifest, parse_manifest
+from mmfold.engine.payload import payload_bytes
+from mmfold.journal.reader import Journal
+from mmfold.replay.result import ReplayResult
+from mmfold.replay.run import ReplayOptions, replay
 from tests.live.stage import INVENTORY_USD
 
 LOT_USD = 60  # of 0.001 BTC, about

@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
-from adapters.emulator.faults import FaultPlan
-from adapters.emulator.source import synthetic_source
-from adapters.emulator.venue import Settings
+from mmfold.adapters.emulator.faults import FaultPlan
+from mmfold.adapters.emulator.source import synthetic_source
+from mmfold.adapters.emulator.venue import Settings
 from tests.adapters.emulator.running import RunningVenue
 from tests.live import session_child
 from tests.live.stage import CONFIG, SPEED, TIGHT
@@ -77,7 +77,7 @@ class Child:
 def run_mm(*words: str, timeout_s: float = 100, **env: str) -> "subprocess.CompletedProcess[str]":
     """Run `mm` in a process of its own."""
     kept = {name: value for name, value in os.environ.items() if name not in ("MM_LIVE_ENABLE", *env)}
-    command = [sys.executable, "-m", "adapters.cli.main", *words]
+    command = [sys.executable, "-m", "mmfold.adapters.cli.main", *words]
     return subprocess.run(
         command, cwd=REPO, env=kept | env, capture_output=True, text=True, check=False, timeout=timeout_s
     )

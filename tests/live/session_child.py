@@ -11,12 +11,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import aiohttp
 
-from adapters.cli.live_command import read_config, run_session
-from adapters.crash import forbid_core_dumps
-from adapters.live.endpoints import find_endpoints
-from adapters.live.kill_switch import KillSwitch
-from adapters.live.start import Plan, make_runner
-from adapters.logs import setup_logs
+from mmfold.adapters.cli.live_command import read_config, run_session
+from mmfold.adapters.crash import forbid_core_dumps
+from mmfold.adapters.live.endpoints import find_endpoints
+from mmfold.adapters.live.kill_switch import KillSwitch
+from mmfold.adapters.live.start import Plan, make_runner
+from mmfold.adapters.logs import setup_logs
 from tests.live.stage import PACE
 
 

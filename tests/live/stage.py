@@ -10,18 +10,18 @@ from typing import Any
 
 import aiohttp
 
-from adapters.bybit.link_ids import encode_link_id, run_tag
-from adapters.emulator.account import Account
-from adapters.emulator.faults import FaultPlan, parse_plan
-from adapters.emulator.keys import make_keys
-from adapters.emulator.server import Server
-from adapters.emulator.source import synthetic_source
-from adapters.emulator.venue import Settings, Venue
-from adapters.live.endpoints import find_endpoints
-from adapters.live.runner import Pace, Runner
-from adapters.live.start import Plan, make_runner
-from config.load import load_config
-from engine.codes import OrderStatus, Reason, Side
+from mmfold.adapters.bybit.link_ids import encode_link_id, run_tag
+from mmfold.adapters.emulator.account import Account
+from mmfold.adapters.emulator.faults import FaultPlan, parse_plan
+from mmfold.adapters.emulator.keys import make_keys
+from mmfold.adapters.emulator.server import Server
+from mmfold.adapters.emulator.source import synthetic_source
+from mmfold.adapters.emulator.venue import Settings, Venue
+from mmfold.adapters.live.endpoints import find_endpoints
+from mmfold.adapters.live.runner import Pace, Runner
+from mmfold.adapters.live.start import Plan, make_runner
+from mmfold.config.load import load_config
+from mmfold.engine.codes import OrderStatus, Reason, Side
 
 # Short, but not so short that a busy machine looks like a faulty venue.
 PACE = Pace(

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from adapters.cli.main import run
-from engine.codes import EventKind
-from journal.errors import JournalError
-from journal.lock import Lock
+from mmfold.adapters.cli.main import run
+from mmfold.engine.codes import EventKind
+from mmfold.journal.errors import JournalError
+from mmfold.journal.lock import Lock
 from tests.adapters.emulator.running import RunningVenue
 from tests.live.laws import check_against_venue, check_journal, check_replay, read_rows
 from tests.live.processes import running_venue
@@ -34,7 +34,7 @@ def running() -> Iterator[RunningVenue]:
 @pytest.fixture
 def mm(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, running: RunningVenue) -> Iterator[Mm]:
     """Return a function that runs `mm live` in this process and returns exit code and what it said on stderr."""
-    monkeypatch.setattr("adapters.crash.forbid_core_dumps", lambda: None)
+    monkeypatch.setattr("mmfold.adapters.crash.forbid_core_dumps", lambda: None)
     monkeypatch.delenv("MM_LIVE_ENABLE", raising=False)
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level

@@ -6,7 +6,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from adapters.ports import take_port
+from mmfold.adapters.ports import take_port
 from tests.live.processes import REPO, run_mm, running_venue
 
 SECONDS = 4
@@ -46,7 +46,7 @@ def test_no_artifact_holds_a_key(tmp_path: Path) -> None:
         ]
         secret = {"SECRETS_BACKEND": "env", "BYBIT_API_KEY": key.key, "BYBIT_API_SECRET": key.secret}
         env = {"PATH": "/usr/bin:/bin", "LOG_LEVEL": "DEBUG", **secret}
-        command = [sys.executable, "-m", "adapters.cli.main", *words]
+        command = [sys.executable, "-m", "mmfold.adapters.cli.main", *words]
         with subprocess.Popen(command, cwd=REPO, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as session:
             pages = read_pages(port, time.monotonic() + 60)
             line = Path(f"/proc/{session.pid}/cmdline").read_bytes()

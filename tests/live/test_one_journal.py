@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from engine.codes import ConnectionState, EventKind, RequestOutcome
+from mmfold.engine.codes import ConnectionState, EventKind, RequestOutcome
 from tests.adapters.emulator.running import RunningVenue
 from tests.live.laws import check_against_venue, check_end, check_journal, check_replay, read_rows
 from tests.live.processes import Child, run_mm, running_venue, write_config

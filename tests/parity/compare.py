@@ -18,16 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from adapters.importers import load_importer
-from adapters.importers.outcome import ImportRequest
-from config.load import load_config
-from engine.codes import EventKind, Side
-from engine.core import Core
-from engine.limits import NS_PER_MS
-from journal.reader import Journal
-from journal.writer import Writer
-from replay.assumptions import Assumptions
-from replay.backtest import Backtest
+from mmfold.adapters.importers import load_importer
+from mmfold.adapters.importers.outcome import ImportRequest
+from mmfold.config.load import load_config
+from mmfold.engine.codes import EventKind, Side
+from mmfold.engine.core import Core
+from mmfold.engine.limits import NS_PER_MS
+from mmfold.journal.reader import Journal
+from mmfold.journal.writer import Writer
+from mmfold.replay.assumptions import Assumptions
+from mmfold.replay.backtest import Backtest
 from tests.parity.peer_rows import peer_rows
 
 PROGRAM = Path(__file__).with_name("peer_grid.py")

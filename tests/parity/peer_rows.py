@@ -6,9 +6,9 @@ deltas that the snapshot holds already are emptied, and newer ones that came bef
 
 import numpy as np
 
-from engine.codes import EventKind, Side
-from engine.manifest import Instrument
-from engine.records import EVENT
+from mmfold.engine.codes import EventKind, Side
+from mmfold.engine.manifest import Instrument
+from mmfold.engine.records import EVENT
 
 PEER_ROW = np.dtype(
     [

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.codes import EventKind, Flag, Side
-from engine.manifest import Instrument
-from engine.records import EVENT, NO_VALUE
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.manifest import Instrument
+from mmfold.engine.records import EVENT, NO_VALUE
 from tests.parity.compare import DECISION, FILL, Run, TieRule, causes, explain, import_capture, our_run, parity, totals
 from tests.parity.peer_rows import AT_LOCAL, AT_VENUE, decimals, peer_rows
 

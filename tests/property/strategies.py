@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from engine.codes import EventKind, Flag, Side
-from engine.limits import PAYLOAD_ROW_BYTES
-from engine.manifest import Instrument, Manifest, canonical_json, encode_manifest
-from engine.records import EVENT, FEE_CODE_ZERO, PAYLOAD
-from journal.decimals import units_max
-from journal.fields import (
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.limits import PAYLOAD_ROW_BYTES
+from mmfold.engine.manifest import Instrument, Manifest, canonical_json, encode_manifest
+from mmfold.engine.records import EVENT, FEE_CODE_ZERO, PAYLOAD
+from mmfold.journal.decimals import units_max
+from mmfold.journal.fields import (
     EMPTY,
     KINDS,
     TIMES,

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.book import levels
-from engine.codes import BookStatus, EventKind, Side
-from engine.limits import BOOK_BETTER_TICKS, BOOK_BLOCK_TICKS, BOOK_WINDOW_TICKS, PRICE_TICKS_MAX, QTY_LOTS_MAX
-from engine.records import NO_PRICE_TICKS
-from engine.state import NO_KEY
+from mmfold.engine.book import levels
+from mmfold.engine.codes import BookStatus, EventKind, Side
+from mmfold.engine.limits import BOOK_BETTER_TICKS, BOOK_BLOCK_TICKS, BOOK_WINDOW_TICKS, PRICE_TICKS_MAX, QTY_LOTS_MAX
+from mmfold.engine.records import NO_PRICE_TICKS
+from mmfold.engine.state import NO_KEY
 from tests.engine.rows import House, book_event
 
 ANCHORS = (1, 700_000, 1 << 30, PRICE_TICKS_MAX)

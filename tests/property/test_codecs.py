@@ -10,16 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.codes import EventKind
-from engine.jit import JIT_ENABLED
-from engine.manifest import Instrument, Manifest
-from journal.chain import Chain
-from journal.decimals import FieldError, format_decimal, parse_decimal
-from journal.fields import KINDS
-from journal.jsonl import JsonlError, JsonlReader, write_jsonl
-from journal.jsonl_tables import HOT_KINDS
-from journal.lines import encode_events
-from journal.parquet import export_parquet, read_parquet
+from mmfold.engine.codes import EventKind
+from mmfold.engine.jit import JIT_ENABLED
+from mmfold.engine.manifest import Instrument, Manifest
+from mmfold.journal.chain import Chain
+from mmfold.journal.decimals import FieldError, format_decimal, parse_decimal
+from mmfold.journal.fields import KINDS
+from mmfold.journal.jsonl import JsonlError, JsonlReader, write_jsonl
+from mmfold.journal.jsonl_tables import HOT_KINDS
+from mmfold.journal.lines import encode_events
+from mmfold.journal.parquet import export_parquet, read_parquet
 from tests.property.strategies import empty_row, event_rows, events, journal_rows, manifests
 
 SLOW_ONLY = 1 << 60

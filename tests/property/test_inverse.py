@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.codes import EventKind, Side
-from engine.limits import E8, E9, PPM
-from engine.records import FEE_CODE_ZERO
-from reports.position import position_amounts
-from reports.tearsheet.fold import pnl_parts
+from mmfold.engine.codes import EventKind, Side
+from mmfold.engine.limits import E8, E9, PPM
+from mmfold.engine.records import FEE_CODE_ZERO
+from mmfold.reports.position import position_amounts
+from mmfold.reports.tearsheet.fold import pnl_parts
 from tests.engine.rows import House, book_event, event, make_manifest
 from tests.property.test_position import MAKER_PPM, TAKER_PPM, fill_row, pnl_micros
 

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.codes import EventKind, Flag, OrderStatus, RequestOutcome, Side
-from engine.limits import NS_PER_MS, ORDER_COUNT_MAX
+from mmfold.engine.codes import EventKind, Flag, OrderStatus, RequestOutcome, Side
+from mmfold.engine.limits import NS_PER_MS, ORDER_COUNT_MAX
 from tests.engine.rows import House, book_event, check_counts, event
 
 LOTS_MAX = 9

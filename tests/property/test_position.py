@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.codes import EventKind, Flag, Side
-from engine.limits import E8, E9, MICROS_PER_UNIT, PPM
-from engine.manifest import Instrument
-from replay.result import SAMPLE
-from replay.sampling import write_samples
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.limits import E8, E9, MICROS_PER_UNIT, PPM
+from mmfold.engine.manifest import Instrument
+from mmfold.replay.result import SAMPLE
+from mmfold.replay.sampling import write_samples
 from tests.engine.rows import House, book_event, event, make_manifest
 
 GRIDS = [("0.1", "0.001"), ("0.01", "0.1"), ("0.0000001", "1"), ("0.5", "0.00001"), ("1", "1"), ("0.00000001", "0.01")]

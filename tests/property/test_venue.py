@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.book import levels
-from engine.codes import EventKind, Flag, Side
-from engine.limits import ORDER_COUNT_MAX
-from replay.venue.queue import QueueModel
+from mmfold.engine.book import levels
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.limits import ORDER_COUNT_MAX
+from mmfold.replay.venue.queue import QueueModel
 from tests.replay.venue.oracle import Answer, Oracle, run_oracle
 from tests.replay.venue.scenario import MS, PLAIN, Happening, Played, Request, Scenario, play, random_scenario
 

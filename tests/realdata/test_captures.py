@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapters.importers import load_importer
-from adapters.importers.outcome import ImportRequest, ImportResult
-from engine.codes import BookStatus, EventKind, Flag, Side
-from engine.core import Core
-from journal.reader import Journal
-from replay.run import ReplayOptions, replay
+from mmfold.adapters.importers import load_importer
+from mmfold.adapters.importers.outcome import ImportRequest, ImportResult
+from mmfold.engine.codes import BookStatus, EventKind, Flag, Side
+from mmfold.engine.core import Core
+from mmfold.journal.reader import Journal
+from mmfold.replay.run import ReplayOptions, replay
 
 pytestmark = pytest.mark.realdata
 
@@ -68,7 +68,7 @@ def test_books_equal_the_venues_own_top(
 
 def own_top(core: Core) -> list[int]:
     """Return (bid, bid qty, ask, ask qty) of the core's book."""
-    from engine.book import levels
+    from mmfold.engine.book import levels
 
     found: list[int] = []
     for side in (Side.BID, Side.ASK):

@@ -11,18 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapters.importers import load_importer
-from adapters.importers.outcome import ImportRequest
-from config.load import load_config
-from config.models import Config
-from engine.codes import EventKind, Side
-from engine.limits import PPM
-from journal.reader import Journal
-from journal.writer import Writer
-from replay.backtest import Assumptions, Backtest
-from replay.run import ReplayOptions, replay
-from reports.position import position_amounts
-from reports.tearsheet.fold import pnl_parts
+from mmfold.adapters.importers import load_importer
+from mmfold.adapters.importers.outcome import ImportRequest
+from mmfold.config.load import load_config
+from mmfold.config.models import Config
+from mmfold.engine.codes import EventKind, Side
+from mmfold.engine.limits import PPM
+from mmfold.journal.reader import Journal
+from mmfold.journal.writer import Writer
+from mmfold.replay.backtest import Assumptions, Backtest
+from mmfold.replay.run import ReplayOptions, replay
+from mmfold.reports.position import position_amounts
+from mmfold.reports.tearsheet.fold import pnl_parts
 from tests.differential.modes_child import events_of
 
 pytestmark = pytest.mark.realdata
@@ -40,7 +40,7 @@ PREFIX_EVENT_COUNT = 1_800
 CHILD = """
 import json, sys
 from pathlib import Path
-from replay.backtest import Assumptions, Backtest
+from mmfold.replay.backtest import Assumptions, Backtest
 from tests.realdata.test_inverse import OVERRIDES, config_of
 found = []
 for name in OVERRIDES:

@@ -12,25 +12,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapters.importers import load_importer
-from adapters.importers.outcome import ImportRequest
-from config.load import load_config
-from config.models import Config
-from engine.codes import EventKind, Flag, Side
-from engine.jit import entry
-from engine.limits import NS_PER_MS, NS_PER_S, PPM
-from engine.manifest import Manifest
-from engine.orders import SLOTS_PER_SIDE
-from engine.records import EVENT
-from engine.state import make_state
-from journal.writer import Writer
-from replay.assumptions import Assumptions, FeeTier
-from replay.backtest import Backtest, BacktestResult
-from replay.venue.exchange import apply_market
-from replay.venue.queue import QueueModel
-from replay.venue.records import NEVER_NS, SIM, VENUE
-from replay.venue.requests import accept_request
-from reports.tearsheet.fold import pnl_parts
+from mmfold.adapters.importers import load_importer
+from mmfold.adapters.importers.outcome import ImportRequest
+from mmfold.config.load import load_config
+from mmfold.config.models import Config
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.jit import entry
+from mmfold.engine.limits import NS_PER_MS, NS_PER_S, PPM
+from mmfold.engine.manifest import Manifest
+from mmfold.engine.orders import SLOTS_PER_SIDE
+from mmfold.engine.records import EVENT
+from mmfold.engine.state import make_state
+from mmfold.journal.writer import Writer
+from mmfold.replay.assumptions import Assumptions, FeeTier
+from mmfold.replay.backtest import Backtest, BacktestResult
+from mmfold.replay.venue.exchange import apply_market
+from mmfold.replay.venue.queue import QueueModel
+from mmfold.replay.venue.records import NEVER_NS, SIM, VENUE
+from mmfold.replay.venue.requests import accept_request
+from mmfold.reports.tearsheet.fold import pnl_parts
 from tests.replay.venue.market import rows_of
 
 pytestmark = pytest.mark.realdata

@@ -1,7 +1,7 @@
 """A strategy with a fault for each number of events, each on a line of its own."""
 
-from engine.codes import Side
-from engine.quoting.maker import set_target
+from mmfold.engine.codes import Side
+from mmfold.engine.quoting.maker import set_target
 
 
 def helper(count):

@@ -9,18 +9,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from engine.codes import BookStatus, Strategy
-from engine.manifest import Instrument, Manifest
-from replay.strategy.file import install_strategy, read_strategy
+from mmfold.engine.codes import BookStatus, Strategy
+from mmfold.engine.manifest import Instrument, Manifest
+from mmfold.replay.strategy.file import install_strategy, read_strategy
 
 FAULT_COUNT = 6
 
 
 def tell(fault: int) -> str:
     """Return what a person reads when the strategy meets a fault."""
-    from engine.quoting.registry import decide_targets  # the kernels come after the strategy
-    from engine.state import make_out, make_state
-    from replay.strategy.blame import explain
+    from mmfold.engine.quoting.registry import decide_targets  # the kernels come after the strategy
+    from mmfold.engine.state import make_out, make_state
+    from mmfold.replay.strategy.blame import explain
 
     state = make_state(Manifest(run_id="r", instruments=(Instrument(symbol="A", tick_size="1", lot_size="1"),)))
     cell = state.cells[0]
@@ -39,4 +39,4 @@ def tell(fault: int) -> str:
 
 install_strategy(read_strategy(sys.argv[1]))
 told = [tell(fault) for fault in range(FAULT_COUNT)]
-print(json.dumps({"jit": sys.modules["engine.jit"].JIT_ENABLED, "told": told}))
+print(json.dumps({"jit": sys.modules["mmfold.engine.jit"].JIT_ENABLED, "told": told}))

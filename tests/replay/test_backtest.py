@@ -9,21 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import replay.backtest as backtest_module
-import replay.source as source_module
-from adapters.importers import load_importer
-from adapters.importers.outcome import ImportRequest
-from config.load import load_config
-from engine.codes import BookStatus, EventKind, Side, Stop
-from engine.records import NO_TS_NS
-from journal.reader import Journal
-from journal.writer import Writer
-from replay.assumptions import Assumptions, BadAssumption
-from replay.backtest import Backtest, BacktestResult
-from replay.record import market_rows
-from replay.run import ReplayOptions, replay
-from replay.venue.records import NEVER_NS
-from replay.window import NoMarket
+import mmfold.replay.backtest as backtest_module
+import mmfold.replay.source as source_module
+from mmfold.adapters.importers import load_importer
+from mmfold.adapters.importers.outcome import ImportRequest
+from mmfold.config.load import load_config
+from mmfold.engine.codes import BookStatus, EventKind, Side, Stop
+from mmfold.engine.records import NO_TS_NS
+from mmfold.journal.reader import Journal
+from mmfold.journal.writer import Writer
+from mmfold.replay.assumptions import Assumptions, BadAssumption
+from mmfold.replay.backtest import Backtest, BacktestResult
+from mmfold.replay.record import market_rows
+from mmfold.replay.run import ReplayOptions, replay
+from mmfold.replay.venue.records import NEVER_NS
+from mmfold.replay.window import NoMarket
 from tests.engine.rows import T0_NS, book_event, event
 from tests.replay.venue.accounts import check_money, check_sizes
 from tests.replay.venue.market import (
@@ -44,8 +44,8 @@ ANSWERS = (EventKind.ACK, EventKind.REJECT, EventKind.AMENDED, EventKind.CANCELE
 CHILD = """
 import json, sys
 from pathlib import Path
-from replay.assumptions import Assumptions
-from replay.backtest import Backtest
+from mmfold.replay.assumptions import Assumptions
+from mmfold.replay.backtest import Backtest
 from tests.replay.venue.market import config_of
 found = []
 for name in ("ladder", "grid"):

@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-import replay.feeds as feeds_module
-import replay.source as source_module
-from adapters.importers import load_importer
-from adapters.importers.outcome import ImportRequest
-from config.load import load_config
-from config.models import Config
-from engine.codes import EventKind, Flag
-from engine.manifest import Instrument, ManifestError
-from engine.records import NO_TS_NS
-from journal.jsonl import write_jsonl
-from journal.reader import Journal
-from journal.writer import Writer
-from replay.assumptions import Assumptions
-from replay.backtest import Backtest, BacktestResult
-from replay.feeds import Feeds, FeedsConflict, shifts_of
-from replay.window import NoMarket
+import mmfold.replay.feeds as feeds_module
+import mmfold.replay.source as source_module
+from mmfold.adapters.importers import load_importer
+from mmfold.adapters.importers.outcome import ImportRequest
+from mmfold.config.load import load_config
+from mmfold.config.models import Config
+from mmfold.engine.codes import EventKind, Flag
+from mmfold.engine.manifest import Instrument, ManifestError
+from mmfold.engine.records import NO_TS_NS
+from mmfold.journal.jsonl import write_jsonl
+from mmfold.journal.reader import Journal
+from mmfold.journal.writer import Writer
+from mmfold.replay.assumptions import Assumptions
+from mmfold.replay.backtest import Backtest, BacktestResult
+from mmfold.replay.feeds import Feeds, FeedsConflict, shifts_of
+from mmfold.replay.window import NoMarket
 from tests.engine.rows import T0_NS, book_event, event
 from tests.replay.venue.market import (
     GRID,

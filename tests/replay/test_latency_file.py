@@ -6,9 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from replay.assumptions import LatencySample
-from replay.latency_file import COLUMNS, LatencyFileError, read_latencies
-from replay.venue.records import LATENCY_SAMPLE_COUNT_MAX
+from mmfold.replay.assumptions import LatencySample
+from mmfold.replay.latency_file import COLUMNS, LatencyFileError, read_latencies
+from mmfold.replay.venue.records import LATENCY_SAMPLE_COUNT_MAX
 
 HEAD = ",".join(COLUMNS)
 ROWS = [(1_000, 1_200, 1_250), (5_000, 5_000, 5_000), (9_000, 9_007, 9_100)]

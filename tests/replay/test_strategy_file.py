@@ -10,15 +10,21 @@ from typing import Any
 
 import pytest
 
-from engine import cache
-from engine.codes import EventKind, Strategy
-from engine.core import config_payload
-from engine.payload import payload_rows
-from journal.writer import Writer
-from replay.run import ReplayOptions, replay
-from replay.strategy.file import StrategyFile, StrategyMissing, StrategyRefused, read_strategy
-from replay.strategy.rules import refusals
-from replay.strategy.words import PUBLIC
+from mmfold.engine import cache
+from mmfold.engine.codes import EventKind, Side, Strategy
+from mmfold.engine.core import config_payload
+from mmfold.engine.payload import payload_rows
+from mmfold.journal.writer import Writer
+from mmfold.replay.run import ReplayOptions, replay
+from mmfold.replay.strategy.file import (
+    StrategyFile,
+    StrategyMissing,
+    StrategyRefused,
+    make_functions,
+    read_strategy,
+)
+from mmfold.replay.strategy.rules import refusals
+from mmfold.replay.strategy.words import PUBLIC
 from tests.engine.rows import House, book_event
 
 REPO = Path(__file__).resolve().parents[2]
@@ -27,8 +33,8 @@ FAULTS = REPO / "tests" / "replay" / "strategy_faults.py"
 FAULTS_CHILD = REPO / "tests" / "replay" / "strategy_faults_child.py"
 
 HEAD = """import numpy as np
-from engine.codes import Side
-from engine.quoting.maker import set_target
+from mmfold.engine.codes import Side
+from mmfold.engine.quoting.maker import set_target
 def quote(clock, cell):
     x = clock["seq_last"]
 """
@@ -117,9 +123,17 @@ REFUSED_FILES = [
     ("import numpy\ndef quote(clock, cell): pass", 1, "import of numpy"),
     ("import numpy as np, time\ndef quote(clock, cell): pass", 1, "import of time"),
     ("from numpy import exp\ndef quote(clock, cell): pass", 1, "import of numpy.exp"),
-    ("from engine.signals import math\ndef quote(clock, cell): pass", 1, "import of engine.signals.math"),
-    ("from engine.effects import emit_order\ndef quote(clock, cell): pass", 1, "import of engine.effects.emit_order"),
-    ("from engine.quoting.maker import *\ndef quote(clock, cell): pass", 1, "import of engine.quoting.maker.*"),
+    ("from mmfold.engine.signals import math\ndef quote(clock, cell): pass", 1, "import of mmfold.engine.signals.math"),
+    (
+        "from mmfold.engine.effects import emit_order\ndef quote(clock, cell): pass",
+        1,
+        "import of mmfold.engine.effects.emit_order",
+    ),
+    (
+        "from mmfold.engine.quoting.maker import *\ndef quote(clock, cell): pass",
+        1,
+        "import of mmfold.engine.quoting.maker.*",
+    ),
     ("from . import secret\ndef quote(clock, cell): pass", 1, "import of ..secret"),
     ("\n\nCOUNTS = [0]\ndef quote(clock, cell): pass", 3, "a list"),
     ("import numpy as np\nX = np.random.rand()\ndef quote(clock, cell): pass", 2, "call of np.random.rand"),
@@ -172,6 +186,13 @@ def test_a_file_is_refused(source: str, line: int, what: str) -> None:
 @pytest.mark.parametrize("source", ACCEPTED)
 def test_what_a_strategy_needs_is_accepted(source: str) -> None:
     assert refusals(source, "quote") == []
+
+
+def test_a_file_of_before_the_namespace_is_taken() -> None:
+    source = EXAMPLE.read_text().replace("from mmfold.engine", "from engine")
+    assert source.count("from engine") > 1 and refusals(source, "quote") == []
+    functions = make_functions(StrategyFile(EXAMPLE, "quote", source.encode()), lambda function: function)
+    assert functions["quote"].__code__.co_filename == EXAMPLE.name and functions["Side"] is Side
 
 
 def test_every_public_name_is_there_and_in_the_docs() -> None:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.codes import EventKind, Flag
-from engine.records import EVENT, NO_TS_NS
-from replay.window import NoMarket, measure_span, span_of
+from mmfold.engine.codes import EventKind, Flag
+from mmfold.engine.records import EVENT, NO_TS_NS
+from mmfold.replay.window import NoMarket, measure_span, span_of
 
 KINDS = (EventKind.BOOK_SNAPSHOT, EventKind.BOOK_DELTA, EventKind.TRADE, EventKind.MARK, EventKind.TIMER)
 TIMES_NS = st.one_of(st.just(NO_TS_NS), st.integers(0, 50))

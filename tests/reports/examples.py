@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from engine.codes import BookStatus, EventKind, Flag, Mode, Reason, Side
-from engine.limits import NS_PER_S
-from engine.manifest import Instrument, Manifest
-from engine.records import EVENT, NO_PRICE_TICKS, NO_TS_NS
-from engine.state import State, make_state
-from replay.result import SAMPLE, ReplayResult
+from mmfold.engine.codes import BookStatus, EventKind, Flag, Mode, Reason, Side
+from mmfold.engine.limits import NS_PER_S
+from mmfold.engine.manifest import Instrument, Manifest
+from mmfold.engine.records import EVENT, NO_PRICE_TICKS, NO_TS_NS
+from mmfold.engine.state import State, make_state
+from mmfold.replay.result import SAMPLE, ReplayResult
 
 START_NS = 1_723_161_257 * NS_PER_S  # 2024-08-08T23:54:17Z
 MANIFEST = Manifest(

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.codes import AlertCode, AuditKind, EventKind, Flag, Reason, Side
-from engine.limits import E9, NS_PER_S
-from engine.manifest import canonical_json
-from engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE, PARAM
-from reports.audit import GENESIS, AuditWriter, seal_record, utc_text, verify_audit
+from mmfold.engine.codes import AlertCode, AuditKind, EventKind, Flag, Reason, Side
+from mmfold.engine.limits import E9, NS_PER_S
+from mmfold.engine.manifest import canonical_json
+from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE, PARAM
+from mmfold.reports.audit import GENESIS, AuditWriter, seal_record, utc_text, verify_audit
 from tests.reports.examples import MANIFEST, START_NS
 
 SKEW_INDEX = (PARAM.names or ()).index("skew_coeff")

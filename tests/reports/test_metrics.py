@@ -3,10 +3,10 @@
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from engine.codes import BookStatus
-from engine.manifest import Instrument, Manifest
-from engine.state import make_state
-from reports.metrics import METRICS, render_metrics
+from mmfold.engine.codes import BookStatus
+from mmfold.engine.manifest import Instrument, Manifest
+from mmfold.engine.state import make_state
+from mmfold.reports.metrics import METRICS, render_metrics
 from tests.reports.examples import MANIFEST, example_state
 
 SPEC_NAMES = {  # spec/core.md 2, 5, 8, 11, 20: those that the state has a source for

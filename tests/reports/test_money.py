@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.manifest import Instrument
-from reports.money import (
+from mmfold.engine.manifest import Instrument
+from mmfold.reports.money import (
     column_units,
     currencies,
     decimal_text,

@@ -13,13 +13,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from engine.limits import NS_PER_S
-from engine.records import EVENT, NO_PRICE_TICKS
-from engine.state import make_state
-from replay.result import SAMPLE
-from reports.artifact import write_artifact
-from reports.figures import draw_symbol, shorten_path, spread_labels, tick_decimals
-from reports.page import CHART_COUNT_MAX, busiest_instruments, sign_class, span_text, write_report
+from mmfold.engine.limits import NS_PER_S
+from mmfold.engine.records import EVENT, NO_PRICE_TICKS
+from mmfold.engine.state import make_state
+from mmfold.replay.result import SAMPLE
+from mmfold.reports.artifact import write_artifact
+from mmfold.reports.figures import draw_symbol, shorten_path, spread_labels, tick_decimals
+from mmfold.reports.page import CHART_COUNT_MAX, busiest_instruments, sign_class, span_text, write_report
 from tests.reports.examples import START_NS, example_fills, example_result
 
 ROOT = Path(__file__).resolve().parents[2]

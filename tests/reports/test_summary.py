@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from engine.manifest import Instrument, canonical_json
-from engine.records import NO_PRICE_TICKS
-from engine.state import make_state
-from reports.summary import build_report, print_summary, symbols_json
+from mmfold.engine.manifest import Instrument, canonical_json
+from mmfold.engine.records import NO_PRICE_TICKS
+from mmfold.engine.state import make_state
+from mmfold.reports.summary import build_report, print_summary, symbols_json
 from tests.reports.examples import MANIFEST, example_result
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from replay.ticks.tally import METRICS
-from reports.ticks import failed_gates, figures_markdown, plain_figures, run_document, write_report
+from mmfold.replay.ticks.tally import METRICS
+from mmfold.reports.ticks import failed_gates, figures_markdown, plain_figures, run_document, write_report
 
 
 def figures(**changed: str) -> dict[str, Fraction]:

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from replay.assumptions import Assumptions, FeeTier, LatencySample
-from replay.venue.queue import QueueModel
-from reports.venue import feed_notes, venue_notes, venue_numbers, venue_part
+from mmfold.replay.assumptions import Assumptions, FeeTier, LatencySample
+from mmfold.replay.venue.queue import QueueModel
+from mmfold.reports.venue import feed_notes, venue_notes, venue_numbers, venue_part
 from tests.engine.rows import make_manifest
 
 MS = 1_000_000

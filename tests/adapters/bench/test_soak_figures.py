@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from adapters.bench import soak
-from adapters.bench.loopback import ways
-from adapters.bench.soak import Sample
-from adapters.emulator.synthetic import synthetic_manifest
-from engine.codes import EventKind, Flag
-from engine.manifest import Manifest, encode_manifest
-from engine.payload import payload_rows
-from engine.records import EVENT
-from journal.writer import Writer
+from mmfold.adapters.bench import soak
+from mmfold.adapters.bench.loopback import ways
+from mmfold.adapters.bench.soak import Sample
+from mmfold.adapters.emulator.synthetic import synthetic_manifest
+from mmfold.engine.codes import EventKind, Flag
+from mmfold.engine.manifest import Manifest, encode_manifest
+from mmfold.engine.payload import payload_rows
+from mmfold.engine.records import EVENT
+from mmfold.journal.writer import Writer
 
 FLAT = Sample(
     elapsed_s=0.0, live_rss_kb=200_000, live_fds=12, live_threads=2, venue_rss_kb=100_000, venue_fds=9,

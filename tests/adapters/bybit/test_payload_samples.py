@@ -4,7 +4,7 @@ import numpy as np
 import orjson
 import pytest
 
-from adapters.bybit import (
+from mmfold.adapters.bybit import (
     Control,
     Ignored,
     OrderLedger,
@@ -15,8 +15,8 @@ from adapters.bybit import (
     RestParser,
     rest,
 )
-from engine.codes import EventKind, RequestOutcome
-from engine.manifest import Instrument, Manifest
+from mmfold.engine.codes import EventKind, RequestOutcome
+from mmfold.engine.manifest import Instrument, Manifest
 from tests.adapters.bybit.words import TS, effect
 
 pytestmark = pytest.mark.realdata

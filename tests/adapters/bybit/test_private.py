@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.bybit import Control, Ignored, MalformedFrame, Private
-from adapters.bybit.ledger import ENDED_COUNT_MAX, NOBODYS_ORDER_ID, OrderLedger
-from adapters.bybit.link_ids import (
+from mmfold.adapters.bybit import Control, Ignored, MalformedFrame, Private
+from mmfold.adapters.bybit.ledger import ENDED_COUNT_MAX, NOBODYS_ORDER_ID, OrderLedger
+from mmfold.adapters.bybit.link_ids import (
     LINK_ID_CHARS_MAX,
     ORDER_ID_MAX,
     encode_link_id,
@@ -15,9 +15,9 @@ from adapters.bybit.link_ids import (
     parse_link_id,
     run_tag,
 )
-from adapters.bybit.ret_codes import EndReason
-from engine.codes import Flag, Side
-from engine.records import FEE_CODE_ZERO
+from mmfold.adapters.bybit.ret_codes import EndReason
+from mmfold.engine.codes import Flag, Side
+from mmfold.engine.records import FEE_CODE_ZERO
 from tests.adapters.bybit.test_public import JSON
 from tests.adapters.bybit.words import (
     MANIFEST,

@@ -9,15 +9,15 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.bybit import Control, ControlKind, Ignored, MalformedFrame
-from adapters.bybit.frames import FRAME_BYTES_MAX
-from adapters.bybit.public import PublicParser, gap_rows
-from adapters.importers import load_importer
-from adapters.importers.outcome import ImportRequest
-from engine.codes import EventKind, Flag
-from engine.jit import JIT_ENABLED
-from engine.records import NO_TS_NS
-from journal.reader import Journal
+from mmfold.adapters.bybit import Control, ControlKind, Ignored, MalformedFrame
+from mmfold.adapters.bybit.frames import FRAME_BYTES_MAX
+from mmfold.adapters.bybit.public import PublicParser, gap_rows
+from mmfold.adapters.importers import load_importer
+from mmfold.adapters.importers.outcome import ImportRequest
+from mmfold.engine.codes import EventKind, Flag
+from mmfold.engine.jit import JIT_ENABLED
+from mmfold.engine.records import NO_TS_NS
+from mmfold.journal.reader import Journal
 from tests.adapters.bybit.words import MANIFEST, TS, frame, public, short
 
 BOOK = "orderbook.50.A"

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.bybit import RequestEncoder
-from adapters.bybit.link_ids import ORDER_ID_MAX, encode_link_id, parse_link_id
-from adapters.bybit.requests import BATCH_COUNT_MAX
-from engine.codes import EventKind, Flag, Side
-from engine.limits import PRICE_TICKS_MAX, QTY_LOTS_MAX
-from engine.manifest import Instrument, Manifest
-from engine.records import EVENT, NO_PRICE_TICKS
+from mmfold.adapters.bybit import RequestEncoder
+from mmfold.adapters.bybit.link_ids import ORDER_ID_MAX, encode_link_id, parse_link_id
+from mmfold.adapters.bybit.requests import BATCH_COUNT_MAX
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.limits import PRICE_TICKS_MAX, QTY_LOTS_MAX
+from mmfold.engine.manifest import Instrument, Manifest
+from mmfold.engine.records import EVENT, NO_PRICE_TICKS
 from tests.adapters.bybit.words import MANIFEST, OWN, OWN_B, RUN_ID, effect, ledger, link
 
 K = EventKind

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.bybit import Control, Ignored, MalformedFrame, Outcome, RequestBook
-from adapters.bybit.responses import RateLimit
-from adapters.bybit.ret_codes import RET_CODES, Verdict, end_reason, judge, judge_http, meaning_of
-from engine.codes import EventKind, RequestOutcome
-from engine.limits import NS_PER_S
-from engine.records import EVENT
+from mmfold.adapters.bybit import Control, Ignored, MalformedFrame, Outcome, RequestBook
+from mmfold.adapters.bybit.responses import RateLimit
+from mmfold.adapters.bybit.ret_codes import RET_CODES, Verdict, end_reason, judge, judge_http, meaning_of
+from mmfold.engine.codes import EventKind, RequestOutcome
+from mmfold.engine.limits import NS_PER_S
+from mmfold.engine.records import EVENT
 from tests.adapters.bybit.test_public import JSON
 from tests.adapters.bybit.words import OWN, OWN_B, TS, effect, ledger, short
 

@@ -3,10 +3,10 @@
 import orjson
 import pytest
 
-from adapters.bybit import MalformedFrame, RestParser, VenueError, rest
-from adapters.bybit.link_ids import execution_number
-from adapters.bybit.rest import FeeRate
-from adapters.bybit.ret_codes import Verdict
+from mmfold.adapters.bybit import MalformedFrame, RestParser, VenueError, rest
+from mmfold.adapters.bybit.link_ids import execution_number
+from mmfold.adapters.bybit.rest import FeeRate
+from mmfold.adapters.bybit.ret_codes import Verdict
 from tests.adapters.bybit.words import MANIFEST, OWN, TS, execution, ledger, link, order, short
 
 REQUESTS = [

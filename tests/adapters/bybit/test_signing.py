@@ -6,8 +6,8 @@ import hmac
 import orjson
 import pytest
 
-from adapters.bybit import Credentials, encode_auth, encode_ping, encode_subscribe, sign_rest
-from adapters.bybit.signing import get_request, post_request
+from mmfold.adapters.bybit import Credentials, encode_auth, encode_ping, encode_subscribe, sign_rest
+from mmfold.adapters.bybit.signing import get_request, post_request
 
 TS_MS = 1_700_000_000_000
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from adapters.bybit import MalformedFrame, UnifiedParser
-from adapters.bybit.ledger import NOBODYS_ORDER_ID
-from adapters.bybit.link_ids import execution_number
-from adapters.bybit.unified import decimal_text
-from engine.codes import Flag, Side
-from engine.records import FEE_CODE_ZERO
+from mmfold.adapters.bybit import MalformedFrame, UnifiedParser
+from mmfold.adapters.bybit.ledger import NOBODYS_ORDER_ID
+from mmfold.adapters.bybit.link_ids import execution_number
+from mmfold.adapters.bybit.unified import decimal_text
+from mmfold.engine.codes import Flag, Side
+from mmfold.engine.records import FEE_CODE_ZERO
 from tests.adapters.bybit.words import MANIFEST, OWN, TS, execution, ledger, link, order, short
 
 SYMBOLS = {"A/USDT:USDT": "A", "B/USDT:USDT": "B"}

@@ -3,13 +3,13 @@
 import numpy as np
 import orjson
 
-from adapters.bybit import OrderLedger, PrivateParser, PublicParser
-from adapters.bybit.link_ids import encode_link_id
-from engine.codes import EventKind, Flag, Side
-from engine.manifest import Instrument, Manifest
-from engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
-from journal.canonical import check_canonical
-from journal.fields import scales_of
+from mmfold.adapters.bybit import OrderLedger, PrivateParser, PublicParser
+from mmfold.adapters.bybit.link_ids import encode_link_id
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.manifest import Instrument, Manifest
+from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
+from mmfold.journal.canonical import check_canonical
+from mmfold.journal.fields import scales_of
 
 RUN_ID = "live-2026-11-20"
 MANIFEST = Manifest(

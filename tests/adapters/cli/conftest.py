@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.cli.main import run
+from mmfold.adapters.cli.main import run
 from tests.journal.make_rows import canonical_rows, write_journal
 
 JOURNAL_EVENT_COUNT = 2100  # three blocks, three segments

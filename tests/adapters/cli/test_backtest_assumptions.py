@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters.cli.assumptions import FIELDS
-from adapters.cli.main import run
-from config.load import key_names
-from config.venue import VenueAssumptions
-from engine.codes import EventKind
-from engine.records import EVENT
-from replay.assumptions import Assumptions
-from replay.latency_file import COLUMNS
+from mmfold.adapters.cli.assumptions import FIELDS
+from mmfold.adapters.cli.main import run
+from mmfold.config.load import key_names
+from mmfold.config.venue import VenueAssumptions
+from mmfold.engine.codes import EventKind
+from mmfold.engine.records import EVENT
+from mmfold.replay.assumptions import Assumptions
+from mmfold.replay.latency_file import COLUMNS
 from tests.engine.rows import T0_NS, book_event
 from tests.replay.venue.market import make_instruments, market_events, write_market
 from tests.replay.venue.scenario import MS

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from adapters.cli.main import run
-from engine.codes import EventKind
-from engine.manifest import Instrument, Manifest, encode_manifest
-from engine.payload import payload_rows
-from journal.jsonl import write_jsonl
-from journal.reader import Journal
-from journal.writer import Writer
+from mmfold.adapters.cli.main import run
+from mmfold.engine.codes import EventKind
+from mmfold.engine.manifest import Instrument, Manifest, encode_manifest
+from mmfold.engine.payload import payload_rows
+from mmfold.journal.jsonl import write_jsonl
+from mmfold.journal.reader import Journal
+from mmfold.journal.writer import Writer
 from tests.engine.rows import T0_NS
 from tests.replay.venue.by_order import tell_orders
 from tests.replay.venue.market import LADDER, is_fault, make_instruments, market_events, write_market

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from adapters.cli.config_command import command
-from config.errors import ConfigError
-from config.load import profile_names
+from mmfold.adapters.cli.config_command import command
+from mmfold.config.errors import ConfigError
+from mmfold.config.load import profile_names
 
 SUBCOMMANDS = ("show", "describe", "init", "check")
 

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from adapters.cli.main import run
-from adapters.doctor import machine
-from adapters.doctor.check import Status, clean
-from adapters.doctor.venue import EndpointError, check_skew, parse_endpoint
-from engine.limits import NS_PER_MS
-from journal.lock import Lock
+from mmfold.adapters.cli.main import run
+from mmfold.adapters.doctor import machine
+from mmfold.adapters.doctor.check import Status, clean
+from mmfold.adapters.doctor.venue import EndpointError, check_skew, parse_endpoint
+from mmfold.engine.limits import NS_PER_MS
+from mmfold.journal.lock import Lock
 
 pytestmark = pytest.mark.usefixtures("guards")
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from adapters.cli.main import run
+from mmfold.adapters.cli.main import run
 
 LINE = b'%d {"e":"bookTicker","u":9,"s":"%s","b":"1.0","B":"2","a":"1.1","A":"3","T":1,"E":2}\n'
 GRID = ["--tick", "A=0.1", "--lot", "A=0.1"]

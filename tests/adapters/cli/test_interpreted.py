@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.cli.interpreted import CORE, DESK, tell_compiling
-from engine import cache
+from mmfold.adapters.cli.interpreted import CORE, DESK, tell_compiling
+from mmfold.engine import cache
 
 SAID = "compiling once for this build: about 15 s\n"
 # files of the cache | environment | kernel | what is said

@@ -14,15 +14,15 @@ import duckdb
 import numpy as np
 import pytest
 
-from adapters.cli.journal_command import LETTERS, example_query, python_line
-from adapters.cli.main import run
-from engine.codes import EventKind
-from journal import recover as recover_module
-from journal.checkpoints import save
-from journal.jsonl import JsonlReader
-from journal.segment import segment_paths
-from journal.verify import verify
-from journal.writer import Writer
+from mmfold.adapters.cli.journal_command import LETTERS, example_query, python_line
+from mmfold.adapters.cli.main import run
+from mmfold.engine.codes import EventKind
+from mmfold.journal import recover as recover_module
+from mmfold.journal.checkpoints import save
+from mmfold.journal.jsonl import JsonlReader
+from mmfold.journal.segment import segment_paths
+from mmfold.journal.verify import verify
+from mmfold.journal.writer import Writer
 from tests.journal.make_rows import (
     canonical_rows,
     events_of,
@@ -31,7 +31,7 @@ from tests.journal.make_rows import (
 )
 
 REPO = Path(__file__).resolve().parents[3]
-MM = [sys.executable, "-m", "adapters.cli.main", "journal"]
+MM = [sys.executable, "-m", "mmfold.adapters.cli.main", "journal"]
 EVENT_COUNT = 2100
 ROWS = canonical_rows(EVENT_COUNT)
 

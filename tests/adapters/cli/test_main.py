@@ -12,15 +12,15 @@ import click
 import numpy as np
 import pytest
 
-from adapters.cli import main as entry
-from adapters.cli import output
-from adapters.cli.errors import USER_ERRORS, GateFailed, message_of
-from config.errors import ConfigError
-from engine.manifest import ManifestError
-from journal.errors import TornTail
+from mmfold.adapters.cli import main as entry
+from mmfold.adapters.cli import output
+from mmfold.adapters.cli.errors import USER_ERRORS, GateFailed, message_of
+from mmfold.config.errors import ConfigError
+from mmfold.engine.manifest import ManifestError
+from mmfold.journal.errors import TornTail
 
 REPO = Path(__file__).resolve().parents[3]
-MM = [sys.executable, "-m", "adapters.cli.main"]
+MM = [sys.executable, "-m", "mmfold.adapters.cli.main"]
 
 
 def mm(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -68,7 +68,7 @@ def fail(monkeypatch: pytest.MonkeyPatch):
             return result
 
         monkeypatch.setattr(entry, "FAIL", command, raising=False)
-        monkeypatch.setitem(entry.COMMANDS, "fail", entry.Entry("adapters.cli.main:FAIL", ""))
+        monkeypatch.setitem(entry.COMMANDS, "fail", entry.Entry("mmfold.adapters.cli.main:FAIL", ""))
         try:
             return entry.run(["fail"])
         except SystemExit as left:
@@ -127,7 +127,7 @@ def test_wrong_usage_exits_64(capsys, words, said) -> None:
 
 def test_help_imports_no_command() -> None:
     program = (
-        "import sys\nfrom adapters.cli.main import run\nassert run(['--help']) == 0\n"
+        "import sys\nfrom mmfold.adapters.cli.main import run\nassert run(['--help']) == 0\n"
         "heavy = {'numpy', 'numba', 'rich', 'orjson', 'pydantic', 'pyarrow', 'duckdb', 'engine', 'journal'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.cli.main import run
+from mmfold.adapters.cli.main import run
 from tests.replay.venue.market import SLOW, make_instruments, market_events, write_market
 from tests.replay.venue.market import run as run_backtest
 from tests.reports.parity.recorded import record_steps

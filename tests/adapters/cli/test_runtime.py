@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters.cli.runtime import RuntimeSettingError, read_runtime
+from mmfold.adapters.cli.runtime import RuntimeSettingError, read_runtime
 
 LAST_MS = 86_400_000 + 1_999
 

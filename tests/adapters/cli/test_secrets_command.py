@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.cli.main import run
+from mmfold.adapters.cli.main import run
 
 pytestmark = pytest.mark.usefixtures("guards")
 
@@ -157,7 +157,9 @@ def test_an_old_value_is_to_be_rotated(mm: Call, use_file: Path) -> None:
 def test_a_typed_value_is_asked_for_twice_and_not_echoed(use_file: Path) -> None:
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execv(sys.executable, [sys.executable, "-m", "adapters.cli.main", "secrets", "save", "bybit", "api_key"])
+        os.execv(
+            sys.executable, [sys.executable, "-m", "mmfold.adapters.cli.main", "secrets", "save", "bybit", "api_key"]
+        )
     shown = b""
     for prompt in (f"{PATH}: ".encode(), b"confirmation: "):
         while prompt not in shown:  # what is typed before a prompt is flushed

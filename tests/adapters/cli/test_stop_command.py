@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from adapters.cli.main import run
-from adapters.live.reload import file_mark
-from adapters.live.stopping import command_of
-from journal.seal import SEAL_NAME
-from journal.writer import Writer
-from replay.run import Replay, ReplayOptions
+from mmfold.adapters.cli.main import run
+from mmfold.adapters.live.reload import file_mark
+from mmfold.adapters.live.stopping import command_of
+from mmfold.journal.seal import SEAL_NAME
+from mmfold.journal.writer import Writer
+from mmfold.replay.run import Replay, ReplayOptions
 from tests.adapters.emulator.running import LINEAR, RunningVenue, rest, run_synthetic
 from tests.journal.make_rows import canonical_rows, write_journal
 
@@ -40,7 +40,7 @@ class Session:
     """An `mm` process and what it has logged."""
 
     def __init__(self, *words: str) -> None:
-        command = [sys.executable, "-m", "adapters.cli.main", *words]
+        command = [sys.executable, "-m", "mmfold.adapters.cli.main", *words]
         environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(REPO), "SECRETS_BACKEND": "memory"}
         self.process = subprocess.Popen(
             command, cwd=REPO, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from adapters.cli.main import run
-from journal.reader import Journal
+from mmfold.adapters.cli.main import run
+from mmfold.journal.reader import Journal
 
 REPO = Path(__file__).resolve().parents[3]
 DEMO = REPO / "fixtures" / "demo.mmj"
@@ -21,13 +21,13 @@ SAME = ("state_digest", "effects_digest", "head", "effects", "fills")
 SEGMENTS = """
 import json, sys
 from pathlib import Path
-from replay.strategy.file import install_strategy, read_strategy
+from mmfold.replay.strategy.file import install_strategy, read_strategy
 install_strategy(read_strategy(sys.argv[1]))
-from config.load import load_config
-from journal.writer import Writer
-from replay.backtest import Assumptions, Backtest
-from replay.parallel import replay_segments
-from replay.run import ReplayOptions, replay
+from mmfold.config.load import load_config
+from mmfold.journal.writer import Writer
+from mmfold.replay.backtest import Assumptions, Backtest
+from mmfold.replay.parallel import replay_segments
+from mmfold.replay.run import ReplayOptions, replay
 path = Path(sys.argv[3])
 config = load_config(None, None, ["mode=sent", "strategy.name=user", "maker.post_only_offset_bps=0"])
 with Writer(path, segment_bytes_max=1 << 17) as writer:
@@ -36,7 +36,7 @@ found = [replay(path, ReplayOptions()), replay_segments(path, ReplayOptions(), 2
 print(json.dumps([[one.state_digest, one.effects_digest, one.fills] for one in [made, *found]]))
 print(len(list((path / "checkpoints").iterdir())))
 """
-FAILS = """from engine.quoting.maker import set_target
+FAILS = """from mmfold.engine.quoting.maker import set_target
 
 
 def quote(clock, cell):
@@ -48,7 +48,7 @@ def quote(clock, cell):
 
 def mm(*words: object, jit: bool = False) -> tuple[int, str, str]:
     """Run `mm ...` and return exit code, stdout and stderr."""
-    command = [sys.executable, "-m", "adapters.cli.main", *map(str, words)]
+    command = [sys.executable, "-m", "mmfold.adapters.cli.main", *map(str, words)]
     return run_child(command, "0" if jit else "1")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.cli.main import run
+from mmfold.adapters.cli.main import run
 
 REPO = Path(__file__).resolve().parents[3]
 ENVIRONMENT = ("MM_FREEZE_UTC", "MM_FREEZE_UTC_ISO", "MM_VERSION")
@@ -59,7 +59,7 @@ def walk_words(ticks: Path, out: Path) -> list[object]:
 
 
 def test_acceptance_run_and_walk_forward_twice(ticks: Path, tmp_path: Path) -> None:
-    program = [sys.executable, "-m", "adapters.cli.main", "ticks"]
+    program = [sys.executable, "-m", "mmfold.adapters.cli.main", "ticks"]
     made: list[dict[str, bytes]] = []
     for seed, place in (("1", tmp_path / "first"), ("2", tmp_path / "second")):
         environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(REPO)}

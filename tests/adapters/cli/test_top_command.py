@@ -21,11 +21,11 @@ import numpy as np
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from adapters.cli.main import run
-from journal.chain import Chain
-from journal.reader import Journal
-from journal.writer import Writer
-from reports.top.watch import Watch
+from mmfold.adapters.cli.main import run
+from mmfold.journal.chain import Chain
+from mmfold.journal.reader import Journal
+from mmfold.journal.writer import Writer
+from mmfold.reports.top.watch import Watch
 from tests.journal.make_rows import write_journal
 
 REPO = Path(__file__).resolve().parents[3]
@@ -151,7 +151,7 @@ class Terminal:
         environment = {**os.environ, "PYTHONPATH": str(REPO), "NUMBA_DISABLE_JIT": "1", "TERM": "xterm-256color"}
         for name in ("COLUMNS", "LINES", "NO_COLOR"):
             environment.pop(name, None)
-        words = [sys.executable, "-m", "adapters.cli.main", "top", "--journal", str(journal)]
+        words = [sys.executable, "-m", "mmfold.adapters.cli.main", "top", "--journal", str(journal)]
         self.process = subprocess.Popen(words, stdin=inner, stdout=inner, stderr=inner, env=environment)
         os.close(inner)
         self.written = b""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.cli.main import run
+from mmfold.adapters.cli.main import run
 
 REPO = Path(__file__).resolve().parents[3]
 SECRET = "canary-secret-of-the-user"
@@ -20,7 +20,17 @@ SECRET = "canary-secret-of-the-user"
 def start(*words: str, **environment: str) -> subprocess.Popen[str]:
     """Start the command in a process; interpreted, so that nobody waits for a compiler."""
     return subprocess.Popen(
-        [sys.executable, "-m", "adapters.cli.main", "venue", "bybit", "--listen", "127.0.0.1:0", "--json", *words],
+        [
+            sys.executable,
+            "-m",
+            "mmfold.adapters.cli.main",
+            "venue",
+            "bybit",
+            "--listen",
+            "127.0.0.1:0",
+            "--json",
+            *words,
+        ],
         cwd=REPO,
         env=os.environ | {"NUMBA_DISABLE_JIT": "1"} | environment,
         stdout=subprocess.PIPE,

@@ -12,11 +12,11 @@ from urllib.parse import urlencode
 
 from websockets.sync.client import connect
 
-from adapters.emulator.faults import FaultPlan, parse_plan
-from adapters.emulator.keys import ApiKey, make_keys, sign
-from adapters.emulator.server import Server
-from adapters.emulator.source import MarketSource, synthetic_source
-from adapters.emulator.venue import Settings, Venue
+from mmfold.adapters.emulator.faults import FaultPlan, parse_plan
+from mmfold.adapters.emulator.keys import ApiKey, make_keys, sign
+from mmfold.adapters.emulator.server import Server
+from mmfold.adapters.emulator.source import MarketSource, synthetic_source
+from mmfold.adapters.emulator.venue import Settings, Venue
 
 T = TypeVar("T")
 WAIT_S = 20.0

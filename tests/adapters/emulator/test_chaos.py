@@ -8,10 +8,10 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
-from adapters.emulator.account import Account
-from adapters.emulator.faults import Fault
-from adapters.emulator.server import Server
-from engine.codes import Side
+from mmfold.adapters.emulator.account import Account
+from mmfold.adapters.emulator.faults import Fault
+from mmfold.adapters.emulator.server import Server
+from mmfold.engine.codes import Side
 from tests.adapters.emulator.running import RawSocket, RunningVenue, order_request, place, rest, run_synthetic
 
 REQUEST_COUNT = 150

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.emulator.codes import VenueError
-from adapters.emulator.ledger import Position, Wallet, parse_leverage
-from adapters.emulator.market import SymbolMarket
-from adapters.emulator.product import Product, plain
-from engine.codes import Continuity, Side
-from engine.manifest import Instrument
+from mmfold.adapters.emulator.codes import VenueError
+from mmfold.adapters.emulator.ledger import Position, Wallet, parse_leverage
+from mmfold.adapters.emulator.market import SymbolMarket
+from mmfold.adapters.emulator.product import Product, plain
+from mmfold.engine.codes import Continuity, Side
+from mmfold.engine.manifest import Instrument
 
 PRODUCT = Product(
     Instrument(symbol="BTCUSDT", tick_size="0.10", lot_size="0.001", min_qty_lots=2, min_notional_micros=5_000_000), 0

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from adapters.emulator.market import SymbolMarket
-from adapters.emulator.payloads import ticker_fields
-from adapters.emulator.product import Product
-from adapters.emulator.synthetic import make_rows
-from engine.codes import Continuity, EventKind, Side
-from engine.manifest import Instrument
+from mmfold.adapters.emulator.market import SymbolMarket
+from mmfold.adapters.emulator.payloads import ticker_fields
+from mmfold.adapters.emulator.product import Product
+from mmfold.adapters.emulator.synthetic import make_rows
+from mmfold.engine.codes import Continuity, EventKind, Side
+from mmfold.engine.manifest import Instrument
 
 NOW_NS = 1_700_000_000_000_000_000
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.emulator.codes import VenueCode, VenueError, VenueSetupError
-from adapters.emulator.orders import NewOrder, parse_new_order
-from adapters.emulator.product import make_products
-from engine.codes import Flag, Side
-from engine.manifest import Instrument, Manifest
+from mmfold.adapters.emulator.codes import VenueCode, VenueError, VenueSetupError
+from mmfold.adapters.emulator.orders import NewOrder, parse_new_order
+from mmfold.adapters.emulator.product import make_products
+from mmfold.engine.codes import Flag, Side
+from mmfold.engine.manifest import Instrument, Manifest
 
 BTC = Instrument(symbol="BTCUSDT", tick_size="0.10", lot_size="0.001", min_notional_micros=5_000_000)
 PRODUCTS = make_products(Manifest(run_id="t", instruments=(BTC,)))

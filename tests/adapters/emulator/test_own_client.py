@@ -6,17 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters.bybit.frames import Control
-from adapters.bybit.ledger import OrderLedger
-from adapters.bybit.private import Private, PrivateParser
-from adapters.bybit.public import PublicParser
-from adapters.bybit.requests import RequestEncoder
-from adapters.bybit.responses import Outcome, RequestBook
-from adapters.bybit.rest import RestParser, parse_fee_rates, parse_instruments, parse_time, read_page
-from adapters.bybit.ret_codes import Verdict
-from engine.codes import EventKind, Flag, Side
-from engine.limits import ORDER_ID_SEQ_SHIFT
-from engine.records import EVENT, NO_PRICE_TICKS, NO_VALUE
+from mmfold.adapters.bybit.frames import Control
+from mmfold.adapters.bybit.ledger import OrderLedger
+from mmfold.adapters.bybit.private import Private, PrivateParser
+from mmfold.adapters.bybit.public import PublicParser
+from mmfold.adapters.bybit.requests import RequestEncoder
+from mmfold.adapters.bybit.responses import Outcome, RequestBook
+from mmfold.adapters.bybit.rest import RestParser, parse_fee_rates, parse_instruments, parse_time, read_page
+from mmfold.adapters.bybit.ret_codes import Verdict
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.limits import ORDER_ID_SEQ_SHIFT
+from mmfold.engine.records import EVENT, NO_PRICE_TICKS, NO_VALUE
 from tests.adapters.emulator.running import LINEAR, RawSocket, RunningVenue, price_below, rest
 
 USDT = {"category": "linear", "settleCoin": "USDT"}

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from adapters.emulator.keys import sign
-from adapters.emulator.server import BODY_BYTES_MAX, PRIVATE_PATH, PUBLIC_PATH, TRADE_PATH
-from adapters.emulator.session import FRAME_BYTES_MAX
+from mmfold.adapters.emulator.keys import sign
+from mmfold.adapters.emulator.server import BODY_BYTES_MAX, PRIVATE_PATH, PUBLIC_PATH, TRADE_PATH
+from mmfold.adapters.emulator.session import FRAME_BYTES_MAX
 from tests.adapters.emulator.running import (
     LINEAR,
     WAIT_S,

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapters.emulator.codes import VenueSetupError
-from adapters.emulator.faults import FaultPlan
-from adapters.emulator.source import LOOP_PAUSE_NS, MarketSource, journal_source
-from adapters.emulator.synthetic import STEP_NS, make_rows, synthetic_events, synthetic_manifest
-from adapters.emulator.venue import Settings, Venue
-from engine.codes import EventKind, Side
-from engine.manifest import Instrument, Manifest, encode_manifest
-from engine.payload import payload_rows
-from engine.records import NO_PRICE_TICKS
+from mmfold.adapters.emulator.codes import VenueSetupError
+from mmfold.adapters.emulator.faults import FaultPlan
+from mmfold.adapters.emulator.source import LOOP_PAUSE_NS, MarketSource, journal_source
+from mmfold.adapters.emulator.synthetic import STEP_NS, make_rows, synthetic_events, synthetic_manifest
+from mmfold.adapters.emulator.venue import Settings, Venue
+from mmfold.engine.codes import EventKind, Side
+from mmfold.engine.manifest import Instrument, Manifest, encode_manifest
+from mmfold.engine.payload import payload_rows
+from mmfold.engine.records import NO_PRICE_TICKS
 from tests.journal.make_rows import write_journal
 
 START_NS = 1_700_000_000_000_000_000

@@ -6,12 +6,12 @@ import socket
 
 import pytest
 
-from adapters.emulator.faults import FaultPlan
-from adapters.emulator.keys import make_keys
-from adapters.emulator.server import Server
-from adapters.emulator.source import synthetic_source
-from adapters.emulator.venue import Settings, Venue
-from adapters.ports import PortError, take_port
+from mmfold.adapters.emulator.faults import FaultPlan
+from mmfold.adapters.emulator.keys import make_keys
+from mmfold.adapters.emulator.server import Server
+from mmfold.adapters.emulator.source import synthetic_source
+from mmfold.adapters.emulator.venue import Settings, Venue
+from mmfold.adapters.ports import PortError, take_port
 
 
 def make_venue() -> Venue:

@@ -5,10 +5,10 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from adapters.emulator.codes import VenueSetupError
-from adapters.emulator.synthetic import DEPTH, SHAPES, STEP_NS, synthetic_events, synthetic_manifest
-from engine.codes import EventKind, Flag, Side
-from engine.limits import NS_PER_S
+from mmfold.adapters.emulator.codes import VenueSetupError
+from mmfold.adapters.emulator.synthetic import DEPTH, SHAPES, STEP_NS, synthetic_events, synthetic_manifest
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.limits import NS_PER_S
 
 EVENT_COUNT = 3_000
 

@@ -2,7 +2,7 @@
 
 import json
 
-from adapters.importers.frames import Form
+from mmfold.adapters.importers.frames import Form
 
 SYMBOLS = (("AAAUSDT", 1, 3), ("BBBUSDT", 2, 2))  # name, decimals of its tick and of its lot
 TICKS = {"AAAUSDT": "0.1", "BBBUSDT": "0.01"}

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 from hypothesis import strategies as st
 
-from adapters.importers import binance, bybit
-from adapters.importers.frames import Form
-from adapters.importers.lane import FastLane
-from adapters.importers.outcome import ImportFailedError
-from adapters.importers.quarantine import Quarantine
-from adapters.importers.session import Session
-from adapters.importers.spool import Spool
-from adapters.importers.table import Context, SymbolTable
-from engine.records import EVENT
+from mmfold.adapters.importers import binance, bybit
+from mmfold.adapters.importers.frames import Form
+from mmfold.adapters.importers.lane import FastLane
+from mmfold.adapters.importers.outcome import ImportFailedError
+from mmfold.adapters.importers.quarantine import Quarantine
+from mmfold.adapters.importers.session import Session
+from mmfold.adapters.importers.spool import Spool
+from mmfold.adapters.importers.table import Context, SymbolTable
+from mmfold.engine.records import EVENT
 
 PARSERS = {"binance": binance.parse_message, "bybit": bybit.parse_message}
 PIECES = [

@@ -8,11 +8,11 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.importers.frames import Form
-from adapters.importers.table import SymbolTable
-from engine.codes import EventKind
-from engine.jit import JIT_ENABLED
-from engine.records import EVENT
+from mmfold.adapters.importers.frames import Form
+from mmfold.adapters.importers.table import SymbolTable
+from mmfold.engine.codes import EventKind
+from mmfold.engine.jit import JIT_ENABLED
+from mmfold.engine.records import EVENT
 from tests.adapters.importers import bybit_capture as made
 from tests.adapters.importers.take_lines import cuts_and_bytes, note_slow_lines, spoil, take
 
@@ -229,7 +229,7 @@ def test_more_rows_than_the_buffer_holds():
 
 
 def test_a_message_longer_than_the_room_for_one(monkeypatch):
-    monkeypatch.setattr("adapters.importers.lane.MESSAGE_BYTES_MAX", len(DELTA) + DELTA.count(b'"') + 9)
+    monkeypatch.setattr("mmfold.adapters.importers.lane.MESSAGE_BYTES_MAX", len(DELTA) + DELTA.count(b'"') + 9)
     lines = made.frame_lines([BOOK, DELTA, BOOK, DELTA], Form.CAPTURE)
     slow = note_slow_lines(monkeypatch)
     take("bybit", lines, "linear", True, Form.CAPTURE, TABLE)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapters.importers.frames import Form
-from adapters.importers.table import SymbolTable
-from engine.jit import JIT_ENABLED
+from mmfold.adapters.importers.frames import Form
+from mmfold.adapters.importers.table import SymbolTable
+from mmfold.engine.jit import JIT_ENABLED
 from tests.adapters.importers.take_lines import cuts_and_bytes, note_slow_lines, spoil
 from tests.adapters.importers.take_lines import take as take_of_venue
 

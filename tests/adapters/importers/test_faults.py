@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapters.cli.main import run
-from adapters.importers import spool
-from adapters.importers.frames import Form
-from adapters.importers.spool import Spool
-from engine.records import EVENT
+from mmfold.adapters.cli.main import run
+from mmfold.adapters.importers import spool
+from mmfold.adapters.importers.frames import Form
+from mmfold.adapters.importers.spool import Spool
+from mmfold.engine.records import EVENT
 from tests.adapters.importers import bybit_capture as made
 
 REPO = Path(__file__).resolve().parents[3]
@@ -112,7 +112,17 @@ def test_a_full_spool_says_why(tmp_path, file_bytes_max, monkeypatch):
 
 def interrupted_import(long, out):
     """Start an import, press Ctrl-C once it has refused a line, and return (exit code, what it said)."""
-    command = [sys.executable, "-m", "adapters.cli.main", "import", "bybit", str(long), "--out", str(out / "j"), *GRID]
+    command = [
+        sys.executable,
+        "-m",
+        "mmfold.adapters.cli.main",
+        "import",
+        "bybit",
+        str(long),
+        "--out",
+        str(out / "j"),
+        *GRID,
+    ]
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}  # slow enough to be caught
     process = subprocess.Popen([*command, "--force"], cwd=REPO, env=environment, stderr=subprocess.PIPE, text=True)
     deadline_s = time.monotonic() + 20

@@ -3,11 +3,11 @@
 import orjson
 import pytest
 
-from adapters.importers import binance, bybit
-from adapters.importers.outcome import ImportFailedError, Refusal, Skipped
-from adapters.importers.table import Context, SymbolTable
-from engine.codes import EventKind, Flag, Side
-from engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
+from mmfold.adapters.importers import binance, bybit
+from mmfold.adapters.importers.outcome import ImportFailedError, Refusal, Skipped
+from mmfold.adapters.importers.table import Context, SymbolTable
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 
 TICKS = {"A": "0.10", "B": "0.5", "CUSD_PERP": "1"}
 LOTS = {"A": "0.001", "B": "10", "CUSD_PERP": "1"}

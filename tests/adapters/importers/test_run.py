@@ -8,14 +8,14 @@ import orjson
 import pytest
 import zstandard
 
-from adapters.importers import IMPORTERS, load_importer
-from adapters.importers.outcome import ImportFailedError, ImportRequest
-from adapters.importers.run import BINANCE, import_captures
-from engine.codes import EventKind, Flag
-from engine.manifest import parse_manifest
-from engine.payload import payload_bytes
-from journal.jsonl import write_jsonl
-from journal.reader import Journal
+from mmfold.adapters.importers import IMPORTERS, load_importer
+from mmfold.adapters.importers.outcome import ImportFailedError, ImportRequest
+from mmfold.adapters.importers.run import BINANCE, import_captures
+from mmfold.engine.codes import EventKind, Flag
+from mmfold.engine.manifest import parse_manifest
+from mmfold.engine.payload import payload_bytes
+from mmfold.journal.jsonl import write_jsonl
+from mmfold.journal.reader import Journal
 
 GRIDS = {"ticks": {"A": "0.5", "Z": "0.5"}, "lots": {"A": "0.1", "Z": "1"}}
 

@@ -1,9 +1,9 @@
 """A running session filled by hand: a book with tops, two own orders, streams and latencies."""
 
-from adapters.live.status import LiveStatus, StreamStatus
-from engine.codes import OrderStatus, Reason, Side
-from engine.limits import BOOK_WINDOW_TICKS, NS_PER_MS
-from engine.orders import SLOTS_PER_SIDE
+from mmfold.adapters.live.status import LiveStatus, StreamStatus
+from mmfold.engine.codes import OrderStatus, Reason, Side
+from mmfold.engine.limits import BOOK_WINDOW_TICKS, NS_PER_MS
+from mmfold.engine.orders import SLOTS_PER_SIDE
 from tests.reports.examples import MANIFEST, START_NS, example_state
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.live.build import read_build
+from mmfold.adapters.live.build import read_build
 
 REPO = Path(__file__).resolve().parents[3]
 

@@ -8,10 +8,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from adapters.live import rest_client, start
-from adapters.live.rest_client import RestClient
-from adapters.live.start import CannotStart, check_clock
-from engine.limits import NS_PER_MS
+from mmfold.adapters.live import rest_client, start
+from mmfold.adapters.live.rest_client import RestClient
+from mmfold.adapters.live.start import CannotStart, check_clock
+from mmfold.engine.limits import NS_PER_MS
 
 SLOW_S = 0.4  # far longer than an answer takes on a busy machine
 # the answer's delays | the readings that are made | the offset: the quickest reading's error is half of its delay

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from adapters.live.runner import Runner
-from engine.codes import AlertCode, BookStatus, EventKind, RequestOutcome
-from journal.reader import Journal
+from mmfold.adapters.live.runner import Runner
+from mmfold.engine.codes import AlertCode, BookStatus, EventKind, RequestOutcome
+from mmfold.journal.reader import Journal
 from tests.adapters.emulator.running import RunningVenue
 from tests.adapters.live.until import plan_session, run_session
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from adapters.live.document import percentile, status_document
-from adapters.live.status import TICK_BOUNDS_US, Histogram
+from mmfold.adapters.live.document import percentile, status_document
+from mmfold.adapters.live.status import TICK_BOUNDS_US, Histogram
 from tests.adapters.live.sessions import example_status
 from tests.reports.examples import START_NS
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapters.live.runner import Pace, Runner
-from engine.codes import AlertCode, EventKind, OrderStatus, RequestOutcome
-from engine.limits import NS_PER_S
-from journal.reader import Journal
+from mmfold.adapters.live.runner import Pace, Runner
+from mmfold.engine.codes import AlertCode, EventKind, OrderStatus, RequestOutcome
+from mmfold.engine.limits import NS_PER_S
+from mmfold.journal.reader import Journal
 from tests.adapters.emulator.running import RunningVenue
 from tests.adapters.live.until import plan_session, run_session
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapters.bybit.private import PrivateParser
-from adapters.live.runner import Runner
-from config.errors import ConfigError
-from config.load import load_config
-from engine.codes import EventKind, Side
-from engine.records import FEE_CODE_ZERO
-from journal.reader import Journal
+from mmfold.adapters.bybit.private import PrivateParser
+from mmfold.adapters.live.runner import Runner
+from mmfold.config.errors import ConfigError
+from mmfold.config.load import load_config
+from mmfold.engine.codes import EventKind, Side
+from mmfold.engine.records import FEE_CODE_ZERO
+from mmfold.journal.reader import Journal
 from tests.adapters.bybit.words import MANIFEST, frame, ledger
 from tests.adapters.emulator.running import LINEAR, RunningVenue, place, rest
 from tests.adapters.live.until import plan_session, run_session

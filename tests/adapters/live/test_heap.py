@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from adapters.live.heap import give_back, settled_heap
+from mmfold.adapters.live.heap import give_back, settled_heap
 
 MADE_AND_MOSTLY_FREED = """
 from pathlib import Path
-from adapters.live.heap import give_back
+from mmfold.adapters.live.heap import give_back
 
 def resident_pages():
     return int(Path("/proc/self/statm").read_text().split()[1])
@@ -33,7 +33,7 @@ def test_pages_between_blocks_that_stay_are_given_back() -> None:
 
 
 def test_another_c_library_has_nothing_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.live.heap.LIBRARY", object())
+    monkeypatch.setattr("mmfold.adapters.live.heap.LIBRARY", object())
     assert not give_back()
 
 

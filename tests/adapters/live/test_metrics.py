@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from adapters.live.metrics import LIVE_HISTOGRAMS, LIVE_METRICS, make_registry, render_live_metrics
-from adapters.live.status import LATENCY_BOUNDS_MS
-from reports.metrics import METRICS
+from mmfold.adapters.live.metrics import LIVE_HISTOGRAMS, LIVE_METRICS, make_registry, render_live_metrics
+from mmfold.adapters.live.status import LATENCY_BOUNDS_MS
+from mmfold.reports.metrics import METRICS
 from tests.adapters.live.sessions import example_status
 from tests.reports.examples import START_NS
 

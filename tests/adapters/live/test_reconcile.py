@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from adapters.live.reconcile import Seen
-from engine.codes import EventKind
-from engine.limits import NS_PER_MS
-from engine.records import EVENT, NO_TS_NS
+from mmfold.adapters.live.reconcile import Seen
+from mmfold.engine.codes import EventKind
+from mmfold.engine.limits import NS_PER_MS
+from mmfold.engine.records import EVENT, NO_TS_NS
 from tests.engine.rows import event
 
 

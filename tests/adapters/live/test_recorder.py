@@ -11,18 +11,18 @@ import aiohttp
 import numpy as np
 import pytest
 
-from adapters.live.endpoints import find_endpoints
-from adapters.live.recorder import Recorder, RecordPlan, make_recorder
-from adapters.live.runner import Pace
-from adapters.live.start import CannotStart, Plan
-from config.load import load_config
-from engine.codes import BookStatus, EventKind
-from engine.core import Core
-from engine.manifest import parse_manifest
-from engine.payload import payload_bytes
-from journal.errors import JournalError
-from journal.reader import Journal
-from journal.seal import SEAL_NAME
+from mmfold.adapters.live.endpoints import find_endpoints
+from mmfold.adapters.live.recorder import Recorder, RecordPlan, make_recorder
+from mmfold.adapters.live.runner import Pace
+from mmfold.adapters.live.start import CannotStart, Plan
+from mmfold.config.load import load_config
+from mmfold.engine.codes import BookStatus, EventKind
+from mmfold.engine.core import Core
+from mmfold.engine.manifest import parse_manifest
+from mmfold.engine.payload import payload_bytes
+from mmfold.journal.errors import JournalError
+from mmfold.journal.reader import Journal
+from mmfold.journal.seal import SEAL_NAME
 from tests.adapters.emulator.running import RunningVenue
 from tests.adapters.live.until import run_session, run_until
 

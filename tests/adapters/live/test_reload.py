@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from adapters.live.reload import MUTABLE_PARAMS, changed_keys, immutable_keys
-from engine.records import PARAM
+from mmfold.adapters.live.reload import MUTABLE_PARAMS, changed_keys, immutable_keys
+from mmfold.engine.records import PARAM
 
 BEFORE = {"params": {"A": {"levels_per_side": 2, "mode": 1}}, "policies": {"p": {"x": 1}}, "policy_interval_ns": 5}
 

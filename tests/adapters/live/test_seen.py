@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from adapters.live import reconcile
-from adapters.live.reconcile import LOOK_BACK_MS, Seen
-from engine.codes import EventKind, Flag
-from engine.limits import NS_PER_MS
-from engine.records import EVENT
+from mmfold.adapters.live import reconcile
+from mmfold.adapters.live.reconcile import LOOK_BACK_MS, Seen
+from mmfold.engine.codes import EventKind, Flag
+from mmfold.engine.limits import NS_PER_MS
+from mmfold.engine.records import EVENT
 
 START_MS = 1_700_000_000_000
 

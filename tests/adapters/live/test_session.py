@@ -6,14 +6,14 @@ from shutil import copytree
 import numpy as np
 import pytest
 
-from adapters.live.rows import connection_row, timer_row
-from adapters.live.session import Session, read_session_manifest
-from engine.codes import ConnectionState, EventKind, OrderStatus
-from engine.manifest import Instrument, Manifest
-from journal.checkpoints import list_checkpoints
-from journal.reader import Journal
-from journal.writer import Writer
-from replay.run import ReplayOptions, replay
+from mmfold.adapters.live.rows import connection_row, timer_row
+from mmfold.adapters.live.session import Session, read_session_manifest
+from mmfold.engine.codes import ConnectionState, EventKind, OrderStatus
+from mmfold.engine.manifest import Instrument, Manifest
+from mmfold.journal.checkpoints import list_checkpoints
+from mmfold.journal.reader import Journal
+from mmfold.journal.writer import Writer
+from mmfold.replay.run import ReplayOptions, replay
 from tests.engine.rows import PLAIN, book_event
 
 MANIFEST = Manifest(run_id="t", instruments=(Instrument(symbol="A", tick_size="0.1", lot_size="0.001"),), source="live")
@@ -86,7 +86,7 @@ def test_nothing_is_folded_after_a_failed_write(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_checkpoint_beyond_the_journals_end_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.live.session.CHECKPOINT_BLOCK_COUNT", 1)
+    monkeypatch.setattr("mmfold.adapters.live.session.CHECKPOINT_BLOCK_COUNT", 1)
     session = begun(tmp_path / "whole")
     ts_ns = 10
     while session.seq_next < 1024 or not list_checkpoints(tmp_path / "whole"):
@@ -106,7 +106,7 @@ def test_a_checkpoint_beyond_the_journals_end_is_not_taken(tmp_path: Path, monke
 
 
 def test_a_session_goes_on_from_a_checkpoint_at_its_very_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.live.session.CHECKPOINT_BLOCK_COUNT", 1)
+    monkeypatch.setattr("mmfold.adapters.live.session.CHECKPOINT_BLOCK_COUNT", 1)
     session = begun(tmp_path)
     while not list_checkpoints(tmp_path):
         session.fold(timer_row(session.seq_next))

@@ -7,8 +7,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from adapters.live import stream as module
-from adapters.live.stream import BACKOFF_S, Stream, StreamPlan, StreamRefused
+from mmfold.adapters.live import stream as module
+from mmfold.adapters.live.stream import BACKOFF_S, Stream, StreamPlan, StreamRefused
 
 
 class Script(Stream):

@@ -4,10 +4,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.importers.rows import finish_event
-from adapters.live.unified_book import BookDeltas, levels_of
-from engine.codes import EventKind, Side
-from engine.records import NO_ORDER_ID, NO_PRICE_TICKS
+from mmfold.adapters.importers.rows import finish_event
+from mmfold.adapters.live.unified_book import BookDeltas, levels_of
+from mmfold.engine.codes import EventKind, Side
+from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS
 
 Book = dict[int, int]
 SIDE = st.dictionaries(st.integers(1, 12), st.integers(1, 5), max_size=6)

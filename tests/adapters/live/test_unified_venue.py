@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from adapters.importers.outcome import RefusedError
-from adapters.live.endpoints import find_endpoints, unified_name
-from adapters.live.unified_venue import UnknownVenue, aimed, find_market, make_exchange, read_market
+from mmfold.adapters.importers.outcome import RefusedError
+from mmfold.adapters.live.endpoints import find_endpoints, unified_name
+from mmfold.adapters.live.unified_venue import UnknownVenue, aimed, find_market, make_exchange, read_market
 
 SWAP: dict[str, Any] = {
     "id": "BTC-USDT-SWAP", "symbol": "BTC/USDT:USDT", "spot": False, "swap": True, "linear": True, "inverse": False,

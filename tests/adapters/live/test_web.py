@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import aiohttp
 import pytest
 
-from adapters.live.status import LiveStatus
-from adapters.live.web import CONNECTION_COUNT_MAX, RENDER_EVERY_S, WebServer
-from adapters.ports import PortError, is_loopback
-from adapters.secrets.errors import SecretError
-from adapters.secrets.value import Secret
-from engine.codes import Reason
-from engine.state import make_state
-from reports.metrics import METRICS
+from mmfold.adapters.live.status import LiveStatus
+from mmfold.adapters.live.web import CONNECTION_COUNT_MAX, RENDER_EVERY_S, WebServer
+from mmfold.adapters.ports import PortError, is_loopback
+from mmfold.adapters.secrets.errors import SecretError
+from mmfold.adapters.secrets.value import Secret
+from mmfold.engine.codes import Reason
+from mmfold.engine.state import make_state
+from mmfold.reports.metrics import METRICS
 from tests.adapters.live.sessions import example_status
 from tests.reports.examples import MANIFEST
 

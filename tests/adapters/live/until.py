@@ -6,11 +6,11 @@ from pathlib import Path
 
 import aiohttp
 
-from adapters.live.endpoints import find_endpoints
-from adapters.live.recorder import Recorder
-from adapters.live.runner import Pace, Runner
-from adapters.live.start import Plan, make_runner
-from config.load import load_config
+from mmfold.adapters.live.endpoints import find_endpoints
+from mmfold.adapters.live.recorder import Recorder
+from mmfold.adapters.live.runner import Pace, Runner
+from mmfold.adapters.live.start import Plan, make_runner
+from mmfold.config.load import load_config
 from tests.adapters.emulator.running import RunningVenue
 
 POLL_S, ENOUGH_S = 0.05, 30.0

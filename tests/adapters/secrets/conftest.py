@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.secrets.backend import Backend
-from adapters.secrets.registry import open_backend
+from mmfold.adapters.secrets.backend import Backend
+from mmfold.adapters.secrets.registry import open_backend
 
 AWS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
 

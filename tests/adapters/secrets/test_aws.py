@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from adapters.secrets.aws import AwsBackend
-from adapters.secrets.environment import SecretKey
-from adapters.secrets.errors import BackendFailed, SecretNotFound
-from adapters.secrets.value import Secret
+from mmfold.adapters.secrets.aws import AwsBackend
+from mmfold.adapters.secrets.environment import SecretKey
+from mmfold.adapters.secrets.errors import BackendFailed, SecretNotFound
+from mmfold.adapters.secrets.value import Secret
 
 pytestmark = pytest.mark.usefixtures("guards", "aws_account")
 

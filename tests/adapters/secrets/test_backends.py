@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from adapters.secrets.backend import ROTATE_AFTER, Backend, age_days, rotate, rotation_warning, save
-from adapters.secrets.environment import SecretKey
-from adapters.secrets.errors import SecretError, SecretNotFound
-from adapters.secrets.registry import BACKENDS, open_backend
-from adapters.secrets.value import Secret
+from mmfold.adapters.secrets.backend import ROTATE_AFTER, Backend, age_days, rotate, rotation_warning, save
+from mmfold.adapters.secrets.environment import SecretKey
+from mmfold.adapters.secrets.errors import SecretError, SecretNotFound
+from mmfold.adapters.secrets.registry import BACKENDS, open_backend
+from mmfold.adapters.secrets.value import Secret
 
 pytestmark = pytest.mark.usefixtures("guards")
 

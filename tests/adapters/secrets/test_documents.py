@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from adapters.secrets.backend import rotate, save
-from adapters.secrets.environment import SecretKey
-from adapters.secrets.errors import BackendFailed, NotWritable, SecretNotFound, UnsafeFile
-from adapters.secrets.file import FileBackend
-from adapters.secrets.memory import MemoryBackend
-from adapters.secrets.value import Secret
+from mmfold.adapters.secrets.backend import rotate, save
+from mmfold.adapters.secrets.environment import SecretKey
+from mmfold.adapters.secrets.errors import BackendFailed, NotWritable, SecretNotFound, UnsafeFile
+from mmfold.adapters.secrets.file import FileBackend
+from mmfold.adapters.secrets.memory import MemoryBackend
+from mmfold.adapters.secrets.value import Secret
 
 pytestmark = pytest.mark.usefixtures("guards")
 
@@ -120,7 +120,7 @@ def test_a_directory_that_cannot_be_used_is_the_users_error(tmp_path: Path) -> N
 
 
 def open_env(run_secrets: Path, **environ: str):
-    from adapters.secrets.env import EnvBackend
+    from mmfold.adapters.secrets.env import EnvBackend
 
     return EnvBackend(environ, run_secrets)
 
@@ -145,7 +145,7 @@ def test_a_variable_is_its_file_then_the_mount_then_itself(tmp_path: Path) -> No
 
 
 def test_a_default_is_the_last_word(tmp_path: Path) -> None:
-    from adapters.secrets.env import read_variable
+    from mmfold.adapters.secrets.env import read_variable
 
     assert read_variable("STORAGE_PG_PASSWORD", {}, tmp_path) is None
     assert read_variable("STORAGE_PG_PASSWORD", {}, tmp_path, default="x").text == "x"

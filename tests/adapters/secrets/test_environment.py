@@ -2,8 +2,8 @@
 
 import pytest
 
-from adapters.secrets.environment import make_key, parse_path, resolve_environment
-from adapters.secrets.errors import SecretError
+from mmfold.adapters.secrets.environment import make_key, parse_path, resolve_environment
+from mmfold.adapters.secrets.errors import SecretError
 
 ENVIRONMENTS = [
     # EXCHANGE_ENV, exchange_env, secret_env, warned

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from adapters.redact import remember
-from adapters.secrets import scan
-from adapters.secrets.errors import SecretError
-from adapters.secrets.scan import Finding, files_of, parse_allowlist, scan_file
+from mmfold.adapters.redact import remember
+from mmfold.adapters.secrets import scan
+from mmfold.adapters.secrets.errors import SecretError
+from mmfold.adapters.secrets.scan import Finding, files_of, parse_allowlist, scan_file
 
 pytestmark = pytest.mark.usefixtures("guards")
 

@@ -10,10 +10,10 @@ import orjson
 import pytest
 from rich.pretty import pretty_repr
 
-from adapters.secrets.backend import Stored
-from adapters.secrets.environment import SecretKey
-from adapters.secrets.errors import SecretError
-from adapters.secrets.value import VALUE_BYTES_MAX, Secret, mask
+from mmfold.adapters.secrets.backend import Stored
+from mmfold.adapters.secrets.environment import SecretKey
+from mmfold.adapters.secrets.errors import SecretError
+from mmfold.adapters.secrets.value import VALUE_BYTES_MAX, Secret, mask
 
 pytestmark = pytest.mark.usefixtures("guards")
 

@@ -4,9 +4,9 @@ from random import Random
 
 import pytest
 
-from engine.codes import EventKind
-from replay.parity.compare import Difference, find_differences, match_sessions
-from replay.parity.session import OwnEvent
+from mmfold.engine.codes import EventKind
+from mmfold.replay.parity.compare import Difference, find_differences, match_sessions
+from mmfold.replay.parity.session import OwnEvent
 from tests.replay.parity.written import written
 
 PLAIN = "5 place #1 bid 100x4; 7 ack #1; 9 fill #1 100x4 maker"

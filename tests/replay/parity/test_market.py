@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from engine.codes import EventKind, Side
-from engine.manifest import Manifest
-from replay.parity.market import differing_instrument, is_market, walk_markets
+from mmfold.engine.codes import EventKind, Side
+from mmfold.engine.manifest import Manifest
+from mmfold.replay.parity.market import differing_instrument, is_market, walk_markets
 from tests.engine.rows import T0_NS, book_event, event, make_manifest
 from tests.replay.venue.market import market_events
 

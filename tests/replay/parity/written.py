@@ -5,12 +5,12 @@ An order's id holds its slot, so `#12` is the second order of level 1 on its sid
 
 import numpy as np
 
-from engine.codes import EventKind, Flag, Side
-from engine.limits import ORDER_ID_SEQ_SHIFT
-from engine.orders import SLOTS_PER_LEVEL, SLOTS_PER_SIDE
-from engine.state import make_state
-from replay.parity.session import Session, read_session
-from replay.result import SAMPLE, ReplayResult
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.limits import ORDER_ID_SEQ_SHIFT
+from mmfold.engine.orders import SLOTS_PER_LEVEL, SLOTS_PER_SIDE
+from mmfold.engine.state import make_state
+from mmfold.replay.parity.session import Session, read_session
+from mmfold.replay.result import SAMPLE, ReplayResult
 from tests.engine.rows import event, make_manifest
 
 MARKET_COUNT = 1_000

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.codes import Side
-from replay.ticks.load import Cancel, Place, Replace, TickFileError, Top, read_order_events, read_ticks
+from mmfold.engine.codes import Side
+from mmfold.replay.ticks.load import Cancel, Place, Replace, TickFileError, Top, read_order_events, read_ticks
 
 GOOD = b'{"ts_ms":0,"bid":100.0,"ask":100.1}\n'
 PLACE = b'{"ts_ms":1,"type":"place","cl_id":"A","symbol":"X","side":"buy","price":1,"size":2}\n'

@@ -4,10 +4,10 @@ from decimal import Decimal, localcontext
 
 import pytest
 
-from engine.codes import Side
-from replay.ticks.load import Top
-from replay.ticks.model import QTY_STEP, Fill, FillMode, FillModel, match_order
-from replay.ticks.tally import EXACT
+from mmfold.engine.codes import Side
+from mmfold.replay.ticks.load import Top
+from mmfold.replay.ticks.model import QTY_STEP, Fill, FillMode, FillModel, match_order
+from mmfold.replay.ticks.tally import EXACT
 
 HALF = Decimal("0.5")
 QUEUE_AWARE, CONSERVATIVE = FillMode.QUEUE_AWARE, FillMode.CONSERVATIVE

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.codes import Side
-from replay.ticks.load import Cancel, OrderEvent, Place, Replace, Top
-from replay.ticks.model import FillMode, FillModel
-from replay.ticks.simulate import RemainderRule, SimResult, simulate
+from mmfold.engine.codes import Side
+from mmfold.replay.ticks.load import Cancel, OrderEvent, Place, Replace, Top
+from mmfold.replay.ticks.model import FillMode, FillModel
+from mmfold.replay.ticks.simulate import RemainderRule, SimResult, simulate
 
 KEEP, DROP, SHARED = RemainderRule.KEEP, RemainderRule.DROP, RemainderRule.SHARED
 SIDES = {"buy": Side.BID, "sell": Side.ASK}

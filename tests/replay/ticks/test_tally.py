@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replay.ticks.model import Fill
-from replay.ticks.tally import EXACT, METRICS, P95, Tally, quantile
+from mmfold.replay.ticks.model import Fill
+from mmfold.replay.ticks.tally import EXACT, METRICS, P95, Tally, quantile
 
 
 def test_the_sum_of_bps_is_not_what_the_fees_were_per_turnover() -> None:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replay.ticks.load import Top
-from replay.ticks.model import FillMode, FillModel
-from replay.ticks.tally import METRICS
-from replay.ticks.walk import mean_of, median_of, run_ticks, walk_forward
+from mmfold.replay.ticks.load import Top
+from mmfold.replay.ticks.model import FillMode, FillModel
+from mmfold.replay.ticks.tally import METRICS
+from mmfold.replay.ticks.walk import mean_of, median_of, run_ticks, walk_forward
 
 QUEUE_AWARE, CONSERVATIVE = FillModel(mode=FillMode.QUEUE_AWARE), FillModel(mode=FillMode.CONSERVATIVE)
 CENT, SPREAD = Decimal("0.01"), Decimal("0.1")

@@ -6,9 +6,9 @@ from math import ceil, floor
 
 import numpy as np
 
-from engine.codes import BookStatus, EventKind, Flag, Side
-from engine.limits import E8, E9, MICROS_PER_UNIT, PPM
-from replay.backtest import BacktestResult
+from mmfold.engine.codes import BookStatus, EventKind, Flag, Side
+from mmfold.engine.limits import E8, E9, MICROS_PER_UNIT, PPM
+from mmfold.replay.backtest import BacktestResult
 from tests.replay.venue.market import Ran
 
 

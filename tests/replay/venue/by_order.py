@@ -10,8 +10,8 @@ from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
-from engine.codes import EventKind, Side
-from engine.limits import NS_PER_MS
+from mmfold.engine.codes import EventKind, Side
+from mmfold.engine.limits import NS_PER_MS
 
 if TYPE_CHECKING:
     from tests.replay.venue.scenario import Happening

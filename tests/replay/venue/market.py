@@ -6,18 +6,18 @@ from random import Random
 
 import numpy as np
 
-from config.load import load_config
-from config.models import Config
-from engine.codes import EventKind
-from engine.limits import E8, ORDER_COUNT_MAX
-from engine.manifest import Instrument, Manifest, encode_manifest
-from engine.payload import payload_rows
-from journal.reader import Journal
-from journal.writer import Writer
-from replay.assumptions import Assumptions
-from replay.backtest import Backtest, BacktestResult
-from replay.venue.queue import QueueModel
-from replay.venue.records import NEVER_NS
+from mmfold.config.load import load_config
+from mmfold.config.models import Config
+from mmfold.engine.codes import EventKind
+from mmfold.engine.limits import E8, ORDER_COUNT_MAX
+from mmfold.engine.manifest import Instrument, Manifest, encode_manifest
+from mmfold.engine.payload import payload_rows
+from mmfold.journal.reader import Journal
+from mmfold.journal.writer import Writer
+from mmfold.replay.assumptions import Assumptions
+from mmfold.replay.backtest import Backtest, BacktestResult
+from mmfold.replay.venue.queue import QueueModel
+from mmfold.replay.venue.records import NEVER_NS
 from tests.engine.rows import T0_NS
 from tests.replay.venue.scenario import MS, Happening, Walk
 

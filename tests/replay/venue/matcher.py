@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from random import Random
 
-from engine.codes import EventKind, Side
+from mmfold.engine.codes import EventKind, Side
 from tests.engine.rows import T0_NS
 from tests.replay.venue.scenario import MS, Happening
 

@@ -7,11 +7,11 @@ of the queue models and of the codes.
 from fractions import Fraction
 from math import ceil, floor
 
-from engine.codes import BookStatus, Continuity, EventKind, Flag, RequestOutcome, Side
-from engine.limits import ORDER_COUNT_MAX
-from engine.orders import SLOTS_PER_SIDE
-from replay.venue.queue import QueueModel
-from replay.venue.records import RejectCode
+from mmfold.engine.codes import BookStatus, Continuity, EventKind, Flag, RequestOutcome, Side
+from mmfold.engine.limits import ORDER_COUNT_MAX
+from mmfold.engine.orders import SLOTS_PER_SIDE
+from mmfold.replay.venue.queue import QueueModel
+from mmfold.replay.venue.records import RejectCode
 from tests.replay.venue.oracle_book import MILLION, NO, Account, Book
 from tests.replay.venue.oracle_queue import Crowd, Order, requeue
 from tests.replay.venue.scenario import BOOK, STREAM, Happening, Request, Scenario

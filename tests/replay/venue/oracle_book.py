@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil, floor
 
-from engine.codes import BookStatus, Side
+from mmfold.engine.codes import BookStatus, Side
 from tests.replay.venue.scenario import Happening
 
 NO = -(1 << 62)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from math import log1p
 
-from engine.codes import Flag, Side
-from replay.venue.queue import QueueModel
+from mmfold.engine.codes import Flag, Side
+from mmfold.replay.venue.queue import QueueModel
 from tests.replay.venue.scenario import Happening
 
 

@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from engine.codes import EventKind, Flag, Side, Stop
-from engine.limits import E8, MICROS_PER_UNIT, NS_PER_MS, ORDER_COUNT_MAX
-from engine.manifest import Manifest
-from engine.orders import SLOTS_PER_SIDE
-from engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
-from engine.state import make_out, make_state
-from replay.assumptions import Assumptions, FeeTier
-from replay.venue.fifo import make_queues
-from replay.venue.loop import Arrays, simulate
-from replay.venue.queue import QueueModel
-from replay.venue.records import MESSAGE, NEVER_NS, SIM, VENUE
-from replay.window import Windows, measure_feed_latency
+from mmfold.engine.codes import EventKind, Flag, Side, Stop
+from mmfold.engine.limits import E8, MICROS_PER_UNIT, NS_PER_MS, ORDER_COUNT_MAX
+from mmfold.engine.manifest import Manifest
+from mmfold.engine.orders import SLOTS_PER_SIDE
+from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
+from mmfold.engine.state import make_out, make_state
+from mmfold.replay.assumptions import Assumptions, FeeTier
+from mmfold.replay.venue.fifo import make_queues
+from mmfold.replay.venue.loop import Arrays, simulate
+from mmfold.replay.venue.queue import QueueModel
+from mmfold.replay.venue.records import MESSAGE, NEVER_NS, SIM, VENUE
+from mmfold.replay.window import Windows, measure_feed_latency
 from tests.engine.rows import T0_NS, book_event, event, make_manifest
 from tests.replay.venue.by_order import tell_orders
 

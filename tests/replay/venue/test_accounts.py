@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.codes import EventKind
+from mmfold.engine.codes import EventKind
 from tests.replay.venue.accounts import check_money, check_sizes
 from tests.replay.venue.market import CASES, Ran, rows_of, run, run_case, write_market
 

@@ -11,8 +11,8 @@ from statistics import NormalDist, fmean, pstdev
 
 import pytest
 
-from replay.venue.chance import MASK_32, draw_32, is_drawn, log_of, normal_of
-from replay.venue.records import Purpose
+from mmfold.replay.venue.chance import MASK_32, draw_32, is_drawn, log_of, normal_of
+from mmfold.replay.venue.records import Purpose
 
 SEEDS = (0, 7, 2**31 - 1, 2**62 - 1)
 COUNT = 8_192
@@ -21,8 +21,8 @@ BIN_COUNT = 256
 CHI_SQUARE = (178.0, 346.0)
 CHILD = """
 import hashlib, json, struct
-from replay.venue.chance import draw_32, normal_of
-from replay.venue.records import Purpose
+from mmfold.replay.venue.chance import draw_32, normal_of
+from mmfold.replay.venue.records import Purpose
 draws = [draw_32(seed, key * 977, purpose) for seed in (0, 7, 2**62 - 1) for purpose in Purpose for key in range(150)]
 draws += [0, 1, 2**32 - 1]
 exact = b"".join(struct.pack("<qd", draw, normal_of(draw)) for draw in draws)

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from engine.codes import EventKind, Flag, Side
-from engine.limits import NS_PER_S
-from engine.records import NO_PRICE_TICKS
-from replay.assumptions import Assumptions
-from replay.venue.account import position_value_micros
-from replay.venue.desk import Desk
-from replay.venue.records import RejectCode
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.limits import NS_PER_S
+from mmfold.engine.records import NO_PRICE_TICKS
+from mmfold.replay.assumptions import Assumptions
+from mmfold.replay.venue.account import position_value_micros
+from mmfold.replay.venue.desk import Desk
+from mmfold.replay.venue.records import RejectCode
 from tests.engine.rows import T0_NS, book_event, event, make_manifest
 
 BIDS, ASKS = [(100, 5), (99, 7)], [(102, 5), (103, 4)]

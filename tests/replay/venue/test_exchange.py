@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from engine.codes import EventKind, Side
-from engine.orders import SLOTS_PER_SIDE
-from replay.venue.queue import QueueModel
+from mmfold.engine.codes import EventKind, Side
+from mmfold.engine.orders import SLOTS_PER_SIDE
+from mmfold.replay.venue.queue import QueueModel
 from tests.engine.rows import T0_NS, lines_of, make_manifest, parse_levels
 from tests.replay.venue.scenario import MS, PLAIN, Happening, Request, Scenario, play
 

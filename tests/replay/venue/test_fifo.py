@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.codes import EventKind, Flag, Side
-from replay.assumptions import Assumptions
-from replay.venue.desk import Desk
-from replay.venue.fifo import QUEUED_COUNT_MAX
-from replay.venue.queue import QueueModel
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.replay.assumptions import Assumptions
+from mmfold.replay.venue.desk import Desk
+from mmfold.replay.venue.fifo import QUEUED_COUNT_MAX
+from mmfold.replay.venue.queue import QueueModel
 from tests.engine.rows import T0_NS, book_event, event, make_manifest
 from tests.property.test_venue import never_more
 from tests.replay.venue.by_order import far_apart

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.codes import EventKind, Flag, Side
-from engine.limits import NS_PER_MS
-from replay.assumptions import Assumptions, BadAssumption, LatencySample
-from replay.venue.desk import Desk
-from replay.venue.latency import entry_latency_ns, response_latency_ns, send_request
-from replay.venue.records import SIM
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.limits import NS_PER_MS
+from mmfold.replay.assumptions import Assumptions, BadAssumption, LatencySample
+from mmfold.replay.venue.desk import Desk
+from mmfold.replay.venue.latency import entry_latency_ns, response_latency_ns, send_request
+from mmfold.replay.venue.records import SIM
 from tests.engine.rows import T0_NS, book_event, event, make_manifest
 
 MS = NS_PER_MS

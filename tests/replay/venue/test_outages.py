@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.codes import AlertCode, ConnectionState, EventKind, OrderStatus, RequestOutcome
-from engine.limits import ORDER_COUNT_MAX
-from journal.writer import Writer
-from replay.assumptions import Assumptions
-from replay.backtest import Backtest, BacktestResult
-from replay.run import ReplayOptions, replay
+from mmfold.engine.codes import AlertCode, ConnectionState, EventKind, OrderStatus, RequestOutcome
+from mmfold.engine.limits import ORDER_COUNT_MAX
+from mmfold.journal.writer import Writer
+from mmfold.replay.assumptions import Assumptions
+from mmfold.replay.backtest import Backtest, BacktestResult
+from mmfold.replay.run import ReplayOptions, replay
 from tests.replay.venue.market import config_of, make_instruments, market_events, rows_of, write_market
 from tests.replay.venue.scenario import MS
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.codes import EventKind, Side
-from replay.venue.loop import Arrays
-from replay.venue.queue import QueueModel
+from mmfold.engine.codes import EventKind, Side
+from mmfold.replay.venue.loop import Arrays
+from mmfold.replay.venue.queue import QueueModel
 from tests.engine.rows import T0_NS, make_manifest
 from tests.replay.venue.scenario import MS, PLAIN, Happening, Request, Scenario, play
 

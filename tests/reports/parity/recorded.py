@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.codes import EventKind, Flag, Side
-from engine.limits import E8
-from engine.manifest import Manifest
-from engine.records import EVENT
-from journal.reader import Journal
-from journal.writer import Writer
-from replay.parity.session import Session, SessionReplay
-from replay.record import Recorder
+from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.limits import E8
+from mmfold.engine.manifest import Manifest
+from mmfold.engine.records import EVENT
+from mmfold.journal.reader import Journal
+from mmfold.journal.writer import Writer
+from mmfold.replay.parity.session import Session, SessionReplay
+from mmfold.replay.record import Recorder
 from tests.engine.rows import PLAIN, T0_NS, book_event, event, make_manifest
 
 MARK_PRICE = 10_000

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.limits import MICROS_PER_UNIT
-from replay.parity.market import compare_markets, differing_instrument
-from replay.parity.session import Session
-from reports.parity.document import PART_NAMES, micros_text, parity_document, render_markdown, write_parity
-from reports.parity.pnl import compare_sessions
-from reports.parity.words import instrument_lines, market_lines
+from mmfold.engine.limits import MICROS_PER_UNIT
+from mmfold.replay.parity.market import compare_markets, differing_instrument
+from mmfold.replay.parity.session import Session
+from mmfold.reports.parity.document import PART_NAMES, micros_text, parity_document, render_markdown, write_parity
+from mmfold.reports.parity.pnl import compare_sessions
+from mmfold.reports.parity.words import instrument_lines, market_lines
 from tests.engine.rows import make_manifest
 from tests.replay.venue.market import SLOW, make_instruments, market_events, run, write_market
 from tests.reports.parity.recorded import fees_manifest, record_steps, session_of

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from adapters.importers import load_importer
-from adapters.importers.outcome import ImportRequest
-from config.load import load_config
-from engine.limits import MICROS_PER_UNIT
-from engine.records import NO_PRICE_TICKS
-from journal.writer import Writer
-from replay.assumptions import Assumptions
-from replay.backtest import Backtest
-from replay.parity.market import compare_markets
-from replay.parity.session import NoDecisions, Session, SessionReplay
-from replay.venue.queue import QueueModel
-from reports.parity.pnl import PnlDifference, compare_sessions
-from reports.position import position_amounts
+from mmfold.adapters.importers import load_importer
+from mmfold.adapters.importers.outcome import ImportRequest
+from mmfold.config.load import load_config
+from mmfold.engine.limits import MICROS_PER_UNIT
+from mmfold.engine.records import NO_PRICE_TICKS
+from mmfold.journal.writer import Writer
+from mmfold.replay.assumptions import Assumptions
+from mmfold.replay.backtest import Backtest
+from mmfold.replay.parity.market import compare_markets
+from mmfold.replay.parity.session import NoDecisions, Session, SessionReplay
+from mmfold.replay.venue.queue import QueueModel
+from mmfold.reports.parity.pnl import PnlDifference, compare_sessions
+from mmfold.reports.position import position_amounts
 from tests.replay.venue.market import SLOW, make_instruments, market_events, run, write_market
 from tests.replay.venue.scenario import MS
 from tests.reports.parity.recorded import fees_manifest, record_steps, session_of

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.codes import EventKind
-from engine.limits import NS_PER_MS
-from journal.writer import Writer
-from replay.record import Recorder
+from mmfold.engine.codes import EventKind
+from mmfold.engine.limits import NS_PER_MS
+from mmfold.journal.writer import Writer
+from mmfold.replay.record import Recorder
 from tests.engine.rows import PLAIN, T0_NS, House, make_manifest, parse_input
 
 SYMBOL = "XUSDT"

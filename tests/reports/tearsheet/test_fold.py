@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.codes import EventKind
-from engine.limits import MICROS_PER_UNIT, NS_PER_MS
-from engine.manifest import encode_manifest
-from engine.payload import payload_rows
-from engine.records import NO_PRICE_TICKS
-from engine.state import make_state
-from journal.writer import Writer
-from replay.run import ReplayOptions, replay
-from reports.position import position_amounts
-from reports.tearsheet.fold import NotWitnessed, Tearsheet, fold_backtest, pnl_parts
-from reports.tearsheet.markouts import HORIZONS_MS
-from reports.tearsheet.metrics import drawdown_micros, tearsheet_document
+from mmfold.engine.codes import EventKind
+from mmfold.engine.limits import MICROS_PER_UNIT, NS_PER_MS
+from mmfold.engine.manifest import encode_manifest
+from mmfold.engine.payload import payload_rows
+from mmfold.engine.records import NO_PRICE_TICKS
+from mmfold.engine.state import make_state
+from mmfold.journal.writer import Writer
+from mmfold.replay.run import ReplayOptions, replay
+from mmfold.reports.position import position_amounts
+from mmfold.reports.tearsheet.fold import NotWitnessed, Tearsheet, fold_backtest, pnl_parts
+from mmfold.reports.tearsheet.markouts import HORIZONS_MS
+from mmfold.reports.tearsheet.metrics import drawdown_micros, tearsheet_document
 from tests.engine.rows import make_manifest
 from tests.reports.tearsheet.tape import SYMBOL, Tape
 
@@ -153,7 +153,7 @@ def test_a_horizon_at_the_very_end_counts(tmp_path: Path, end_ms: int, counted: 
 def test_of_events_at_the_horizon_itself_the_last_counts(
     tmp_path: Path, row_count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("replay.source.CHUNK_ROW_COUNT", row_count)
+    monkeypatch.setattr("mmfold.replay.source.CHUNK_ROW_COUNT", row_count)
     sheet = fold_backtest(Tape(tmp_path / "j").write(ROUND_TRIP.replace("     200 |", "     150 |")))
     assert sheet.mids_half_ticks[0, 0] == 2 * 10_004
 
@@ -249,7 +249,7 @@ def test_the_fold_agrees_with_the_core(demo: Tearsheet) -> None:
 
 @pytest.mark.parametrize("row_count", [1, 97])
 def test_chunks_do_not_matter(demo: Tearsheet, row_count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("replay.source.CHUNK_ROW_COUNT", row_count)
+    monkeypatch.setattr("mmfold.replay.source.CHUNK_ROW_COUNT", row_count)
     again = fold_backtest(DEMO)
     assert tearsheet_document(again) == tearsheet_document(demo)
     assert np.array_equal(again.mids_half_ticks, demo.mids_half_ticks)

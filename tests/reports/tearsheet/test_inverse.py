@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from reports.tearsheet.fold import Tearsheet, fold_backtest
-from reports.tearsheet.markouts import HORIZONS_MS
-from reports.tearsheet.metrics import tearsheet_document
-from reports.tearsheet.page import write_tearsheet
+from mmfold.reports.tearsheet.fold import Tearsheet, fold_backtest
+from mmfold.reports.tearsheet.markouts import HORIZONS_MS
+from mmfold.reports.tearsheet.metrics import tearsheet_document
+from mmfold.reports.tearsheet.page import write_tearsheet
 from tests.reports.tearsheet.tape import SYMBOL, Tape
 
 LOTS, BOUGHT, SOLD = 51, 9_990, 10_010  # of 1,000 quote each, at a tick of 1

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.tearsheet.metrics import cvar95_micros, nearest_rank, sharpe
+from mmfold.reports.tearsheet.metrics import cvar95_micros, nearest_rank, sharpe
 
 changes_lists = st.lists(st.integers(-(10**9), 10**9), min_size=1, max_size=80)
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from engine.codes import EventKind
-from engine.limits import NS_PER_MS
-from engine.records import EVENT
-from reports.tearsheet.orders import AGE_STEP_NS, OrderBook, OrderTally
+from mmfold.engine.codes import EventKind
+from mmfold.engine.limits import NS_PER_MS
+from mmfold.engine.records import EVENT
+from mmfold.reports.tearsheet.orders import AGE_STEP_NS, OrderBook, OrderTally
 
 
 def tally_of(text: str, batch: int = 100) -> tuple[OrderTally, int]:

@@ -13,16 +13,16 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from config.load import load_config
-from engine.limits import NS_PER_MS
-from journal.writer import Writer
-from replay.assumptions import Assumptions
-from replay.backtest import Backtest
-from replay.venue.queue import QueueModel
-from reports.tearsheet.charts import draw_equity, draw_markouts, draw_waits, thin
-from reports.tearsheet.fold import Tearsheet, fold_backtest
-from reports.tearsheet.metrics import tearsheet_document
-from reports.tearsheet.page import case_rank, shared_notes, title_text, write_tearsheet
+from mmfold.config.load import load_config
+from mmfold.engine.limits import NS_PER_MS
+from mmfold.journal.writer import Writer
+from mmfold.replay.assumptions import Assumptions
+from mmfold.replay.backtest import Backtest
+from mmfold.replay.venue.queue import QueueModel
+from mmfold.reports.tearsheet.charts import draw_equity, draw_markouts, draw_waits, thin
+from mmfold.reports.tearsheet.fold import Tearsheet, fold_backtest
+from mmfold.reports.tearsheet.metrics import tearsheet_document
+from mmfold.reports.tearsheet.page import case_rank, shared_notes, title_text, write_tearsheet
 from tests.reports.tearsheet.tape import Tape
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -67,7 +67,7 @@ def test_files_are_there_and_nothing_else(directory: Path, single: Path) -> None
 def test_another_process_writes_the_same_bytes(band: dict[str, Tearsheet], single: Path, tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from reports.tearsheet.fold import fold_backtest; "
-        "from reports.tearsheet.page import write_tearsheet; "
+        "from mmfold.reports.tearsheet.page import write_tearsheet; "
         "write_tearsheet(Path(sys.argv[2]), {'base': fold_backtest(Path(sys.argv[1]))})"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "LC_ALL": "C", "NUMBA_DISABLE_JIT": "1"}

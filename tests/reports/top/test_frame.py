@@ -5,21 +5,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.book import levels
-from engine.codes import EventKind, Flag, OrderStatus, RequestOutcome, Side
-from engine.core import config_payload
-from engine.limits import NS_PER_MS, NS_PER_S
-from engine.manifest import encode_manifest
-from engine.orders import SLOTS_PER_SIDE
-from engine.payload import payload_rows
-from engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_VALUE
-from journal.checkpoints import save
-from journal.reader import Journal
-from replay.run import Replay, ReplayOptions
-from reports.money import instrument_units
-from reports.summary import symbols_json
-from reports.top.frame import SIDES, best_levels, frame_document, ladder, latency_fields
-from reports.top.watch import DECISION_COUNT, Watch
+from mmfold.engine.book import levels
+from mmfold.engine.codes import EventKind, Flag, OrderStatus, RequestOutcome, Side
+from mmfold.engine.core import config_payload
+from mmfold.engine.limits import NS_PER_MS, NS_PER_S
+from mmfold.engine.manifest import encode_manifest
+from mmfold.engine.orders import SLOTS_PER_SIDE
+from mmfold.engine.payload import payload_rows
+from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_VALUE
+from mmfold.journal.checkpoints import save
+from mmfold.journal.reader import Journal
+from mmfold.replay.run import Replay, ReplayOptions
+from mmfold.reports.money import instrument_units
+from mmfold.reports.summary import symbols_json
+from mmfold.reports.top.frame import SIDES, best_levels, frame_document, ladder, latency_fields
+from mmfold.reports.top.watch import DECISION_COUNT, Watch
 from tests.journal.make_rows import write_journal
 from tests.reports.examples import MANIFEST, START_NS
 

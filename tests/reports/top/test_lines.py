@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from journal.reader import Journal
-from reports.top.frame import frame_document
-from reports.top.lines import frame_lines
-from reports.top.watch import Watch
+from mmfold.journal.reader import Journal
+from mmfold.reports.top.frame import frame_document
+from mmfold.reports.top.lines import frame_lines
+from mmfold.reports.top.watch import Watch
 
 DEMO = Path(__file__).resolve().parents[3] / "fixtures" / "demo.mmj"
 
