@@ -1,7 +1,7 @@
 """The MANIFEST event: which instruments, which code, which run; must never read a clock or a file."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -15,8 +15,11 @@ from mmfold.engine.limits import (
     LOT_NOTIONAL_MICROS_MAX,
     MICROS_PER_UNIT,
 )
+from mmfold.engine.rules import RULES
 
 SCHEMA_VERSION = 1
+CODE_VERSION = "0.2.0"
+FIRST_RULES = 1  # of a manifest that names none, and so the one number that it need not name
 DEFAULT_MAKER_FEE_PPM = 100  # spec/core.md 20: maker 1.0 bps, taker 5.0 bps; positive is a cost
 DEFAULT_TAKER_FEE_PPM = 500
 
@@ -123,7 +126,9 @@ class Manifest:
     run_id: str
     instruments: tuple[Instrument, ...]
     schema_version: int = SCHEMA_VERSION
-    code_version: str = "0.1.0"
+    code_version: str = CODE_VERSION
+    rules: int = FIRST_RULES  # how the core that made the journal decides (engine/rules.py)
+    layout: str = ""  # of the state that a witnessed journal's core had (engine/layout.py); empty before 0.2.0
     parent_run: str = ""
     seed: int = 0
     source: str = ""
@@ -138,6 +143,10 @@ class Manifest:
             raise ManifestError(f"{len(symbols)} instruments, at most {INSTRUMENT_COUNT_MAX}")
         if symbols != sorted(set(symbols)):
             raise ManifestError("instruments must be unique and sorted by symbol")
+
+    def renewed(self, **changes: Any) -> "Manifest":
+        """Return the manifest of a new journal of this build, with the same instruments and some changes."""
+        return replace(self, schema_version=SCHEMA_VERSION, code_version=CODE_VERSION, rules=RULES, **changes)
 
     def symbol_index(self) -> dict[str, int]:
         """Return {symbol: instrument_index}."""
@@ -157,7 +166,29 @@ def encode_manifest(manifest: Manifest) -> bytes:
         {name: getattr(instrument, name) for name in Instrument.__dataclass_fields__}
         for instrument in manifest.instruments
     ]
+    # Left out where nothing was decided, or by a build before 0.2.0: bytes, and so heads, stay what they are.
+    if manifest.rules == FIRST_RULES:
+        del document["rules"]
+    if not manifest.layout:
+        del document["layout"]
     return canonical_json(document)
+
+
+def check_readable(document: dict[str, Any]) -> None:
+    """Refuse a manifest of a build that this one cannot follow, in one line that names both.
+
+    Raises: ManifestError.
+    """
+    schema, rules = document.get("schema_version"), document.get("rules", FIRST_RULES)
+    this = f"this is mm {CODE_VERSION} (schema {SCHEMA_VERSION}, rules {RULES})"
+    if type(schema) is not int or schema < 1 or type(rules) is not int or rules < FIRST_RULES:
+        raise ManifestError(f"schema version {schema!r}, rules {rules!r}: not a manifest of mm; {this}")
+    unknown = sorted(set(document) - set(Manifest.__dataclass_fields__))
+    if schema > SCHEMA_VERSION or rules > RULES or unknown:
+        more = f", key {unknown[0]}" if unknown else ""
+        version = document.get("code_version", "of an unknown version")
+        made = f"made by mm {version} (schema {schema}, rules {rules}{more})"
+        raise ManifestError(f"the journal was {made}, {this}: read it with that build or a newer one")
 
 
 def parse_manifest(payload: bytes) -> Manifest:
@@ -171,8 +202,7 @@ def parse_manifest(payload: bytes) -> Manifest:
         raise ManifestError(f"manifest is not JSON: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("instruments"), list):
         raise ManifestError("manifest has no instruments")
-    if document.get("schema_version") != SCHEMA_VERSION:
-        raise ManifestError(f"schema version {document.get('schema_version')}, this build reads {SCHEMA_VERSION}")
+    check_readable(document)
     for one in document["instruments"]:
         missing = [name for name in ("symbol", "tick_size", "lot_size") if name not in one]
         if missing:

@@ -18,7 +18,7 @@ import numpy as np
 
 from mmfold.engine.codes import EventKind
 from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT, EVENT_ROW_COUNT_MAX, ROW_BYTES
-from mmfold.engine.manifest import SCHEMA_VERSION
+from mmfold.engine.manifest import CODE_VERSION, SCHEMA_VERSION
 from mmfold.engine.records import EVENT, I8, record
 from mmfold.journal.chain import DIGEST_BYTES, GENESIS_BASE
 from mmfold.journal.errors import RECOVER_HINT, Corrupt, JournalError, NotAJournal, TornTail, WrongVersion
@@ -160,7 +160,8 @@ def parse_segment_header(data: bytes, path: Path) -> SegmentHeader:
     whole = sha256(data[:CHECKED_HEADER_BYTES]).digest() == data[CHECKED_HEADER_BYTES:SEGMENT_HEADER_BYTES]
     if not is_readable(version):
         also = "" if whole else " (the header's check fails as well)"
-        message = f"expected schema version {SCHEMA_VERSION}, found {version}{also}"
+        this = f"mm {CODE_VERSION} reads schema versions up to {SCHEMA_VERSION}"
+        message = f"{this}, this is of a build with schema version {version}{also}"
         raise WrongVersion(path, message, offset=8, hint="read it with the build that wrote it")
     if not whole:
         raise Corrupt(path, "expected the header's check to be the sha256 of its first 96 bytes", offset=96)

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from mmfold.config.models import Config
 from mmfold.engine.codes import EventKind, Stop
 from mmfold.engine.core import Core, config_payload
+from mmfold.engine.layout import LAYOUT_ID
 from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT
 from mmfold.engine.manifest import Manifest, canonical_json, encode_manifest
 from mmfold.engine.payload import payload_rows
@@ -80,8 +81,14 @@ def backtest_manifest(source: Manifest, document: dict[str, Any], assumptions: A
         words |= strategy.words()
         depends["strategy"] = strategy.words()
     run_id = f"backtest-{hashlib.sha256(canonical_json(depends)).hexdigest()[:12]}"
-    return replace(
-        source, run_id=run_id, parent_run=source.run_id, seed=seed, source="backtest", witnessed=True, extra=words
+    return source.renewed(
+        run_id=run_id,
+        parent_run=source.run_id,
+        seed=seed,
+        source="backtest",
+        witnessed=True,
+        layout=LAYOUT_ID,
+        extra=words,
     )
 
 
@@ -246,7 +253,7 @@ class Backtest:
         digest = core.state_digest()
         head, events = "", int(sim["seq_next"])
         if self.writer is not None:
-            self.writer.append(payload_rows(EventKind.DIGEST, self.writer.seq_next, bytes.fromhex(digest)))
+            self.writer.append(payload_rows(EventKind.DIGEST, self.writer.seq_next, core.digest_payload()))
             head, events = self.writer.commit().hex(), self.writer.seq_next
         return BacktestResult(
             manifest=self.manifest,

@@ -83,7 +83,7 @@ def replay_segments(path: Path, options: ReplayOptions, workers: int) -> ReplayR
     boundaries = [seq_first for seq_first, _ in whole.source.segment_starts()][1:]
     nearby = [nearest(path, whole.key, seq) for seq in boundaries]
     found = [checkpoint for checkpoint, seq in zip(nearby, boundaries, strict=True) if is_at(checkpoint, seq)]
-    if not found:
+    if not found or whole.comparing is not None:
         return whole.run()
     started_s = time.perf_counter()
     starts = [0, *(checkpoint.seq_next for checkpoint in found)]

@@ -19,8 +19,8 @@ import numpy as np
 from mmfold.engine.codes import AlertCode, AuditKind, EventKind, Flag, Reason, Side
 from mmfold.engine.limits import NS_PER_S
 from mmfold.engine.manifest import Manifest, canonical_json
-from mmfold.engine.params import audit_scale
-from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE, PARAM
+from mmfold.engine.params import audit_scale, param_name
+from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 from mmfold.journal.rows import EventRow, plain_rows
 from mmfold.reports.artifact import replace_file, temporary_path
 from mmfold.reports.money import Units, instrument_units, shifted_text
@@ -90,7 +90,7 @@ def audit_fields(row: EventRow) -> dict[str, Any]:
         fields["before"] = text(before)
     fields["after"] = text(after)
     if kind == AuditKind.PARAM:
-        fields["param"] = (PARAM.names or ())[row.order_id]
+        fields["param"] = param_name(row.order_id)
     elif row.order_id != NO_ORDER_ID:
         fields["order_id"] = str(row.order_id)
     if kind == AuditKind.GUARD:

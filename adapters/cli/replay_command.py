@@ -58,12 +58,13 @@ def parse_until(text: str | None) -> tuple[int | None, int | None]:
 @click.option("--audit", metavar="FILE", type=click.Path(path_type=Path), help="Write every decision, hash-chained.")
 @click.option("--effects", metavar="FILE", type=click.Path(path_type=Path), help="Write every effect as JSONL.")
 @click.option("--report", metavar="DIR", type=click.Path(path_type=Path), help="Write the report page and its data.")
+@click.option("--strict", is_flag=True, help="Exit 2 where decisions of other rules differ from this build's.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(events: Path, as_json: bool, workers: int, **asked: Any) -> None:
+def command(events: Path, as_json: bool, workers: int, strict: bool, **asked: Any) -> None:
     """Run the core over a journal and show what it decides.
 
     PATH is a journal directory, a segment or a .jsonl file. Witnessed decisions are compared: the first that differs
-    is printed with both sides, and the exit code is 2.
+    is printed with both sides, and the exit code is 2. Those of a journal of other rules are listed (docs/rules.md).
     """
     prepare(events, workers, asked["strategy"])
     from mmfold.engine.core import DigestDiffers, WitnessDiffers
@@ -90,6 +91,8 @@ def command(events: Path, as_json: bool, workers: int, **asked: Any) -> None:
         from mmfold.reports.summary import print_summary
 
         print_summary(result, page)
+    if strict and result.comparison is not None and result.comparison.difference_count:
+        raise GateFailed(f"{result.comparison.difference_count:,} decisions differ under these rules, and --strict")
 
 
 def prepare(events: Path, workers: int, strategy_text: str | None) -> None:
@@ -159,6 +162,7 @@ def replay_options(asked: dict[str, Any]) -> "ReplayOptions":
 
 def result_document(result: "ReplayResult", page: Path | None) -> dict[str, Any]:
     """Return what --json prints."""
+    from mmfold.reports.rules import promises_document
     from mmfold.reports.summary import symbols_json
 
     seconds = max(result.seconds, 1e-9)
@@ -172,6 +176,7 @@ def result_document(result: "ReplayResult", page: Path | None) -> dict[str, Any]
         "events": result.events,
         "fills": result.fills,
         "head": result.head,
+        "promises": promises_document(result),
         "rows": result.rows,
         "run": run,
         "sealed": result.sealed,

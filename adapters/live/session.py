@@ -4,7 +4,6 @@ What `fold` returns is in the journal, written: it may leave the process. Must n
 """
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from mmfold.engine.codes import EventKind, OrderStatus
 from mmfold.engine.core import Core, config_payload
+from mmfold.engine.layout import LAYOUT_ID
 from mmfold.engine.limits import ROW_BYTES, SEQ_MAX
 from mmfold.engine.manifest import Manifest, canonical_json, encode_manifest, parse_manifest
 from mmfold.engine.payload import payload_bytes, payload_rows
@@ -61,7 +61,7 @@ class Session:
 
     def __init__(self, directory: Path, manifest: Manifest) -> None:
         self.directory = directory
-        self.manifest = replace(manifest, witnessed=True)
+        self.manifest = manifest if manifest.witnessed else manifest.renewed(witnessed=True, layout=LAYOUT_ID)
         self.core = Core(self.manifest, self.keep_effects)
         self.key = checkpoint_key(self.manifest, {}, None)
         self.decided: list[np.ndarray] = []
@@ -189,8 +189,7 @@ class Session:
     def close(self) -> None:
         """End the journal with the state's digest and its seal."""
         if not self.failed:
-            digest = bytes.fromhex(self.core.state_digest())
-            self.writer.append(payload_rows(EventKind.DIGEST, self.seq_next, digest))
+            self.writer.append(payload_rows(EventKind.DIGEST, self.seq_next, self.core.digest_payload()))
         self.writer.close(seal=not self.failed)
 
 

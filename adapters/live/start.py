@@ -46,6 +46,7 @@ from mmfold.adapters.secrets.registry import open_backend
 from mmfold.adapters.secrets.value import Secret
 from mmfold.config.models import Config
 from mmfold.config.params import config_digest
+from mmfold.engine.layout import LAYOUT_ID
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.journal.reader import Journal
@@ -252,7 +253,8 @@ def find_manifest(journal: Path, mode: str, venue: str, instruments: tuple[Instr
         run_id, extra = make_run_id(mode, venue, time.time_ns()), {"mode": mode, "venue": venue}
         is_session = mode != RECORD
         source = "live" if is_session else RECORD
-        return Manifest(run_id=run_id, instruments=instruments, source=source, witnessed=is_session, extra=extra)
+        manifest = Manifest(run_id=run_id, instruments=instruments, source=source, extra=extra)
+        return manifest.renewed(witnessed=True, layout=LAYOUT_ID) if is_session else manifest
     if former.extra.get("mode") != mode or former.extra.get("venue") != venue:
         was = f"{former.extra.get('mode', former.source)} at {former.extra.get('venue', 'no venue')}"
         raise CannotStart(f"{journal} holds a session of {was}", "give another --journal")
