@@ -45,6 +45,7 @@ USER_ERRORS = frozenset(
         "mmfold.replay.window.NoMarket",
         "mmfold.adapters.bench.soak.SoakFailed",
         "mmfold.adapters.live.endpoints.BadEndpoint",
+        "mmfold.adapters.live.handover.CannotHandOver",
         "mmfold.adapters.live.start.CannotStart",
         "mmfold.adapters.live.stopping.CannotStop",
         "mmfold.adapters.live.unified_venue.UnknownVenue",
