@@ -5,7 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mmfold.engine.cache import core_digest
+from mmfold.engine import cache
+from mmfold.engine.closure import source_digest
 from mmfold.engine.core import Core
 from mmfold.engine.manifest import Manifest, canonical_json, encode_manifest
 from mmfold.journal.checkpoints import Checkpoint, list_checkpoints, nearest, save, seq_next_of
@@ -13,8 +14,11 @@ from mmfold.journal.reader import Journal
 
 
 def checkpoint_key(manifest: Manifest, document: dict[str, Any], override: dict[str, Any] | None) -> str:
-    """Return what a state depends on besides the events: build, instruments, configuration."""
-    hasher = hashlib.sha256(core_digest().encode())
+    """Return what a state depends on besides the events: what decides, a user's strategy, instruments, configuration.
+
+    What decides is what this module imports: the core, and the journal's reader, which brings old rows up to date.
+    """
+    hasher = hashlib.sha256(f"{source_digest([__name__])} {cache.strategy_digest}".encode())
     hasher.update(encode_manifest(manifest))
     hasher.update(canonical_json(document))
     hasher.update(canonical_json(override))

@@ -58,7 +58,12 @@ CORE_IMPORTS = {
     "__future__", "collections", "dataclasses", "decimal", "enum", "fractions", "functools", "hashlib",
     "itertools", "json", "math", "mmfold", "numba", "numpy", "operator", "struct", "typing",
 }  # fmt: skip
-CORE_IMPORTS_OF_FILE = {"engine/jit.py": {"os"}, "engine/cache.py": {"os", "pathlib", "sys", "tempfile"}}
+CORE_IMPORTS_OF_FILE = {
+    "engine/jit.py": {"os"},
+    "engine/cache.py": {"contextlib", "os", "pathlib", "re", "shutil", "stat", "sys"},
+    "engine/closure.py": {"contextlib", "importlib", "os", "pathlib", "re", "sys"},
+    "engine/kept.py": {"contextlib", "os", "sys"},
+}
 CORE_CALLS_BANNED = {"open", "print", "input", "eval", "exec", "id", "hash", "globals", "__import__"}
 LIBM = {
     "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "pow", "power", "float_power", "sin", "cos", "tan", "tanh",
