@@ -16,10 +16,10 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv run test lint format types contracts bench lock clean
+.PHONY: help venv run test lint format types contracts bench bench-against lock clean
 
 help:  ## list the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
 
 venv: $(STAMP)  ## create .venv from requirements.lock
 
@@ -56,6 +56,9 @@ contracts: $(STAMP)  ## check that imports point inward
 
 bench: $(STAMP)  ## measure this machine: make bench EVENTS=out/n
 	$(BIN)/mm bench --events $(EVENTS)
+
+bench-against: $(STAMP)  ## measure this build beside the one of .ci/baseline; fails when it is slower by more than 10 %
+	.ci/against $(BIN)/mm
 
 lock: $(STAMP)  ## renew requirements.lock from pyproject.toml; keeps the pins that still fit
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras --strip-extras \

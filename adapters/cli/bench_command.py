@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from mmfold.adapters.bench.against import FIGURES, ROUNDS, Asked
+from mmfold.adapters.cli.bench_against import compare_builds
 from mmfold.adapters.cli.live_command import parse_duration
 from mmfold.adapters.cli.output import emit_json, format_number, print_table, progress
 
@@ -41,7 +43,15 @@ LOOPBACK_S = 20.0
               help="Run a session against an emulator for so long and measure what grows.")  # fmt: skip
 @click.option("--speed", default=20.0, show_default=True, type=click.FloatRange(0.01, 1_000),
               help="Times real time of the soak's market.")  # fmt: skip
-@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Keep the soak's journal and logs here.")
+@click.option("--against", metavar="CHECKOUT", type=click.Path(path_type=Path),
+              help="Compare with another build instead, in turns.")  # fmt: skip
+@click.option("--rounds", type=click.IntRange(1, 100), help="Times each build takes its turn.  [default: 7]")
+@click.option("--limit", "limit_pct", metavar="PCT", type=click.FloatRange(0, 1_000),
+              help="Exit with 2 when this build is slower by more.")  # fmt: skip
+@click.option("--figure", "figures", multiple=True, type=click.Choice(FIGURES),
+              help="Compare this figure only; repeat it for several.")  # fmt: skip
+@click.option("--out", metavar="DIR", type=click.Path(path_type=Path),
+              help="Keep the soak's journal and logs here, or what --against compiled.")  # fmt: skip
 @click.option(
     "--repeat", default=20, show_default=True, type=click.IntRange(1, 1000), help="Times the feed is repeated."
 )
@@ -55,6 +65,10 @@ def command(
     live: bool,
     soak_s: float | None,
     speed: float,
+    against: Path | None,
+    rounds: int | None,
+    limit_pct: float | None,
+    figures: tuple[str, ...],
     out: Path | None,
     repeat: int,
     capture: Path | None,
@@ -70,9 +84,21 @@ def command(
 
     --live times the way from a frame's bytes to a request's, in one process and over loopback; --soak runs a session
     and an emulator as two processes and watches memory, descriptors and the loop (docs/soak.md).
+
+    --against runs this build and the one of another checkout in turns, on PATH or a made-up market (docs/bench.md).
     """
     import tempfile
 
+    if against is not None:
+        if soak_s is not None or backtest or (capture or peer or peer_program) is not None:
+            raise click.UsageError("--against goes with --events, --repeat, --live and what is its own")
+        if live and (events is not None or figures):
+            raise click.UsageError("--live compares the tick to order alone: it takes neither --events nor --figure")
+        chosen = ("tick",) if live else tuple(dict.fromkeys(figures)) or FIGURES
+        compare_builds(against, Asked(events, chosen, repeat, rounds or ROUNDS, limit_pct), out, as_json)
+        return
+    if figures or rounds is not None or limit_pct is not None:
+        raise click.UsageError("--figure, --rounds and --limit go with --against")
     if [events is not None, live, soak_s is not None].count(True) != 1:
         raise click.UsageError("give one of --events PATH, --live and --soak TIME")
     with tempfile.TemporaryDirectory(prefix="mm-bench-") as name:

@@ -43,6 +43,7 @@ USER_ERRORS = frozenset(
         "mmfold.replay.feeds.FeedsConflict",
         "mmfold.replay.strategy.file.StrategyError",
         "mmfold.replay.window.NoMarket",
+        "mmfold.adapters.bench.builds.CannotCompare",
         "mmfold.adapters.bench.soak.SoakFailed",
         "mmfold.adapters.live.endpoints.BadEndpoint",
         "mmfold.adapters.live.handover.CannotHandOver",
