@@ -11,7 +11,7 @@ import click
 
 from mmfold.adapters.cli.errors import EXIT_KILLED
 from mmfold.adapters.cli.interpreted import CORE, tell_compiling
-from mmfold.adapters.cli.output import emit_json
+from mmfold.adapters.cli.output import emit_json, print_warnings
 
 if TYPE_CHECKING:
     from mmfold.adapters.live.kill_switch import KillSwitch
@@ -119,6 +119,7 @@ def make_plan(asked: dict[str, Any]) -> "Plan":
         raise click.UsageError(f"--adopt-position: --mode {asked['mode']} has no account, so no position")
     endpoints = find_endpoints(asked["venue"], asked["mode"], asked["endpoint"])
     config = read_config(asked)
+    print_warnings(config.warnings)
     warmup_s = asked["warmup_s"]
     if warmup_s is None:
         warmup_s = WARMUP_S_LOOPBACK if endpoints.is_loopback else WARMUP_S
@@ -236,6 +237,8 @@ async def reload_config(runner: "Runner", asked: dict[str, Any]) -> None:
     except (ConfigError, OSError) as error:
         runner.log.error("config_refused", reason=str(error))
         return
+    for line in config.warnings:
+        runner.log.warning("config_warning", reason=line)
     changed = changed_keys(runner.session.core.document, document)
     refused = immutable_keys(changed)
     if refused:
