@@ -12,7 +12,7 @@ import click
 from mmfold.adapters.cli.assumptions import BAND_TEXT, QUEUE_MODELS, band_of, parse_latency, read_assumptions
 from mmfold.adapters.cli.errors import is_user_error
 from mmfold.adapters.cli.grouped import GroupedCommand
-from mmfold.adapters.cli.output import emit_json, progress
+from mmfold.adapters.cli.output import emit_json, print_warnings, progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -243,6 +243,7 @@ def read_config(asked: dict[str, Any]) -> "Config":
     config = load_config(asked["config_path"], profile, ["mode=sent", *overrides])
     if config.strategy.name == "grid":
         config = load_config(asked["config_path"], profile, ["mode=sent", "strategy.quote_on_timer=true", *overrides])
+    print_warnings(config.warnings)
     return config
 
 

@@ -12,7 +12,7 @@ import click
 
 from mmfold.adapters.cli.errors import EXIT_KILLED
 from mmfold.adapters.cli.interpreted import CORE, tell_compiling
-from mmfold.adapters.cli.output import emit_json
+from mmfold.adapters.cli.output import emit_json, print_warnings
 
 if TYPE_CHECKING:
     from mmfold.adapters.live.kill_switch import KillSwitch
@@ -133,10 +133,12 @@ def make_plan(asked: dict[str, Any]) -> "Plan":
         continue_from=asked["continue_from"],
     )  # fmt: skip
     try:
-        return replace(plan, config=read_config(asked))
+        config = read_config(asked)
     except (ConfigError, OSError):
         asyncio.run(tell_left(plan))
         raise
+    print_warnings(config.warnings)
+    return replace(plan, config=config)
 
 
 async def tell_left(plan: "Plan") -> None:
@@ -261,6 +263,8 @@ async def reload_config(runner: "Runner", asked: dict[str, Any]) -> None:
     except (ConfigError, OSError) as error:
         runner.log.error("config_refused", reason=str(error))
         return
+    for line in config.warnings:
+        runner.log.warning("config_warning", reason=line)
     changed = changed_keys(runner.session.core.document, document)
     refused = immutable_keys(changed)
     if refused:

@@ -90,7 +90,7 @@ COMMANDS = {
     ),
     "config": Entry(
         "mmfold.adapters.cli.config_command:command",
-        "Show, explain, start and check a configuration.",
+        "Show, explain, start, check and migrate a configuration.",
     ),
     "secrets": Entry(
         "mmfold.adapters.cli.secrets_command:command",

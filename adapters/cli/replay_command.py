@@ -9,7 +9,7 @@ import click
 
 from mmfold.adapters.cli.errors import GateFailed
 from mmfold.adapters.cli.interpreted import choose_mode
-from mmfold.adapters.cli.output import emit_json, progress
+from mmfold.adapters.cli.output import emit_json, print_warnings, progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,8 +147,7 @@ def replay_options(asked: dict[str, Any]) -> "ReplayOptions":
     config = None
     if asked["config_path"] or asked["profile"] or asked["overrides"]:
         config = load_config(asked["config_path"], asked["profile"], asked["overrides"])
-        for warning in config.warnings:
-            click.echo(f"warning: {warning}", err=True)
+        print_warnings(config.warnings)
     until_seq, until_ts_ns = parse_until(asked["until"])
     return ReplayOptions(
         config=config,

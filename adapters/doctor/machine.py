@@ -81,7 +81,7 @@ def check_config(path: Path | None) -> tuple[list[Check], Config | None]:
         config = load_config(path)
     except ConfigError as error:
         return [fail("config", "config_parse", str(error), error.hint or "mm config describe KEY explains a key")], None
-    found = [warn("config", "config_warning", line, "rename it in the file") for line in config.warnings]
+    found = [warn("config", "config_warning", line, f"mm config migrate {path} --in-place") for line in config.warnings]
     place = "the defaults (no --config)" if path is None else str(path)
     own = f", own settings for {', '.join(sorted(config.per_symbol))}" if config.per_symbol else ""
     return found or [ok("config", f"{place}{own}")], config

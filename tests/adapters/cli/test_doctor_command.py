@@ -29,7 +29,7 @@ REPO = Path(__file__).resolve().parents[3]
 KEY, SECRET = "doctor-key-4711", "doctor-secret-of-the-test"
 VARIABLES = (
     "EXCHANGE_ENV", "SECRETS_BACKEND", "MM_FAKE_SECRETS_JSON", "MM_LIVE_ENABLE", "MM_CONFIG_PATH", "MM_PORTS",
-    "LOG_LEVEL", "MM_BYBIT_API_KEY", "MM_BYBIT_API_SECRET",
+    "CONFIG_PATH", "LOG_LEVEL", "MM_BYBIT_API_KEY", "MM_BYBIT_API_SECRET",
 )  # fmt: skip
 Call = Callable[..., tuple[int, dict[str, Any], str]]
 NAMES = ["env", "dependencies", "config", "journal", "ports", "venue", "clock", "instruments", "credentials"]
@@ -217,6 +217,7 @@ FAULTS = [
     (["--config", "odd.yaml"], {}, 2, ["config_parse"], []),
     (["--config", "old.yaml"], {}, 0, [], ["config_warning"]),
     ([], {"MM_CONFIG_PATH": "bad.yaml"}, 2, ["config_parse"], []),
+    ([], {"CONFIG_PATH": "bad.yaml"}, 2, ["config_parse"], []),
     (["--journal", "bad.yaml"], {}, 2, ["writable_dir:bad.yaml"], []),
     (["--journal", "bad.yaml/s"], {}, 2, ["writable_dir:bad.yaml/s"], []),
 ]  # fmt: skip

@@ -15,6 +15,7 @@ import pytest
 from mmfold.adapters.cli import main as entry
 from mmfold.adapters.cli import output
 from mmfold.adapters.cli.errors import USER_ERRORS, GateFailed, message_of
+from mmfold.config.aliases import Alias, AliasTable, Domain
 from mmfold.config.errors import ConfigError
 from mmfold.engine.manifest import ManifestError
 from mmfold.journal.errors import TornTail
@@ -167,6 +168,15 @@ def test_a_reader_that_leaves_is_no_error() -> None:
 def test_json_is_sorted_one_line_and_exact(capfdbinary) -> None:
     output.emit_json({"b": np.int64(2**62), "a": [1, None, "é"], "run": {"seconds": 0.5}})
     assert capfdbinary.readouterr().out == '{"a":[1,null,"é"],"b":4611686018427387904,"run":{"seconds":0.5}}\n'.encode()
+
+
+def test_json_of_a_command_has_its_old_keys_too(capfdbinary) -> None:
+    row = Alias(domain=Domain.JSON, document="mm x", old="old", new="a.new", since="0.2.0", dropped="0.3.0")
+    for name, release, expected in (("x", "0.2.0", True), ("x", "0.3.0", False), ("y", "0.2.0", False)):
+        parent = click.Context(click.Group("mm"), info_name="mm")
+        with click.Context(click.Command(name), info_name=name, parent=parent):
+            output.emit_json({"a": {"new": 1}}, AliasTable((row,), release))
+        assert json.loads(capfdbinary.readouterr().out) == {"a": {"new": 1}} | ({"old": 1} if expected else {})
 
 
 def test_json_reads_back(capfdbinary) -> None:
