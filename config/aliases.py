@@ -183,7 +183,7 @@ ALIASES = AliasTable(
             old="latency.tick_to_order_us",
             new="tick_to_order_us",
             since="0.1.0",
-            dropped="0.2.0",
+            dropped="0.3.0",
             document="/status",
         ),
     )

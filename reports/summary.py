@@ -20,6 +20,7 @@ from mmfold.replay.result import ReplayResult
 from mmfold.replay.strategy.file import loaded
 from mmfold.reports.audit import utc_text
 from mmfold.reports.money import decimal_text, fixed_text, instrument_units, money_decimals
+from mmfold.reports.opening import opening_fields, opening_lines
 from mmfold.reports.position import PositionAmounts, position_amounts
 from mmfold.reports.rules import promise_lines, promises_document
 from mmfold.reports.venue import venue_notes, venue_part
@@ -115,6 +116,7 @@ def symbol_report(result: ReplayResult, index: int) -> dict[str, Any]:
         "fills": fills,
         "guard_trips": int(counters["guard_trip_count"]),
         "maker_share": ratio(Fraction(int(position["maker_fill_count"]), fills)) if fills else None,
+        "opening": opening_fields(result.manifest, state, index),
         "orders_live": {
             side.name.lower(): int(state.quote_sides[index, side]["open_order_count"]) for side in (Side.BID, Side.ASK)
         },
@@ -180,7 +182,7 @@ def name_assumptions(result: ReplayResult, symbols: dict[str, dict[str, Any]]) -
         )
     if not result.manifest.witnessed:
         notes.append("The journal holds inputs only: decisions are computed here, there are none to compare with.")
-    notes += promise_lines(result)
+    notes += promise_lines(result) + opening_lines(result.manifest, result.state)
     if not result.sealed:
         notes.append("The journal is not sealed: an end that was cut off would not show.")
     for symbol, row in symbols.items():
@@ -302,6 +304,8 @@ def print_summary(
     console.print(line, soft_wrap=True)
     console.print(summary_table(result))
     console.print(Text(f"  {witness_text(result)}"), soft_wrap=True)
+    for said in opening_lines(result.manifest, result.state):
+        console.print(Text(f"  {said}"), soft_wrap=True)
     for said in promise_lines(result):
         console.print(Text(f"  {said}", "yellow"), soft_wrap=True)
     if report_path is not None:

@@ -103,7 +103,7 @@ class Account:
             say("former_run" if is_former else "foreign", topic=each.topic, symbol=each.symbol, what=each.what)
             if each.row is not None:
                 rows = np.concatenate([rows, np.atleast_1d(each.row)])
-        rows = self.reconciler.seen.news(rows)
+        rows = self.reconciler.news(rows)
         await self.runner.take(rows)
         await self.cancel_strays(rows)
 

@@ -14,6 +14,7 @@ from mmfold.engine.orders import SLOTS_PER_SIDE
 from mmfold.engine.records import NO_VALUE
 from mmfold.engine.state import NO_KEY
 from mmfold.reports.money import Units, decimal_text, instrument_units
+from mmfold.reports.opening import opening_fields
 from mmfold.reports.position import position_amounts
 
 OPEN = range(OrderStatus.NEW, OrderStatus.DONE)
@@ -157,4 +158,5 @@ def money_document(status: LiveStatus, index: int, units: Units) -> dict[str, An
     names = ("realized", "unrealized", "fees", "funding", "net", "notional")
     values = {name: getattr(amounts, name) for name in names}
     texts = {name: None if value is None else decimal_text(value) for name, value in values.items()}
-    return texts | {"money": units.money, "quote": units.quote}
+    opening = opening_fields(status.manifest, status.state, index)
+    return texts | {"money": units.money, "opening": opening, "quote": units.quote}

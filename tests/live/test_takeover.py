@@ -28,9 +28,11 @@ from mmfold.reports.position import mark_half_ticks, position_amounts
 from tests.adapters.emulator.running import RunningVenue
 from tests.live.laws import check_replay
 from tests.live.processes import READY_S, REPO, Child, run_mm, running_venue, write_config
+from tests.live.stage import TIGHT
 
 FORMER_COMMIT = "76edd62"  # the last commit of release 0.1.0
 WAIT_S = 90.0
+SETTINGS = (*TIGHT, "live.dead_man_window_s=0")  # the venue itself cancels nothing
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +138,7 @@ def end_and_check(child: Child, new: Path, old: Path, account: Any) -> None:
 
 def test_a_session_of_the_former_release_is_taken_up(former_build: Path, tmp_path: Path) -> None:
     old, new, config = tmp_path / "old", tmp_path / "new", tmp_path / "config.yaml"
-    write_config(config)
+    write_config(config, SETTINGS)
     with running_venue() as running:
         account = leave_orders(former_build, running, old, config)
         executions = len(account.executions)
@@ -153,7 +155,7 @@ def test_a_session_of_the_former_release_is_taken_up(former_build: Path, tmp_pat
 
 def test_the_same_command_after_an_upgrade_goes_on_beside(former_build: Path, tmp_path: Path) -> None:
     old, config = tmp_path / "s", tmp_path / "config.yaml"
-    write_config(config)
+    write_config(config, SETTINGS)
     with running_venue(8) as running:
         account = leave_orders(former_build, running, old, config)
         child = Child(running.urls["rest"], old, config)
@@ -176,7 +178,7 @@ BAD_STARTS: list[tuple[str, list[str]]] = [
 @pytest.mark.parametrize(("name", "words"), BAD_STARTS, ids=[name for name, _ in BAD_STARTS])
 def test_a_start_that_fails_leaves_no_orders(tmp_path: Path, name: str, words: list[str]) -> None:
     journal, config = tmp_path / "journal", tmp_path / "config.yaml"
-    write_config(config)
+    write_config(config, SETTINGS)
     with running_venue(9) as running:
         account = next(iter(running.venue.accounts.values()))
         child = Child(running.urls["rest"], journal, config)
