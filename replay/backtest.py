@@ -30,7 +30,7 @@ from mmfold.replay.strategy.file import StrategyMissing, check_configured, loade
 from mmfold.replay.venue.fifo import make_queues
 from mmfold.replay.venue.loop import Arrays, begin_schedule, end_control, end_policy, fold_control, simulate
 from mmfold.replay.venue.queue import QueueModel
-from mmfold.replay.venue.records import NEVER_NS, OUTPUT_PART_COUNT, OUTPUT_ROW_COUNT, SIM, VENUE
+from mmfold.replay.venue.records import NEVER_NS, OUTPUT_PART_COUNT, OUTPUT_ROW_COUNT, SIM, make_venues
 from mmfold.replay.window import FeedLatency, Windows, check_market_orders, measure_feed_latency
 
 
@@ -123,7 +123,7 @@ class Backtest:
             cells=self.core.state.cells,
             outs=self.core.out,
             venue_cells=make_state(self.manifest).cells,
-            venues=np.zeros(len(self.manifest.instruments), VENUE),
+            venues=make_venues(self.manifest.instruments),
             sims=np.zeros(1, SIM),
             queues=make_queues(len(self.manifest.instruments) if self.is_fifo else 0),
         )

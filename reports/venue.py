@@ -58,7 +58,7 @@ def venue_notes(manifest: Manifest) -> list[str]:
     numbers = venue_numbers(manifest.extra)
     if numbers is None:
         return []
-    partial = "orders fill in part" if numbers["partial_fills"] else "an order fills whole or not at all"
+    partial = "orders fill in part" if numbers["partial_fills"] else "the first order a trade reaches fills whole"
     return [
         f"Simulated venue: queue model {numbers['queue_model']}, {partial}; fills at the order's own price, as maker.",
         *latency_notes(numbers),

@@ -14,7 +14,7 @@ from mmfold.replay.assumptions import Assumptions
 from mmfold.replay.venue.exchange import apply_market
 from mmfold.replay.venue.fifo import apply_book_order, make_queues, unshown_lots
 from mmfold.replay.venue.queue import QueueModel
-from mmfold.replay.venue.records import NEVER_NS, SIM, VENUE
+from mmfold.replay.venue.records import NEVER_NS, SIM, make_venues
 from mmfold.replay.venue.requests import accept_request
 from mmfold.replay.venue.schedule import run_schedule
 
@@ -66,7 +66,7 @@ class Desk:
     def __init__(self, manifest: Manifest, assumptions: Assumptions = AT_ONCE, *, seed: int = 0) -> None:
         self.manifest = manifest
         self.cells = make_state(manifest).cells
-        self.venues = np.zeros(len(manifest.instruments), VENUE)
+        self.venues = make_venues(manifest.instruments)
         self.sims = np.zeros(1, SIM)
         is_fifo = assumptions.queue_model == QueueModel.FIFO
         self.queues = make_queues(len(manifest.instruments) if is_fifo else 0)

@@ -16,6 +16,7 @@ from mmfold.engine.value import notional_mid_micros
 from mmfold.replay.venue.account import exceeds_margin, take_levels
 from mmfold.replay.venue.answers import end_order, list_orders, mid_half_ticks, post_answer, refuse, respond
 from mmfold.replay.venue.latency import entry_latency_ns, post_message
+from mmfold.replay.venue.priority import keep_turns
 from mmfold.replay.venue.queue import join_queue
 from mmfold.replay.venue.records import NEVER_NS, RejectCode
 
@@ -82,6 +83,14 @@ def place_code(sim, venue, cell, request):
 
 
 @kernel
+def enter_price(venue, cell, order, side):
+    """Put a resting order at the end of its price's queue, behind what is displayed and behind own orders."""
+    join_queue(venue, order, level_qty_lots(cell, side, order["price_ticks"]))
+    venue["best_keys"][side] = min(venue["best_keys"][side], key_of(side, order["price_ticks"]))
+    keep_turns(venue, side, order["price_ticks"])
+
+
+@kernel
 def rest_order(sim, venue, cell, request, qty_lots, ts_ns):
     """Put what is left of a PLACE at the end of its price's queue."""
     slot = np.int64(request["order_id"] & (ORDER_COUNT_MAX - 1))
@@ -97,8 +106,8 @@ def rest_order(sim, venue, cell, request, qty_lots, ts_ns):
     if sim["rules"]["order_lifetime_ns"] > 0:
         order["ts_expiry_ns"] = ts_ns + sim["rules"]["order_lifetime_ns"]
         sim["ts_expiry_ns"] = min(sim["ts_expiry_ns"], order["ts_expiry_ns"])
-    join_queue(venue, order, level_qty_lots(cell, side, request["price_ticks"]))
     venue["resting_counts"][side] += 1
+    enter_price(venue, cell, order, side)
     venue["open_lots"][side] += qty_lots
 
 
@@ -212,7 +221,7 @@ def accept_amend(sim, venue, cell, request, ts_ns):
     order = venue["orders"][slot]
     if request["price_ticks"] != order["price_ticks"] or qty_lots > order["qty_lots"]:
         order["price_ticks"] = request["price_ticks"]
-        join_queue(venue, order, level_qty_lots(cell, side, request["price_ticks"]))
+        enter_price(venue, cell, order, side)
     venue["open_lots"][side] += qty_lots - order["qty_lots"]
     order["qty_lots"] = qty_lots
     row = respond(sim, ts_ns, EventKind.AMENDED, cell, request["order_id"])

@@ -30,7 +30,7 @@ def notes_of(assumptions: Assumptions) -> str:
         (OFF, "No margin is asked for, nothing is liquidated."),
         (OFF, "The venue takes any number of requests; no order expires; any notional"),
         (OFF, "The trading connection never breaks."),
-        (Assumptions(queue_model=QueueModel.LOG, partial_fills=False), "queue model log, an order fills whole or not"),
+        (Assumptions(queue_model=QueueModel.LOG, partial_fills=False), "queue model log, the first order a"),
         (Assumptions(entry_latency_ns=1_500_000), "A request takes 1.5 ms to the venue"),
         (Assumptions(latency_std_ns=250_000), "normal with a standard deviation of 0.25 ms, at least 0."),
         (Assumptions(cancel_latency_ns=0), "To the venue instead: cancel 0 ms."),

@@ -23,6 +23,12 @@ class Order:
     resting: bool = True
     ahead: set[int] = field(default_factory=set)  # numbers of the market's orders
     told: int = 0  # by how much the orders at the price grew since the level was last told
+    joined: int = 0  # its turn among own orders
+
+    @property
+    def turn(self) -> tuple[int, int]:
+        """What sorts own orders of one side: the better price, then who joined its queue first."""
+        return (-self.price if self.side == Side.BID else self.price, self.joined)
 
 
 class Crowd:
@@ -31,12 +37,15 @@ class Crowd:
     def __init__(self) -> None:
         self.orders: dict[int, tuple[Side, int, int]] = {}  # number: side, price, lots
         self.fresh: set[int] = set()  # joined since the last book message
+        self.join_count = 0  # of own orders
 
     def join(self, order: Order, shown: int) -> None:
         """Put an own order behind what is displayed at its price and what the display does not have yet."""
         order.ahead = {number for number, at in self.orders.items() if at[:2] == (order.side, order.price)}
         order.front = float(shown + sum(self.orders[number][2] for number in order.ahead & self.fresh))
         order.traded, order.told = 0.0, 0
+        order.joined = self.join_count
+        self.join_count += 1
 
     def change(self, one: Happening, resting: list[Order]) -> None:
         """Fold one change: less of an order keeps its place; more, or another price, is a new order's."""
@@ -67,6 +76,13 @@ class Crowd:
                     by_trade = min(lots, order.traded)
                     order.traded -= by_trade
                     order.front = max(0.0, order.front - lots + by_trade)
+
+
+def in_turn(orders: list[Order]) -> None:
+    """Nobody has less ahead than an own order at the same price that joined before."""
+    for order in orders:
+        before = [one.front for one in orders if one.price == order.price and one.joined < order.joined]
+        order.front = max([order.front, *before])
 
 
 def requeue(order: Order, model: QueueModel, lot: float, before: int, after: int) -> None:

@@ -22,7 +22,7 @@ from mmfold.replay.assumptions import Assumptions, FeeTier
 from mmfold.replay.venue.fifo import make_queues
 from mmfold.replay.venue.loop import Arrays, simulate
 from mmfold.replay.venue.queue import QueueModel
-from mmfold.replay.venue.records import MESSAGE, NEVER_NS, SIM, VENUE
+from mmfold.replay.venue.records import MESSAGE, NEVER_NS, SIM, make_venues
 from mmfold.replay.window import Windows, measure_feed_latency
 from tests.engine.rows import T0_NS, book_event, event, make_manifest
 from tests.replay.venue.by_order import tell_orders
@@ -133,7 +133,7 @@ def make_arrays(manifest: Manifest, assumptions: Assumptions) -> Arrays:
         cells=state.cells,
         outs=make_out(False),
         venue_cells=make_state(manifest).cells,
-        venues=np.zeros(len(manifest.instruments), VENUE),
+        venues=make_venues(manifest.instruments),
         sims=np.zeros(1, SIM),
         queues=make_queues(len(manifest.instruments) if assumptions.queue_model == QueueModel.FIFO else 0),
     )
