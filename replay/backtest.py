@@ -50,6 +50,7 @@ class BacktestResult:
     feed: FeedLatency
     shifts_ns: tuple[int, ...]  # what was added to the receive times of each recording, in the order given
     params: dict[str, Any]
+    outside_counts: dict[str, int]  # by symbol: orders that rested outside of what the recording shows of the book
     seconds: float
 
 
@@ -261,5 +262,9 @@ class Backtest:
             feed=feed,
             shifts_ns=shifts_of(self.source) or (feed.shift_ns,),
             params=self.document["params"],
+            outside_counts={
+                symbol: int(self.arrays.venues[index]["outside_count"])
+                for symbol, index in self.manifest.symbol_index().items()
+            },
             seconds=time.perf_counter() - started_s,
         )

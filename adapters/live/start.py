@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -142,7 +142,7 @@ async def find_instruments(venue: str, symbols: tuple[str, ...], rest: RestClien
         if rest.keys is not None:
             status, body = await rest.ask(request_fee_rate(CATEGORY, symbol))
             instrument = with_fees(instrument, parse_fee_rates(body, status))
-        found.append(instrument)
+        found.append(replace(instrument, book_depth=BOOK_DEPTH))
     return tuple(sorted(found, key=lambda each: each.symbol))
 
 

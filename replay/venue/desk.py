@@ -5,9 +5,11 @@ The same kernels as a backtest's venue, at zero latency: answers come back from 
 
 import numpy as np
 
-from mmfold.engine.codes import EventKind
+from mmfold.engine.codes import EventKind, Side
 from mmfold.engine.jit import entry
+from mmfold.engine.limits import ORDER_COUNT_MAX
 from mmfold.engine.manifest import Manifest
+from mmfold.engine.orders import SLOTS_PER_SIDE
 from mmfold.engine.records import EVENT
 from mmfold.engine.state import make_state
 from mmfold.replay.assumptions import Assumptions
@@ -87,6 +89,15 @@ class Desk:
         """Let time pass and return the answers: orders whose life ended."""
         run_clock(self.sims, self.venues, self.cells, ts_ns)
         return self.take_answers()
+
+    def lots_before(self, index: int, order_id: int) -> int:
+        """Return what is left of the own orders of an instrument that a trade at an order's price fills before it."""
+        orders = self.venues[index]["orders"]
+        own, side = orders[order_id % ORDER_COUNT_MAX], order_id % ORDER_COUNT_MAX // SLOTS_PER_SIDE
+        same = orders[side * SLOTS_PER_SIDE : (side + 1) * SLOTS_PER_SIDE]
+        better = (same["price_ticks"] - own["price_ticks"]) * (1 if side == Side.BID else -1)
+        before = (better > 0) | ((better == 0) & (same["joined"] < own["joined"]))
+        return int(same["qty_lots"][before & (same["resting"] == 1)].sum())
 
     def take_answers(self) -> np.ndarray:
         """Return the answers under way and forget them."""

@@ -12,19 +12,25 @@ from mmfold.engine.position import apply_funding
 from mmfold.engine.state import NO_KEY
 from mmfold.replay.venue.account import check_margin
 from mmfold.replay.venue.priority import NO_SLOT, deal_lots, deal_queued, first_slot, keep_turns
-from mmfold.replay.venue.queue import apply_queue_depth
+from mmfold.replay.venue.shown import hide_order, note_delta, note_snapshot, settle_hidden, show_order
 
 
 @kernel
 def move_queue(sim, venue, cell, row, before_lots):
-    """Tell the resting orders at a level's price that its displayed quantity changed."""
+    """Tell the resting orders at a level's price that its displayed quantity changed.
+
+    A level that a feed of so many levels deletes may only be shown no more.
+    """
     side = np.int64(row["side"])
-    lot_size = cell["instrument"]["lot_size_numerator"] / cell["instrument"]["lot_size_denominator"]
+    hides = venue["book_depth"] > 0 and row["qty_lots"] == 0
     count = 0
     for slot in range(side * SLOTS_PER_SIDE, (side + 1) * SLOTS_PER_SIDE):
         order = venue["orders"][slot]
         if order["resting"] == 1 and order["price_ticks"] == row["price_ticks"]:
-            apply_queue_depth(order, sim["rules"]["queue_model"], before_lots, row["qty_lots"], lot_size)
+            if hides:
+                hide_order(venue, order, before_lots)
+            else:
+                show_order(sim, cell, order, before_lots, row["qty_lots"])
             count += 1
     if count > 1:
         keep_turns(venue, side, row["price_ticks"])
@@ -75,7 +81,7 @@ def note_displayed(venue, cell, side):
     """Note what is displayed at the own orders of a side; returns what reaches the first of them already."""
     for slot in range(side * SLOTS_PER_SIDE, (side + 1) * SLOTS_PER_SIDE):
         order = venue["orders"][slot]
-        if order["resting"] == 1:
+        if order["resting"] == 1 and order["hidden"] == 0:
             order["displayed_lots"] = level_qty_lots(cell, side, order["price_ticks"])
     if first_slot(venue, side) == NO_SLOT:
         return np.int64(0)
@@ -95,12 +101,16 @@ def match_snapshot(sim, venue, cell, rows, start, end):
     apply_snapshot(cell, rows, start, end)
     if cell["book"]["snapshot_count"] == snapshot_count:
         return
-    lot_size = cell["instrument"]["lot_size_numerator"] / cell["instrument"]["lot_size_denominator"]
+    note_snapshot(venue, cell, rows, start, end)
     for slot in range(ORDER_COUNT_MAX):
         order = venue["orders"][slot]
         if order["resting"] == 1:
             after_lots = level_qty_lots(cell, np.int64(side_of_slot(slot)), order["price_ticks"])
-            apply_queue_depth(order, sim["rules"]["queue_model"], order["displayed_lots"], after_lots, lot_size)
+            if after_lots > 0:
+                show_order(sim, cell, order, order["displayed_lots"], after_lots)
+            else:
+                hide_order(venue, order, order["displayed_lots"])
+    settle_hidden(sim, venue, cell)
     for slot in range(ORDER_COUNT_MAX):
         if venue["orders"][slot]["resting"] == 1:
             keep_turns(venue, np.int64(side_of_slot(slot)), venue["orders"][slot]["price_ticks"])
@@ -131,12 +141,15 @@ def apply_market(sim, venue, cell, rows, start, end):
         resting = venue["resting_counts"][0] + venue["resting_counts"][1]
         if resting == 0 or not is_joining(cell, rows[start]):
             apply_delta(cell, rows, start, end)
+            note_delta(venue, cell)
         else:
             room = True
             for i in range(start, end):
                 if rows[i]["side"] != Side.NONE:
                     room = match_level(sim, venue, cell, rows[i]) and room
             apply_joined(cell, rows[start], room)
+            note_delta(venue, cell)
+            settle_hidden(sim, venue, cell)
     elif kind == EventKind.TRADE:
         match_trade(sim, venue, cell, rows[start])
     elif kind == EventKind.BOOK_SNAPSHOT:

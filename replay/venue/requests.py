@@ -16,9 +16,8 @@ from mmfold.engine.value import notional_mid_micros
 from mmfold.replay.venue.account import exceeds_margin, take_levels
 from mmfold.replay.venue.answers import end_order, list_orders, mid_half_ticks, post_answer, refuse, respond
 from mmfold.replay.venue.latency import entry_latency_ns, post_message
-from mmfold.replay.venue.priority import keep_turns
-from mmfold.replay.venue.queue import join_queue
 from mmfold.replay.venue.records import NEVER_NS, RejectCode
+from mmfold.replay.venue.shown import enter_price
 
 MARKET_KEY = np.int64(1 << 60)  # the limit of an order without a price
 
@@ -83,14 +82,6 @@ def place_code(sim, venue, cell, request):
 
 
 @kernel
-def enter_price(venue, cell, order, side):
-    """Put a resting order at the end of its price's queue, behind what is displayed and behind own orders."""
-    join_queue(venue, order, level_qty_lots(cell, side, order["price_ticks"]))
-    venue["best_keys"][side] = min(venue["best_keys"][side], key_of(side, order["price_ticks"]))
-    keep_turns(venue, side, order["price_ticks"])
-
-
-@kernel
 def rest_order(sim, venue, cell, request, qty_lots, ts_ns):
     """Put what is left of a PLACE at the end of its price's queue."""
     slot = np.int64(request["order_id"] & (ORDER_COUNT_MAX - 1))
@@ -102,6 +93,7 @@ def rest_order(sim, venue, cell, request, qty_lots, ts_ns):
     order["flags"] = request["flags"]
     order["ts_accepted_ns"] = ts_ns
     order["ts_expiry_ns"] = NEVER_NS
+    order["was_hidden"] = 0
     order["filled_lots"] = request["qty_lots"] - qty_lots
     if sim["rules"]["order_lifetime_ns"] > 0:
         order["ts_expiry_ns"] = ts_ns + sim["rules"]["order_lifetime_ns"]

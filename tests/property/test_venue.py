@@ -83,6 +83,7 @@ def check_end(played: Played, venue: Oracle) -> None:
         expected = (order.order_id, order.price, order.left, order.filled, order.accepted_ns, order.resting)
         assert tuple(int(record[name]) for name in names) == expected
         if order.resting:
+            assert (record["hidden"], record["was_hidden"]) == (order.hidden, order.was_hidden)
             assert float(record["front_lots"]) == pytest.approx(order.front, abs=1e-9)
             assert record["traded_lots"] == order.traded
 

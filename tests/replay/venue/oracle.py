@@ -13,7 +13,7 @@ from mmfold.engine.orders import SLOTS_PER_SIDE
 from mmfold.replay.venue.queue import QueueModel
 from mmfold.replay.venue.records import RejectCode
 from tests.replay.venue.oracle_book import MILLION, NO, Account, Book
-from tests.replay.venue.oracle_queue import Crowd, Order, in_turn, requeue
+from tests.replay.venue.oracle_queue import Crowd, Order, hide, in_turn, settle, show
 from tests.replay.venue.scenario import BOOK, STREAM, Happening, Request, Scenario
 
 OTHER = {Side.BID: Side.ASK, Side.ASK: Side.BID}
@@ -30,7 +30,7 @@ class Oracle:
         self.rules = scenario.assumptions
         self.instrument = scenario.manifest.instruments[index]
         self.lot = float(self.instrument.lot_size)
-        self.book = Book(self.instrument.continuity == Continuity.BESIDE_STREAM)
+        self.book = Book(self.instrument.continuity == Continuity.BESIDE_STREAM, depth=self.instrument.book_depth)
         self.crowd = Crowd()
         self.orders: dict[int, Order] = {}  # by slot, the last one that was accepted
         self.accepted: dict[int, int] = {}  # by slot, the last id
@@ -149,6 +149,9 @@ class Oracle:
             for at, price, qty in one.levels:
                 self.level(Side(at), price, qty, ts_ns)
             self.book.joined(one)
+        if one.kind == EventKind.BOOK_DELTA:
+            self.book.look()
+            self.settle()
         elif one.kind == EventKind.BOOK_SNAPSHOT:
             self.snapshot(one, ts_ns)
         elif one.kind == EventKind.MARK:
@@ -159,10 +162,18 @@ class Oracle:
         before = self.book.shown(side, price)
         self.book.set(side, price, qty)
         for order in self.resting(side):
-            if order.price == price:
-                requeue(order, self.rules.queue_model, self.lot, before, qty)
+            if order.price == price and not qty and self.book.depth:
+                hide(order, before)
+            elif order.price == price:
+                show(order, self.rules.queue_model, self.lot, before, qty)
         in_turn(self.resting(side))
         self.deal(OTHER[side], price, qty - before, ts_ns)
+
+    def settle(self) -> None:
+        for side in (Side.BID, Side.ASK):
+            for order in self.resting(side):
+                settle(order, self.rules.queue_model, self.lot, self.book)
+            in_turn(self.resting(side))
 
     def snapshot(self, one: Happening, ts_ns: int) -> None:
         """Messages may be missing before it: it counts as one change of every level."""
@@ -175,8 +186,11 @@ class Oracle:
         for side, orders in own.items():
             for order in orders:
                 shown = self.book.shown(side, order.price)
-                requeue(order, self.rules.queue_model, self.lot, before[order.order_id], shown)
-            in_turn(orders)
+                if shown:
+                    show(order, self.rules.queue_model, self.lot, before[order.order_id], shown)
+                else:
+                    hide(order, before[order.order_id])
+        self.settle()
         for side in (Side.ASK, Side.BID):
             for price, lots in self.reachable(side, None):
                 if self.resting(side) and price in dict(self.met(min(self.resting(side), key=lambda each: each.turn))):
@@ -287,7 +301,7 @@ class Oracle:
         life = self.rules.order_lifetime_ns
         order = Order(one.order_id, one.side, one.price, left, one.ts_ns)
         order.filled, order.flags, order.expiry_ns = one.qty - left, one.flags, one.ts_ns + life if life else None
-        self.crowd.join(order, self.book.shown(one.side, one.price))
+        self.crowd.join(order, self.book)
         self.orders[slot] = order
         in_turn(self.resting(one.side))
 
@@ -322,7 +336,7 @@ class Oracle:
         else:
             if one.price != order.price or left > order.left:
                 order.price = one.price
-                self.crowd.join(order, self.book.shown(one.side, one.price))
+                self.crowd.join(order, self.book)
                 in_turn(self.resting(one.side))
             order.left = left
             self.answer(EventKind.AMENDED, one.ts_ns, one.order_id, price=one.price, qty=left)

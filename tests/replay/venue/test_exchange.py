@@ -272,13 +272,13 @@ class Tape:
             )
 
 
-def play_lines(text: str, **settings: object) -> list[tuple[str, str]]:
+def play_lines(text: str, instrument: dict[str, object] | None = None, **settings: object) -> list[tuple[str, str]]:
     """Return (line, answers as text) of a scenario."""
     tape, lines = Tape(), [line.partition("|")[0].strip() for line in lines_of(text)]
     for number, line in enumerate(lines):
         tape.take(line, T0_NS + number * STEP_NS)
     scenario = Scenario(
-        manifest=make_manifest(min_qty_lots=2),
+        manifest=make_manifest(**{"min_qty_lots": 2, **(instrument or {})}),
         market=tuple(tape.market),
         requests=tuple(tape.requests),
         assumptions=replace(PLAIN, **settings),  # type: ignore[arg-type]
