@@ -20,6 +20,7 @@ from mmfold.engine.rules import RULES
 SCHEMA_VERSION = 1
 CODE_VERSION = "0.2.0"
 FIRST_RULES = 1  # of a manifest that names none, and so the one number that it need not name
+BOOK_DEPTH_MAX = 1_000_000
 DEFAULT_MAKER_FEE_PPM = 100  # spec/core.md 20: maker 1.0 bps, taker 5.0 bps; positive is a cost
 DEFAULT_TAKER_FEE_PPM = 500
 
@@ -53,6 +54,7 @@ class Instrument:
     maker_fee_ppm: int = DEFAULT_MAKER_FEE_PPM
     taker_fee_ppm: int = DEFAULT_TAKER_FEE_PPM
     contract_value: str = "1"  # quote value of one contract, for inverse contracts
+    book_depth: int = 0  # levels of a side that the recorded feed shows at most; 0, left out of the JSON: any number
 
     def __post_init__(self) -> None:
         if not self.symbol or not self.symbol.isascii() or len(self.symbol) > 32:
@@ -67,6 +69,8 @@ class Instrument:
             raise ManifestError(f"{self.symbol}: unknown contract {self.contract!r}")
         if self.min_qty_lots < 1:
             raise ManifestError(f"{self.symbol}: min_qty_lots must be at least 1")
+        if type(self.book_depth) is not int or not 0 <= self.book_depth <= BOOK_DEPTH_MAX:
+            raise ManifestError(f"{self.symbol}: book_depth {self.book_depth!r} is not 0 to {BOOK_DEPTH_MAX:,}")
         if self.is_inverse and not self.is_base_value_exact():
             raise ManifestError(
                 f"{self.symbol}: contract_value {self.contract_value} x lot_size {self.lot_size} / tick_size "
@@ -161,9 +165,10 @@ def is_plain_decimal(text: str) -> bool:
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """Return the manifest's payload: canonical JSON."""
+    names = Instrument.__dataclass_fields__
     document: dict[str, Any] = {name: getattr(manifest, name) for name in Manifest.__dataclass_fields__}
     document["instruments"] = [
-        {name: getattr(instrument, name) for name in Instrument.__dataclass_fields__}
+        {name: value for name in names if (value := getattr(instrument, name)) or name != "book_depth"}
         for instrument in manifest.instruments
     ]
     # Left out where nothing was decided, or by a build before 0.2.0: bytes, and so heads, stay what they are.

@@ -31,7 +31,7 @@ from mmfold.replay.strategy.file import StrategyMissing, check_configured, loade
 from mmfold.replay.venue.fifo import make_queues
 from mmfold.replay.venue.loop import Arrays, begin_schedule, end_control, end_policy, fold_control, simulate
 from mmfold.replay.venue.queue import QueueModel
-from mmfold.replay.venue.records import NEVER_NS, OUTPUT_PART_COUNT, OUTPUT_ROW_COUNT, SIM, VENUE
+from mmfold.replay.venue.records import NEVER_NS, OUTPUT_PART_COUNT, OUTPUT_ROW_COUNT, SIM, make_venues
 from mmfold.replay.window import FeedLatency, Windows, check_market_orders, measure_feed_latency
 
 
@@ -51,6 +51,7 @@ class BacktestResult:
     feed: FeedLatency
     shifts_ns: tuple[int, ...]  # what was added to the receive times of each recording, in the order given
     params: dict[str, Any]
+    outside_counts: dict[str, int]  # by symbol: orders that rested outside of what the recording shows of the book
     seconds: float
 
 
@@ -130,7 +131,7 @@ class Backtest:
             cells=self.core.state.cells,
             outs=self.core.out,
             venue_cells=make_state(self.manifest).cells,
-            venues=np.zeros(len(self.manifest.instruments), VENUE),
+            venues=make_venues(self.manifest.instruments),
             sims=np.zeros(1, SIM),
             queues=make_queues(len(self.manifest.instruments) if self.is_fifo else 0),
         )
@@ -268,5 +269,9 @@ class Backtest:
             feed=feed,
             shifts_ns=shifts_of(self.source) or (feed.shift_ns,),
             params=self.document["params"],
+            outside_counts={
+                symbol: int(self.arrays.venues[index]["outside_count"])
+                for symbol, index in self.manifest.symbol_index().items()
+            },
             seconds=time.perf_counter() - started_s,
         )

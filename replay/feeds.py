@@ -91,6 +91,9 @@ def merge_manifests(sources: Sequence[EventSource]) -> Manifest:
     for source in sources:
         for instrument in source.manifest.instruments:
             owner, known = found.setdefault(instrument.symbol, (source, instrument))
+            depth = min(filter(None, (known.book_depth, instrument.book_depth)), default=0)  # what both show
+            known, instrument = replace(known, book_depth=depth), replace(instrument, book_depth=depth)
+            found[instrument.symbol] = (owner, known)
             if instrument != known:
                 raise FeedsConflict(
                     f"{instrument.symbol} is not the same instrument in {owner.path} and in {source.path}: "

@@ -100,12 +100,11 @@ def command(
     else:
         names = " + ".join(str(path) for path in events)
         page, shown = None, {name: as_replay(result, names) for name, (_, result) in results.items()}
-    name = "base" if "base" in results else next(iter(results))
     if as_json:
         band = {key: figures(case) for key, (_, case) in results.items()}
-        emit_json({**result_document(results[name][1], page), **({"band": band} if asked["band"] else {})})
+        emit_json({**result_document(main_result(results), page), **({"band": band} if asked["band"] else {})})
     else:
-        print_results(results, shown[name], page, is_one_journal=out is not None or len(events) == 1)
+        print_results(results, shown[main_name(results)], page, is_one_journal=out is not None or len(events) == 1)
     if stopped:
         raise KeyboardInterrupt
 
@@ -194,10 +193,10 @@ def print_results(
     """Print the base case, or the one there is, and the others beside it."""
     from mmfold.adapters.cli.output import print_table
     from mmfold.reports.summary import print_summary
-    from mmfold.reports.venue import feed_notes, venue_notes
+    from mmfold.reports.venue import venue_notes
 
     print_summary(shown, page, command="backtest", is_one_journal=is_one_journal)
-    notes = [*venue_notes(shown.manifest), *feed_notes(next(iter(results.values()))[1].shifts_ns)]
+    notes = [*venue_notes(shown.manifest), *run_notes(main_result(results))]
     for label, note in zip(("assumed", *[""] * len(notes)), notes, strict=False):
         click.echo(f"{label:10}{note}")
     if len(results) > 1:
@@ -269,7 +268,6 @@ def write_page(out: Path, results: "dict[str, tuple[Path, BacktestResult]]") -> 
     """
     from mmfold.reports.tearsheet.fold import fold_backtest
     from mmfold.reports.tearsheet.page import write_tearsheet
-    from mmfold.reports.venue import feed_notes
 
     sheets = {}
     for name, (journal, result) in results.items():
@@ -277,8 +275,26 @@ def write_page(out: Path, results: "dict[str, tuple[Path, BacktestResult]]") -> 
         replayed = sheets[name].result
         same = (replayed.state_digest, replayed.effects_digest) == (result.state_digest, result.effects_digest)
         assert same, f"the replay of {journal} is not the backtest that wrote it"
-    notes = feed_notes(next(iter(results.values()))[1].shifts_ns)
+    notes = {name: run_notes(result) for name, (_, result) in results.items()}
     return write_tearsheet(out, sheets, notes), {name: sheet.result for name, sheet in sheets.items()}
+
+
+def main_name(results: "dict[str, tuple[Path, BacktestResult]]") -> str:
+    """Return the case that is told first: base, or the one there is."""
+    return "base" if "base" in results else next(iter(results))
+
+
+def main_result(results: "dict[str, tuple[Path, BacktestResult]]") -> "BacktestResult":
+    """Return the result of the case that is told first."""
+    return results[main_name(results)][1]
+
+
+def run_notes(result: "BacktestResult") -> tuple[str, ...]:
+    """Return the assumptions that a run knew and its journal does not tell."""
+    from mmfold.reports.venue import feed_notes, shown_notes
+
+    shown = shown_notes(result.manifest, result.outside_counts, result.effect_counts["place"])
+    return (*feed_notes(result.shifts_ns), *shown)
 
 
 def as_replay(result: "BacktestResult", source: str) -> "ReplayResult":
@@ -339,6 +355,10 @@ def result_document(result: "BacktestResult", page: Path | None) -> dict[str, An
         "rows": result.rows,
         "run": run,
         "run_id": result.manifest.run_id,
+        "shown_depth": {
+            one.symbol: {"levels": one.book_depth, "orders_outside": result.outside_counts[one.symbol]}
+            for one in result.manifest.instruments
+        },
         "state_digest": result.state_digest,
         "symbols": symbols,
         "venue": report["venue"],

@@ -17,7 +17,7 @@ from mmfold.adapters.importers.table import Context, Listing, depth_number
 from mmfold.config.instruments import CONTRACT_OF_MARKET, InstrumentFilters, InstrumentTableError, build_instrument
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.limits import EVENT_ROW_COUNT_MAX
-from mmfold.engine.manifest import Instrument
+from mmfold.engine.manifest import BOOK_DEPTH_MAX, Instrument
 from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_VALUE
 
 MARKETS = ("linear", "inverse", "spot")
@@ -29,6 +29,7 @@ UNUSED_TOPICS = {
     "priceLimit": "price limit",
     "adlAlert": "adl alert",
 }
+NAMED_DEPTHS = {"rpi": 50}  # orderbook.rpi.SYMBOL
 SIDES = {"Buy": Side.BID, "Sell": Side.ASK}
 
 
@@ -122,6 +123,14 @@ def orderbook_rows(message: dict[str, Any], parts: list[str], ts_receive_ns: int
     if message.get("type") == "delta":
         return book_rows(EventKind.BOOK_DELTA, listing, times, (update, update - 1), levels)
     raise RefusedError(f"orderbook message of unknown type {message.get('type')!r}")
+
+
+def shown_depth(topic_depth: str) -> int:
+    """Return the levels of a side that the book of a topic shows at most, 0 where its name does not tell.
+
+    Source: Bybit v5 docs, websocket public channels: orderbook, RPI orderbook.
+    """
+    return NAMED_DEPTHS.get(topic_depth) or min(max(0, depth_number(topic_depth)), BOOK_DEPTH_MAX)
 
 
 def trade_rows(message: dict[str, Any], ts_receive_ns: int, context: Context) -> np.ndarray:

@@ -9,7 +9,7 @@ import heapq
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from mmfold.adapters.importers.session import ParseMessage, Place, Session
 from mmfold.adapters.importers.spool import Spool
 from mmfold.adapters.importers.streams import InputHash, read_ahead, read_lines
 from mmfold.adapters.importers.table import Context, SymbolTable
-from mmfold.engine.manifest import Manifest
+from mmfold.engine.manifest import Instrument, Manifest
 
 FAST_LANE_BYTES_MIN = 1 << 19  # a smaller import is done before the kernels are loaded, let alone compiled
 
@@ -203,7 +203,7 @@ def write_result(
     listings.sort(key=lambda listing: listing.symbol)
     manifest = Manifest(
         run_id=inputs.run_id(),
-        instruments=tuple(listing.instrument for listing in listings),
+        instruments=tuple(with_depth(listing.instrument, session.context) for listing in listings),
         source=",".join(file.path.name for file in files),
     )
     index_of = np.zeros(len(table.listings), "<u2")
@@ -223,6 +223,12 @@ def write_result(
         symbols=tuple(listing.symbol for listing in listings),
         out=str(out),
     )
+
+
+def with_depth(instrument: Instrument, context: Context) -> Instrument:
+    """Return an instrument with the depth that its topic names; a venue without such topics tells the whole book."""
+    depth = context.book_depths.get(instrument.symbol)
+    return instrument if depth is None else replace(instrument, book_depth=bybit.shown_depth(depth))
 
 
 def renumber(spool: Spool, index_of: np.ndarray) -> Iterator[np.ndarray]:

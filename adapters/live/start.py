@@ -156,7 +156,7 @@ async def find_instruments(venue: str, symbols: tuple[str, ...], rest: RestClien
         if rest.keys is not None:
             status, body = await rest.ask(request_fee_rate(CATEGORY, symbol))
             instrument = with_fees(instrument, parse_fee_rates(body, status))
-        found.append(instrument)
+        found.append(replace(instrument, book_depth=BOOK_DEPTH))
     return tuple(sorted(found, key=lambda each: each.symbol))
 
 

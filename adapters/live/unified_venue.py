@@ -15,6 +15,7 @@ from mmfold.adapters.live.rest_client import VenueUnreachable
 from mmfold.engine.limits import MICROS_PER_UNIT, PPM
 from mmfold.engine.manifest import DEFAULT_MAKER_FEE_PPM, DEFAULT_TAKER_FEE_PPM, Instrument
 
+BOOK_DEPTH = 50  # levels a side that are taken, of however many ccxt keeps
 TICK_SIZE, DECIMAL_PLACES = 4, 2  # ccxt's precisionMode
 
 
@@ -155,6 +156,7 @@ def read_market(market: dict[str, Any], precision_mode: int) -> tuple[Instrument
         maker_fee_ppm=read_fee(market.get("maker"), DEFAULT_MAKER_FEE_PPM),
         taker_fee_ppm=read_fee(market.get("taker"), DEFAULT_TAKER_FEE_PPM),
         contract_value=told if contract == "inverse" else "1",
+        book_depth=BOOK_DEPTH,
     )
     return instrument, size
 
