@@ -193,11 +193,12 @@ def print_results(
 ) -> None:
     """Print the base case, or the one there is, and the others beside it."""
     from mmfold.adapters.cli.output import print_table
+    from mmfold.reports.recording import recording_notes
     from mmfold.reports.summary import print_summary
-    from mmfold.reports.venue import feed_notes, venue_notes
+    from mmfold.reports.venue import venue_notes
 
     print_summary(shown, page, command="backtest", is_one_journal=is_one_journal)
-    notes = [*venue_notes(shown.manifest), *feed_notes(next(iter(results.values()))[1].shifts_ns)]
+    notes = [*venue_notes(shown.manifest), *recording_notes(next(iter(results.values()))[1])]
     for label, note in zip(("assumed", *[""] * len(notes)), notes, strict=False):
         click.echo(f"{label:10}{note}")
     if len(results) > 1:
@@ -266,9 +267,9 @@ def write_page(out: Path, results: "dict[str, tuple[Path, BacktestResult]]") -> 
 
     Raises: AssertionError when the replay is not the backtest.
     """
+    from mmfold.reports.recording import recording_notes
     from mmfold.reports.tearsheet.fold import fold_backtest
     from mmfold.reports.tearsheet.page import write_tearsheet
-    from mmfold.reports.venue import feed_notes
 
     sheets = {}
     for name, (journal, result) in results.items():
@@ -276,7 +277,7 @@ def write_page(out: Path, results: "dict[str, tuple[Path, BacktestResult]]") -> 
         replayed = sheets[name].result
         same = (replayed.state_digest, replayed.effects_digest) == (result.state_digest, result.effects_digest)
         assert same, f"the replay of {journal} is not the backtest that wrote it"
-    notes = feed_notes(next(iter(results.values()))[1].shifts_ns)
+    notes = recording_notes(next(iter(results.values()))[1])
     return write_tearsheet(out, sheets, notes), {name: sheet.result for name, sheet in sheets.items()}
 
 
@@ -309,6 +310,7 @@ def as_replay(result: "BacktestResult", source: str) -> "ReplayResult":
 
 def result_document(result: "BacktestResult", page: Path | None) -> dict[str, Any]:
     """Return what --json prints."""
+    from mmfold.reports.recording import clock_document
     from mmfold.reports.summary import build_report
 
     report = build_report(as_replay(result, "backtest"))
@@ -326,7 +328,13 @@ def result_document(result: "BacktestResult", page: Path | None) -> dict[str, An
         "effects": result.effect_counts,
         "effects_digest": result.effects_digest,
         "events": result.events,
-        "feed": {**dataclasses.asdict(result.feed), "shifts_ns": list(result.shifts_ns)},
+        "feed": {
+            **dataclasses.asdict(result.feed),
+            "clocks": [clock_document(clock) for clock in result.clocks],
+            "shifts_ns": list(result.shifts_ns),
+            "timers_left_out": result.timers_left_out,
+            "trades_told_twice": result.trades_told_twice,
+        },
         "fills": result.fills,
         "head": result.head,
         "orders": result.effect_counts["place"],
