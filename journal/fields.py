@@ -299,7 +299,11 @@ _TABLE = (
     _single(_K.BOOK_CLEAR),
     _single(_K.BOOK_GAP),
     KindFields(_K.BBO, Shape.PAIR, (VENUE_SEQ,), (PRICE, QTY)),
-    _single(_K.TRADE, SIDE, PRICE, QTY, _optional("trade_number", "aux", ANY_INT), bits=(("block", Flag.BLOCK),)),
+    _single(
+        _K.TRADE,
+        *(SIDE, PRICE, QTY, _optional("trade_number", "aux", ANY_INT), _optional("trade_id", "order_id", ANY_INT)),
+        bits=(("block", Flag.BLOCK),),
+    ),
     _single(_K.MARK, Field("mark_price", "aux", PRICE_E8), _optional("index_price", "order_id", PRICE_E8)),
     _single(_K.FUNDING, Field("rate", "aux", RATE_E9), _optional("mark_price", "order_id", PRICE_E8)),
     _single(_K.BOOK_ORDER, SIDE, PRICE, QTY, MARKET_ORDER, VENUE_SEQ),

@@ -24,15 +24,17 @@ from mmfold.engine.records import KIND_COUNT
 from mmfold.engine.state import State, make_state
 from mmfold.journal.writer import Writer
 from mmfold.replay.assumptions import Assumptions, BadAssumption
-from mmfold.replay.feeds import open_market, shifts_of, utc_text
+from mmfold.replay.clock import Clock, find_clock, needs_clock
+from mmfold.replay.feeds import Feeds, clocks_of, open_market, shifts_of, utc_text
 from mmfold.replay.run import EFFECT_NAMES, config_document
+from mmfold.replay.source import EventSource
 from mmfold.replay.strategy.blame import strategy_blamed
 from mmfold.replay.strategy.file import StrategyMissing, check_configured, loaded, uses_strategy
 from mmfold.replay.venue.fifo import make_queues
 from mmfold.replay.venue.loop import Arrays, begin_schedule, end_control, end_policy, fold_control, simulate
 from mmfold.replay.venue.queue import QueueModel
 from mmfold.replay.venue.records import NEVER_NS, OUTPUT_PART_COUNT, OUTPUT_ROW_COUNT, SIM, make_venues
-from mmfold.replay.window import FeedLatency, Windows, check_market_orders, measure_feed_latency
+from mmfold.replay.window import FeedLatency, Windows, check_market_orders, feed_latency_of, measure_span
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,9 @@ class BacktestResult:
     fills: int
     feed: FeedLatency
     shifts_ns: tuple[int, ...]  # what was added to the receive times of each recording, in the order given
+    clocks: tuple[Clock | None, ...]  # how the times of each were put right before
+    timers_left_out: int  # in gaps of more timers than TIMER_COUNT_BETWEEN_MAX
+    trades_told_twice: int  # by two of the recordings, and taken once
     params: dict[str, Any]
     outside_counts: dict[str, int]  # by symbol: orders that rested outside of what the recording shows of the book
     seconds: float
@@ -120,6 +125,7 @@ class Backtest:
         self.assumptions = assumptions
         self.writer = writer  # may be given later, before `run`
         self.feed: FeedLatency | None = None
+        self.clock: Clock | None = None  # of a recording that stands alone
         self.measured_s = 0.0
         self.pool = ThreadPoolExecutor(1, "journal")  # verifies the recording and writes the journal
         self.writes: deque[Future[None]] = deque()
@@ -142,13 +148,18 @@ class Backtest:
         self.effect_block = -1
 
     def measure(self) -> FeedLatency:
-        """Look through the recording once for its times, and check that there is a market in it.
+        """Look through the recording for its times, and check that there is a market in it.
 
         Raises: NoMarket, NoMarketOrders, SamplesBeside, JournalError, JsonlError.
         """
         if self.feed is None:
             started_s = time.perf_counter()
-            feed = measure_feed_latency(self.source.unverified_chunks())
+            span = measure_span(self.source.unverified_chunks())
+            if isinstance(self.source, EventSource) and needs_clock(span):
+                self.clock = find_clock(self.source.unverified_chunks)
+                if self.clock is not None:
+                    span = measure_span(self.clock.correct(self.source.unverified_chunks()))
+            feed = feed_latency_of(span)
             check_samples(self.assumptions, feed)
             if self.is_fifo:
                 check_market_orders(self.source.unverified_chunks(), self.quoted())
@@ -176,7 +187,8 @@ class Backtest:
         sim = self.arrays.sims[0]
         sim["ts_timer_ns"] = feed.ts_first_ns + sim["rules"]["timer_interval_ns"]
         begin_schedule(self.arrays, feed.ts_first_ns)
-        windows = Windows(self.source.chunks(pool=self.pool), feed, self.arrays.sims)
+        chunks = self.source.chunks(pool=self.pool)
+        windows = Windows(self.clock.correct(chunks) if self.clock else chunks, feed, self.arrays.sims)
         more = True
         while more and not self.stop_requested:
             more = windows.advance()
@@ -268,6 +280,9 @@ class Backtest:
             fills=int(core.state.kind_counts[EventKind.FILL]),
             feed=feed,
             shifts_ns=shifts_of(self.source) or (feed.shift_ns,),
+            clocks=clocks_of(self.source) or (self.clock,),
+            timers_left_out=int(sim["timer_left_out_count"]),
+            trades_told_twice=self.source.told_twice_count if isinstance(self.source, Feeds) else 0,
             params=self.document["params"],
             outside_counts={
                 symbol: int(self.arrays.venues[index]["outside_count"])

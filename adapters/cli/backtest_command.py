@@ -291,10 +291,11 @@ def main_result(results: "dict[str, tuple[Path, BacktestResult]]") -> "BacktestR
 
 def run_notes(result: "BacktestResult") -> tuple[str, ...]:
     """Return the assumptions that a run knew and its journal does not tell."""
-    from mmfold.reports.venue import feed_notes, shown_notes
+    from mmfold.reports.recording import recording_notes
+    from mmfold.reports.venue import shown_notes
 
     shown = shown_notes(result.manifest, result.outside_counts, result.effect_counts["place"])
-    return (*feed_notes(result.shifts_ns), *shown)
+    return (*recording_notes(result), *shown)
 
 
 def as_replay(result: "BacktestResult", source: str) -> "ReplayResult":
@@ -326,6 +327,7 @@ def as_replay(result: "BacktestResult", source: str) -> "ReplayResult":
 
 def result_document(result: "BacktestResult", page: Path | None) -> dict[str, Any]:
     """Return what --json prints."""
+    from mmfold.reports.recording import clock_document
     from mmfold.reports.summary import build_report
 
     report = build_report(as_replay(result, "backtest"))
@@ -343,7 +345,13 @@ def result_document(result: "BacktestResult", page: Path | None) -> dict[str, An
         "effects": result.effect_counts,
         "effects_digest": result.effects_digest,
         "events": result.events,
-        "feed": {**dataclasses.asdict(result.feed), "shifts_ns": list(result.shifts_ns)},
+        "feed": {
+            **dataclasses.asdict(result.feed),
+            "clocks": [clock_document(clock) for clock in result.clocks],
+            "shifts_ns": list(result.shifts_ns),
+            "timers_left_out": result.timers_left_out,
+            "trades_told_twice": result.trades_told_twice,
+        },
         "fills": result.fills,
         "head": result.head,
         "orders": result.effect_counts["place"],

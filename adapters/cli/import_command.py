@@ -10,6 +10,7 @@ from mmfold.adapters.importers import IMPORTERS
 if TYPE_CHECKING:
     from mmfold.adapters.importers.outcome import ImportResult
 
+USUAL_UNITS = {"receive": "ns", "exchange": "ms"}
 MARKETS = ("linear", "inverse", "spot", "usdm", "coinm")
 
 
@@ -96,6 +97,9 @@ def print_summary(result: "ImportResult", seconds: float) -> None:
     )
     click.echo(f"  {', '.join(result.symbols)}   {events}")
     click.echo(f"  gaps {result.gaps:,}   refused {result.rejected:,}   skipped: {skipped or 'nothing'}")
+    for name, units in result.units.items():
+        if units != USUAL_UNITS:
+            click.echo(f"units     {name}: receive times in {units['receive']}, exchange times in {units['exchange']}")
     if result.rejected:
         click.echo(f"refused   {result.out}.quarantine.jsonl")
     click.echo(f"next      mm replay --events {result.out}")

@@ -1,16 +1,18 @@
 """The three forms of captures, one line at a time; must never look at what a venue's message says.
 
-    stamped     `<receive time, ns> <message>`
-    cryptofeed  `<receive time, s>: <message>` received, `<url> -> <t>: <body>` an HTTP response,
+    stamped     `<receive time> <message>`
+    cryptofeed  `<receive time>: <message>` received, `<url> -> <t>: <body>` an HTTP response,
                 `<url> <- <t>: <message>` sent by the client, `<url> <-> <t>` a connection opened (cryptofeed v2 text)
-    capture     one JSON object a line: `t` = header, http, connect, send or recv; `ts` in seconds;
+    capture     one JSON object a line: `t` = header, http, connect, send or recv; `ts` a time;
                 `data` the message as a string
 
+The times of the first are usually ns, of the others seconds; a file's own units are found by its digits (units.py).
 Times in seconds become ns digit by digit: a float of today's seconds is only good to 200 ns.
 """
 
 import enum
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +20,11 @@ import orjson
 
 from mmfold.adapters.importers.outcome import ImportFailedError, RefusedError
 from mmfold.adapters.importers.streams import read_lines
+from mmfold.adapters.importers.units import SPOKEN_UNITS, STAMPED_UNITS, Units, find_units
 from mmfold.engine.limits import NS_PER_S, TS_NS_MAX
 from mmfold.engine.records import NO_TS_NS
 
-SECONDS = rb"([0-9]{1,10})(?:\.([0-9]{1,9}))?"
+SECONDS = rb"([0-9]{1,19})(?:\.([0-9]{1,9}))?"
 STAMPED_LINE = re.compile(rb"([0-9]{1,19}) (.+)", re.DOTALL)
 RECEIVED_LINE = re.compile(SECONDS + rb": (.*)", re.DOTALL)
 SPOKEN_LINE = re.compile(rb"([a-z]+://[^ ]+) (<->|<-|->) " + SECONDS + rb"(?:: (.*))?", re.DOTALL)
@@ -29,6 +32,7 @@ CAPTURE_TIME = re.compile(rb'[,{]"ts": ?' + SECONDS + rb"[,}]")
 SYMBOL_KEY = b'"s":"'
 SYMBOL_IN_MESSAGE = re.compile(SYMBOL_KEY + rb'([A-Z0-9_]{1,32})"')
 SNIFF_LINE_COUNT = 100
+EXCHANGE_TIME = re.compile(rb'"(?:E|T|ts|cts)": ?([0-9]{1,19})[,}]')
 MARKET_IN_URL = re.compile(r"/public/(linear|inverse|spot)\b|//(fapi|fstream)|//(dapi|dstream)|//(api|stream)\.binance")
 
 
@@ -50,6 +54,7 @@ class Origin(enum.Enum):
     HEADER = "header"
 
 
+FORM_UNITS = {Form.STAMPED: STAMPED_UNITS, Form.CRYPTOFEED: SPOKEN_UNITS, Form.CAPTURE: SPOKEN_UNITS}
 CAPTURE_ORIGINS = {
     "recv": Origin.RECEIVED,
     "http": Origin.RESPONSE,
@@ -80,31 +85,33 @@ class Sniffed:
 
     path: Path
     form: Form
+    units: Units
     ts_receive_ns: int
     symbol_hint: str
 
 
-def parse_frame(form: Form, line: bytes) -> Frame:
-    """Return what one line without its LF holds.
+def parse_frame(form: Form, line: bytes, units: Units | None = None) -> Frame:
+    """Return what one line without its LF holds; units are the file's, by default those of its form.
 
     Raises: RefusedError.
     """
+    units = units or FORM_UNITS[form]
     if form == Form.STAMPED:
         match = STAMPED_LINE.fullmatch(line)
         if match is None:
-            raise RefusedError("not `<receive time in ns> <message>`")
-        return Frame(Origin.RECEIVED, check_ts_ns(int(match[1])), match[2])
+            raise RefusedError("not `<receive time> <message>`")
+        return Frame(Origin.RECEIVED, stamp_ns(match[1], None, units), match[2])
     if form == Form.CAPTURE:
-        return parse_capture_line(line)
+        return parse_capture_line(line, units)
     if match := RECEIVED_LINE.fullmatch(line):
-        return Frame(Origin.RECEIVED, seconds_ns(match[1], match[2]), match[3])
+        return Frame(Origin.RECEIVED, stamp_ns(match[1], match[2], units), match[3])
     if match := SPOKEN_LINE.fullmatch(line):
         url = match[1].decode("utf-8", "replace")
-        return Frame(SPOKEN_ORIGINS[match[2]], seconds_ns(match[3], match[4]), match[5] or b"", url)
-    raise RefusedError("not `<seconds>: <message>` and not `<url> -> <seconds>: <message>`")
+        return Frame(SPOKEN_ORIGINS[match[2]], stamp_ns(match[3], match[4], units), match[5] or b"", url)
+    raise RefusedError("not `<time>: <message>` and not `<url> -> <time>: <message>`")
 
 
-def parse_capture_line(line: bytes) -> Frame:
+def parse_capture_line(line: bytes, units: Units) -> Frame:
     """Return what one JSON line of a capture holds.
 
     Raises: RefusedError.
@@ -120,31 +127,31 @@ def parse_capture_line(line: bytes) -> Frame:
         return Frame(origin, NO_TS_NS, b"")
     match = CAPTURE_TIME.search(line)
     if match is None:
-        raise RefusedError('"ts" is missing or not plain seconds')
+        raise RefusedError('"ts" is missing or not a plain number')
     message = record.get("data", "")
     if not isinstance(message, str) or (not message and origin in (Origin.RECEIVED, Origin.RESPONSE)):
         raise RefusedError('"data" is missing or not a string')
     url, connection = record.get("url") or record.get("addr") or "", record.get("conn", "")
     if not isinstance(url, str) or not isinstance(connection, str):
         raise RefusedError('"url", "addr" or "conn" is not a string')
-    return Frame(origin, seconds_ns(match[1], match[2]), message.encode(), url, connection)
+    return Frame(origin, stamp_ns(match[1], match[2], units), message.encode(), url, connection)
 
 
-def seconds_ns(seconds: bytes, fraction: bytes | None) -> int:
-    """Return a decimal number of seconds in ns, exactly.
+def stamp_ns(whole: bytes, fraction: bytes | None, units: Units) -> int:
+    """Return a receive time in ns, exactly.
 
-    Raises: RefusedError.
+    Raises: RefusedError for one that a row cannot hold, and for one that is not in the file's unit.
     """
-    return check_ts_ns(int(seconds) * NS_PER_S + int((fraction or b"").ljust(9, b"0")))
-
-
-def check_ts_ns(ts_ns: int) -> int:
-    """Return a time that a row can hold.
-
-    Raises: RefusedError.
-    """
-    if ts_ns >= TS_NS_MAX:
-        raise RefusedError(f"receive time {ts_ns} is out of range")
+    ts_ns = int(whole) * units.receive_ns
+    if fraction:
+        part_ns, rest = divmod(int(fraction.ljust(9, b"0")) * units.receive_ns, NS_PER_S)
+        if rest:
+            raise RefusedError(f"receive time {(whole + b'.' + fraction).decode()} has more digits than ns")
+        ts_ns += part_ns
+    if not units.ts_low_ns <= ts_ns < TS_NS_MAX:
+        raise RefusedError(
+            f"receive time {whole.decode()} is out of range: the file's are in {units.names()['receive']}"
+        )
     return ts_ns
 
 
@@ -167,19 +174,33 @@ def sniff(path: Path) -> Sniffed:
     first_symbol = SYMBOL_IN_MESSAGE.search(head)
     # Counting is what makes this cheap: the head may be megabytes.
     alone = first_symbol is not None and head.count(first_symbol[0]) == head.count(SYMBOL_KEY)
-    lines = head.split(b"\n", SNIFF_LINE_COUNT)[:SNIFF_LINE_COUNT]
-    form: Form | None = None
-    for line in (line.rstrip(b"\r") for line in lines if line.strip()):
-        for candidate in Form if form is None else (form,):
-            try:
-                frame = parse_frame(candidate, line)
-            except RefusedError:
-                continue
-            form = candidate
-            if frame.ts_receive_ns != NO_TS_NS:
-                hint = first_symbol[1].decode() if first_symbol is not None and alone else ""
-                return Sniffed(path, form, frame.ts_receive_ns, hint)
+    lines = [line.rstrip(b"\r") for line in head.split(b"\n", SNIFF_LINE_COUNT)[:SNIFF_LINE_COUNT] if line.strip()]
+    for form in Form:
+        units = sniff_units(form, lines)
+        for line in lines:
+            with suppress(RefusedError):
+                frame = parse_frame(form, line, units)
+                if frame.ts_receive_ns != NO_TS_NS:
+                    hint = first_symbol[1].decode() if first_symbol is not None and alone else ""
+                    return Sniffed(path, form, units, frame.ts_receive_ns, hint)
     raise ImportFailedError(
         f"{path.name} line 1 (byte 0): no form of capture that is known",
-        "expected `<ns> <json>` lines, cryptofeed text, or one JSON object a line with t, ts, data",
+        "expected `<time> <json>` lines, cryptofeed text, or one JSON object a line with t, ts, data",
     )
+
+
+def sniff_units(form: Form, lines: list[bytes]) -> Units:
+    """Return the units of the times in a file's first lines, read in a form."""
+    stamps, times = [], []
+    for line in lines:
+        if form == Form.STAMPED:
+            match = STAMPED_LINE.fullmatch(line)
+        elif form == Form.CRYPTOFEED:
+            match = RECEIVED_LINE.fullmatch(line)
+        else:
+            match = CAPTURE_TIME.search(line)
+        if match is not None:
+            stamps.append(int(match[1]))
+            message = line[match.end(1) :].replace(b'\\"', b'"')  # of a capture it is a string in a string
+            times += [int(number) for number in EXCHANGE_TIME.findall(message)]
+    return find_units(stamps, times, FORM_UNITS[form])

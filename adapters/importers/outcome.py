@@ -69,7 +69,7 @@ class ImportRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportResult:
-    """What an import wrote; book counts are messages, `trade` counts single trades."""
+    """What an import wrote; book counts are messages, `trade` and what was told twice single trades."""
 
     messages: int
     events: dict[str, int]
@@ -80,6 +80,7 @@ class ImportResult:
     head: str
     symbols: tuple[str, ...]
     out: str
+    units: dict[str, dict[str, str]] = field(default_factory=dict)  # of receive and exchange times, by file
 
     def document(self) -> dict[str, Any]:
         """Return the result as plain JSON values."""

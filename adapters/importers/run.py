@@ -1,28 +1,28 @@
 """Raw venue captures to a journal; must never write anything before the last line is read.
 
-Order of several files: by their first receive time, whatever the order on the command line. When one starts before the
-one before it has ended (a websocket capture and the REST responses of the same minutes), all lines are merged by
-receive time, each file keeping its own order and the earlier file going first at equal times.
+Order of several files: by their first receive time, whatever the order on the command line; their lines are merged by
+receive time (merge.py). What overlapping captures tell twice is taken once where the venue numbers it: books by the
+core, trades here (journal/told.py).
 """
 
-import heapq
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from mmfold.adapters.importers import binance, bybit
-from mmfold.adapters.importers.frames import Sniffed, parse_frame, sniff
+from mmfold.adapters.importers.frames import Sniffed, sniff
 from mmfold.adapters.importers.lane import FastLane
-from mmfold.adapters.importers.outcome import ImportFailedError, ImportRequest, ImportResult, RefusedError
+from mmfold.adapters.importers.merge import LineFeed, Merged, StampLines, merge_lines, stamp_lines_slowly
+from mmfold.adapters.importers.outcome import ImportFailedError, ImportRequest, ImportResult
 from mmfold.adapters.importers.output import check_out, publish, work_directory, write_journal
 from mmfold.adapters.importers.quarantine import Quarantine
 from mmfold.adapters.importers.session import ParseMessage, Place, Session
 from mmfold.adapters.importers.spool import Spool
-from mmfold.adapters.importers.streams import InputHash, read_ahead, read_lines
+from mmfold.adapters.importers.streams import InputHash, read_ahead, read_lines, run_id_of
 from mmfold.adapters.importers.table import Context, SymbolTable
 from mmfold.engine.manifest import Instrument, Manifest
 
@@ -45,10 +45,6 @@ BINANCE = Venue(
     "binance", binance.MARKETS, binance.parse_message, "mmfold.adapters.importers.binance_kernel:scan_lines"
 )
 BYBIT = Venue("bybit", bybit.MARKETS, bybit.parse_message, "mmfold.adapters.importers.bybit_kernel:scan_lines")
-
-
-class _OverlapError(Exception):
-    """Two files cover the same time: the lines must be merged."""
 
 
 def import_binance(request: ImportRequest, on_progress: OnProgress) -> ImportResult:
@@ -74,9 +70,9 @@ def import_captures(request: ImportRequest, on_progress: OnProgress, venue: Venu
     quarantine = Quarantine.beside(request.out)
     with work_directory(request.out) as work:
         try:
-            session, inputs = read_files(files, request, on_progress, venue, quarantine, Spool(work / "spool"))
+            session, run_id = read_files(files, request, on_progress, venue, quarantine, Spool(work / "spool"))
             quarantine.sync()
-            result = write_result(session, inputs, files, request, work)
+            result = write_result(session, run_id, files, request, work)
         except ImportFailedError:
             if request.strict or not quarantine.count:
                 quarantine.clear()
@@ -97,36 +93,34 @@ def read_files(
     venue: Venue,
     quarantine: Quarantine,
     spool: Spool,
-) -> tuple[Session, InputHash]:
-    """Read all files, one after the other if their times allow it, else merged.
+) -> tuple[Session, str]:
+    """Read all files into a session; returns the run id as well, made of every byte of them.
 
     Raises: ImportFailedError.
     """
-    input_bytes = sum(file.path.stat().st_size for file in files)
-    for read in (read_in_turn, read_merged):
-        spool.clear()
-        quarantine.clear()
-        table = SymbolTable(venue=venue.name, wanted=request.symbols, ticks=request.ticks, lots=request.lots)
-        session = Session(
-            parse_message=venue.parse_message,
-            context=Context(table=table, market=request.market, market_forced=bool(request.market)),
-            spool=spool,
-            quarantine=quarantine,
-            fast_lane=open_fast_lane(venue, input_bytes),
-            strict=request.strict,
-        )
-        inputs = InputHash()
+    table = SymbolTable(venue=venue.name, wanted=request.symbols, ticks=request.ticks, lots=request.lots)
+    session = Session(
+        parse_message=venue.parse_message,
+        context=Context(table=table, market=request.market, market_forced=bool(request.market)),
+        spool=spool,
+        quarantine=quarantine,
+        fast_lane=open_fast_lane(venue, sum(file.path.stat().st_size for file in files)),
+        strict=request.strict,
+    )
+    inputs = [InputHash() for _ in files]
 
-        def on_bytes(data: bytes, inputs: InputHash = inputs) -> None:
-            inputs.update(data)
-            on_progress(inputs.byte_count)
+    def reader(index: int) -> Generator[bytes, None, None]:
+        def on_bytes(data: bytes) -> None:
+            inputs[index].update(data)
+            on_progress(sum(one.byte_count for one in inputs))
 
-        try:
-            read(files, session, on_bytes)
-            return session, inputs
-        except _OverlapError:
-            continue
-    raise AssertionError("merged files cannot overlap")
+        return read_ahead(read_lines(files[index].path, on_bytes))
+
+    if len(files) == 1:
+        read_alone(files[0], session, reader(0))
+    else:
+        read_merged(files, session, reader)
+    return session, run_id_of(inputs)
 
 
 def open_fast_lane(venue: Venue, input_bytes: int) -> FastLane | None:
@@ -144,51 +138,58 @@ def hint_symbol(file: Sniffed, session: Session) -> str:
     return next(iter(wanted)) if len(wanted) == 1 else file.symbol_hint
 
 
-def read_in_turn(files: list[Sniffed], session: Session, on_bytes: Callable[[bytes], None]) -> None:
-    """Read files one after the other.
-
-    Raises: _OverlapError, ImportFailedError.
-    """
-    for file in files:
-        if file.ts_receive_ns < session.ts_receive_ns:
-            raise _OverlapError
-        session.context.symbol_hint = hint_symbol(file, session)
-        line, byte = 1, 0
-        with closing(read_ahead(read_lines(file.path, on_bytes))) as buffers:
-            for buffer in buffers:
-                line = session.read_buffer(file.path, file.form, buffer, line, byte)
-                byte += len(buffer)
-                # Takes the GIL anew: a Ctrl-C that came while the reading thread held it waits for that (CPython 3.11).
-                time.sleep(0)
-
-
-def read_merged(files: list[Sniffed], session: Session, on_bytes: Callable[[bytes], None]) -> None:
-    """Read files together, line by line, in the order of their receive times.
+def read_alone(file: Sniffed, session: Session, buffers: Generator[bytes, None, None]) -> None:
+    """Read one file.
 
     Raises: ImportFailedError.
     """
-    streams = [stamped_lines(file, on_bytes) for file in files]
+    session.context.symbol_hint, session.units = hint_symbol(file, session), file.units
+    line, byte = 1, 0
+    with closing(buffers):
+        for buffer in buffers:
+            line = session.read_buffer(file.path, file.form, buffer, line, byte)
+            byte += len(buffer)
+            # Takes the GIL anew: a Ctrl-C that came while the reading thread held it waits for that (CPython 3.11).
+            time.sleep(0)
+
+
+def read_merged(files: list[Sniffed], session: Session, reader: Callable[[int], Generator[bytes, None, None]]) -> None:
+    """Read files together in the order of their receive times.
+
+    Raises: ImportFailedError.
+    """
     hints = {file.path: hint_symbol(file, session) for file in files}
-    forms = {file.path: file.form for file in files}
-    for _, place, line in heapq.merge(*streams, key=lambda item: item[0]):
-        session.context.symbol_hint = hints[place.path]
-        session.read_line(place, forms[place.path], line)
+    with ExitStack() as stack:
+        readers = [stack.enter_context(closing(opened_late(reader, index))) for index in range(len(files))]
+        stamp = open_stamper(session)
+        for merged in merge_lines([LineFeed(*pair, stamp) for pair in zip(files, readers, strict=True)]):
+
+            def place_of(index: int, _: int, merged: Merged = merged) -> Place:
+                session.context.symbol_hint = hints[merged.source_of(index).path]
+                return merged.place(index)
+
+            session.units = merged.source.units
+            session.read_lines(merged.source.form, merged.buffer, 0, place_of)
+            time.sleep(0)
 
 
-def stamped_lines(file: Sniffed, on_bytes: Callable[[bytes], None]) -> Iterator[tuple[int, Place, bytes]]:
-    """Yield a file's lines with the latest receive time so far, which keeps the file's own order in a merge."""
-    ts_receive_ns = file.ts_receive_ns
-    line_number, byte = 1, 0
-    for buffer in read_lines(file.path, on_bytes):
-        for line in buffer.split(b"\n")[:-1]:
-            with suppress(RefusedError):  # the session refuses it, with its reason
-                ts_receive_ns = max(ts_receive_ns, parse_frame(file.form, line.removesuffix(b"\r")).ts_receive_ns)
-            yield ts_receive_ns, Place(file.path, line_number, byte), line
-            line_number, byte = line_number + 1, byte + len(line) + 1
+def opened_late(reader: Callable[[int], Generator[bytes, None, None]], index: int) -> Generator[bytes, None, None]:
+    """Yield a file's buffers; its thread starts with the first."""
+    with closing(reader(index)) as buffers:
+        yield from buffers
+
+
+def open_stamper(session: Session) -> StampLines:
+    """Return what finds the receive times of lines: compiled where there is a fast lane."""
+    if session.fast_lane is None:
+        return stamp_lines_slowly
+    from mmfold.adapters.importers.stamp_kernel import stamp_lines  # only here: it loads numba
+
+    return stamp_lines
 
 
 def write_result(
-    session: Session, inputs: InputHash, files: list[Sniffed], request: ImportRequest, work: Path
+    session: Session, run_id: str, files: list[Sniffed], request: ImportRequest, work: Path
 ) -> ImportResult:
     """Write the journal of a finished session and put it in its place.
 
@@ -202,7 +203,7 @@ def write_result(
         raise ImportFailedError(f"{names}: no market event to import in {session.message_count:,} messages", first)
     listings.sort(key=lambda listing: listing.symbol)
     manifest = Manifest(
-        run_id=inputs.run_id(),
+        run_id=run_id,
         instruments=tuple(with_depth(listing.instrument, session.context) for listing in listings),
         source=",".join(file.path.name for file in files),
     )
@@ -219,6 +220,7 @@ def write_result(
         gaps=int(table.records["gap_count"].sum()),
         rejected=session.quarantine.count,
         skipped=dict(session.skipped),
+        units={file.path.name: file.units.names() for file in files},
         head=head,
         symbols=tuple(listing.symbol for listing in listings),
         out=str(out),

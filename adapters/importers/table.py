@@ -7,15 +7,19 @@ import numpy as np
 
 from mmfold.adapters.importers.outcome import ImportFailedError, PassedOverError, RefusedError
 from mmfold.config.instruments import CONTRACT_OF_MARKET, find_instrument
-from mmfold.engine.limits import INSTRUMENT_COUNT_MAX, PRICE_TICKS_MAX, QTY_LOTS_MAX
+from mmfold.engine.limits import INSTRUMENT_COUNT_MAX, NS_PER_MS, PRICE_TICKS_MAX, QTY_LOTS_MAX
 from mmfold.engine.manifest import Instrument, ManifestError
 from mmfold.engine.records import I8, NO_SEQ, NO_VALUE, record
 from mmfold.journal.decimals import Grid, grid_of, units_max
+from mmfold.journal.told import Told, no_trades, told_again
 
 SYMBOL_BYTES_MAX = 32
+SINGLE_TRADES, AGGREGATE_TRADES = 1, 2  # streams of the same trades; 0: none was seen
+TRADE_STREAMS = ("", "trade", "aggTrade")  # as the venue names them
+TOLD_TWICE = "trade told twice"
 
 SYMBOL = record(
-    144,
+    152,
     [
         ("name", "u1", (SYMBOL_BYTES_MAX,)),
         ("name_bytes", I8),
@@ -32,6 +36,7 @@ SYMBOL = record(
         ("book_depth", I8),  # of the book that is taken, and of the one beside it, where they are plain numbers
         ("beside_depth", I8),
         ("beside_count", I8),  # messages of that other depth that a fast lane passed over and that are not counted yet
+        ("trade_stream", I8),  # which of a venue's two streams of trades is taken: the first that was seen
     ],
 )
 
@@ -63,6 +68,7 @@ class SymbolTable:
     offered: dict[tuple[str, str], Instrument] = field(default_factory=dict)
     listings: dict[str, Listing] = field(default_factory=dict)
     records: np.ndarray = field(default_factory=lambda: np.zeros(INSTRUMENT_COUNT_MAX, SYMBOL))
+    told: Told = field(default_factory=no_trades)
 
     def resolve(self, symbol: object, market: str) -> Listing:
         """Return the listing of a symbol, making it at its first appearance.
@@ -131,6 +137,26 @@ class SymbolTable:
         self.listings[instrument.symbol] = listing
         return listing
 
+    def new_trades(self, rows: np.ndarray) -> np.ndarray:
+        """Return the trades that were not told before, known by the venue's own id; one without an id is new."""
+        return rows[~told_again(self.told, rows, rows["aux" if self.venue == "binance" else "order_id"])]
+
+
+def choose_trades(record: np.void, stream: int) -> None:
+    """Take a symbol's trades from the first stream of them that is seen: the other tells the same trades.
+
+    Raises: PassedOverError for a message of the other one.
+    """
+    taken = int(record["trade_stream"]) or stream
+    record["trade_stream"] = taken
+    if taken != stream:
+        raise PassedOverError(beside_text(stream, taken))
+
+
+def beside_text(stream: int, taken: int) -> str:
+    """Return how trades of the stream that is not taken are counted."""
+    return f"{TRADE_STREAMS[stream]} beside {TRADE_STREAMS[taken]}"
+
 
 @dataclass(slots=True, kw_only=True)
 class Context:
@@ -141,6 +167,7 @@ class Context:
     market_forced: bool = False
     symbol_hint: str = ""  # the only symbol of the file, for messages that do not name theirs
     url: str = ""  # of the HTTP response that is being parsed
+    exchange_unit_ns: int = NS_PER_MS  # of the venue's times in this file
     book_depths: dict[str, str] = field(default_factory=dict)
 
 

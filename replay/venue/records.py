@@ -151,6 +151,8 @@ SIM_FIELDS: list[tuple] = [
     ("ts_seen_ns", I8),  # the latest receive time of the venue's events
     ("ts_stop_ns", I8),  # beyond, the window may lack events
     ("ts_timer_ns", I8),
+    ("timer_run_count", I8),  # timers since the last market event that the core received
+    ("timer_left_out_count", I8),
     ("ts_now_ns", I8),  # of what the venue processes: its only clock
     ("ts_expiry_ns", I8),  # when the next resting order's life ends
     ("ts_outage_ns", I8),  # when the next outage begins or, while it lasts, ends

@@ -23,7 +23,7 @@ from mmfold.replay.venue.fifo import make_queues
 from mmfold.replay.venue.loop import Arrays, simulate
 from mmfold.replay.venue.queue import QueueModel
 from mmfold.replay.venue.records import MESSAGE, NEVER_NS, SIM, make_venues
-from mmfold.replay.window import Windows, measure_feed_latency
+from mmfold.replay.window import Windows, feed_latency_of, measure_span
 from tests.engine.rows import T0_NS, book_event, event, make_manifest
 from tests.replay.venue.by_order import tell_orders
 
@@ -162,7 +162,7 @@ def play(scenario: Scenario, watch: Callable[[Arrays], None] = lambda arrays: No
     sim["requests"][: len(messages)] = messages
     sim["request_count"] = len(messages)
     chunks = chunks_of(scenario)
-    windows = Windows(iter(chunks), measure_feed_latency(iter(chunks)), arrays.sims)
+    windows = Windows(iter(chunks), feed_latency_of(measure_span(iter(chunks))), arrays.sims)
     taken, more = [np.zeros(0, EVENT)], True
     while more:
         more = windows.advance()
