@@ -93,10 +93,6 @@ def bybit(
     """
     if feed is not None and synthetic is not None:
         raise click.UsageError("--feed and --synthetic are two markets: give one")
-    try:
-        import aiohttp  # noqa: F401
-    except ImportError as error:
-        raise click.ClickException("the emulator needs aiohttp: install mm with its `live` extra") from error
     from mmfold.adapters.emulator.faults import FaultPlan, load_plan
     from mmfold.adapters.emulator.keys import KEYS_VARIABLE, make_keys
     from mmfold.adapters.emulator.server import Server
