@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.live_command import parse_duration
 from mmfold.adapters.cli.output import emit_json, format_number, print_table, progress
 
@@ -35,7 +36,7 @@ LOOPBACK_S = 20.0
     epilog="Example: mm bench --events out/n --peer /path/to/venv/bin/python",
     short_help="Measure this machine and print rates and ratios.",
 )
-@click.option("--events", metavar="PATH", type=click.Path(path_type=Path), help="Journal to measure on.")
+@click.option("--events", metavar="PATH", type=READ_JOURNAL, help="Journal to measure on; demo: the bundled one.")
 @click.option("--live", is_flag=True, help="Measure the live path instead, on a market of the emulator's making.")
 @click.option("--soak", "soak_s", callback=parse_duration, metavar="30m",
               help="Run a session against an emulator for so long and measure what grows.")  # fmt: skip
@@ -69,7 +70,7 @@ def command(
     the decisions of a shadow session, which is verified and replayed. Best of three runs each; only ratios travel.
 
     --live times the way from a frame's bytes to a request's, in one process and over loopback; --soak runs a session
-    and an emulator as two processes and watches memory, descriptors and the loop (docs/soak.md).
+    and an emulator as two processes and watches memory, descriptors and the loop (mm docs soak).
     """
     import tempfile
 
