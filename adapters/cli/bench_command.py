@@ -157,8 +157,9 @@ def measure(
     """Return every figure of one sitting."""
     from mmfold.adapters.bench import feed, machine
     from mmfold.adapters.bench import measure as figures
-    from mmfold.adapters.bench.peer import PROGRAM, run_peer
+    from mmfold.adapters.bench.peer import find_program, run_peer
 
+    program = None if peer[0] is None else find_program(peer[1])
     manifest, rows = feed.read_market(events)
     if not len(rows):
         raise click.UsageError(f"{events} holds no market events to measure on")
@@ -174,9 +175,9 @@ def measure(
     for name in kinds:
         click.echo(f"measuring {name} ...", err=True)
         document |= measure_one(name, figures, (capture, instrument), work, (manifest, rows))
-    if peer[0] is not None:
+    if peer[0] is not None and program is not None:
         click.echo("running the peer ...", err=True)
-        found = run_peer(peer[0], peer[1] or PROGRAM, capture, repeat)
+        found = run_peer(peer[0], program, capture, repeat)
         document["peer"] = found
         document["ratios"] = ratios(document, found)
     return document
