@@ -54,7 +54,7 @@ class NoMarket(Exception):
 class NoMarketOrders(NoMarket):
     """A recording that does not tell the market's orders, for a queue model that stands among them."""
 
-    hint = "another --queue-model needs only levels and trades: docs/backtest.md says what each assumes"
+    hint = "another --queue-model needs only levels and trades: mm docs backtest says what each assumes"
 
 
 @dataclass(frozen=True)

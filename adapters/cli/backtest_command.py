@@ -12,6 +12,7 @@ import click
 from mmfold.adapters.cli.assumptions import BAND_TEXT, QUEUE_MODELS, band_of, parse_latency, read_assumptions
 from mmfold.adapters.cli.errors import is_user_error
 from mmfold.adapters.cli.grouped import GroupedCommand
+from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.output import emit_json, print_warnings, progress
 
 if TYPE_CHECKING:
@@ -49,15 +50,15 @@ FILE = click.Path(path_type=Path)
     required=True,
     multiple=True,
     metavar="PATH",
-    type=click.Path(path_type=Path),
-    help="Recorded market; repeat it to merge several.",
+    type=READ_JOURNAL,
+    help="Recorded market, demo for the bundled one; repeat it to merge several.",
 )
 @click.option("--config", "config_path", metavar="FILE", type=click.Path(path_type=Path), help="Configuration.")
 @click.option("--profile", metavar="NAME", help="A profile of config/profiles; by default the strategy's own.")
 @click.option("--strategy", metavar="NAME|FILE:FUNCTION", help="ladder, grid, or a file of yours: my.py:quote.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one configuration key.")
 @click.option(
-    "--assumptions", "assumptions_path", metavar="FILE", type=FILE, help="All of them: docs/examples/assumptions.yaml."
+    "--assumptions", "assumptions_path", metavar="FILE", type=FILE, help="All: mm docs examples/assumptions.yaml."
 )
 @click.option("--calibration", metavar="FILE", type=FILE, help="JSON of a calibrated simulation; over --assumptions.")
 @click.option(
@@ -85,7 +86,7 @@ def command(
 
     The new journal in DIR holds the market, the venue's answers and every decision: mm replay of it gives the same
     digests. Ctrl-C leaves what is done as a valid journal; an error leaves nothing. The report prints every assumption;
-    an option wins over a file: docs/backtest.md. A strategy of your own is one file: docs/strategies.md.
+    an option wins over a file: mm docs backtest. A strategy of your own is one file: mm docs strategies.
     """
     if no_journal == (out is not None):
         raise click.UsageError("give either --out DIR or --no-journal")

@@ -7,6 +7,7 @@ import click
 
 from mmfold.adapters.bench.against import FIGURES, ROUNDS, Asked
 from mmfold.adapters.cli.bench_against import compare_builds
+from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.live_command import parse_duration
 from mmfold.adapters.cli.output import emit_json, format_number, print_table, progress
 
@@ -37,7 +38,7 @@ LOOPBACK_S = 20.0
     epilog="Example: mm bench --events out/n --peer /path/to/venv/bin/python",
     short_help="Measure this machine and print rates and ratios.",
 )
-@click.option("--events", metavar="PATH", type=click.Path(path_type=Path), help="Journal to measure on.")
+@click.option("--events", metavar="PATH", type=READ_JOURNAL, help="Journal to measure on; demo: the bundled one.")
 @click.option("--live", is_flag=True, help="Measure the live path instead, on a market of the emulator's making.")
 @click.option("--soak", "soak_s", callback=parse_duration, metavar="30m",
               help="Run a session against an emulator for so long and measure what grows.")  # fmt: skip
@@ -83,9 +84,9 @@ def command(
     the decisions of a shadow session, which is verified and replayed. Best of three runs each; only ratios travel.
 
     --live times the way from a frame's bytes to a request's, in one process and over loopback; --soak runs a session
-    and an emulator as two processes and watches memory, descriptors and the loop (docs/soak.md).
+    and an emulator as two processes and watches memory, descriptors and the loop (mm docs soak).
 
-    --against runs this build and the one of another checkout in turns, on PATH or a made-up market (docs/bench.md).
+    --against runs this build and the one of another checkout in turns, on PATH or a made-up market (mm docs bench).
     """
     import tempfile
 
@@ -182,8 +183,9 @@ def measure(
     """Return every figure of one sitting."""
     from mmfold.adapters.bench import feed, machine
     from mmfold.adapters.bench import measure as figures
-    from mmfold.adapters.bench.peer import PROGRAM, run_peer
+    from mmfold.adapters.bench.peer import find_program, run_peer
 
+    program = None if peer[0] is None else find_program(peer[1])
     manifest, rows = feed.read_market(events)
     if not len(rows):
         raise click.UsageError(f"{events} holds no market events to measure on")
@@ -199,9 +201,9 @@ def measure(
     for name in kinds:
         click.echo(f"measuring {name} ...", err=True)
         document |= measure_one(name, figures, (capture, instrument), work, (manifest, rows))
-    if peer[0] is not None:
+    if peer[0] is not None and program is not None:
         click.echo("running the peer ...", err=True)
-        found = run_peer(peer[0], peer[1] or PROGRAM, capture, repeat)
+        found = run_peer(peer[0], program, capture, repeat)
         document["peer"] = found
         document["ratios"] = ratios(document, found)
     return document

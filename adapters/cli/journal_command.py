@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mmfold.adapters.bundled import DEMO
 from mmfold.adapters.cli.errors import GateFailed
 from mmfold.adapters.cli.interpreted import choose_mode, events_bytes
 from mmfold.adapters.cli.journal_cat import cat
 from mmfold.adapters.cli.journal_info import info
+from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.output import emit_json, progress
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ def parse_head(ctx: click.Context, parameter: click.Parameter, value: str | None
     epilog="Example: mm journal verify out/b --workers 2",
     short_help="Check every byte, and say what is wrong where.",
 )
-@click.argument("path", type=PATH)
+@click.argument("path", type=READ_JOURNAL)
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Segments checked at once.")
 @click.option("--head", metavar="HEX", callback=parse_head, help="The head that was kept outside.")
 @AS_JSON
@@ -122,7 +124,7 @@ def fault_text(path: Path, found: "Verification") -> str:
     epilog="Example: mm journal convert out/b out/b.jsonl.zst",
     short_help="Write a journal in another form, with the same head.",
 )
-@click.argument("src", type=PATH)
+@click.argument("src", type=READ_JOURNAL)
 @click.argument("dst", type=PATH)
 @FORCE
 @AS_JSON
@@ -149,7 +151,7 @@ def convert(src: Path, dst: Path, force: bool, as_json: bool) -> None:
     epilog="Example: mm journal export out/b --parquet out/b.parquet --symbols BTCUSDT",
     short_help="Write a journal as Parquet, for DuckDB and others.",
 )
-@click.argument("path", type=PATH)
+@click.argument("path", type=READ_JOURNAL)
 @click.option("--parquet", "out", required=True, metavar="FILE", type=PATH, help="Where to write, .parquet.")
 @click.option("--symbols", metavar="SYMBOL,...", help="These only, and events about none; a table, not a journal.")
 @FORCE
@@ -223,15 +225,17 @@ def python_line(query: str) -> str:
     epilog="Example: mm journal recover out/b --apply",
     short_help="Say what a crash left behind, and set it aside.",
 )
-@click.argument("path", type=PATH)
+@click.argument("path", type=READ_JOURNAL)
 @click.option("--apply", is_flag=True, help="Set the torn bytes aside; without, only say what would be done.")
 @AS_JSON
 def recover(path: Path, apply: bool, as_json: bool) -> None:
-    """Say what a crash left behind, by the letter of the table in docs/journal.md, and set it aside when told to.
+    """Say what a crash left behind, by the letter of a table (mm docs journal), and set it aside when told to.
 
     Nothing is ever deleted: torn bytes move to PATH/recovered. Exit code 2: the damage is not a crash's (K, L),
     nothing is changed.
     """
+    if apply and path.resolve() == DEMO:
+        raise click.UsageError("the bundled journal is never changed: copy it, and recover the copy")
     from mmfold.journal.errors import Corrupt, NotAJournal, SealDiffers, WrongVersion
     from mmfold.journal.recover import recover as recover_journal
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.output import emit_json, print_table
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ INSTRUMENT_KEYS = ("symbol", "venue", "contract", "tick_size", "lot_size")
     epilog="Example: mm journal info out/b",
     short_help="Show run, instruments, segments and head.",
 )
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=READ_JOURNAL)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def info(path: Path, as_json: bool) -> None:
     """Show what a journal is of, its instruments, segments, head and checkpoints; nothing is verified."""

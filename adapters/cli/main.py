@@ -100,6 +100,10 @@ COMMANDS = {
         "mmfold.adapters.cli.doctor_command:command",
         "Check what a session needs, before it starts.",
     ),
+    "docs": Entry(
+        "mmfold.adapters.cli.docs_command:command",
+        "List and print the pages of the documentation.",
+    ),
     "completion": Entry(
         "mmfold.adapters.cli.main:completion",
         "Print the completion script of a shell.",

@@ -7,13 +7,13 @@ import click
 
 from mmfold.adapters.cli.errors import GateFailed
 from mmfold.adapters.cli.interpreted import choose_mode, events_bytes
+from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.output import emit_json, print_table, progress
 
 if TYPE_CHECKING:
     from mmfold.replay.parity.session import Session
 
 SETTING_ROWS_MAX = 12  # on the terminal; --json and --out have all
-JOURNAL = click.Path(path_type=Path)
 
 
 @click.command(
@@ -21,8 +21,8 @@ JOURNAL = click.Path(path_type=Path)
     epilog="Example: mm parity out/live out/bt",
     short_help="Compare a live journal with a backtest of the same market.",
 )
-@click.argument("a", metavar="A", type=JOURNAL)
-@click.argument("b", metavar="B", type=JOURNAL)
+@click.argument("a", metavar="A", type=READ_JOURNAL)
+@click.argument("b", metavar="B", type=READ_JOURNAL)
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Write parity.json and PARITY.md.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(a: Path, b: Path, out: Path | None, as_json: bool) -> None:

@@ -9,6 +9,7 @@ import click
 
 from mmfold.adapters.cli.errors import GateFailed
 from mmfold.adapters.cli.interpreted import choose_mode
+from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.output import emit_json, print_warnings, progress
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def parse_until(text: str | None) -> tuple[int | None, int | None]:
     epilog="Example: mm replay --events out/b --report out/report",
     short_help="Run the core over a journal and show what it decides.",
 )
-@click.option("--events", required=True, metavar="PATH", type=click.Path(path_type=Path), help="Journal or JSONL.")
+@click.option("--events", required=True, metavar="PATH", type=READ_JOURNAL, help="Journal or JSONL; demo: bundled.")
 @click.option(
     "--config", "config_path", metavar="FILE", type=click.Path(path_type=Path), help="Replaces the journal's."
 )
@@ -63,8 +64,9 @@ def parse_until(text: str | None) -> tuple[int | None, int | None]:
 def command(events: Path, as_json: bool, workers: int, strict: bool, **asked: Any) -> None:
     """Run the core over a journal and show what it decides.
 
-    PATH is a journal directory, a segment or a .jsonl file. Witnessed decisions are compared: the first that differs
-    is printed with both sides, and the exit code is 2. Those of a journal of other rules are listed (docs/rules.md).
+    PATH is a journal directory, a segment, a .jsonl file, or demo for the bundled journal. Witnessed decisions are
+    compared: the first that differs is printed with both sides, and the exit code is 2. Those of a journal of other
+    rules are listed (mm docs rules).
     """
     prepare(events, workers, asked["strategy"])
     from mmfold.engine.core import DigestDiffers, WitnessDiffers

@@ -53,11 +53,8 @@ def make_exchange(name: str, url: str | None) -> Any:
 
     Raises: UnknownVenue.
     """
-    try:
-        import ccxt.pro
-    except ImportError as error:
-        hint = "install mm with its `live` extra"
-        raise UnknownVenue(f"{name} is reached through ccxt, which is not installed", hint) from error
+    import ccxt.pro
+
     if name not in ccxt.pro.exchanges:
         near = get_close_matches(name, ccxt.pro.exchanges, 3)
         hint = f"did you mean {' or '.join(near)}?" if near else "bybit, or a venue of ccxt.pro such as okx"

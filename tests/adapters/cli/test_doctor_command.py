@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -339,12 +340,12 @@ def test_room_on_the_disk(free_bytes: int, status: Status) -> None:
 
 def test_packages_that_are_missing_or_others(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = ["click==8.5.1", 'ccxt==0.0.1; extra == "live"', 'mm-none==1; extra == "live"', 'boto3==0; extra == "aws"']
-    monkeypatch.setattr(machine.metadata, "requires", lambda name: lines)
+    monkeypatch.setattr(metadata, "requires", {"mmfold": lines}.__getitem__)
     found = machine.check_dependencies({})
     assert [(one.token, one.status) for one in found if one.token != "other_version:click"] == [
         ("other_version:ccxt", Status.WARN), ("missing_dependency:mm-none", Status.FAIL),
     ]  # fmt: skip
-    assert found[-1].next == "pip install 'mm[live]'"
+    assert found[-1].next == "pip install 'mmfold[live]'" and "the extra live brings it" in found[-1].found
     assert "other_version:boto3" in [one.token for one in machine.check_dependencies({"SECRETS_BACKEND": "aws"})]
 
 

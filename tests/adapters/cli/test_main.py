@@ -48,6 +48,8 @@ FAILURES = [
      "error: x: No such file or directory\n       check the path\n"),
     (OSError(errno.EXDEV, "Invalid cross-device link", "a", None, "b"), 1,
      "error: a -> b: Invalid cross-device link\n"),
+    (ModuleNotFoundError("No module named 'aiohttp'", name="aiohttp"), 1,
+     "error: aiohttp is not installed, the extra live brings it: pip install 'mmfold[live]'\n"),
     (click.ClickException("no such profile"), 1, "error: no such profile\n"),
     (click.UsageError("one of --a and --b"), 64, "error: one of --a and --b\n       see: mm fail --help\n"),
     (GateFailed("decision differs at seq 8\n  witnessed  PLACE"), 2, "decision differs at seq 8\n  witnessed  PLACE\n"),
@@ -86,7 +88,11 @@ def test_failures_are_told_in_words(fail, capsys, error, code, stderr) -> None:
     assert told.err.lstrip("\n") == stderr  # click ends the terminal's ^C line
 
 
-@pytest.mark.parametrize("error", [AssertionError("book of 3 is crossed"), ValueError("x"), KeyError("seq")])
+@pytest.mark.parametrize(
+    "error",
+    [AssertionError("book of 3 is crossed"), ValueError("x"), KeyError("seq"), ModuleNotFoundError("x", name="pandas"),
+     ModuleNotFoundError("x", name="mmfold.engine.nothing"), ImportError("cannot import name 'x'")],
+)  # fmt: skip
 def test_a_bug_keeps_its_traceback_and_asks_for_the_journal(fail, capsys, error) -> None:
     assert fail(error) == 70
     told = capsys.readouterr().err
