@@ -1,6 +1,5 @@
 """`mm config`: show, explain, start and check a configuration; must never change one that exists without --force."""
 
-import os
 from pathlib import Path
 
 import click
@@ -82,10 +81,12 @@ def init(path: Path, force: bool, as_json: bool) -> None:
     """Write a small, commented configuration to PATH."""
     from mmfold.config.describe import starter_yaml
     from mmfold.config.errors import ConfigError
+    from mmfold.journal.outputs import check_file, write_file
 
     if path.exists() and not force:
         raise ConfigError("E_CFG_FILE", f"{path} exists already; --force replaces it")
-    write_atomically(path, starter_yaml().encode())
+    check_file(path, force=force)
+    write_file(path, starter_yaml().encode())
     if as_json:
         emit_json({"path": str(path)})
     else:
@@ -115,16 +116,3 @@ def print_warnings(warnings: tuple[str, ...]) -> None:
     """Print each warning as one line of the error stream."""
     for line in warnings:
         click.echo(f"warning: {line}", err=True)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that is either whole or not there."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

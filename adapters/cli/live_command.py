@@ -12,6 +12,7 @@ import click
 from mmfold.adapters.cli.errors import EXIT_KILLED
 from mmfold.adapters.cli.interpreted import CORE, tell_compiling
 from mmfold.adapters.cli.output import emit_json
+from mmfold.adapters.cli.places import check_journal_place
 
 if TYPE_CHECKING:
     from mmfold.adapters.live.kill_switch import KillSwitch
@@ -78,6 +79,7 @@ def command(**asked: Any) -> int:
     if asked["mode"] == "live" and os.environ.get(LIVE_ENABLE) != "1":
         raise click.UsageError(f"--mode live trades real money: set {LIVE_ENABLE}=1 in the environment too")
     plan = make_plan(asked)
+    check_journal_place(plan.journal)
     setup_logs(os.environ.get("LOG_LEVEL", "INFO"))
     forbid_core_dumps()
     tell_plan(plan)
