@@ -232,7 +232,7 @@ def open_runner(plan: Plan, instruments: tuple[Instrument, ...]) -> Runner:
     """
     manifest = find_manifest(plan.journal, plan.mode, plan.venue, instruments)
     document = config_document(plan.config, manifest)
-    session = Session(plan.journal, manifest)
+    session = Session(plan.journal, manifest, plan.config.journal.sync)
     status = LiveStatus(
         mode=plan.mode, venue=plan.venue, manifest=session.manifest, state=session.core.state,
         journal=str(plan.journal), ts_started_ns=time.time_ns(), params_hash=config_digest(document["params"]),
