@@ -34,7 +34,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 run: $(STAMP)  ## replay the bundled journal, print the summary, write the report
-	$(BIN)/mm replay --events $(EVENTS) --report $(REPORT)
+	$(BIN)/mm replay --events $(EVENTS) --report $(REPORT) --force
 
 test: $(STAMP)  ## run every test; those on recorded feeds skip where there are none
 	$(if $(ARGS),,NUMBA_DISABLE_JIT=1 $(BIN)/python -W error -m pytest $(CORE_TESTS))

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from mmfold.engine.codes import Continuity, Contract, Venue
+from mmfold.engine.json_text import parse_json
 from mmfold.engine.limits import (
     BASE_VALUE_DENOMINATOR_MAX,
     BASE_VALUE_MAX,
@@ -202,13 +203,15 @@ def parse_manifest(payload: bytes) -> Manifest:
     Raises: ManifestError with the key at fault.
     """
     try:
-        document = json.loads(payload)
+        document = parse_json(payload)
     except ValueError as error:
         raise ManifestError(f"manifest is not JSON: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("instruments"), list):
         raise ManifestError("manifest has no instruments")
     check_readable(document)
     for one in document["instruments"]:
+        if not isinstance(one, dict):
+            raise ManifestError("manifest: an instrument is not an object")
         missing = [name for name in ("symbol", "tick_size", "lot_size") if name not in one]
         if missing:
             raise ManifestError(
@@ -217,5 +220,5 @@ def parse_manifest(payload: bytes) -> Manifest:
     try:
         instruments = tuple(Instrument(**instrument) for instrument in document["instruments"])
         return Manifest(**{**document, "instruments": instruments})
-    except TypeError as error:
+    except (TypeError, AttributeError) as error:  # a key or a type that a manifest does not have
         raise ManifestError(f"manifest: {error}") from error

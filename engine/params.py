@@ -2,12 +2,12 @@
 has).
 """
 
-import json
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mmfold.engine.codes import Mode, Strategy
+from mmfold.engine.json_text import parse_json
 from mmfold.engine.limits import E9, LEVEL_COUNT_MAX
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.schema import F8, PARAM_BY_ID, PARAM_FIELDS
@@ -62,7 +62,7 @@ def parse_config(payload: bytes) -> dict[str, Any]:
     Raises: ConfigPayloadError.
     """
     try:
-        document = json.loads(payload)
+        document = parse_json(payload)
     except ValueError as error:
         raise ConfigPayloadError(f"CONFIG payload is not JSON: {error}") from error
     if not isinstance(document, dict) or not set(document) <= {"params", "policies", "policy_interval_ns"}:
@@ -81,7 +81,7 @@ def parse_command(payload: bytes, manifest: Manifest) -> Command:
     Raises: ConfigPayloadError.
     """
     try:
-        document = json.loads(payload)
+        document = parse_json(payload)
     except ValueError as error:
         raise ConfigPayloadError(f"COMMAND payload is not JSON: {error}") from error
     if not isinstance(document, dict) or document.get("command") not in (*COMMANDS, CANCEL_COMMAND):

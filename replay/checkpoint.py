@@ -1,6 +1,7 @@
 """Checkpoints of a replay: where they stand, what they depend on; disposable, must never be needed for an answer."""
 
 import hashlib
+import struct
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -52,9 +53,20 @@ def find_checkpoint(directory: Path, key: str, seq: int) -> Checkpoint | None:
     return nearest(directory, key, min(seq, Journal(directory).seq_next()))
 
 
-def load_checkpoint(core: Core, checkpoint: Checkpoint) -> None:
-    """Take over a checkpoint's state."""
-    core.load(checkpoint.state)
-    core.document = checkpoint.meta["document"]
-    core.effects_digest.value = bytes.fromhex(checkpoint.meta["effects_digest"])
-    core.witnessed_count = int(checkpoint.meta["witnessed_count"])
+def load_checkpoint(core: Core, checkpoint: Checkpoint) -> bool:
+    """Take over a checkpoint's state; False, and the core as it was, when the file is whole but no state of this core.
+
+    Shape: `rows` of its meta is a count.
+    """
+    before = core.state, core.policy_state, core.effect_kind_counts, int(core.out[0]["block"])
+    meta = checkpoint.meta
+    try:
+        digest, counts = bytes.fromhex(meta["effects_digest"]), (int(meta["witnessed_count"]), int(meta["rows"]))
+        if not isinstance(meta["document"], dict):
+            return False
+        core.load(checkpoint.state)
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError, RecursionError, struct.error):
+        core.state, core.policy_state, core.effect_kind_counts, core.out[0]["block"] = before
+        return False
+    core.document, core.effects_digest.value, core.witnessed_count = meta["document"], digest, counts[0]
+    return True

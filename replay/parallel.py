@@ -46,7 +46,8 @@ class SegmentReplay(Replay):
         if seq_first:
             checkpoint = nearest(self.source.path, self.key, seq_first)
             assert checkpoint is not None and checkpoint.seq_next == seq_first
-            self.restore_from(checkpoint)
+            if not self.restore_from(checkpoint):
+                raise CheckpointDiffers(seq_first, self.source.path)
         for chunk in self.chunks(checkpoint):
             rows = chunk
             if seq_end is not None and int(chunk[-1]["seq"]) >= seq_end:

@@ -136,6 +136,7 @@ class Replay:
                 if chain is not None and checkpoint is None:
                     chain.update(rows)
             if cut:
+                self.source.check_end()
                 break
         self.core.finish()
         if self.comparing is not None:
@@ -152,15 +153,15 @@ class Replay:
         if not self.options.seq_from or self.source.is_jsonl or self.is_cut() or self.comparing is not None:
             return None
         checkpoint = find_checkpoint(self.source.path, self.key, self.options.seq_from)
-        if checkpoint is not None:
-            self.restore_from(checkpoint)
-        return checkpoint
+        return checkpoint if checkpoint is not None and self.restore_from(checkpoint) else None
 
-    def restore_from(self, checkpoint: Checkpoint) -> None:
-        """Take over a checkpoint's state and what was counted up to it."""
-        load_checkpoint(self.core, checkpoint)
+    def restore_from(self, checkpoint: Checkpoint) -> bool:
+        """Take over a checkpoint's state and what was counted up to it; False when it is none of this core."""
+        if not load_checkpoint(self.core, checkpoint):
+            return False
         self.rows = int(checkpoint.meta["rows"])
         self.seq_next = checkpoint.seq_next
+        return True
 
     def chunks(self, checkpoint: Checkpoint | None) -> Iterator[np.ndarray]:
         """Yield verified events, from the checkpoint on if there is one."""

@@ -1,6 +1,7 @@
 """`mm backtest`: the core against the simulated venue on a recorded market; must never decide anything itself."""
 
 import dataclasses
+import os
 import shutil
 import signal
 from contextlib import ExitStack, contextmanager
@@ -14,6 +15,7 @@ from mmfold.adapters.cli.errors import is_user_error
 from mmfold.adapters.cli.grouped import GroupedCommand
 from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.output import emit_json, print_warnings, progress
+from mmfold.adapters.cli.places import tell_made
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,10 +25,8 @@ if TYPE_CHECKING:
     from mmfold.replay.backtest import Backtest, BacktestResult
     from mmfold.replay.result import ReplayResult
 
-OUTPUT_NAMES = {
-    "REPORT.md", "report.html", "report.json", "seal.json", "writer.lock", "checkpoints",
-    "pessimistic", "base", "optimistic",
-}  # fmt: skip
+REPORT_NAMES = frozenset(("REPORT.md", "report.html", "report.json"))
+CASE_NAMES = frozenset(("pessimistic", "base", "optimistic"))
 GROUPS = {
     "Market and strategy": ("events", "config_path", "profile", "strategy", "overrides"),
     "Assumptions about the venue": (
@@ -90,11 +90,12 @@ def command(
     """
     if no_journal == (out is not None):
         raise click.UsageError("give either --out DIR or --no-journal")
+    asked["strategy_file"] = None
     load_strategy(asked)
     config, assumptions = read_config(asked), read_assumptions(asked)
     cases = band_of(assumptions) if asked["band"] else {"base": assumptions}
     if out is not None:
-        check_output(out, force)
+        check_output(out, [*events, *input_files(asked)], force)
     results, stopped = run_cases(events, config, cases, asked, out)
     if out is not None:
         page, shown = write_page(out, results)
@@ -110,34 +111,42 @@ def command(
         raise KeyboardInterrupt
 
 
-def check_output(out: Path, force: bool) -> None:
+def input_files(asked: dict[str, Any]) -> list[Path]:
+    """Return the files that a backtest reads beside its recordings."""
+    names = ("config_path", "assumptions_path", "calibration", "latency_file")
+    strategy = (asked["strategy_file"] or "").partition(":")[0]
+    return [Path(path) for path in (*(asked[name] for name in names), strategy) if path]
+
+
+def check_output(out: Path, inputs: list[Path], force: bool) -> None:
     """Check that there is place for an output; what a backtest did not write is never removed.
 
-    Raises: click.ClickException when there is something and --force was not given, or something else.
+    Raises: OutputRefused when there is something and --force was not given, or something else; Locked.
     """
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise click.ClickException(f"{out} is a file; give a directory")
-    names = {path.name for path in out.iterdir() if path.suffix != ".mmj"}
-    if any(out.iterdir()) and not force:
-        raise click.ClickException(f"{out} is not empty; --force replaces an earlier backtest")
-    if names - OUTPUT_NAMES:
-        raise click.ClickException(
-            f"{out} holds {min(names - OUTPUT_NAMES)}, which no backtest wrote; remove it by hand"
-        )
+    from mmfold.journal.outputs import JOURNAL_NAMES, check_directory
+
+    what = "an earlier backtest"
+    check_directory(out, inputs=inputs, force=force, may_hold=JOURNAL_NAMES | REPORT_NAMES | CASE_NAMES, what=what)
+    for case in CASE_NAMES:
+        if (out / case).exists():
+            check_directory(out / case, force=force, may_hold=JOURNAL_NAMES, what=what)
 
 
 @contextmanager
 def replaced_output(out: Path) -> "Iterator[None]":
     """Make place for an output; an error of the user's or the machine's leaves nothing of it."""
-    if out.exists():
-        shutil.rmtree(out)
+    from mmfold.journal.outputs import make_directory
+
+    real = Path(os.path.realpath(out))
+    if real.exists():
+        shutil.rmtree(real)
+    made = make_directory(real.parent)
     try:
         yield
+        tell_made(made)
     except Exception as error:
-        if out.exists() and is_user_error(error):  # a fault of ours leaves its traces
-            shutil.rmtree(out, ignore_errors=True)
+        if real.exists() and is_user_error(error):  # a fault of ours leaves its traces
+            shutil.rmtree(real, ignore_errors=True)
             click.echo(f"nothing is kept of the backtest: {out} is removed", err=True)
         raise
 
@@ -183,7 +192,7 @@ def run_case(backtest: "Backtest", journal: Path | None) -> "BacktestResult":
     if journal is None:
         return run_backtest(backtest)
     journal.parent.mkdir(parents=True, exist_ok=True)
-    with Writer(journal) as writer:
+    with Writer(Path(os.path.realpath(journal))) as writer:
         backtest.writer = writer
         return run_backtest(backtest)
 
@@ -224,7 +233,7 @@ def load_strategy(asked: dict[str, Any]) -> None:
     from mmfold.replay.strategy.file import install_strategy, read_strategy
 
     install_strategy(read_strategy(asked["strategy"]))
-    asked["strategy"] = "user"
+    asked["strategy_file"], asked["strategy"] = asked["strategy"], "user"
 
 
 def read_config(asked: dict[str, Any]) -> "Config":
@@ -253,13 +262,14 @@ def run_backtest(backtest: "Backtest") -> "BacktestResult":
     def stop(*_: object) -> None:
         backtest.stop_requested = True
 
-    before = signal.signal(signal.SIGINT, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with progress(backtest.source.row_count_estimate(), "backtest", "rows") as report:
             backtest.on_progress = report
             return backtest.run()
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def write_page(out: Path, results: "dict[str, tuple[Path, BacktestResult]]") -> "tuple[Path, dict[str, ReplayResult]]":

@@ -10,6 +10,7 @@ from mmfold.adapters.cli.bench_against import compare_builds
 from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.live_command import parse_duration
 from mmfold.adapters.cli.output import emit_json, format_number, print_table, progress
+from mmfold.adapters.cli.places import check_journal_place
 
 KINDS = ("import", "verify", "replay", "JSONL", "steps", "starts", "memory")
 BUDGETS = {
@@ -139,6 +140,7 @@ def measure_soak(directory: Path, duration_s: float, speed: float) -> dict[str, 
 
     if directory.exists() and any(directory.iterdir()):
         raise click.UsageError(f"{directory} is not empty: a soak begins anew")
+    check_journal_place(directory)
     hardware = machine.describe_machine()
     with progress(round(duration_s), "soak", "s") as report:
         figures = run_soak(directory, duration_s, speed, 7, lambda sample: report(round(sample.elapsed_s)))

@@ -83,10 +83,11 @@ def describe_command(key: str | None, as_json: bool) -> None:
 @AS_JSON
 def init(path: Path, force: bool, as_json: bool) -> None:
     """Write a small, commented configuration to PATH."""
-    from mmfold.adapters.cli.config_files import refuse_existing, write_file
+    from mmfold.adapters.cli.config_files import write_file
     from mmfold.config.describe import starter_yaml
+    from mmfold.journal import outputs
 
-    refuse_existing(path, force)
+    outputs.check_file(path, force=force, is_read_back=True)
     write_file(path, starter_yaml().encode())
     if as_json:
         emit_json({"path": str(path)})
@@ -174,18 +175,16 @@ def migrate(path: Path, out: Path | None, in_place: bool, is_dry: bool, force: b
     What changes is shown as a diff. Without --in-place or --out nothing is written. A key that cannot be edited cleanly
     is named with its line, and nothing is written then either.
     """
-    from mmfold.adapters.cli.config_files import read_file, refuse_existing, write_file
-    from mmfold.config.errors import ConfigError
+    from mmfold.adapters.cli.config_files import read_file, write_file
     from mmfold.config.migrate import migrate_text
+    from mmfold.journal import outputs
 
     if out is not None and in_place:
         raise click.UsageError("one of --out and --in-place")
     read = read_file(path)
     text, found = migrate_text(read.text, path.name)
     if out is not None:
-        if out.exists() and out.samefile(path):
-            raise ConfigError("E_CFG_FILE", f"{out} is FILE itself", hint="--in-place replaces it")
-        refuse_existing(out, force)
+        outputs.check_file(out, inputs=[path], force=force, is_read_back=True)
     target = out or (path if in_place and found else None)
     if target is not None and not is_dry:
         write_file(target, read.encode(text), read, in_place=in_place)

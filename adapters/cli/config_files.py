@@ -46,15 +46,6 @@ def read_file(path: Path) -> ConfigFile:
         raise ConfigError("E_CFG_FILE", f"{path}: byte {error.start:,} is not UTF-8") from error
 
 
-def refuse_existing(path: Path, force: bool) -> None:
-    """Refuse a path that something is at, a link that leads nowhere too.
-
-    Raises: ConfigError.
-    """
-    if os.path.lexists(path) and not force:
-        raise ConfigError("E_CFG_FILE", f"{path} exists already; --force replaces it")
-
-
 def write_file(path: Path, data: bytes, origin: ConfigFile | None = None, *, in_place: bool = False) -> None:
     """Write a file that is either whole or as it was; one that is replaced keeps its mode and its owner.
 

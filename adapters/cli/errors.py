@@ -6,7 +6,7 @@ Exit codes
   EXIT_KILLED       3    a live session was ended by its kill switch
   EXIT_USAGE       64    wrong usage of the command line
   EXIT_BUG         70    a broken invariant of ours
-  EXIT_INTERRUPTED 130   Ctrl-C
+  EXIT_INTERRUPTED 130   Ctrl-C; 143 SIGTERM, 129 a closed terminal
 """
 
 import errno

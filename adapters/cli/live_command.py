@@ -13,6 +13,7 @@ import click
 from mmfold.adapters.cli.errors import EXIT_KILLED
 from mmfold.adapters.cli.interpreted import CORE, tell_compiling
 from mmfold.adapters.cli.output import emit_json, print_warnings
+from mmfold.adapters.cli.places import check_journal_place
 
 if TYPE_CHECKING:
     from mmfold.adapters.live.kill_switch import KillSwitch
@@ -83,6 +84,7 @@ def command(**asked: Any) -> int:
     setup_logs(os.environ.get("LOG_LEVEL", "INFO"))
     forbid_core_dumps()
     plan = make_plan(asked)
+    check_journal_place(plan.journal)
     tell_plan(plan)
     result = asyncio.run(trade(plan, asked))
     if asked["as_json"]:

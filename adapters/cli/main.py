@@ -25,6 +25,7 @@ from mmfold.adapters.cli.errors import (
     print_bug,
     print_error,
 )
+from mmfold.adapters.cli.interrupts import Interrupted, install_interrupts
 from mmfold.adapters.crash import install_crash_hooks
 
 PROGRAM = "mm"
@@ -188,9 +189,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         print_error(error.format_message(), hint_of(error))
         return EXIT_ERROR
-    except (click.Abort, KeyboardInterrupt):
-        print("interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    except (click.Abort, KeyboardInterrupt) as error:
+        reason = error.__cause__ or error  # click makes an Abort of it
+        code = reason.exit_code if isinstance(reason, Interrupted) else EXIT_INTERRUPTED
+        print("interrupted" if code == EXIT_INTERRUPTED else f"ended by {reason}", file=sys.stderr)
+        return code
     except GateFailed as error:
         if str(error):
             print(error, file=sys.stderr)
@@ -213,6 +216,7 @@ def main() -> None:
         print_error("python -O strips the invariants of the core", "run mm without -O and without PYTHONOPTIMIZE")
         sys.exit(EXIT_USAGE)
     install_crash_hooks()
+    install_interrupts()
     sys.exit(run())
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mmfold.adapters.cli.interrupts import check_interrupts
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -74,10 +76,11 @@ def is_number(text: str) -> bool:
 def progress(total: int | None, label: str, unit: str) -> Iterator[Callable[[int], None]]:
     """Yield `report(done)`, which draws rate and time left on a terminal once the work has taken a second.
 
+    It also ends the work when a signal asked for that.
     Units: `total` and `done` count `unit`s; a `total` of None means that the end is not known.
     """
     if not sys.stderr.isatty():
-        yield lambda done: None
+        yield lambda done: check_interrupts()
         return
     bar = ProgressBar(total, label, unit)
     try:
@@ -96,6 +99,7 @@ class ProgressBar:
 
     def report(self, done: int) -> None:
         """Show that `done` units are finished."""
+        check_interrupts()
         elapsed_s = time.monotonic() - self.started_s
         if self.drawn is None and elapsed_s >= PROGRESS_AFTER_S:
             self.drawn = self.start()

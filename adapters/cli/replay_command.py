@@ -11,6 +11,7 @@ from mmfold.adapters.cli.errors import GateFailed
 from mmfold.adapters.cli.interpreted import choose_mode
 from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.output import emit_json, print_warnings, progress
+from mmfold.adapters.cli.places import check_report, new_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +61,7 @@ def parse_until(text: str | None) -> tuple[int | None, int | None]:
 @click.option("--effects", metavar="FILE", type=click.Path(path_type=Path), help="Write every effect as JSONL.")
 @click.option("--report", metavar="DIR", type=click.Path(path_type=Path), help="Write the report page and its data.")
 @click.option("--strict", is_flag=True, help="Exit 2 where decisions of other rules differ from this build's.")
+@click.option("--force", is_flag=True, help="Replace outputs that exist.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(events: Path, as_json: bool, workers: int, strict: bool, **asked: Any) -> None:
     """Run the core over a journal and show what it decides.
@@ -69,6 +71,7 @@ def command(events: Path, as_json: bool, workers: int, strict: bool, **asked: An
     rules are listed (mm docs rules).
     """
     prepare(events, workers, asked["strategy"])
+    check_outputs(events, asked)
     from mmfold.engine.core import DigestDiffers, WitnessDiffers
 
     try:
@@ -81,12 +84,12 @@ def command(events: Path, as_json: bool, workers: int, strict: bool, **asked: An
     if asked["report"] is not None:
         from mmfold.reports.page import write_report
 
-        page = write_report(result, asked["report"])
+        page = new_directory(asked["report"], lambda directory: write_report(result, directory))
     if asked["metrics"] is not None:
-        from mmfold.reports.artifact import write_artifact
+        from mmfold.journal.outputs import write_file
         from mmfold.reports.metrics import render_metrics
 
-        write_artifact(asked["metrics"], render_metrics(result.manifest, result.state).encode())
+        write_file(asked["metrics"], render_metrics(result.manifest, result.state).encode())
     if as_json:
         emit_json(result_document(result, page))
     else:
@@ -110,6 +113,23 @@ def prepare(events: Path, workers: int, strategy_text: str | None) -> None:
     strategy = read_strategy(strategy_text)  # first: whether its kernels are compiled depends on it
     choose_mode(events, workers)
     install_strategy(strategy)
+
+
+def check_outputs(events: Path, asked: dict[str, Any]) -> None:
+    """Check every output before the replay begins.
+
+    Raises: OutputRefused.
+    """
+    from mmfold.journal.outputs import check_files
+
+    strategy = (asked["strategy"] or "").partition(":")[0]
+    inputs = [events, *(Path(path) for path in (asked["config_path"], strategy) if path)]
+    files = [asked[name] for name in ("metrics", "audit", "effects") if asked[name] is not None]
+    check_files(files, inputs=inputs, force=asked["force"])
+    if asked["report"] is not None:
+        from mmfold.reports.page import REPORT_NAMES
+
+        check_report(asked["report"], REPORT_NAMES, inputs=inputs, force=asked["force"])
 
 
 def run_replay(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResult":

@@ -5,6 +5,7 @@ receive time (merge.py). What overlapping captures tell twice is taken once wher
 core, trades here (journal/told.py).
 """
 
+import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
@@ -18,13 +19,14 @@ from mmfold.adapters.importers.frames import Sniffed, sniff
 from mmfold.adapters.importers.lane import FastLane
 from mmfold.adapters.importers.merge import LineFeed, Merged, StampLines, merge_lines, stamp_lines_slowly
 from mmfold.adapters.importers.outcome import ImportFailedError, ImportRequest, ImportResult
-from mmfold.adapters.importers.output import check_out, publish, work_directory, write_journal
+from mmfold.adapters.importers.output import check_out, work_directory, write_journal
 from mmfold.adapters.importers.quarantine import Quarantine
 from mmfold.adapters.importers.session import ParseMessage, Place, Session
 from mmfold.adapters.importers.spool import Spool
 from mmfold.adapters.importers.streams import InputHash, read_ahead, read_lines, run_id_of
 from mmfold.adapters.importers.table import Context, SymbolTable
 from mmfold.engine.manifest import Instrument, Manifest
+from mmfold.journal.publish import publish
 
 FAST_LANE_BYTES_MIN = 1 << 19  # a smaller import is done before the kernels are loaded, let alone compiled
 
@@ -63,7 +65,7 @@ def import_captures(request: ImportRequest, on_progress: OnProgress, venue: Venu
     Units:  on_progress gets the number of input bytes read so far.
     Raises: ImportFailedError.
     """
-    check_out(request.out, request.force)
+    check_out(request)
     if request.market and request.market not in venue.markets:
         raise ImportFailedError(f"--market {request.market}: {venue.name} has {', '.join(venue.markets)}")
     files = sorted((sniff(path) for path in request.files), key=lambda file: file.ts_receive_ns)
@@ -73,11 +75,12 @@ def import_captures(request: ImportRequest, on_progress: OnProgress, venue: Venu
             session, run_id = read_files(files, request, on_progress, venue, quarantine, Spool(work / "spool"))
             quarantine.sync()
             result = write_result(session, run_id, files, request, work)
-        except ImportFailedError:
+        except ImportFailedError as error:
             if request.strict or not quarantine.count:
                 quarantine.clear()
             else:
-                quarantine.publish()
+                place = f"what it refused is in {quarantine.publish_failed()}"
+                error.hint = f"{error.hint}; {place}" if error.hint else place
             raise
         except BaseException:
             quarantine.clear()
@@ -212,7 +215,7 @@ def write_result(
         index_of[listing.index] = index
     journal = work / "journal"
     head = write_journal(journal, manifest, renumber(session.spool, index_of))
-    publish(journal, out, work)
+    publish(journal, Path(os.path.realpath(out)), work)
     return ImportResult(
         messages=session.message_count,
         events=dict(session.events),

@@ -5,6 +5,7 @@ import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -245,7 +246,7 @@ def open_runner(plan: Plan, instruments: tuple[Instrument, ...]) -> Runner:
     place = find_place(plan.journal, plan.continue_from)
     manifest = find_manifest(place.journal, plan.mode, plan.venue, instruments)
     document = config_document(plan.config, manifest)
-    session = open_session(place, manifest)
+    session = open_session(place, manifest, plan.config.journal.sync)
     status = LiveStatus(
         mode=plan.mode, venue=plan.venue, manifest=session.manifest, state=session.core.state,
         journal=str(place.journal), ts_started_ns=time.time_ns(), params_hash=config_digest(document["params"]),
@@ -255,7 +256,7 @@ def open_runner(plan: Plan, instruments: tuple[Instrument, ...]) -> Runner:
     return runner
 
 
-def open_session(place: Place, manifest: Manifest) -> Session:
+def open_session(place: Place, manifest: Manifest, sync: Literal["none", "commit"]) -> Session:
     """Return the session of a journal; a new one, or one that a crash left without them, opens with what a former
     session held.
 
@@ -271,7 +272,7 @@ def open_session(place: Place, manifest: Manifest) -> Session:
             )
         opening = opening_rows(former, manifest, time.time_ns())
     try:
-        session = Session(place.journal, manifest)
+        session = Session(place.journal, manifest, sync)
     except (WitnessDiffers, DigestDiffers) as error:
         raise CannotStart(
             f"{place.journal} was not decided as this build decides: {error}",

@@ -39,8 +39,8 @@ class Watch:
         self.checkpoint: Checkpoint | None = None
         if from_checkpoint and self._replay.comparing is None:
             self.checkpoint = find_checkpoint(path, self._replay.key, SEQ_MAX)
-        if self.checkpoint is not None:
-            self._replay.restore_from(self.checkpoint)
+        if self.checkpoint is not None and not self._replay.restore_from(self.checkpoint):
+            self.checkpoint = None
 
     @property
     def core(self) -> Core:
