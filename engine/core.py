@@ -112,7 +112,7 @@ class Core:
         self.manifest = manifest
         self.state = make_state(manifest)
         self.policy_state = make_policy_state()
-        # A journal of other rules is not expected to hold what this build decides: replay/comparison.py lists that.
+        # A journal of other rules is not expected to hold what this build decides: replay/comparing.py lists that.
         self.compares = manifest.witnessed and manifest.rules == RULES
         self.out = make_out(self.compares)
         # Views of single fields: one event's call reads and sets them at a third of the cost of a record's fields.

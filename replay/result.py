@@ -1,16 +1,14 @@
 """What a replay hands to its readers: counts, digests, the final state, a thinned history; must never be changed."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import I8, record
 from mmfold.engine.state import State
-
-if TYPE_CHECKING:
-    from mmfold.replay.comparison import RulesComparison
+from mmfold.replay.comparison import RulesComparison
 
 SAMPLE = record(
     56,
@@ -49,6 +47,6 @@ class ReplayResult:
     params: dict[str, Any] = field(default_factory=dict)
     digest_count: int = 0  # DIGEST witnesses of this layout, compared where the rules are the same
     digests_of_layouts: dict[str, int] = field(default_factory=dict)  # others, not compared
-    comparison: "RulesComparison | None" = None  # of a journal of other rules
+    comparison: RulesComparison | None = None  # of a journal of other rules
     source: str = ""
     seconds: float = 0.0

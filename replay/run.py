@@ -19,7 +19,7 @@ from mmfold.engine.records import EVENT
 from mmfold.journal.chain import Chain
 from mmfold.journal.checkpoints import Checkpoint
 from mmfold.replay.checkpoint import checkpoint_key, find_checkpoint, load_checkpoint, save_checkpoint
-from mmfold.replay.comparison import ComparingFeed
+from mmfold.replay.comparing import ComparingFeed
 from mmfold.replay.result import SAMPLE, ReplayResult
 from mmfold.replay.sampling import Sampler
 from mmfold.replay.source import EventSource
