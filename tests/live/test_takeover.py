@@ -19,7 +19,6 @@ import pytest
 
 from mmfold.adapters.bybit.link_ids import run_tag
 from mmfold.adapters.live.handover import FORMER_RUNS, PARENT_HEAD
-from mmfold.engine.codes import Side
 from mmfold.engine.limits import MICROS_PER_UNIT
 from mmfold.engine.manifest import Manifest
 from mmfold.journal.reader import Journal
@@ -108,17 +107,17 @@ def check_sums(result: ReplayResult, account: Any) -> None:
     """Check that former and present session together are what the venue executed: position, fees, PnL."""
     state, instrument = result.state, result.manifest.instruments[0]
     row = state.positions[0]
-    signs = {Side.BID: 1, Side.ASK: -1}
-    lots = sum(signs[each.side] * each.qty_lots for each in account.executions)
-    cash = -sum(signs[each.side] * each.qty_lots * each.price_ticks for each in account.executions)
-    fees = sum(Fraction(each.payload()["execFee"]) for each in account.executions)
+    told = [each.payload() for each in account.executions]
+    sizes = [Fraction(each["execQty"]) * (1 if each["side"] == "Buy" else -1) for each in told]
+    cash = -sum(size * Fraction(each["execPrice"]) for size, each in zip(sizes, told, strict=True))
+    fees = sum(Fraction(each["execFee"]) for each in told)
+    lots = sum(sizes) / Fraction(instrument.lot_size)
     assert int(row["position_lots"]) == lots == account.positions["BTCUSDT"].lots
     paid = Fraction(int(row["opening_fees_micros"]) + int(row["fees_micros"]), MICROS_PER_UNIT)
     assert abs(paid - fees) <= Fraction(len(account.executions), MICROS_PER_UNIT)  # each is rounded up to a micro
     mark = mark_half_ticks(state, 0)
     assert mark is not None
-    tick_value = Fraction(*instrument.tick_value_micros())
-    exact = (cash + Fraction(mark, 2) * lots) * tick_value / MICROS_PER_UNIT - paid
+    exact = cash + Fraction(mark, 2) * Fraction(instrument.tick_size) * sum(sizes) - paid
     amounts = position_amounts(result.manifest, state, 0)
     assert amounts.net is not None and abs(amounts.before + amounts.opening + amounts.net - exact) <= Fraction(
         2, MICROS_PER_UNIT
