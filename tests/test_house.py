@@ -266,6 +266,13 @@ def test_links_resolve(path: Path) -> None:
     assert not [target for target in local if not (path.parent / target).exists()]
 
 
+def test_every_fault_names_tests_that_are_there() -> None:
+    rows = table_rows((REPO / "docs" / "faults.md").read_text(encoding="utf-8"))
+    named_tests = [(row[0], re.findall(r"tests/[\w/]+\.py", row[3])) for row in rows]
+    assert len(rows) > 15 and not [item for item, tests in named_tests if not tests]
+    assert not [test for _, tests in named_tests for test in tests if not (REPO / test).exists()]
+
+
 def test_version_is_said_once() -> None:
     version = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]["version"]
     assert Manifest.__dataclass_fields__["code_version"].default == version
