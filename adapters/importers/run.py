@@ -7,7 +7,7 @@ receive time, each file keeping its own order and the earlier file going first a
 
 import heapq
 import os
-import time
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -161,8 +161,9 @@ def read_in_turn(files: list[Sniffed], session: Session, on_bytes: Callable[[byt
             for buffer in buffers:
                 line = session.read_buffer(file.path, file.form, buffer, line, byte)
                 byte += len(buffer)
-                # Takes the GIL anew: a Ctrl-C that came while the reading thread held it waits for that (CPython 3.11).
-                time.sleep(0)
+                # Runs the handler of a signal that came while the reading thread held the GIL: CPython 3.11 may have
+                # forgotten to, and only this call looks for one whatever the interpreter has noted.
+                signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def read_merged(files: list[Sniffed], session: Session, on_bytes: Callable[[bytes], None]) -> None:
