@@ -42,5 +42,6 @@ def check_interrupts() -> None:
 
     Raises: Interrupted.
     """
+    signal.pthread_sigmask(signal.SIG_BLOCK, ())  # in the main thread: a handler that CPython 3.11 has forgotten runs
     if ASKED:
         raise Interrupted(ASKED[-1])

@@ -6,7 +6,7 @@ core, trades here (journal/told.py).
 """
 
 import os
-import time
+import signal
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -152,8 +152,7 @@ def read_alone(file: Sniffed, session: Session, buffers: Generator[bytes, None, 
         for buffer in buffers:
             line = session.read_buffer(file.path, file.form, buffer, line, byte)
             byte += len(buffer)
-            # Takes the GIL anew: a Ctrl-C that came while the reading thread held it waits for that (CPython 3.11).
-            time.sleep(0)
+            look_for_signals()
 
 
 def read_merged(files: list[Sniffed], session: Session, reader: Callable[[int], Generator[bytes, None, None]]) -> None:
@@ -173,7 +172,12 @@ def read_merged(files: list[Sniffed], session: Session, reader: Callable[[int], 
 
             session.units = merged.source.units
             session.read_lines(merged.source.form, merged.buffer, 0, place_of)
-            time.sleep(0)
+            look_for_signals()
+
+
+def look_for_signals() -> None:
+    """Run the handler of a signal that came while a reading thread held the GIL: CPython 3.11 may have forgotten to."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def opened_late(reader: Callable[[int], Generator[bytes, None, None]], index: int) -> Generator[bytes, None, None]:

@@ -125,7 +125,7 @@ def test_a_recording_is_stopped(running: RunningVenue, tmp_path: Path) -> None:
     ("line", "command"),
     [
         ("python /x/bin/mm live --mode paper", "live"),
-        ("python -m adapters.cli.main record", "record"),
+        ("python -m mmfold.adapters.cli.main record", "record"),
         ("/x/bin/mm import binance --out live", None),
         ("vim live", None),
         ("mm", None),
