@@ -19,6 +19,8 @@ from mmfold.engine.limits import (
 SCHEMA_VERSION = 1
 DEFAULT_MAKER_FEE_PPM = 100  # spec/core.md 20: maker 1.0 bps, taker 5.0 bps; positive is a cost
 DEFAULT_TAKER_FEE_PPM = 500
+# Keys of an instrument that are left out where they are empty, so that a manifest of before has the bytes it had.
+COINS = ("base_coin", "quote_coin", "settle_coin")
 
 
 class ManifestError(ValueError):
@@ -50,6 +52,9 @@ class Instrument:
     maker_fee_ppm: int = DEFAULT_MAKER_FEE_PPM
     taker_fee_ppm: int = DEFAULT_TAKER_FEE_PPM
     contract_value: str = "1"  # quote value of one contract, for inverse contracts
+    base_coin: str = ""  # the venue's own words, empty where nothing said them
+    quote_coin: str = ""
+    settle_coin: str = ""
 
     def __post_init__(self) -> None:
         if not self.symbol or not self.symbol.isascii() or len(self.symbol) > 32:
@@ -62,6 +67,10 @@ class Instrument:
             raise ManifestError(f"{self.symbol}: unknown venue {self.venue!r}")
         if self.contract.upper() not in Contract.__members__:
             raise ManifestError(f"{self.symbol}: unknown contract {self.contract!r}")
+        for key in COINS:
+            coin = getattr(self, key)
+            if coin and not (coin.isascii() and coin.isalnum() and len(coin) <= 32):
+                raise ManifestError(f"{self.symbol}: {key} {coin!r} must be 1 to 32 ASCII letters and digits")
         if self.min_qty_lots < 1:
             raise ManifestError(f"{self.symbol}: min_qty_lots must be at least 1")
         if self.is_inverse and not self.is_base_value_exact():
@@ -154,7 +163,11 @@ def encode_manifest(manifest: Manifest) -> bytes:
     """Return the manifest's payload: canonical JSON."""
     document: dict[str, Any] = {name: getattr(manifest, name) for name in Manifest.__dataclass_fields__}
     document["instruments"] = [
-        {name: getattr(instrument, name) for name in Instrument.__dataclass_fields__}
+        {
+            name: value
+            for name in Instrument.__dataclass_fields__
+            if (value := getattr(instrument, name)) or name not in COINS
+        }
         for instrument in manifest.instruments
     ]
     return canonical_json(document)

@@ -13,7 +13,16 @@ import numpy as np
 import orjson
 
 from mmfold.adapters.importers.grid import E8_GRID, E8_MAX, read_integer, read_steps
-from mmfold.adapters.importers.outcome import Parsed, PassedOverError, Refusal, RefusedError, Skipped
+from mmfold.adapters.importers.listed import offer_exchange_info
+from mmfold.adapters.importers.outcome import (
+    ImportFailedError,
+    Parsed,
+    PassedOverError,
+    Refusal,
+    RefusedError,
+    Skipped,
+    UnknownSymbolError,
+)
 from mmfold.adapters.importers.rows import bbo_rows, book_rows, finish_event, mark_rows, read_ts_ns, trade_row
 from mmfold.adapters.importers.table import Context, Listing
 from mmfold.engine.codes import EventKind, Side
@@ -36,8 +45,9 @@ def parse_message(raw: bytes, ts_receive_ns: int, context: Context) -> Parsed:
     """Return the rows of one received message, with `seq` 0, or why there are none.
 
     Shape:  EVENT rows of one event.
-    Raises: ImportFailedError for a symbol without a grid.
+    Raises: UnknownSymbolError for an instrument that nothing describes, ImportFailedError.
     """
+    context.named = ""
     try:
         message = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -49,7 +59,10 @@ def parse_message(raw: bytes, ts_receive_ns: int, context: Context) -> Parsed:
         data = message.get("data", message)
         if not isinstance(data, dict) or not isinstance(stream, str):
             return Refusal('"stream" or "data" of the frame is not what it should be')
+        context.named = "" if stream.startswith("!") else stream.partition("@")[0].upper()
         return parse_data(data, stream, ts_receive_ns, context)
+    except UnknownSymbolError:
+        raise
     except PassedOverError as passed:
         return Skipped(str(passed))
     except RefusedError as refused:
@@ -72,6 +85,10 @@ def parse_data(data: dict[str, Any], stream: str, ts_receive_ns: int, context: C
         return mark_price_rows(data, ts_receive_ns, context)
     if event is None and "lastUpdateId" in data:
         return snapshot_rows(data, stream, ts_receive_ns, context)
+    if event is None and isinstance(data.get("symbols"), list):
+        offer_exchange_info(data, context)
+    if event is None and "optionSymbols" in data:
+        raise PassedOverError("instruments list of options")
     if event is None and "result" in data and "id" in data:
         raise PassedOverError("ack")
     if isinstance(event, str) and event in UNUSED_EVENTS:
@@ -86,15 +103,32 @@ def resolve(data: dict[str, Any], symbol: object, context: Context) -> Listing:
     known by its symbols: `...USD_PERP` and `...USD_<date>`.
     Raises: RefusedError, PassedOverError, ImportFailedError.
     """
-    market = context.market
-    if not context.market_forced and isinstance(symbol, str):
-        futures = "M" not in data and ("T" in data or "pu" in data)
-        market = ("coinm" if COINM_SYMBOL.fullmatch(symbol) else "usdm") if futures else "spot"
-        if context.market and market != context.market:
-            raise RefusedError(f"a {market} message in a {context.market} capture; import them apart or give --market")
-    listing = context.table.resolve(symbol, market)
+    market, wanted = context.market, context.table.wanted
+    if isinstance(symbol, str):
+        shown = shown_market(data, symbol)
+        if not context.market_forced:
+            if market not in ("", shown):
+                raise RefusedError(f"a {shown} message ({symbol}) in a {market} capture; import them apart")
+            market = shown
+        elif shown != market and shows_market(data) and (not wanted or symbol in wanted):
+            raise ImportFailedError(
+                f"--market {market}: {symbol} is {shown}, as its messages show", f"--market {shown}"
+            )
+    listing = context.resolve(symbol, market)
     context.market = market
     return listing
+
+
+def shown_market(data: dict[str, Any], symbol: str) -> str:
+    """Return the market that a message looks like."""
+    if "M" in data or not ("T" in data or "pu" in data):
+        return "spot"
+    return "coinm" if COINM_SYMBOL.fullmatch(symbol) else "usdm"
+
+
+def shows_market(data: dict[str, Any]) -> bool:
+    """Tell whether a message could be of no other market: spot's best prices and snapshots have no mark."""
+    return "M" in data or "T" in data or "pu" in data or data.get("e") == "depthUpdate"
 
 
 def depth_rows(data: dict[str, Any], stream: str, ts_receive_ns: int, context: Context) -> np.ndarray:

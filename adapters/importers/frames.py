@@ -29,7 +29,9 @@ CAPTURE_TIME = re.compile(rb'[,{]"ts": ?' + SECONDS + rb"[,}]")
 SYMBOL_KEY = b'"s":"'
 SYMBOL_IN_MESSAGE = re.compile(SYMBOL_KEY + rb'([A-Z0-9_]{1,32})"')
 SNIFF_LINE_COUNT = 100
-MARKET_IN_URL = re.compile(r"/public/(linear|inverse|spot)\b|//(fapi|fstream)|//(dapi|dstream)|//(api|stream)\.binance")
+MARKET_IN_URL = re.compile(
+    r"/public/(linear|inverse|spot|option)\b|//(fapi|fstream)|//(dapi|dstream)|//(api|stream)\.binance"
+)
 
 
 class Form(enum.IntEnum):

@@ -17,14 +17,14 @@ import numpy as np
 from mmfold.adapters.importers import binance, bybit
 from mmfold.adapters.importers.frames import Sniffed, parse_frame, sniff
 from mmfold.adapters.importers.lane import FastLane
-from mmfold.adapters.importers.outcome import ImportFailedError, ImportRequest, ImportResult, RefusedError
+from mmfold.adapters.importers.outcome import ImportFailedError, ImportRequest, ImportResult, Place, RefusedError
 from mmfold.adapters.importers.output import check_out, publish, work_directory, write_journal
 from mmfold.adapters.importers.quarantine import Quarantine
-from mmfold.adapters.importers.session import ParseMessage, Place, Session
+from mmfold.adapters.importers.session import LateListError, ParseMessage, Session
 from mmfold.adapters.importers.spool import Spool
 from mmfold.adapters.importers.streams import InputHash, read_ahead, read_lines
 from mmfold.adapters.importers.table import Context, SymbolTable
-from mmfold.engine.manifest import Manifest
+from mmfold.engine.manifest import Instrument, Manifest
 
 FAST_LANE_BYTES_MIN = 1 << 19  # a smaller import is done before the kernels are loaded, let alone compiled
 
@@ -98,18 +98,20 @@ def read_files(
     quarantine: Quarantine,
     spool: Spool,
 ) -> tuple[Session, InputHash]:
-    """Read all files, one after the other if their times allow it, else merged.
+    """Read all files, one after the other if their times allow it, else merged; again if the list comes late.
 
     Raises: ImportFailedError.
     """
     input_bytes = sum(file.path.stat().st_size for file in files)
-    for read in (read_in_turn, read_merged):
+    read, offered = read_in_turn, dict[tuple[str, str], Instrument]()
+    while True:
         spool.clear()
         quarantine.clear()
-        table = SymbolTable(venue=venue.name, wanted=request.symbols, ticks=request.ticks, lots=request.lots)
         session = Session(
             parse_message=venue.parse_message,
-            context=Context(table=table, market=request.market, market_forced=bool(request.market)),
+            context=Context(
+                table=open_table(venue, request, offered), market=request.market, market_forced=bool(request.market)
+            ),
             spool=spool,
             quarantine=quarantine,
             fast_lane=open_fast_lane(venue, input_bytes),
@@ -123,10 +125,28 @@ def read_files(
 
         try:
             read(files, session, on_bytes)
+            session.finish()
             return session, inputs
         except _OverlapError:
-            continue
-    raise AssertionError("merged files cannot overlap")
+            assert read is read_in_turn, "merged files cannot overlap"
+            read = read_merged
+        except LateListError:
+            assert offered.keys() < session.context.table.offered.keys(), "a list is late only once"
+            offered = session.context.table.offered
+
+
+def open_table(venue: Venue, request: ImportRequest, offered: dict[tuple[str, str], Instrument]) -> SymbolTable:
+    """Return an empty table with what is said of instruments beforehand."""
+    return SymbolTable(
+        venue=venue.name,
+        wanted=request.symbols,
+        ticks=request.ticks,
+        lots=request.lots,
+        min_qtys=request.min_qtys,
+        min_notionals=request.min_notionals,
+        contract_values=request.contract_values,
+        offered=dict(offered),
+    )
 
 
 def open_fast_lane(venue: Venue, input_bytes: int) -> FastLane | None:
@@ -198,7 +218,9 @@ def write_result(
     listings = [listing for listing in table.listings.values() if table.records["event_count"][listing.index]]
     if not listings:
         names = ", ".join(file.path.name for file in files)
-        first = f"the first refusal: {session.quarantine.first}" if session.quarantine.count else "check --symbols"
+        skipped = ", ".join(f"{what} {count:,}" for what, count in sorted(session.skipped.items()))
+        first = f"check --symbols; skipped: {skipped}" if skipped else "check --symbols"
+        first = f"the first refusal: {session.quarantine.first}" if session.quarantine.count else first
         raise ImportFailedError(f"{names}: no market event to import in {session.message_count:,} messages", first)
     listings.sort(key=lambda listing: listing.symbol)
     manifest = Manifest(
@@ -222,7 +244,20 @@ def write_result(
         head=head,
         symbols=tuple(listing.symbol for listing in listings),
         out=str(out),
+        notes=table_notes(table, request),
     )
+
+
+def table_notes(table: SymbolTable, request: ImportRequest) -> tuple[str, ...]:
+    """Return what was left out of the capture's list, assumed of an instrument, or given for none."""
+    notes = [f"left out: {reason}" for reason in table.odd.values()]
+    notes += [f"{symbol} is listed twice, otherwise the second time: the first counts" for symbol in table.changed]
+    notes += table.assumed
+    given = [request.ticks, request.lots, request.min_qtys, request.min_notionals, request.contract_values]
+    unused = sorted({symbol for values in given for symbol in values} - table.listings.keys())
+    if unused:
+        notes.append(f"flags for symbols that the capture does not have: {', '.join(unused)}")
+    return tuple(notes)
 
 
 def renumber(spool: Spool, index_of: np.ndarray) -> Iterator[np.ndarray]:

@@ -12,27 +12,30 @@ import numpy as np
 
 from mmfold.adapters.importers.frames import Form, Frame, Origin, market_of_url, parse_frame
 from mmfold.adapters.importers.lane import ROWS_FULL, FastLane
-from mmfold.adapters.importers.outcome import ImportFailedError, Parsed, Refusal, RefusedError, Skipped
+from mmfold.adapters.importers.outcome import (
+    ImportFailedError,
+    Parsed,
+    Place,
+    Refusal,
+    RefusedError,
+    Skipped,
+    UnknownSymbolError,
+)
 from mmfold.adapters.importers.quarantine import Quarantine
 from mmfold.adapters.importers.spool import Spool
 from mmfold.adapters.importers.table import Context
+from mmfold.adapters.importers.unknown import UnknownSymbols
 from mmfold.engine.codes import EventKind, Flag
 from mmfold.engine.records import EVENT, NO_SEQ, NO_TS_NS
 
 ParseMessage = Callable[[bytes, int, Context], Parsed]
 FUTURES = ("usdm", "coinm")
+OPTIONS = "option"
+SPLIT = "split the capture by connection"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a line stands."""
-
-    path: Path
-    line: int
-    byte: int
-
-    def __str__(self) -> str:
-        return f"{self.path.name} line {self.line:,} (byte {self.byte:,})"
+class LateListError(Exception):
+    """The capture's list of instruments stands behind messages that were read without it: all is read again."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,6 +57,7 @@ class Session:
     market_of_connection: dict[str, str] = field(default_factory=dict)
     events: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
+    unknown: UnknownSymbols = field(default_factory=UnknownSymbols)
 
     def read_buffer(self, path: Path, form: Form, buffer: bytes, line: int, byte: int) -> int:
         """Take a buffer of whole lines and return the number of the line after it."""
@@ -119,15 +123,15 @@ class Session:
         Raises: ImportFailedError for a second market in a form of capture whose lines do not name their connection.
         """
         market = market_of_url(frame.url)
-        self.context.market = self.context.market or market
+        if market == OPTIONS and not frame.connection:
+            raise ImportFailedError(f"{place}: a connection to options, which are not imported", SPLIT)
+        if market != OPTIONS:
+            self.context.market = self.context.market or market
         self.market_of_connection[frame.connection] = market
         if self.fast_lane is not None:
             self.fast_lane.forget_connections()
         if market not in ("", self.context.market) and not frame.connection:
-            raise ImportFailedError(
-                f"{place}: a connection to {market} in a {self.context.market} capture",
-                "split the capture by connection",
-            )
+            raise ImportFailedError(f"{place}: a connection to {market} in a {self.context.market} capture", SPLIT)
 
     def is_of_other_market(self, connection: str) -> bool:
         """Tell whether a connection's messages are passed over."""
@@ -143,6 +147,9 @@ class Session:
             parsed = self.parse_message(frame.message, frame.ts_receive_ns, self.context)
         except ImportFailedError as error:
             raise ImportFailedError(f"{place}: {error}", error.hint) from error
+        except UnknownSymbolError as unknown:
+            self.unknown.note(unknown, place, line)
+            return
         if isinstance(parsed, Skipped):
             self.skipped[parsed.what] += 1
         elif isinstance(parsed, Refusal):
@@ -176,6 +183,21 @@ class Session:
             record["venue_seq"] = rows["aux"][0]
         elif kind == EventKind.BOOK_SNAPSHOT and self.context.table.venue == "bybit":
             record["venue_seq"] = rows["aux"][0]
+
+    def finish(self) -> None:
+        """Decide what only the last line shows: which symbols nothing describes.
+
+        Raises: ImportFailedError; LateListError when the capture's own list describes one after all.
+        """
+        table = self.context.table
+        described = {symbol for _, symbol in table.offered}
+        if table.has_late_list or described & self.unknown.found.keys():
+            raise LateListError
+        for place, reason, line in self.unknown.take_flipped(table):
+            self.refuse(place, reason, line)
+        if unwanted := self.unknown.take_unwanted(table):
+            self.skipped["other symbol"] += unwanted
+        self.unknown.check(table)
 
     def refuse(self, place: Place, reason: str, line: bytes) -> None:
         """Set a line aside.
