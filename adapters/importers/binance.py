@@ -22,6 +22,7 @@ from mmfold.adapters.importers.outcome import (
     RefusedError,
     Skipped,
     UnknownSymbolError,
+    UnnamedSnapshotError,
 )
 from mmfold.adapters.importers.rows import bbo_rows, book_rows, finish_event, mark_rows, read_ts_ns, trade_row
 from mmfold.adapters.importers.table import Context, Listing
@@ -185,14 +186,14 @@ def mark_price_rows(data: dict[str, Any], ts_receive_ns: int, context: Context) 
 def snapshot_rows(data: dict[str, Any], stream: str, ts_receive_ns: int, context: Context) -> np.ndarray:
     """Return the BOOK_SNAPSHOT of a REST depth response.
 
-    Only COIN-M's names its symbol: else it is the URL's, else the only symbol of the file.
-    Raises: RefusedError when neither says it; PassedOverError for a partial book stream.
+    Only COIN-M's names its symbol: else it is the URL's, else the streams of the capture show it (unnamed.py).
+    Raises: UnnamedSnapshotError when neither says it; PassedOverError for a partial book stream.
     """
     if stream:
         raise PassedOverError("partial depth")
     symbol = data.get("symbol") or parse_qs(urlsplit(context.url).query).get("symbol", [context.symbol_hint])[0]
     if not symbol:
-        raise RefusedError("a depth snapshot without its symbol, in a capture of several (--symbols A chooses one)")
+        raise UnnamedSnapshotError
     listing = resolve(data, symbol, context)
     times = (read_ts_ns(data, "T", "E"), ts_receive_ns)
     seqs = (read_integer(data, "lastUpdateId"), NO_ORDER_ID)

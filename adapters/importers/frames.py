@@ -26,8 +26,6 @@ STAMPED_LINE = re.compile(rb"([0-9]{1,19}) (.+)", re.DOTALL)
 RECEIVED_LINE = re.compile(SECONDS + rb": (.*)", re.DOTALL)
 SPOKEN_LINE = re.compile(rb"([a-z]+://[^ ]+) (<->|<-|->) " + SECONDS + rb"(?:: (.*))?", re.DOTALL)
 CAPTURE_TIME = re.compile(rb'[,{]"ts": ?' + SECONDS + rb"[,}]")
-SYMBOL_KEY = b'"s":"'
-SYMBOL_IN_MESSAGE = re.compile(SYMBOL_KEY + rb'([A-Z0-9_]{1,32})"')
 SNIFF_LINE_COUNT = 100
 MARKET_IN_URL = re.compile(
     r"/public/(linear|inverse|spot|option)\b|//(fapi|fstream)|//(dapi|dstream)|//(api|stream)\.binance"
@@ -78,12 +76,11 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Sniffed:
-    """What the start of a file shows: its form, its first receive time, its symbol when it has only one."""
+    """What the start of a file shows: its form and its first receive time."""
 
     path: Path
     form: Form
     ts_receive_ns: int
-    symbol_hint: str
 
 
 def parse_frame(form: Form, line: bytes) -> Frame:
@@ -166,9 +163,6 @@ def sniff(path: Path) -> Sniffed:
     head = next(read_lines(path, lambda _: None), b"")
     if not head.strip():
         raise ImportFailedError(f"{path.name}: the file is empty")
-    first_symbol = SYMBOL_IN_MESSAGE.search(head)
-    # Counting is what makes this cheap: the head may be megabytes.
-    alone = first_symbol is not None and head.count(first_symbol[0]) == head.count(SYMBOL_KEY)
     lines = head.split(b"\n", SNIFF_LINE_COUNT)[:SNIFF_LINE_COUNT]
     form: Form | None = None
     for line in (line.rstrip(b"\r") for line in lines if line.strip()):
@@ -179,8 +173,7 @@ def sniff(path: Path) -> Sniffed:
                 continue
             form = candidate
             if frame.ts_receive_ns != NO_TS_NS:
-                hint = first_symbol[1].decode() if first_symbol is not None and alone else ""
-                return Sniffed(path, form, frame.ts_receive_ns, hint)
+                return Sniffed(path, form, frame.ts_receive_ns)
     raise ImportFailedError(
         f"{path.name} line 1 (byte 0): no form of capture that is known",
         "expected `<ns> <json>` lines, cryptofeed text, or one JSON object a line with t, ts, data",

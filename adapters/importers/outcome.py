@@ -4,6 +4,7 @@ Errors:
     RefusedError      one message cannot be understood: it is set aside, the import goes on
     PassedOverError   one message is understood and not needed: it is counted
     UnknownSymbolError  one message is of an instrument that nothing describes: the end of the import decides
+    UnnamedSnapshotError  one snapshot does not name its symbol: the end of the import finds it
     ImportFailedError the whole import ends, nothing is written
 """
 
@@ -28,6 +29,10 @@ class UnknownSymbolError(PassedOverError):
     def __init__(self, symbol: str, market: str, missing: tuple[str, ...] = ()) -> None:
         super().__init__(f"unknown symbol {symbol}")
         self.symbol, self.market, self.missing = symbol, market, missing
+
+
+class UnnamedSnapshotError(Exception):
+    """A book snapshot that does not say whose it is: the stream around its number shows it at the end."""
 
 
 class ImportFailedError(Exception):

@@ -158,12 +158,6 @@ def open_fast_lane(venue: Venue, input_bytes: int) -> FastLane | None:
     return FastLane(venue.scanner) if JIT_ENABLED else None
 
 
-def hint_symbol(file: Sniffed, session: Session) -> str:
-    """Return the symbol of messages that do not name theirs: the only one wanted, else the only one of the file."""
-    wanted = session.context.table.wanted
-    return next(iter(wanted)) if len(wanted) == 1 else file.symbol_hint
-
-
 def read_in_turn(files: list[Sniffed], session: Session, on_bytes: Callable[[bytes], None]) -> None:
     """Read files one after the other.
 
@@ -172,7 +166,6 @@ def read_in_turn(files: list[Sniffed], session: Session, on_bytes: Callable[[byt
     for file in files:
         if file.ts_receive_ns < session.ts_receive_ns:
             raise _OverlapError
-        session.context.symbol_hint = hint_symbol(file, session)
         line, byte = 1, 0
         with closing(read_ahead(read_lines(file.path, on_bytes))) as buffers:
             for buffer in buffers:
@@ -188,10 +181,8 @@ def read_merged(files: list[Sniffed], session: Session, on_bytes: Callable[[byte
     Raises: ImportFailedError.
     """
     streams = [stamped_lines(file, on_bytes) for file in files]
-    hints = {file.path: hint_symbol(file, session) for file in files}
     forms = {file.path: file.form for file in files}
     for _, place, line in heapq.merge(*streams, key=lambda item: item[0]):
-        session.context.symbol_hint = hints[place.path]
         session.read_line(place, forms[place.path], line)
 
 
@@ -232,7 +223,7 @@ def write_result(
     for index, listing in enumerate(listings):
         index_of[listing.index] = index
     journal = work / "journal"
-    head = write_journal(journal, manifest, renumber(session.spool, index_of))
+    head = write_journal(journal, manifest, renumber(session.spool, index_of, session.seqs_unused))
     publish(journal, out, work)
     return ImportResult(
         messages=session.message_count,
@@ -260,10 +251,13 @@ def table_notes(table: SymbolTable, request: ImportRequest) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def renumber(spool: Spool, index_of: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the spooled rows with the manifest's instrument indices."""
+def renumber(spool: Spool, index_of: np.ndarray, seqs_unused: list[int]) -> Iterator[np.ndarray]:
+    """Yield the spooled rows with the manifest's instrument indices, and without the numbers that no event has."""
     changed = bool((index_of != np.arange(len(index_of))).any())
+    unused = np.array(seqs_unused, np.int64)
     for rows in spool.parts():
         if changed:
             rows["instrument_index"] = index_of[rows["instrument_index"]]
+        if unused.size:
+            rows["seq"] -= np.searchsorted(unused, rows["seq"])
         yield rows

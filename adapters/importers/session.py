@@ -20,11 +20,13 @@ from mmfold.adapters.importers.outcome import (
     RefusedError,
     Skipped,
     UnknownSymbolError,
+    UnnamedSnapshotError,
 )
 from mmfold.adapters.importers.quarantine import Quarantine
 from mmfold.adapters.importers.spool import Spool
 from mmfold.adapters.importers.table import Context
 from mmfold.adapters.importers.unknown import UnknownSymbols
+from mmfold.adapters.importers.unnamed import Held, Streams
 from mmfold.engine.codes import EventKind, Flag
 from mmfold.engine.records import EVENT, NO_SEQ, NO_TS_NS
 
@@ -58,6 +60,8 @@ class Session:
     events: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
     unknown: UnknownSymbols = field(default_factory=UnknownSymbols)
+    held: list[Held] = field(default_factory=list)
+    seqs_unused: list[int] = field(default_factory=list)  # numbers kept for held snapshots that are nobody's
 
     def read_buffer(self, path: Path, form: Form, buffer: bytes, line: int, byte: int) -> int:
         """Take a buffer of whole lines and return the number of the line after it."""
@@ -147,6 +151,10 @@ class Session:
             parsed = self.parse_message(frame.message, frame.ts_receive_ns, self.context)
         except ImportFailedError as error:
             raise ImportFailedError(f"{place}: {error}", error.hint) from error
+        except UnnamedSnapshotError:
+            self.held.append(Held(place, frame.message, frame.ts_receive_ns, line, self.seq, self.spool.open_hole()))
+            self.seq += 1
+            return
         except UnknownSymbolError as unknown:
             self.unknown.note(unknown, place, line)
             return
@@ -185,7 +193,7 @@ class Session:
             record["venue_seq"] = rows["aux"][0]
 
     def finish(self) -> None:
-        """Decide what only the last line shows: which symbols nothing describes.
+        """Decide what only the last line shows: which symbols nothing describes, and whose the held snapshots are.
 
         Raises: ImportFailedError; LateListError when the capture's own list describes one after all.
         """
@@ -198,6 +206,38 @@ class Session:
         if unwanted := self.unknown.take_unwanted(table):
             self.skipped["other symbol"] += unwanted
         self.unknown.check(table)
+        if self.held:
+            streams = Streams(self.spool)
+            for held in self.held:
+                self.name_snapshot(held, streams)
+
+    def name_snapshot(self, held: Held, streams: Streams) -> None:
+        """Put a held snapshot into its place as the one symbol's that it fits, or set it aside.
+
+        Raises: ImportFailedError when the import is strict.
+        """
+        found: dict[str, np.ndarray] = {}
+        for symbol in self.context.table.listings:
+            self.context.symbol_hint, self.context.url = symbol, ""
+            rows = self.parse_message(held.message, held.ts_receive_ns, self.context)
+            if isinstance(rows, np.ndarray) and streams.fits(rows):
+                found[symbol] = rows
+        self.context.symbol_hint = ""
+        if len(found) == 1:
+            (rows,) = found.values()
+            rows["seq"] = held.seq
+            self.spool.fill_hole(held.hole, rows)
+            self.events[EventKind.BOOK_SNAPSHOT.name.lower()] += 1
+            self.context.table.records["event_count"][rows["instrument_index"][0]] += 1
+            return
+        self.seqs_unused.append(held.seq)
+        if found:
+            self.refuse(held.place, f"a depth snapshot without its symbol, that of {' or '.join(found)}", held.line)
+        elif self.context.table.wanted:
+            self.skipped["depth snapshot of no symbol asked for"] += 1
+        else:
+            reason = "a depth snapshot without its symbol, whose id and best prices are in no stream of the capture"
+            self.refuse(held.place, reason, held.line)
 
     def refuse(self, place: Place, reason: str, line: bytes) -> None:
         """Set a line aside.

@@ -210,7 +210,7 @@ class Context:
     table: SymbolTable
     market: str = ""  # empty until the content shows it
     market_forced: bool = False
-    symbol_hint: str = ""  # the only symbol of the file, for messages that do not name theirs
+    symbol_hint: str = ""  # whose a snapshot is taken for that does not name its symbol
     url: str = ""  # of the HTTP response that is being parsed
     named: str = ""  # the symbol that the envelope of the message being parsed names
     book_depths: dict[str, str] = field(default_factory=dict)

@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from mmfold.adapters.importers import binance, bybit
-from mmfold.adapters.importers.outcome import Refusal, Skipped, UnknownSymbolError
+from mmfold.adapters.importers.outcome import Refusal, Skipped, UnknownSymbolError, UnnamedSnapshotError
 from mmfold.adapters.importers.table import Context, SymbolTable
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
@@ -103,7 +103,6 @@ BINANCE_REFUSED = [
     ({**TRADE, "q": "0"}, "trade of size 0"),
     ({**TRADE, "m": 1}, "true or false"),
     ({**REST, "bids": [["1", "0"]]}, "level of size 0"),
-    (without(REST, "symbol"), "without its symbol"),
     ({**MARK, "p": "1.123456789"}, "off the grid"),
 ]
 
@@ -152,6 +151,11 @@ def test_binance_snapshot_symbol(hint, url, symbol):
     context = context_of("binance", symbol_hint=hint, url=url)
     parse(binance, {**without(REST, "symbol"), "bids": [], "asks": []}, context)
     assert list(context.table.listings) == [symbol]
+
+
+def test_binance_snapshot_without_a_symbol_is_held():
+    with pytest.raises(UnnamedSnapshotError):
+        parse(binance, without(REST, "symbol"))
 
 
 def book(kind, update=9, **values):
