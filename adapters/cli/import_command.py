@@ -58,6 +58,7 @@ def parse_symbols(ctx: click.Context, parameter: click.Parameter, value: str | N
 @number_option("--min-notional", "min_notionals", "A smallest order value, in quote currency.")
 @number_option("--contract-value", "contract_values", "The quote value of an inverse contract.")
 @click.option("--strict", is_flag=True, help="Stop at the first line that is refused, instead of setting it aside.")
+@click.option("--salvage", is_flag=True, help="Take a compressed file that is cut short, up to the cut.")
 @click.option("--force", is_flag=True, help="Replace an output that exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
@@ -72,6 +73,7 @@ def command(
     min_notionals: dict[str, str],
     contract_values: dict[str, str],
     strict: bool,
+    salvage: bool,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -88,7 +90,7 @@ def command(
 
     request = ImportRequest(
         files=files, out=out, symbols=symbols, market=market or "", ticks=ticks, lots=lots, min_qtys=min_qtys,
-        min_notionals=min_notionals, contract_values=contract_values, strict=strict, force=force,
+        min_notionals=min_notionals, contract_values=contract_values, strict=strict, salvage=salvage, force=force,
     )  # fmt: skip
     started_s = time.perf_counter()
     total = sum(path.stat().st_size for path in files if path.is_file())

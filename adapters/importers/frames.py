@@ -27,9 +27,29 @@ RECEIVED_LINE = re.compile(SECONDS + rb": (.*)", re.DOTALL)
 SPOKEN_LINE = re.compile(rb"([a-z]+://[^ ]+) (<->|<-|->) " + SECONDS + rb"(?:: (.*))?", re.DOTALL)
 CAPTURE_TIME = re.compile(rb'[,{]"ts": ?' + SECONDS + rb"[,}]")
 SNIFF_LINE_COUNT = 100
+BOM = b"\xef\xbb\xbf"
 MARKET_IN_URL = re.compile(
     r"/public/(linear|inverse|spot|option)\b|//(fapi|fstream)|//(dapi|dstream)|//(api|stream)\.binance"
 )
+
+
+CAPTURES = "mm import takes what a venue sent: raw JSON messages with their receive times, as `mm record` keeps them"
+UNPACK = f"unpack it and import the files in it; {CAPTURES}"
+UTF_8 = "convert it to UTF-8, such as with iconv -f UTF-16 -t UTF-8"
+FOREIGN = (
+    (b"PK\x03\x04", "a zip archive", UNPACK),
+    (b"PK\x05\x06", "an empty zip archive", UNPACK),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", UNPACK),
+    (b"Rar!\x1a\x07", "a rar archive", UNPACK),
+    (b"\xfd7zXZ\x00", "an xz file", "unpack it with xz -d"),
+    (b"BZh", "a bzip2 file", "unpack it with bzip2 -d"),
+    (b"\x04\x22\x4d\x18", "an lz4 file", "unpack it with lz4 -d"),
+    (b"PAR1", "a Parquet file", CAPTURES),
+    (b"\xff\xfe", "UTF-16 text", UTF_8),
+    (b"\xfe\xff", "UTF-16 text", UTF_8),
+)
+# At least two separators and nothing of JSON: a header, or numbers.
+SEPARATED_LINE = re.compile(rb"[^{}\[\],;\t]*(?:[,;\t][^{}\[\],;\t]*){2,}")
 
 
 class Form(enum.IntEnum):
@@ -84,10 +104,11 @@ class Sniffed:
 
 
 def parse_frame(form: Form, line: bytes) -> Frame:
-    """Return what one line without its LF holds.
+    """Return what one line without its LF holds; a byte order mark before it, which editors write, says nothing.
 
     Raises: RefusedError.
     """
+    line = line.removeprefix(BOM)
     if form == Form.STAMPED:
         match = STAMPED_LINE.fullmatch(line)
         if match is None:
@@ -163,6 +184,9 @@ def sniff(path: Path) -> Sniffed:
     head = next(read_lines(path, lambda _: None), b"")
     if not head.strip():
         raise ImportFailedError(f"{path.name}: the file is empty")
+    for magic, what, hint in FOREIGN:
+        if head.startswith(magic):
+            raise ImportFailedError(f"{path.name}: {what}, no capture of a stream", hint)
     lines = head.split(b"\n", SNIFF_LINE_COUNT)[:SNIFF_LINE_COUNT]
     form: Form | None = None
     for line in (line.rstrip(b"\r") for line in lines if line.strip()):
@@ -174,6 +198,8 @@ def sniff(path: Path) -> Sniffed:
             form = candidate
             if frame.ts_receive_ns != NO_TS_NS:
                 return Sniffed(path, form, frame.ts_receive_ns)
+    if SEPARATED_LINE.fullmatch(lines[0].removeprefix(BOM).rstrip(b"\r")):
+        raise ImportFailedError(f"{path.name}: separated values (CSV), no capture of a stream", CAPTURES)
     raise ImportFailedError(
         f"{path.name} line 1 (byte 0): no form of capture that is known",
         "expected `<ns> <json>` lines, cryptofeed text, or one JSON object a line with t, ts, data",

@@ -93,6 +93,7 @@ class ImportRequest:
     min_notionals: dict[str, str] = field(default_factory=dict)
     contract_values: dict[str, str] = field(default_factory=dict)
     strict: bool = False
+    salvage: bool = False  # take a compressed file that is cut short, up to the cut
     force: bool = False
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from mmfold.engine.manifest import Instrument, Manifest
 FAST_LANE_BYTES_MIN = 1 << 19  # a smaller import is done before the kernels are loaded, let alone compiled
 
 OnProgress = Callable[[int], None]
+ReadFile = Callable[[Path], Iterator[bytes]]  # a file as buffers of whole lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +125,12 @@ def read_files(
             inputs.update(data)
             on_progress(inputs.byte_count)
 
+        cuts: list[str] = []
+        on_cut = cuts.append if request.salvage else None
         try:
-            read(files, session, on_bytes)
+            read(files, session, partial(read_lines, on_bytes=on_bytes, on_cut=on_cut))
             session.finish()
+            session.context.table.assumed.update(dict.fromkeys(cuts))
             return session, inputs
         except _OverlapError:
             assert read is read_in_turn, "merged files cannot overlap"
@@ -158,7 +163,7 @@ def open_fast_lane(venue: Venue, input_bytes: int) -> FastLane | None:
     return FastLane(venue.scanner) if JIT_ENABLED else None
 
 
-def read_in_turn(files: list[Sniffed], session: Session, on_bytes: Callable[[bytes], None]) -> None:
+def read_in_turn(files: list[Sniffed], session: Session, read_file: ReadFile) -> None:
     """Read files one after the other.
 
     Raises: _OverlapError, ImportFailedError.
@@ -167,7 +172,7 @@ def read_in_turn(files: list[Sniffed], session: Session, on_bytes: Callable[[byt
         if file.ts_receive_ns < session.ts_receive_ns:
             raise _OverlapError
         line, byte = 1, 0
-        with closing(read_ahead(read_lines(file.path, on_bytes))) as buffers:
+        with closing(read_ahead(read_file(file.path))) as buffers:
             for buffer in buffers:
                 line = session.read_buffer(file.path, file.form, buffer, line, byte)
                 byte += len(buffer)
@@ -175,22 +180,22 @@ def read_in_turn(files: list[Sniffed], session: Session, on_bytes: Callable[[byt
                 time.sleep(0)
 
 
-def read_merged(files: list[Sniffed], session: Session, on_bytes: Callable[[bytes], None]) -> None:
+def read_merged(files: list[Sniffed], session: Session, read_file: ReadFile) -> None:
     """Read files together, line by line, in the order of their receive times.
 
     Raises: ImportFailedError.
     """
-    streams = [stamped_lines(file, on_bytes) for file in files]
+    streams = [stamped_lines(file, read_file) for file in files]
     forms = {file.path: file.form for file in files}
     for _, place, line in heapq.merge(*streams, key=lambda item: item[0]):
         session.read_line(place, forms[place.path], line)
 
 
-def stamped_lines(file: Sniffed, on_bytes: Callable[[bytes], None]) -> Iterator[tuple[int, Place, bytes]]:
+def stamped_lines(file: Sniffed, read_file: ReadFile) -> Iterator[tuple[int, Place, bytes]]:
     """Yield a file's lines with the latest receive time so far, which keeps the file's own order in a merge."""
     ts_receive_ns = file.ts_receive_ns
     line_number, byte = 1, 0
-    for buffer in read_lines(file.path, on_bytes):
+    for buffer in read_file(file.path):
         for line in buffer.split(b"\n")[:-1]:
             with suppress(RefusedError):  # the session refuses it, with its reason
                 ts_receive_ns = max(ts_receive_ns, parse_frame(file.form, line.removesuffix(b"\r")).ts_receive_ns)
