@@ -16,10 +16,10 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv run test lint format types contracts bench lock clean
+.PHONY: help venv run test lint format types contracts bench bench-against wheel lock clean
 
 help:  ## list the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
 
 venv: $(STAMP)  ## create .venv from requirements.lock
 
@@ -34,7 +34,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 run: $(STAMP)  ## replay the bundled journal, print the summary, write the report
-	$(BIN)/mm replay --events $(EVENTS) --report $(REPORT)
+	$(BIN)/mm replay --events $(EVENTS) --report $(REPORT) --force
 
 test: $(STAMP)  ## run every test; those on recorded feeds skip where there are none
 	$(if $(ARGS),,NUMBA_DISABLE_JIT=1 $(BIN)/python -W error -m pytest $(CORE_TESTS))
@@ -57,10 +57,17 @@ contracts: $(STAMP)  ## check that imports point inward
 bench: $(STAMP)  ## measure this machine: make bench EVENTS=out/n
 	$(BIN)/mm bench --events $(EVENTS)
 
+bench-against: $(STAMP)  ## measure this build beside the one of .ci/baseline; fails when it is slower by more than 10 %
+	.ci/against $(BIN)/mm
+
+wheel: $(STAMP)  ## build dist/mmfold-*.whl, to be installed elsewhere
+	rm -rf build dist/mmfold-*.whl
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+
 lock: $(STAMP)  ## renew requirements.lock from pyproject.toml; keeps the pins that still fit
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras --strip-extras \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
 
 clean:  ## remove what was made, except .venv
-	rm -rf out build .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf out build dist .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find $(PACKAGES) tests fixtures -name __pycache__ -type d -prune -exec rm -rf {} +

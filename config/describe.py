@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from mmfold.config.aliases import ALIASES, Domain
 from mmfold.config.document import Document, KeyPath, read_document
 from mmfold.config.errors import ConfigError, nearest_text
 from mmfold.config.load import DEFAULTS
@@ -61,6 +62,9 @@ def describe(key: str | None = None) -> tuple[Setting, ...]:
         return settings
     found = tuple(one for one in settings if one.key == key or one.key.startswith(f"{key}."))
     if not found:
+        row = next((row for row in ALIASES.of(Domain.CONFIG) if row.old == key), None)
+        if row is not None:
+            raise ConfigError("E_CFG_KEY", row.told(row.old, row.new), hint=f"mm config describe {row.new}")
         names = [one.key for one in settings]
         sections = sorted({name.rpartition(".")[0] for name in names} - {""})
         raise ConfigError("E_CFG_KEY", f"{key}: unknown key{nearest_text(key, names + sections)}")

@@ -10,23 +10,16 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from mmfold.config.aliases import ALIASES, AliasTable
 from mmfold.config.document import Document, KeyPath, leaves, merge, merge_values, parse_value, read_document
 from mmfold.config.errors import Code, ConfigError, nearest_text
 from mmfold.config.models import Config, Layers, Section, Settings
+from mmfold.config.renames import PER_SYMBOL, refuse_dropped, rename_keys
 
 FOLDER = Path(__file__).resolve().parent
 DEFAULTS = FOLDER / "defaults.yaml"
 PROFILES = FOLDER / "profiles"
-PER_SYMBOL = "per_symbol"
 COMMON_ONLY = ("live", "policy", "autopolicy", "allocator")  # one account, and one policy lane, serve all symbols
-
-# Old key -> (its name now, divisor). Source: spec/core.md 0, spec/control.md 24.
-SMOOTHING = ("allocator", "smoothing")
-ALIASES: dict[KeyPath, tuple[KeyPath, int]] = {
-    (*SMOOTHING, "bias_cap"): ((*SMOOTHING, "bias_cap_ratio"), 1),
-    (*SMOOTHING, "fee_bias_cap"): ((*SMOOTHING, "fee_bias_cap_ratio"), 1),
-    (*SMOOTHING, "fee_bias_cap_bps"): ((*SMOOTHING, "fee_bias_cap_ratio"), 10_000),
-}
 
 # pydantic's error type -> our code and text; `{bounds}` comes from the field.
 PHRASES: dict[str, tuple[Code, str]] = {
@@ -47,7 +40,9 @@ PHRASES: dict[str, tuple[Code, str]] = {
 S = TypeVar("S", bound=Section)
 
 
-def load_config(path: Path | None, profile: str | None = None, overrides: Sequence[str] = ()) -> Config:
+def load_config(
+    path: Path | None, profile: str | None = None, overrides: Sequence[str] = (), names: AliasTable = ALIASES
+) -> Config:
     """Return defaults <- profile <- file <- `key=value` overrides, checked.
 
     Raises: ConfigError for the first thing wrong, with its file and line.
@@ -55,12 +50,18 @@ def load_config(path: Path | None, profile: str | None = None, overrides: Sequen
     warnings: list[str] = []
     document = read_document(DEFAULTS)
     document = Document(document.values, dict.fromkeys((path for path, _ in leaves(document.values)), "default"))
-    layers = [] if profile is None else [read_document(profile_path(profile))]
+    layers = [] if profile is None else [(read_document(profile_path(profile)), "")]
     if path is not None:
-        layers.append(read_document(path))
-    layers += [parse_override(text) for text in overrides]
-    for layer in layers:
-        document = merge(document, fold_symbols(rename_aliases(layer, warnings)))
+        layers.append((read_document(path), f"mm config migrate {path} --in-place writes the new names"))
+    said = Document({})  # one layer: an old name and its new one are the same setting said twice
+    for text in overrides:
+        said = merge(said, fold_symbols(parse_override(text)))
+    layers.append((said, "say it by its new name"))
+    for layer, hint in layers:
+        renamed, found = rename_keys(fold_symbols(layer), names)
+        refuse_dropped(found, names, hint)
+        warnings += [one.text for one in found]
+        document = merge(document, renamed)
     checked = check(Layers, document.values, document, ())
     common = {key: value for key, value in document.values.items() if key != PER_SYMBOL}
     symbol_settings: dict[str, Settings] = {}
@@ -106,24 +107,6 @@ def parse_override(text: str) -> Document:
         value = {part: value}
     assert isinstance(value, dict)
     return Document(value, {path[:length]: where for length in range(1, len(path) + 1)})
-
-
-def rename_aliases(layer: Document, warnings: list[str]) -> Document:
-    """Return the layer with old key names replaced and one warning each; the new name wins where both are set."""
-    for old, (new, divisor) in ALIASES.items():
-        section: Any = layer.values
-        for part in old[:-1]:
-            section = section.get(part) if isinstance(section, dict) else None
-        if not isinstance(section, dict) or old[-1] not in section:
-            continue
-        value = section.pop(old[-1])
-        note = f", divided by {divisor:,}" if divisor > 1 else ""
-        warnings.append(f"{layer.origin(old)}: {'.'.join(old)} is now {'.'.join(new)}{note}")
-        if new[-1] not in section:
-            is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
-            section[new[-1]] = Decimal(value) / divisor if is_number else value
-            layer.origins[new] = layer.origin(old)
-    return layer
 
 
 def fold_symbols(layer: Document) -> Document:

@@ -189,6 +189,16 @@ class LiveSection(Section):
         return self
 
 
+class JournalSection(Section):
+    """How a session's or a recording's journal reaches the disk; the core knows nothing of it."""
+
+    sync: Literal["none", "commit"] = switch(
+        "when a commit is on the disk: by the system's own pace, or before it is acknowledged, so that a power cut "
+        "loses none; commit costs a disk's flush before each order",
+        "none or commit",
+    )
+
+
 class PolicySection(Section):
     """The policy lane."""
 
@@ -237,6 +247,7 @@ class Settings(Section):
     throttle: ThrottleSection
     market_data: MarketDataSection
     live: LiveSection
+    journal: JournalSection
     policy: PolicySection
     autopolicy: AutopolicySection
     allocator: AllocatorSection

@@ -21,7 +21,7 @@ LIFETIME_MS_MAX = 30 * 86_400_000
 OUTAGE_S_MAX = 2_000_000
 FEE_BPS_MAX = 327  # a FILL row carries a rate of at most 32,767 ppm
 TIER_COUNT_MAX = 16
-HINT = "docs/backtest.md lists every assumption with its unit and range"
+HINT = "mm docs backtest lists every assumption with its unit and range"
 
 
 def assumed(meaning: str, unit: str, low: int | str, high: int | str, *, above: bool = False) -> Any:

@@ -66,6 +66,7 @@ class Flag(IntEnum):
     IOC = 32  # PLACE: what does not trade at once ends
     FOK = 64  # PLACE: all of it trades at once, or nothing
     LIQUIDATION = 128  # FILL: the venue closed a position that its margin no longer carried
+    OPENING = 256  # POSITION: what is held before the journal's first fill; a second row follows
 
 
 class Venue(IntEnum):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mmfold.engine.codes import AuditKind, EventKind, PolicyTask, Reason, Stop
+from mmfold.engine.layout import LAYOUT_ID
 from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT, ROW_BYTES, TS_NS_MAX
 from mmfold.engine.manifest import Manifest, canonical_json
 from mmfold.engine.params import (
@@ -26,10 +27,12 @@ from mmfold.engine.payload import payload_bytes
 from mmfold.engine.policy.registry import make_policy_state
 from mmfold.engine.policy.seam import PolicyState, View, policy_json, run_policies
 from mmfold.engine.records import EVENT, KIND_AT, KIND_COUNT
+from mmfold.engine.rules import RULES
 from mmfold.engine.state import digest_state, dump_state, load_state, make_out, make_state
 from mmfold.engine.step import run, run_decide_all, run_emit_audit
 
 OnEffects = Callable[[np.ndarray], None]
+DIGEST_BYTES = hashlib.sha256().digest_size
 HEADER = struct.Struct("<QQ")
 DONE = (int(Stop.END), int(Stop.DECIDED))
 FEW_EFFECTS = 32  # up to here counting one by one costs less than numpy
@@ -109,7 +112,9 @@ class Core:
         self.manifest = manifest
         self.state = make_state(manifest)
         self.policy_state = make_policy_state()
-        self.out = make_out(manifest.witnessed)
+        # A journal of other rules is not expected to hold what this build decides: replay/comparing.py lists that.
+        self.compares = manifest.witnessed and manifest.rules == RULES
+        self.out = make_out(self.compares)
         # Views of single fields: one event's call reads and sets them at a third of the cost of a record's fields.
         self.row_index, self.effect_count = self.out["row_index"], self.out["effect_count"]
         self.witness_index, self.effects = self.out["witness_index"], self.out["effects"][0]
@@ -120,6 +125,8 @@ class Core:
         self.document: dict[str, Any] = {}  # the configuration in force
         self.effect_kind_counts = [0] * KIND_COUNT
         self.witnessed_count = 0
+        self.digest_count = 0  # DIGEST witnesses of this layout
+        self.digests_of_layouts: dict[str, int] = {}  # and of others, which nothing here can be compared with
 
     def configure(self, document: dict[str, Any]) -> None:
         """Set PARAMS and policies before the first event; a journal's own CONFIG events come later and change them."""
@@ -216,7 +223,7 @@ class Core:
         """
         unwitnessed = int(self.out[0]["effect_count"] - self.out[0]["witness_index"])
         self.drain()
-        return unwitnessed if self.manifest.witnessed else 0
+        return unwitnessed if self.compares else 0
 
     def run_policy_lane(self, rows: np.ndarray) -> None:
         """Run what the fast lane cannot: configuration, commands and due policies; then decide with the new PARAMS."""
@@ -254,7 +261,7 @@ class Core:
 
     def run_due_policies(self) -> bool:
         """Run every policy on copies of what it may see and apply its decisions through audit; tells if any changed."""
-        names = self.state.counters.dtype.names or ()
+        names = [name for name in self.state.counters.dtype.names or () if name != "reserved"]
         counters = {
             instrument.symbol: {name: int(self.state.counters[i][name]) for name in names}
             for i, instrument in enumerate(self.manifest.instruments)
@@ -269,11 +276,11 @@ class Core:
         return audited
 
     def audit_changes(self, changes: list[Change], reason: Reason) -> None:
-        """Append one AUDIT row per changed PARAM: order_id = field index, floats x 1e9."""
+        """Append one AUDIT row per changed PARAM: order_id = its id (engine/schema.py), floats x 1e9."""
         for change in changes:
             effect = self.emit(change.instrument_index, AuditKind.PARAM)
-            effect["order_id"] = change.param_index
-            scale = audit_scale(change.param_index)
+            effect["order_id"] = change.param_id
+            scale = audit_scale(change.param_id)
             effect["price_ticks"] = round(change.before * scale)
             effect["qty_lots"] = round(change.after * scale)
             effect["aux"] = reason
@@ -285,13 +292,23 @@ class Core:
         return effect
 
     def check_digest(self, rows: np.ndarray) -> None:
-        """Compare a DIGEST witness with the state.
+        """Compare a DIGEST witness with the state; one of another layout is counted, not compared.
 
         Raises: DigestDiffers.
         """
-        witnessed, computed = payload_bytes(rows).hex(), self.state_digest()
+        payload = payload_bytes(rows)
+        witnessed, layout = payload[:DIGEST_BYTES].hex(), payload[DIGEST_BYTES:].hex()
+        if layout != LAYOUT_ID:
+            self.digests_of_layouts[layout] = self.digests_of_layouts.get(layout, 0) + 1
+            return
+        computed = self.state_digest()
         if self.out[0]["witnessed"] and witnessed != computed:
             raise DigestDiffers(int(rows[0]["seq"]), witnessed, computed)
+        self.digest_count += 1
+
+    def digest_payload(self) -> bytes:
+        """Return the payload of a DIGEST event: the state's digest and the layout that it is of."""
+        return bytes.fromhex(self.state_digest() + LAYOUT_ID)
 
     def raise_witness_differs(self, rows: np.ndarray) -> None:
         """Name the first difference between a witnessed and a computed effect."""

@@ -11,6 +11,7 @@ from mmfold.engine.jit import kernel
 from mmfold.engine.limits import BOOK_HELD_ROW_COUNT_MAX
 from mmfold.engine.records import NO_ORDER_ID, NO_VALUE
 from mmfold.engine.state import NO_KEY
+from mmfold.engine.views import venue_seq_of, venue_seq_prev_of
 
 
 @kernel
@@ -61,10 +62,10 @@ def is_joining(cell, row):
     book = cell["book"]
     if book["status"] == BookStatus.EMPTY or book["status"] == BookStatus.STALE:
         return False
-    if row["aux"] != NO_VALUE and row["aux"] <= book["venue_seq"]:
+    if venue_seq_of(row) != NO_VALUE and venue_seq_of(row) <= book["venue_seq"]:
         return False
-    bridges = book["bridging"] == 1 and row["order_id"] < book["venue_seq"]
-    return row["order_id"] == NO_ORDER_ID or row["order_id"] == book["venue_seq"] or bridges
+    bridges = book["bridging"] == 1 and venue_seq_prev_of(row) < book["venue_seq"]
+    return venue_seq_prev_of(row) == NO_ORDER_ID or venue_seq_prev_of(row) == book["venue_seq"] or bridges
 
 
 @kernel
@@ -74,7 +75,7 @@ def apply_joined(cell, row, room):
     Returns True when the far list had no room for them.
     """
     book = cell["book"]
-    book["venue_seq"] = row["aux"]
+    book["venue_seq"] = venue_seq_of(row)
     book["bridging"] = 0
     book["delta_count"] += 1
     if not room:
@@ -98,7 +99,7 @@ def apply_delta(cell, rows, start, end):
         else:
             book["ignored_count"] += 1
         return False
-    if row["aux"] != NO_VALUE and row["aux"] <= book["venue_seq"]:
+    if venue_seq_of(row) != NO_VALUE and venue_seq_of(row) <= book["venue_seq"]:
         book["ignored_count"] += 1
         return False
     if not is_joining(cell, row):
@@ -143,14 +144,14 @@ def apply_snapshot(cell, rows, start, end):
     row = rows[start]
     book = cell["book"]
     beside = cell["instrument"]["continuity"] == Continuity.BESIDE_STREAM
-    if beside and book["status"] == BookStatus.LIVE and row["aux"] <= book["venue_seq"]:
+    if beside and book["status"] == BookStatus.LIVE and venue_seq_of(row) <= book["venue_seq"]:
         book["ignored_count"] += 1
         return False
     # Must succeed from here.
     for side in range(2):
         clear_side(cell, side)
     room = set_levels(cell, rows, start, end)
-    book["venue_seq"] = row["aux"]
+    book["venue_seq"] = venue_seq_of(row)
     book["bridging"] = 1 if beside else 0
     book["snapshot_count"] += 1
     book["status"] = BookStatus.LIVE if room else BookStatus.STALE

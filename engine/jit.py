@@ -1,9 +1,9 @@
 """The compile decorators of the core; must never change what a kernel computes.
 
-`kernel` marks an inner function (compiled into its callers), `entry` one that Python calls (cached on disk),
+`kernel` marks an inner function (compiled into its callers), `entry` one that Python calls (kept on disk),
 `user_kernel` is for the functions of a user's strategy file.
 With NUMBA_DISABLE_JIT=1 numba is not even imported, so a short run starts at once.
-This file and engine/cache.py alone look at the environment and the disk: they pick the compile cache.
+This file and those of the compile cache (cache.py, closure.py, kept.py) alone look at the environment and the disk.
 """
 
 import os
@@ -28,10 +28,9 @@ if not __debug__:
 if JIT_ENABLED:
     import numba
 
-    if "NUMBA_CACHE_DIR" not in os.environ:
-        numba.config.CACHE_DIR = str(cache.cache_directory() / numba.__version__)
-    elif cache.strategy_digest:
-        numba.config.CACHE_DIR = os.path.join(os.environ["NUMBA_CACHE_DIR"], cache.strategy_digest)
+    from mmfold.engine.kept import KernelCache, open_cache
+
+    IS_KEPT = open_cache()
 
     def kernel(function: F) -> F:
         """Compile an inner function into its callers."""
@@ -39,8 +38,10 @@ if JIT_ENABLED:
         return compiled
 
     def entry(function: F) -> F:
-        """Compile a function that Python calls; cached on disk, releases the GIL."""
-        compiled: F = numba.njit(cache=True, nogil=True)(function)
+        """Compile a function that Python calls; kept on disk, releases the GIL."""
+        compiled: F = numba.njit(nogil=True)(function)
+        if IS_KEPT and cache.is_kept(function.__code__.co_filename):
+            compiled._cache = KernelCache(function)  # type: ignore[attr-defined]  # as its enable_caching() does
         return compiled
 
     def user_kernel(function: F) -> F:

@@ -1,12 +1,13 @@
 """The MANIFEST event: which instruments, which code, which run; must never read a clock or a file."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 from mmfold.engine.codes import Continuity, Contract, Venue
+from mmfold.engine.json_text import parse_json
 from mmfold.engine.limits import (
     BASE_VALUE_DENOMINATOR_MAX,
     BASE_VALUE_MAX,
@@ -15,12 +16,17 @@ from mmfold.engine.limits import (
     LOT_NOTIONAL_MICROS_MAX,
     MICROS_PER_UNIT,
 )
+from mmfold.engine.rules import RULES
 
 SCHEMA_VERSION = 1
+CODE_VERSION = "0.2.0"
+FIRST_RULES = 1  # of a manifest that names none, and so the one number that it need not name
+BOOK_DEPTH_MAX = 1_000_000
 DEFAULT_MAKER_FEE_PPM = 100  # spec/core.md 20: maker 1.0 bps, taker 5.0 bps; positive is a cost
 DEFAULT_TAKER_FEE_PPM = 500
-# Keys of an instrument that are left out where they are empty, so that a manifest of before has the bytes it had.
 COINS = ("base_coin", "quote_coin", "settle_coin")
+# Keys of an instrument that are left out where they are empty or 0, so that a manifest of before has the bytes it had.
+LEFT_OUT_EMPTY = ("book_depth", *COINS)
 
 
 class ManifestError(ValueError):
@@ -52,6 +58,7 @@ class Instrument:
     maker_fee_ppm: int = DEFAULT_MAKER_FEE_PPM
     taker_fee_ppm: int = DEFAULT_TAKER_FEE_PPM
     contract_value: str = "1"  # quote value of one contract, for inverse contracts
+    book_depth: int = 0  # levels of a side that the recorded feed shows at most; 0, left out of the JSON: any number
     base_coin: str = ""  # the venue's own words, empty where nothing said them
     quote_coin: str = ""
     settle_coin: str = ""
@@ -73,6 +80,8 @@ class Instrument:
                 raise ManifestError(f"{self.symbol}: {key} {coin!r} must be 1 to 32 ASCII letters and digits")
         if self.min_qty_lots < 1:
             raise ManifestError(f"{self.symbol}: min_qty_lots must be at least 1")
+        if type(self.book_depth) is not int or not 0 <= self.book_depth <= BOOK_DEPTH_MAX:
+            raise ManifestError(f"{self.symbol}: book_depth {self.book_depth!r} is not 0 to {BOOK_DEPTH_MAX:,}")
         if self.is_inverse and not self.is_base_value_exact():
             raise ManifestError(
                 f"{self.symbol}: contract_value {self.contract_value} x lot_size {self.lot_size} / tick_size "
@@ -132,7 +141,9 @@ class Manifest:
     run_id: str
     instruments: tuple[Instrument, ...]
     schema_version: int = SCHEMA_VERSION
-    code_version: str = "0.1.0"
+    code_version: str = CODE_VERSION
+    rules: int = FIRST_RULES  # how the core that made the journal decides (engine/rules.py)
+    layout: str = ""  # of the state that a witnessed journal's core had (engine/layout.py); empty before 0.2.0
     parent_run: str = ""
     seed: int = 0
     source: str = ""
@@ -148,6 +159,10 @@ class Manifest:
         if symbols != sorted(set(symbols)):
             raise ManifestError("instruments must be unique and sorted by symbol")
 
+    def renewed(self, **changes: Any) -> "Manifest":
+        """Return the manifest of a new journal of this build, with the same instruments and some changes."""
+        return replace(self, schema_version=SCHEMA_VERSION, code_version=CODE_VERSION, rules=RULES, **changes)
+
     def symbol_index(self) -> dict[str, int]:
         """Return {symbol: instrument_index}."""
         return {instrument.symbol: index for index, instrument in enumerate(self.instruments)}
@@ -161,16 +176,35 @@ def is_plain_decimal(text: str) -> bool:
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """Return the manifest's payload: canonical JSON."""
+    names = Instrument.__dataclass_fields__
     document: dict[str, Any] = {name: getattr(manifest, name) for name in Manifest.__dataclass_fields__}
     document["instruments"] = [
-        {
-            name: value
-            for name in Instrument.__dataclass_fields__
-            if (value := getattr(instrument, name)) or name not in COINS
-        }
+        {name: value for name in names if (value := getattr(instrument, name)) or name not in LEFT_OUT_EMPTY}
         for instrument in manifest.instruments
     ]
+    # Left out where nothing was decided, or by a build before 0.2.0: bytes, and so heads, stay what they are.
+    if manifest.rules == FIRST_RULES:
+        del document["rules"]
+    if not manifest.layout:
+        del document["layout"]
     return canonical_json(document)
+
+
+def check_readable(document: dict[str, Any]) -> None:
+    """Refuse a manifest of a build that this one cannot follow, in one line that names both.
+
+    Raises: ManifestError.
+    """
+    schema, rules = document.get("schema_version"), document.get("rules", FIRST_RULES)
+    this = f"this is mm {CODE_VERSION} (schema {SCHEMA_VERSION}, rules {RULES})"
+    if type(schema) is not int or schema < 1 or type(rules) is not int or rules < FIRST_RULES:
+        raise ManifestError(f"schema version {schema!r}, rules {rules!r}: not a manifest of mm; {this}")
+    unknown = sorted(set(document) - set(Manifest.__dataclass_fields__))
+    if schema > SCHEMA_VERSION or rules > RULES or unknown:
+        more = f", key {unknown[0]}" if unknown else ""
+        version = document.get("code_version", "of an unknown version")
+        made = f"made by mm {version} (schema {schema}, rules {rules}{more})"
+        raise ManifestError(f"the journal was {made}, {this}: read it with that build or a newer one")
 
 
 def parse_manifest(payload: bytes) -> Manifest:
@@ -179,14 +213,15 @@ def parse_manifest(payload: bytes) -> Manifest:
     Raises: ManifestError with the key at fault.
     """
     try:
-        document = json.loads(payload)
+        document = parse_json(payload)
     except ValueError as error:
         raise ManifestError(f"manifest is not JSON: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("instruments"), list):
         raise ManifestError("manifest has no instruments")
-    if document.get("schema_version") != SCHEMA_VERSION:
-        raise ManifestError(f"schema version {document.get('schema_version')}, this build reads {SCHEMA_VERSION}")
+    check_readable(document)
     for one in document["instruments"]:
+        if not isinstance(one, dict):
+            raise ManifestError("manifest: an instrument is not an object")
         missing = [name for name in ("symbol", "tick_size", "lot_size") if name not in one]
         if missing:
             raise ManifestError(
@@ -195,5 +230,5 @@ def parse_manifest(payload: bytes) -> Manifest:
     try:
         instruments = tuple(Instrument(**instrument) for instrument in document["instruments"])
         return Manifest(**{**document, "instruments": instruments})
-    except TypeError as error:
+    except (TypeError, AttributeError) as error:  # a key or a type that a manifest does not have
         raise ManifestError(f"manifest: {error}") from error

@@ -2,19 +2,19 @@
 has).
 """
 
-import json
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mmfold.engine.codes import Mode, Strategy
+from mmfold.engine.json_text import parse_json
 from mmfold.engine.limits import E9, LEVEL_COUNT_MAX
 from mmfold.engine.manifest import Manifest
-from mmfold.engine.records import PARAM
+from mmfold.engine.schema import F8, PARAM_BY_ID, PARAM_FIELDS
 from mmfold.engine.state import State
 
-PARAM_NAMES: tuple[str, ...] = PARAM.names or ()
-FLOAT_PARAMS = frozenset(name for name in PARAM_NAMES if PARAM[name].kind == "f")
+PARAM_NAMES = tuple(field.name for field in PARAM_FIELDS)
+FLOAT_PARAMS = frozenset(field.name for field in PARAM_FIELDS if field.type == F8)
 # The kernels multiply these by a million: beyond, 64 bits overflow.
 MICROS_MAX = {"target_micros": 9_000_000_000_000, "inventory_micros_max": 9_000_000_000_000}
 COMMANDS = ("unfreeze", "freeze")  # index = what QUOTER.frozen becomes
@@ -38,14 +38,21 @@ class Change(NamedTuple):
     """One PARAM of one instrument that got a new value."""
 
     instrument_index: int
-    param_index: int
+    param_id: int
     before: int | float
     after: int | float
 
 
-def audit_scale(param_index: int) -> int:
+def audit_scale(param_id: int) -> int:
     """Return what a PARAM's value is multiplied by in an AUDIT row: integers stand as they are, floats x 1e9."""
-    return E9 if PARAM_NAMES[param_index] in FLOAT_PARAMS else 1
+    field = PARAM_BY_ID.get(param_id)
+    return E9 if field is not None and field.type == F8 else 1
+
+
+def param_name(param_id: int) -> str:
+    """Return the name of the PARAM that an AUDIT row is about, of a newer build's its number."""
+    field = PARAM_BY_ID.get(param_id)
+    return f"param {param_id}" if field is None else field.name
 
 
 def parse_config(payload: bytes) -> dict[str, Any]:
@@ -55,7 +62,7 @@ def parse_config(payload: bytes) -> dict[str, Any]:
     Raises: ConfigPayloadError.
     """
     try:
-        document = json.loads(payload)
+        document = parse_json(payload)
     except ValueError as error:
         raise ConfigPayloadError(f"CONFIG payload is not JSON: {error}") from error
     if not isinstance(document, dict) or not set(document) <= {"params", "policies", "policy_interval_ns"}:
@@ -74,7 +81,7 @@ def parse_command(payload: bytes, manifest: Manifest) -> Command:
     Raises: ConfigPayloadError.
     """
     try:
-        document = json.loads(payload)
+        document = parse_json(payload)
     except ValueError as error:
         raise ConfigPayloadError(f"COMMAND payload is not JSON: {error}") from error
     if not isinstance(document, dict) or document.get("command") not in (*COMMANDS, CANCEL_COMMAND):
@@ -125,11 +132,11 @@ def apply_params(state: State, manifest: Manifest, params: dict[str, dict[str, i
     changes = []
     for symbol in sorted(params):
         row = state.params[index[symbol]]
-        for param_index, name in enumerate(PARAM_NAMES):
+        for param_id, name, *_ in PARAM_FIELDS:
             if name in params[symbol] and row[name] != params[symbol][name]:
                 before = row[name].item()
                 row[name] = params[symbol][name]
-                changes.append(Change(index[symbol], param_index, before, row[name].item()))
+                changes.append(Change(index[symbol], param_id, before, row[name].item()))
     return changes
 
 

@@ -7,6 +7,7 @@ from mmfold.engine.jit import kernel
 from mmfold.engine.limits import E8, E9, MICROS_PER_UNIT, QTY_LOTS_MAX, VALUE_LOTS_MAX
 from mmfold.engine.records import FEE_CODE_ZERO, NO_FEE_CODE, NO_PRICE_TICKS, NO_VALUE
 from mmfold.engine.value import base_value_e8, fee_micros, quote_value_e8, value_half_ticklots, value_ticklots
+from mmfold.engine.views import funding_mark_e8_of, funding_rate_e9_of
 
 POSITION_LOTS_MAX = 1 << 31  # cost x lots stays in 64 bits
 assert POSITION_LOTS_MAX <= QTY_LOTS_MAX and 2 * POSITION_LOTS_MAX <= VALUE_LOTS_MAX
@@ -76,15 +77,17 @@ def apply_funding(cell, event):
     An inverse contract's position is worth lots x contract value / mark price, in its base currency.
     Units: aux = rate x 1e9, order_id = mark price x 1e8 in quote currency, absent: the last MARK's (docs/data.md).
     """
-    mark_price_e8 = event["order_id"] if event["order_id"] != NO_VALUE else cell["book"]["mark_price_e8"]
-    assert abs(event["aux"]) <= E9 and mark_price_e8 > 0
+    rate_e9, mark_price_e8 = funding_rate_e9_of(event), funding_mark_e8_of(event)
+    if mark_price_e8 == NO_VALUE:
+        mark_price_e8 = cell["book"]["mark_price_e8"]
+    assert abs(rate_e9) <= E9 and mark_price_e8 > 0
     instrument, lots = cell["instrument"], cell["position"]["position_lots"]
     if instrument["contract"] == Contract.INVERSE:
-        value_e8 = base_value_e8(instrument, lots, mark_price_e8, event["aux"] > 0)
+        value_e8 = base_value_e8(instrument, lots, mark_price_e8, rate_e9 > 0)
     else:
-        value_e8 = quote_value_e8(instrument, lots, mark_price_e8, event["aux"] > 0)
+        value_e8 = quote_value_e8(instrument, lots, mark_price_e8, rate_e9 > 0)
     # value x rate in two parts, so that the product stays in 64 bits.
-    paid_e8 = value_e8 // E9 * event["aux"] - (-(value_e8 % E9 * event["aux"]) // E9)
+    paid_e8 = value_e8 // E9 * rate_e9 - (-(value_e8 % E9 * rate_e9) // E9)
     cell["position"]["funding_micros"] += -(-paid_e8 // (E8 // MICROS_PER_UNIT))
 
 
@@ -97,6 +100,8 @@ def unrealized_micros(cell):
     if position["position_lots"] == 0:
         return 0
     if mid_half_ticks == NO_PRICE_TICKS:
+        if position["price_fill_ticks"] == NO_PRICE_TICKS:
+            return 0
         mid_half_ticks = 2 * position["price_fill_ticks"]
     lots = position["position_lots"]
     sign = 1 if lots > 0 else -1  # the position is worth what closing it would bring
@@ -106,10 +111,12 @@ def unrealized_micros(cell):
 
 @kernel
 def pnl_micros(cell):
-    """Return realised + unrealised - fees - funding, in micros."""
+    """Return realised + unrealised - fees - funding, in micros, without what was gained before the first mid."""
     instrument = cell["instrument"]
     position = cell["position"]
+    opening = position["opening_unrealized_micros"]
+    unrealized = unrealized_micros(cell) - opening if opening != NO_VALUE else 0
     realized = (
         position["realized_ticklots"] * instrument["tick_value_numerator"] // instrument["tick_value_denominator"]
     )
-    return realized + unrealized_micros(cell) - position["fees_micros"] - position["funding_micros"]
+    return realized + unrealized - position["fees_micros"] - position["funding_micros"]

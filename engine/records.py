@@ -20,6 +20,9 @@ from mmfold.engine.limits import (
     THROTTLE_OP_COUNT,
     THROTTLE_SECOND_COUNT,
 )
+from mmfold.engine.schema import F8 as F8
+from mmfold.engine.schema import I8 as I8
+from mmfold.engine.schema import PARAM_FIELDS
 
 NO_PRICE_TICKS = -(1 << 62)
 NO_TS_NS = -(1 << 62)
@@ -30,12 +33,11 @@ NO_VALUE = -(1 << 62)
 NO_FEE_CODE = 0  # `code` of a FILL whose fee rate the venue did not tell
 FEE_CODE_ZERO = 1 << 15  # `code` of a FILL that cost 0 ppm; a rate stands as its distance from here
 
-I8 = "<i8"
-F8 = "<f8"
-
 SIDE_COUNT = 2
 KIND_COUNT = int(EventKind.FRAME) + 1
-REASON_COUNT = int(max(Reason)) + 1
+REASON_ROOM = 128  # counts by Reason; a new one changes no layout
+COUNTER_ROOM = 64  # counters of an instrument, named or not yet
+assert max(Reason) < REASON_ROOM
 BOOK_BLOCK_COUNT = BOOK_WINDOW_TICKS // BOOK_BLOCK_TICKS
 
 
@@ -235,7 +237,7 @@ ORDER = record(
 )
 
 POSITION = record(
-    120,
+    168,
     [
         ("position_lots", I8),
         # Ticklots are tick x lot of quote, of an inverse contract 1e-9 base (engine/value.py); micros follow them.
@@ -253,11 +255,17 @@ POSITION = record(
         ("ts_fill_ns", I8),
         ("price_fill_ticks", I8),
         ("gross_micros", I8),  # this symbol's part of the clock's
+        ("opening_lots", I8),  # taken over before the first fill (engine/opening.py), from here on
+        ("opening_price_e8", I8),
+        ("opening_pnl_micros", I8),  # realised by the journals before this one, before fees and funding
+        ("opening_fees_micros", I8),
+        ("opening_funding_micros", I8),
+        ("opening_unrealized_micros", I8),  # gained by what was taken over up to the first mid; the sentinel before
     ],
 )
 
 COUNTER = record(
-    96,
+    8 * COUNTER_ROOM,
     [
         ("placed_count", I8),
         ("amended_count", I8),
@@ -271,61 +279,11 @@ COUNTER = record(
         ("late_event_count", I8),  # venue answers for an order that is done or not known
         ("post_only_adjust_count", I8),
         ("guard_trip_count", I8),
+        ("reserved", I8, (COUNTER_ROOM - 12,)),  # a new counter takes the first of them: no layout changes
     ],
 )
 
-PARAM = record(
-    376,
-    [
-        ("strategy", I8),
-        ("mode", I8),
-        ("enabled", I8),
-        ("maker_only", I8),
-        ("post_only_block", I8),  # 1: a quote that would cross is dropped, 0: it is moved to the passive side
-        ("enable_dynamic_spread", I8),
-        ("enable_inventory_skew", I8),
-        ("enable_adverse_guard", I8),
-        ("quote_on_timer", I8),  # 1: orders are decided on TIMER events alone, at the pace of the timer
-        ("replace_overlap", I8),  # 1: a new order may be placed while the old one is still being cancelled
-        ("levels_per_side", I8),
-        ("imbalance_levels", I8),
-        ("active_per_side_max", I8),
-        ("active_per_symbol_max", I8),
-        ("vola_half_life_ns", I8),
-        ("guard_pause_ns", I8),
-        ("min_time_in_book_ns", I8),
-        ("quote_refresh_ns", I8),
-        ("md_stale_ns", I8),
-        ("reject_backoff_ns", I8),
-        ("backoff_base_ns", I8),
-        ("backoff_ns_max", I8),
-        ("throttle_window_s", I8),
-        ("create_per_s_max", I8),  # 0: no limit; so for the next two
-        ("amend_per_s_max", I8),
-        ("cancel_per_s_max", I8),
-        ("target_micros", I8),  # quoted notional of one side
-        ("equity_micros", I8),
-        ("inventory_micros_max", I8),  # worst-case |position + open orders| of the symbol
-        ("total_notional_micros_max", I8),
-        ("position_lots_max", I8),
-        ("grid_half_spread_ticks_e6", I8),
-        ("grid_skew_ticks_per_lot_e6", I8),
-        ("grid_qty_lots", I8),
-        ("grid_notional_micros_max", I8),
-        ("k_vola_spread", F8),
-        ("min_spread_bps", F8),
-        ("max_spread_bps", F8),
-        ("skew_coeff", F8),
-        ("imbalance_cutoff", F8),
-        ("level_spacing_coeff", F8),
-        ("microprice_drift_bps", F8),
-        ("replace_threshold_bps", F8),
-        ("amend_price_threshold_bps", F8),
-        ("amend_size_threshold", F8),
-        ("post_only_offset_bps", F8),
-        ("min_qty_pad", F8),
-    ],
-)
+PARAM = record(8 * len(PARAM_FIELDS), [(field.name, field.type) for field in PARAM_FIELDS])
 
 # Everything of one instrument. One record, so that a kernel is handed one plain pointer: arrays as arguments are
 # reference-counted at every call, which cost half of the run time and most of the compile time (docs/adr/0003).
@@ -343,7 +301,7 @@ CELL_FIELDS: list[tuple] = [
     ("orders", ORDER, (ORDER_COUNT_MAX,)),
     ("position", POSITION),
     ("counter", COUNTER),
-    ("blocked_counts", I8, (REASON_COUNT,)),
+    ("blocked_counts", I8, (REASON_ROOM,)),
     ("window_qty_lots", I8, (SIDE_COUNT, BOOK_WINDOW_TICKS)),  # a ring over keys
     ("window_block_counts", I8, (SIDE_COUNT, BOOK_BLOCK_COUNT)),  # levels per block of the ring
     ("far_levels", LEVEL, (SIDE_COUNT, BOOK_FAR_COUNT_MAX)),  # beyond the window, worst first

@@ -58,6 +58,8 @@ def apply_gross(clock, cell):
         return
     mid_half_ticks = cell["signal"]["mid_half_ticks"]
     if mid_half_ticks == NO_PRICE_TICKS:
+        if cell["position"]["price_fill_ticks"] == NO_PRICE_TICKS:
+            return  # taken over, and nothing has told a price yet: nothing is quoted either
         mid_half_ticks = 2 * cell["position"]["price_fill_ticks"]
     gross_micros = notional_mid_micros(cell["instrument"], mid_half_ticks, lots)
     cell["position"]["gross_micros"] = gross_micros

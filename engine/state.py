@@ -17,6 +17,7 @@ from mmfold.engine.records import (
     NO_VALUE,
     OUT,
 )
+from mmfold.engine.schema import PARAM_FIELDS
 
 NO_KEY = 1 << 61  # best key of an empty side: worse than every price
 
@@ -102,6 +103,8 @@ def make_state(manifest: Manifest) -> State:
     state = State(clock=np.zeros(1, CLOCK), cells=np.zeros(count, CELL))
     state.cells["index"] = np.arange(count)
     set_absent(state)
+    for field in PARAM_FIELDS:
+        state.params[field.name] = field.absent
     for index, instrument in enumerate(manifest.instruments):
         row = state.instruments[index]
         row["tick_value_numerator"], row["tick_value_denominator"] = instrument.tick_value_micros()

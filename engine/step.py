@@ -21,12 +21,14 @@ from mmfold.engine.effects import emit_alert, emit_audit
 from mmfold.engine.integrity import apply_clear, apply_delta, apply_snapshot
 from mmfold.engine.jit import entry, kernel
 from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT, EFFECT_COUNT_MAX, EFFECT_COUNT_PER_EVENT_MAX
+from mmfold.engine.opening import apply_opening, note_opening
 from mmfold.engine.orders import apply_answer, apply_open_orders, apply_order_fill, apply_rate
 from mmfold.engine.placing import decide_quotes
 from mmfold.engine.position import apply_funding
 from mmfold.engine.records import NO_TS_NS
 from mmfold.engine.risk import apply_gross
 from mmfold.engine.signals import apply_mid
+from mmfold.engine.views import cash_micros_of, mark_price_e8_of, resident_bytes_of, score_e9_of, venue_seq_of
 
 
 @kernel
@@ -71,7 +73,7 @@ def step(clock, cells, rows, start, end, out):
         case EventKind.FUNDING:
             apply_funding(cell, row)
         case EventKind.POSITION:
-            apply_venue_position(clock, cell, out, row)
+            apply_venue_position(clock, cell, out, rows, start)
         case EventKind.TIMER:
             return apply_timer(clock, cells, out)
         case EventKind.CONNECTION | EventKind.BALANCE | EventKind.HEALTH:
@@ -113,6 +115,7 @@ def apply_book(clock, cell, out, row, stale):
     book["ts_exchange_ns"] = row["ts_exchange_ns"]
     book["ts_receive_ns"] = clock["ts_now_ns"]
     apply_mid(clock, cell)
+    note_opening(cell)
     apply_gross(clock, cell)
     if stale:
         emit_alert(clock, cell, out, AlertCode.BOOK_GAP, book["venue_seq"])
@@ -135,16 +138,16 @@ def apply_bbo(cell, bid_row, ask_row):
         book_side = cell["sides"][side]
         book_side["bbo_price_ticks"] = row["price_ticks"]
         book_side["bbo_qty_lots"] = row["qty_lots"]
-        book_side["bbo_venue_seq"] = row["aux"]
+        book_side["bbo_venue_seq"] = venue_seq_of(row)
 
 
 @kernel
 def apply_reference(cell, row):
     """Keep the last mark price or model score of an instrument."""
     if row["kind"] == EventKind.MARK:
-        cell["book"]["mark_price_e8"] = row["aux"]
+        cell["book"]["mark_price_e8"] = mark_price_e8_of(row)
     else:
-        cell["book"]["score_e9"] = row["aux"]
+        cell["book"]["score_e9"] = score_e9_of(row)
 
 
 @kernel
@@ -153,14 +156,22 @@ def apply_process(clock, row):
     if row["kind"] == EventKind.CONNECTION:
         clock["connection_state"] = row["code"]
     elif row["kind"] == EventKind.BALANCE:
-        clock["cash_micros"] = row["aux"]
+        clock["cash_micros"] = cash_micros_of(row)
     else:
-        clock["rss_bytes"] = row["aux"]
+        clock["rss_bytes"] = resident_bytes_of(row)
 
 
 @kernel
-def apply_venue_position(clock, cell, out, row):
-    """Compare our position with the venue's word; a difference is told, never silently taken over."""
+def apply_venue_position(clock, cell, out, rows, start):
+    """Compare our position with the venue's word; a difference is told, never silently taken over.
+
+    What is held before a journal's first fill is its opening, taken over once.
+    """
+    row = rows[start]
+    if (row["flags"] & Flag.OPENING) != 0:
+        apply_opening(clock, cell, out, rows, start)
+        apply_gross(clock, cell)
+        return
     position = cell["position"]
     position["venue_position_lots"] = row["qty_lots"]
     difference_lots = row["qty_lots"] - position["position_lots"]

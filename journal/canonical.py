@@ -4,6 +4,7 @@ A text form keeps only the fields that a kind uses, so it is lossless exactly fo
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NoReturn
 
 import numpy as np
@@ -14,7 +15,8 @@ from mmfold.engine.records import NO_PRICE_TICKS, PAYLOAD
 from mmfold.journal.chain import RowFault, check_rows
 from mmfold.journal.fields import EMPTY, KINDS, TIMES, KindFields, Scale, Shape
 
-DIGEST_BYTES = 32
+DIGEST_SIZES = (32, 64)  # of a state alone, as before 0.2.0, and with the layout that it is of
+DIGEST_TEXT = "a digest is 32 bytes, with its layout 64"
 
 
 class RowError(ValueError):
@@ -50,6 +52,8 @@ def check_canonical(rows: np.ndarray, scales: Sequence[Scale]) -> np.ndarray:
             _refuse(part, np.zeros(len(part), bool), "unknown kind")
         elif entry.shape is Shape.PAYLOAD:
             _check_payload(part, np.diff(np.append(starts, len(rows)))[rows["kind"][starts] == kind])
+        elif entry.shape is Shape.ACCOUNT:
+            _check_account(part, indexes - first[indexes], entry, scales)
         else:
             _check_columns(part, entry, scales)
             _check_shape(part, rows[first[indexes]], indexes - first[indexes], entry)
@@ -64,7 +68,8 @@ def _check_payload(part: np.ndarray, row_counts: np.ndarray) -> None:
     _require(part, np.where(last, used <= PAYLOAD_ROW_BYTES, used == PAYLOAD_ROW_BYTES), "payload bytes used")
     _require(part, (used > 0) | single, "an empty last payload row")
     if part["kind"][0] == EventKind.DIGEST:
-        _require(part, single & (used == DIGEST_BYTES), "a digest is 32 bytes")
+        byte_counts = np.add.reduceat(used, np.cumsum(row_counts) - row_counts)
+        _require(part, np.isin(np.repeat(byte_counts, row_counts), DIGEST_SIZES), DIGEST_TEXT)
     behind = np.arange(PAYLOAD_ROW_BYTES)[None, :] >= used[:, None]
     payload = np.ascontiguousarray(part).view(PAYLOAD)["payload"]
     _require(part, ~((payload != 0) & behind).any(axis=1), "bytes behind the payload")
@@ -99,6 +104,18 @@ def _check_columns(part: np.ndarray, entry: KindFields, scales: Sequence[Scale])
         else:
             valid = field.codec.valid(part[column], instruments, scales)
             _require(part, valid | is_empty if field.optional else valid, column)
+
+
+def _check_account(part: np.ndarray, offsets: np.ndarray, entry: KindFields, scales: Sequence[Scale]) -> None:
+    """Check events of one row, or of two where the kind's bit says so; the second says more of the first's subject."""
+    for fields, is_row in ((entry.fields, offsets == 0), (entry.second, offsets > 0)):
+        _check_columns(part[is_row], replace(entry, shape=Shape.SINGLE, fields=fields), scales)
+    is_second = offsets == np.where((part["flags"] & entry.second_bit) != 0, 1, 0)
+    _require(part, ((part["flags"] & Flag.LAST) != 0) == is_second, "a second row, or the lack of one")
+    head = part[np.arange(len(part)) - offsets]
+    for column in ("ts_exchange_ns", "ts_receive_ns", "instrument_index"):
+        _require(part, part[column] == head[column], f"{column} differs within the event")
+    _require(part, ((part["flags"] ^ head["flags"]) & ~np.uint16(Flag.LAST)) == 0, "flags differ within the event")
 
 
 def _check_shape(part: np.ndarray, head: np.ndarray, offsets: np.ndarray, entry: KindFields) -> None:

@@ -4,7 +4,6 @@ A file that is not whole is as good as none. `head` is the chain's base at `seq_
 without a look at what lies before. Whoever asks puts everything into `key` that the state depends on (build, run).
 """
 
-import json
 import os
 import re
 import zlib
@@ -13,15 +12,18 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from mmfold.engine.json_text import parse_json
 from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT
 from mmfold.engine.manifest import canonical_json
 from mmfold.journal.chain import DIGEST_BYTES
+from mmfold.journal.plain_file import check_own_directory, read_plain
 from mmfold.journal.seal import replace_file
 
 DIRECTORY_NAME = "checkpoints"
 MAGIC = b"MMCKPT\r\n"
 NAME = re.compile(r"(\d{16})-([0-9a-f]{12})\.ckpt")
 ZLIB_LEVEL = 1  # states are mostly zeros: more effort buys nothing
+CHECKPOINT_BYTES_MAX = 1 << 30  # of the file and of the state: 256 instruments have 0.75 GB
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ def save(directory: Path, key: str, seq_next: int, head: bytes, state: bytes, me
     head_line = canonical_json({"head": head.hex(), "key": key, "meta": meta, "seq_next": seq_next})
     body = head_line + b"\n" + zlib.compress(state, ZLIB_LEVEL)
     path = directory / DIRECTORY_NAME / f"{seq_next:016d}-{key_name(key)}.ckpt"
+    check_own_directory(path.parent)
     path.parent.mkdir(exist_ok=True)
     replace_file(path, MAGIC + sha256(body).digest() + body)
     return path
@@ -70,6 +73,7 @@ def drop_after(directory: Path, seq: int) -> None:
 def list_checkpoints(directory: Path, key: str | None = None) -> list[Path]:
     """Return the checkpoint files of a journal in order of seq, whole or not."""
     try:
+        check_own_directory(directory / DIRECTORY_NAME)
         names = os.listdir(directory / DIRECTORY_NAME)
     except OSError:
         return []
@@ -80,14 +84,19 @@ def list_checkpoints(directory: Path, key: str | None = None) -> list[Path]:
 def load(path: Path) -> Checkpoint | None:
     """Return a checkpoint, None when the file is not a whole one."""
     try:
-        data = path.read_bytes()
+        data = read_plain(path, CHECKPOINT_BYTES_MAX)
         body = data[len(MAGIC) + DIGEST_BYTES :]
         if data[: len(MAGIC)] != MAGIC or data[len(MAGIC) : len(MAGIC) + DIGEST_BYTES] != sha256(body).digest():
             return None
         head_line, _, packed = body.partition(b"\n")
-        document = json.loads(head_line)
-        head = bytes.fromhex(document["head"])
-        return Checkpoint(document["key"], document["seq_next"], head, zlib.decompress(packed), document["meta"])
+        document = parse_json(head_line)
+        head, key, seq_next, meta = (document[name] for name in ("head", "key", "seq_next", "meta"))
+        if not isinstance(meta, dict) or type(seq_next) is not int or seq_next != seq_next_of(path):
+            return None
+        unpacker = zlib.decompressobj()
+        state = unpacker.decompress(packed, CHECKPOINT_BYTES_MAX)
+        whole = unpacker.eof and len(bytes.fromhex(head)) == DIGEST_BYTES
+        return Checkpoint(key, seq_next, bytes.fromhex(head), state, meta) if whole else None
     except (OSError, ValueError, KeyError, TypeError, zlib.error):
         return None
 

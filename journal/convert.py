@@ -18,7 +18,8 @@ from mmfold.journal.decimals import FieldError
 from mmfold.journal.errors import Corrupt, JournalError, JournalFull
 from mmfold.journal.forms import JSONL_SUFFIXES, PARQUET_SUFFIX, Events, Form, verify_form
 from mmfold.journal.jsonl import write_jsonl
-from mmfold.journal.publish import check_target, publishing
+from mmfold.journal.outputs import check_apart, check_directory, check_file, check_parent
+from mmfold.journal.publish import publishing
 from mmfold.journal.writer import FULL_ERRNOS, Writer
 
 NOT_CANONICAL_HINT = "its rows were not made by mm: text could not give them back"
@@ -34,6 +35,7 @@ class Conversion:
     rows: int
     head: str | None
     has_hashes: bool  # of the source: False when nothing vouched for its events
+    sealed: bool  # of the source: False when nothing vouched for its end
     form: Form
 
 
@@ -78,7 +80,12 @@ def convert(
             raise Corrupt(path, f"expected head {counts.head.hex()} of {source_path}, wrote {head.hex()}")
         check_copy(part, path, source, on_rows)
     return Conversion(
-        events=counts.events, rows=counts.rows, head=head.hex(), has_hashes=source.has_hashes, form=source.form
+        events=counts.events,
+        rows=counts.rows,
+        head=head.hex(),
+        has_hashes=source.has_hashes,
+        sealed=source.sealed,
+        form=source.form,
     )
 
 
@@ -132,7 +139,14 @@ def export_symbols(
                 event_count, row_count = event_count + len(np.unique(seqs)), row_count + len(seqs)
                 writer.write_table(table, row_group_size=max(1, len(seqs)))
                 on_rows(source.counts.rows + row_count)
-    return Conversion(events=event_count, rows=row_count, head=None, has_hashes=source.has_hashes, form=source.form)
+    return Conversion(
+        events=event_count,
+        rows=row_count,
+        head=None,
+        has_hashes=source.has_hashes,
+        sealed=source.sealed,
+        form=source.form,
+    )
 
 
 @contextmanager
@@ -141,12 +155,14 @@ def opened(source_path: Path, path: Path, form: Form, force: bool) -> Iterator[t
 
     Raises: JournalError and its kinds, JsonlError.
     """
-    source_real, real = source_path.resolve(), path.resolve()
-    if source_real == real or source_real in real.parents or real in source_real.parents:
-        raise JournalError(path, f"expected another place than {source_path} itself", hint="choose another name")
+    check_apart(path, [source_path])
     source = Events(source_path)
     try:
-        check_target(path, is_directory=form is Form.JOURNAL, force=force)
+        if form is Form.JOURNAL:
+            check_parent(path)
+            check_directory(path, force=force, is_empty_free=False)
+        else:
+            check_file(path, force=force, is_read_back=True)
         with publishing(path) as part:
             try:
                 yield source, part

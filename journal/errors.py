@@ -8,6 +8,8 @@ JournalError            anything else that stops the work (permissions, I/O)
   Locked                another writer holds the journal
   JournalFull           the disk, a quota or a file size limit is reached; the journal is as it was before the commit
   SealDiffers           the seal and the segments disagree: a cut or a rewritten journal
+  OutputRefused         an output may not be put there: an input, a journal, a device, what is there already
+  Displaced             a journal that is written was removed, moved, replaced or cut by somebody else
 """
 
 from pathlib import Path
@@ -60,3 +62,11 @@ class JournalFull(JournalError):
 
 class SealDiffers(JournalError):
     """The seal and the segments disagree."""
+
+
+class OutputRefused(JournalError):
+    """An output may not be put there."""
+
+
+class Displaced(JournalError):
+    """What is being written is not there any more as it was written."""

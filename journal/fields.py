@@ -219,17 +219,23 @@ class Shape(Enum):
     LEVELS = "levels"  # bids, then asks; the fields of a level are price and qty
     PAIR = "pair"  # the bid row, then the ask row
     ORDERS = "orders"  # one row per order
+    ACCOUNT = "account"  # one row, and a second one exactly where `second_bit` is set
 
 
 @dataclass(frozen=True, slots=True)
 class KindFields:
-    """How one kind is spelled: `fields` once per event, `each` once per level or order, `bits` as booleans."""
+    """How one kind is spelled: `fields` once per event, `each` once per level or order, `bits` as booleans.
+
+    `second` are the fields of the second row of an ACCOUNT, which stands exactly where `second_bit` is set.
+    """
 
     kind: EventKind
     shape: Shape
     fields: tuple[Field, ...] = ()
     each: tuple[Field, ...] = ()
     bits: tuple[tuple[str, Flag], ...] = ()
+    second: tuple[Field, ...] = ()
+    second_bit: int = 0
 
     @property
     def word(self) -> str:
@@ -293,7 +299,11 @@ _TABLE = (
     _single(_K.BOOK_CLEAR),
     _single(_K.BOOK_GAP),
     KindFields(_K.BBO, Shape.PAIR, (VENUE_SEQ,), (PRICE, QTY)),
-    _single(_K.TRADE, SIDE, PRICE, QTY, _optional("trade_number", "aux", ANY_INT), bits=(("block", Flag.BLOCK),)),
+    _single(
+        _K.TRADE,
+        *(SIDE, PRICE, QTY, _optional("trade_number", "aux", ANY_INT), _optional("trade_id", "order_id", ANY_INT)),
+        bits=(("block", Flag.BLOCK),),
+    ),
     _single(_K.MARK, Field("mark_price", "aux", PRICE_E8), _optional("index_price", "order_id", PRICE_E8)),
     _single(_K.FUNDING, Field("rate", "aux", RATE_E9), _optional("mark_price", "order_id", PRICE_E8)),
     _single(_K.BOOK_ORDER, SIDE, PRICE, QTY, MARKET_ORDER, VENUE_SEQ),
@@ -308,10 +318,18 @@ _TABLE = (
         bits=(("maker", Flag.MAKER),),
     ),
     _single(_K.BALANCE, Field("cash", "aux", MICROS)),
-    _single(
+    KindFields(
         _K.POSITION,
-        Field("qty", "qty_lots", Scaled("lot", QTY_LOTS_MAX, low=-QTY_LOTS_MAX, signed=True)),
-        _optional("price", "price_ticks", TICKS),
+        Shape.ACCOUNT,
+        (
+            Field("qty", "qty_lots", Scaled("lot", QTY_LOTS_MAX, low=-QTY_LOTS_MAX, signed=True)),
+            _optional("price", "price_ticks", TICKS),
+            _optional("average_price", "aux", PRICE_E8),
+            _optional("pnl_before", "order_id", MICROS),
+        ),
+        bits=(("opening", Flag.OPENING),),
+        second=(Field("fees_before", "aux", MICROS), Field("funding_before", "order_id", MICROS)),
+        second_bit=Flag.OPENING,
     ),
     KindFields(_K.OPEN_ORDERS, Shape.ORDERS, (), (ORDER, SIDE, PRICE, QTY)),
     _single(_K.CONNECTION, Field("state", "code", _words(ConnectionState))),

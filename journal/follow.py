@@ -16,6 +16,7 @@ from mmfold.engine.limits import EVENT_ROW_COUNT_MAX, ROW_BYTES
 from mmfold.engine.records import EVENT
 from mmfold.journal.chain import GENESIS_BASE, Chain
 from mmfold.journal.errors import Corrupt, JournalError, NotAJournal, SealDiffers
+from mmfold.journal.plain_file import open_readable
 from mmfold.journal.reader import advance, before, check_link, index_of, is_started, pieces
 from mmfold.journal.seal import SEAL_NAME, read_seal
 from mmfold.journal.segment import (
@@ -220,7 +221,7 @@ class Tail:
         self.path = path
         self.offset = SEGMENT_HEADER_BYTES
         try:
-            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            self._fd = open_readable(path)
         except OSError as error:
             raise JournalError(path, f"expected a readable segment: {error.strerror}") from error
         try:

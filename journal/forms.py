@@ -65,6 +65,7 @@ def form_of(path: Path) -> Form:
 class Events:
     """The events of a journal in any form, verified while they are read; `counts` are known once `chunks` has ended.
 
+    `sealed` tells of a journal whether it ends as its seal says, of a Parquet file that its head was proven.
     `has_hashes` is False for a JSONL file that nothing vouches for; `row_count` is a guess, None where there is none.
     Raises: NotAJournal, WrongVersion, Corrupt, TornTail, JsonlError, JournalError.
     """
@@ -74,6 +75,7 @@ class Events:
         self.form = form_of(path)
         self.counts = NOTHING
         self.has_hashes = True
+        self.sealed = False
         self.row_count: int | None = None
         try:
             self._reader = self._open()
@@ -120,6 +122,7 @@ class Events:
                     yield rows[start:]
         if not isinstance(self._reader, ParquetFacts):
             self.counts = Counts(self._reader.events, self._reader.rows, self._reader.head)
+            self.sealed = self._reader.sealed
 
     def _exported(self) -> Iterator[np.ndarray]:
         """Yield the rows of an export."""
@@ -138,6 +141,7 @@ class Events:
         except ValueError as error:  # ParquetError, ManifestError, RowFault, and text of Arrow's that is not UTF-8
             raise Corrupt(self.path, str(error).removeprefix(f"{self.path}: "), seq=0) from error
         self.counts = Counts(event_count, row_count, bytes.fromhex(self._reader.head))
+        self.sealed = True
 
 
 def read_facts(path: Path) -> ParquetFacts:

@@ -21,6 +21,7 @@ from mmfold.journal.fields import Scale, scales_of
 from mmfold.journal.jsonl_tables import MARK, new_work
 from mmfold.journal.lines import HASH_BYTES, Line, LineEncoder, parse_line, parse_object
 from mmfold.journal.packed import PackedWriter, read_pieces, replacing
+from mmfold.journal.upcast import upcast
 
 LINE_BYTES_MAX = 64 << 20
 FAST_FROM_BYTES = 1 << 20  # below this the reference is done before the compiled reader is loaded
@@ -219,7 +220,7 @@ class JsonlReader:
             self._chain.update(rows)
         self.events += taken.line
         self.rows += taken.row
-        return rows
+        return upcast(rows, self.manifest.schema_version)
 
     def _next_block(self, taken: "_Taken | None" = None) -> bytes:
         """Return more text; where there is none to be had, a wrong line before that place is told first."""

@@ -15,12 +15,13 @@ from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.limits import EVENT_ROW_COUNT_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_ROW_BYTES
 from mmfold.engine.manifest import Manifest, canonical_json
 from mmfold.engine.records import EVENT, PAYLOAD
-from mmfold.journal.canonical import DIGEST_BYTES, check_canonical
+from mmfold.journal.canonical import DIGEST_SIZES, DIGEST_TEXT, check_canonical
 from mmfold.journal.decimals import FieldError, show
 from mmfold.journal.fields import EMPTY, KINDS, TIMES, WORDS, Field, KindFields, Scale, Shape, Whole, scales_of
 
 HASH_BYTES = 32
 TEXT_COUNT_MAX = 1 << 17  # remembered decimal texts of one instrument
+ACCOUNT_COLUMNS = ("ts_exchange_ns", "ts_receive_ns", "instrument_index")  # the same in both rows of an account's event
 SIDE_KEYS = {Shape.LEVELS: ("bids", "asks"), Shape.PAIR: ("bid", "ask")}
 COMMON_KEYS = ("kind", "seq", "prev", "hash")
 ROW_EMPTY = {name: EMPTY.get(name, 0) for name in EVENT.names or ()}  # in the order of the columns
@@ -104,7 +105,7 @@ class LineEncoder:
             for field in (*TIMES, *entry.fields):
                 texts = None if isinstance(field.codec, Whole) else _Texts(field, scale)
                 fields.append((field.key, field.column, EMPTY[field.column] if field.optional else None, texts))
-            each = [(field.key, field.column, _Texts(field, scale)) for field in entry.each]
+            each = [(field.key, field.column, _Texts(field, scale)) for field in (*entry.each, *entry.second)]
             plan = self._plans[entry.kind, index] = _Plan(constant, fields, each)
         return plan
 
@@ -121,7 +122,9 @@ def _put_fields(
     for key, flag in entry.bits:
         if columns["flags"][start] & flag:
             document[key] = True
-    if entry.shape is Shape.SINGLE:
+    if entry.shape is Shape.ACCOUNT and len(rows) > 1:
+        document |= {key: texts[columns[column][rows[1]]] for key, column, texts in plan.each}
+    if entry.shape in (Shape.SINGLE, Shape.ACCOUNT):
         return
     present = rows if columns["side"][start] != Side.NONE else range(0)
     if entry.shape is Shape.ORDERS:
@@ -237,7 +240,7 @@ def _keys_of(entry: KindFields) -> tuple[frozenset[str], frozenset[str]]:
     needed |= {"symbol"} if entry.has_symbol else set()
     needed |= set(SIDE_KEYS[Shape.LEVELS]) if entry.shape is Shape.LEVELS else set()
     needed |= {"orders"} if entry.shape is Shape.ORDERS else set()
-    allowed = needed | {field.key for field in (*TIMES, *entry.fields)} | {key for key, _ in entry.bits}
+    allowed = needed | {field.key for field in (*TIMES, *entry.fields, *entry.second)} | {key for key, _ in entry.bits}
     allowed |= set(SIDE_KEYS[Shape.PAIR]) if entry.shape is Shape.PAIR else set()
     return frozenset(allowed.union(COMMON_KEYS)), frozenset(needed)
 
@@ -268,8 +271,8 @@ def _payload_rows(document: dict[str, Any], entry: KindFields) -> np.ndarray:
             payload = b""
         if payload.hex() != document["payload_hex"]:
             raise FieldError(f"payload_hex {show(document['payload_hex'])} is not lower-case hex")
-    if entry.kind == EventKind.DIGEST and len(payload) != DIGEST_BYTES:
-        raise FieldError(f"a digest is {DIGEST_BYTES} bytes, not {len(payload)}")
+    if entry.kind == EventKind.DIGEST and len(payload) not in DIGEST_SIZES:
+        raise FieldError(f"{DIGEST_TEXT}, not {len(payload)}")
     if len(payload) > PAYLOAD_BYTES_MAX:
         raise FieldError(f"payload of {len(payload):,} bytes, at most {PAYLOAD_BYTES_MAX:,}")
     count = max(1, -(-len(payload) // PAYLOAD_ROW_BYTES))
@@ -305,9 +308,25 @@ def _rows(
         if not isinstance(document.get(key, False), bool):
             raise FieldError(f"{key} {show(document[key])} is not true or false")
         row["flags"] |= int(flag) if document.get(key) else 0
+    if entry.shape is Shape.ACCOUNT and row["flags"] & entry.second_bit:
+        return _account_rows(document, entry, row, scale)
+    if second := {field.key for field in entry.second} & document.keys():
+        raise FieldError(f"{min(second)} stands only in an event with {entry.bits[0][0]}")
     lines = [tuple((row | values).values()) for values in each] if each else [tuple(row.values())]
     rows = np.array(lines, EVENT)
     rows["flags"][:-1] = 0
+    return rows
+
+
+def _account_rows(document: dict[str, Any], entry: KindFields, row: dict[str, int], scale: Scale) -> np.ndarray:
+    """Return the two rows of an event that has a second one: what its fields do not use is empty there."""
+    second = {**row, **{column: EMPTY[column] for column in EMPTY if column not in ACCOUNT_COLUMNS}}
+    for field in entry.second:
+        if field.key not in document:
+            raise FieldError(f'missing key "{field.key}" in {entry.word} with {entry.bits[0][0]}')
+        second[field.column] = _parse_field(field, document[field.key], scale)
+    rows = np.array([tuple(row.values()), tuple(second.values())], EVENT)
+    rows["flags"][0] &= ~np.uint16(Flag.LAST)
     return rows
 
 

@@ -21,6 +21,7 @@ from mmfold.journal.chain import Chain
 from mmfold.journal.decimals import Grid
 from mmfold.journal.fields import EMPTY, KINDS, LEVEL_SIDE, PRICE, Shape, scales_of
 from mmfold.journal.packed import replacing
+from mmfold.journal.upcast import upcast
 
 FORMAT_VERSION = b"1"
 COMPRESSION = "zstd"
@@ -144,7 +145,7 @@ def _chunks(file: pq.ParquetFile, path: Path | str) -> Iterator[np.ndarray]:
         if len(rows) == 0 or not rows["flags"][-1] & Flag.LAST:
             raise ParquetError(f"{path}: row group {group} does not end with a whole event")
         row_count += len(rows)
-        yield rows
+        yield upcast(rows, manifest.schema_version)
     head = metadata.get(b"mm.head", b"").decode()
     if chain.head.hex() != head or str(row_count).encode() != metadata.get(b"mm.rows"):
         raise ParquetError(

@@ -17,8 +17,10 @@ from mmfold.engine.manifest import Manifest, ManifestError, parse_manifest
 from mmfold.engine.payload import PayloadError, payload_bytes
 from mmfold.journal.ahead import Ahead
 from mmfold.journal.chain import GENESIS_BASE, Chain, RowFault, check_rows
-from mmfold.journal.errors import Corrupt, JournalError, NotAJournal, TornTail
+from mmfold.journal.errors import Corrupt, JournalError, NotAJournal, SealDiffers, TornTail
 from mmfold.journal.lock import is_locked
+from mmfold.journal.plain_file import open_readable
+from mmfold.journal.seal import check_seal, read_seal, seal_bytes
 from mmfold.journal.segment import (
     FRAME_BYTES,
     FRAME_ROW_COUNT,
@@ -39,17 +41,20 @@ T = TypeVar("T")
 class Journal:
     """A journal directory or one segment file, as far as it is committed when reading gets there.
 
-    `head`, `events` and `rows` count what the last `verified_chunks` verified, whole once it has ended.
+    `head`, `events` and `rows` count what the last `verified_chunks` verified, whole once it has ended. `sealed` is
+    True once reading has come to the end and found there what the seal says; a segment on its own has no seal.
+    `segments` are those to read where others are missing.
     Raises: NotAJournal, JournalError.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, segments: list[Path] | None = None) -> None:
         self.path = Path(path)
         self.head = GENESIS_BASE
         self.events = 0
         self.rows = 0
+        self.sealed = False
         if self.path.is_dir():
-            self.segments = segment_paths(self.path)
+            self.segments = segment_paths(self.path) if segments is None else segments
             if not self.segments:
                 raise NotAJournal(self.path, "expected segments (000000.mmj, ...), found none")
         elif self.path.exists():
@@ -68,11 +73,16 @@ class Journal:
     def chunks(self, row_count: int = FRAME_ROW_COUNT, seq_from: int = 0) -> Iterator[np.ndarray]:
         """Yield whole events from `seq_from` on, at most `row_count` rows at once unless one event is longer.
 
-        Raises: TornTail, Corrupt, WrongVersion.
+        Raises: TornTail, Corrupt, WrongVersion; SealDiffers after the last.
         """
+        seal = self._seal_bytes()
+        last: Mark | None = None
         for file in self._files(seq_from):
             for span in self._committed(file, file.spans(row_count, seq_from)):
+                last = span.marks[-1]
                 yield from pieces(span, row_count, seq_from)
+        if last is not None:
+            self._check_seal(seal, last.seq_last + 1, last.digest)
 
     def verified_chunks(
         self,
@@ -85,40 +95,84 @@ class Journal:
 
         With the chain's `base` at the block boundary `seq_from` (a checkpoint has it), nothing before is hashed;
         without, hashing starts where the segment that holds `seq_from` starts.
-        Raises: TornTail and Corrupt with the first bad seq, after all frames before it; WrongVersion; ValueError for a
-            base inside a block.
+        Raises: TornTail and Corrupt with the first bad seq, after all frames before it; SealDiffers after the last;
+            WrongVersion; ValueError for a base inside a block.
         """
+        seal = self._seal_bytes()
         chain = None if base is None else Chain(base, seq_from)
         hash_from = 0 if chain is None else seq_from
         self.events = self.rows = 0
-        previous: Span | None = None
-        with nullcontext(pool) if pool is not None else ThreadPoolExecutor(1, "verify") as pool:
-            for place, file in enumerate(self._files(seq_from)):
-                if chain is None:
-                    chain = Chain(file.header.base, file.header.seq_first)
-                    self.head = chain.head
-                elif place or file.header.seq_first == chain.seq_next:
-                    check_link(file.path, file.header, chain.seq_next, chain.head)
-                for untrimmed in self._committed(file, file.spans(row_count, hash_from)):
-                    span = trimmed(untrimmed, hash_from)
-                    ahead = Ahead(pool, advance, chain, span)
-                    if previous is not None:
-                        yield from pieces(previous, row_count, seq_from)
-                    fault: Corrupt | None = None
-                    try:
-                        after = ahead.result()
-                    except Corrupt as error:
-                        fault, span = error, before(span, error)
-                        after = advance(chain, span) if span.marks else chain
-                    self.events += after.seq_next - chain.seq_next
-                    self.head = after.head
-                    self.rows += len(span.rows)
-                    chain, previous = after, span
-                    if fault is not None:
-                        yield from pieces(span, row_count, seq_from)
-                        raise fault
-            if previous is not None:
-                yield from pieces(previous, row_count, seq_from)
+        held: list[Span] = []  # verified and not handed out yet, one at most
+        try:
+            with nullcontext(pool) if pool is not None else ThreadPoolExecutor(1, "verify") as pool:
+                for place, file in enumerate(self._files(seq_from)):
+                    if chain is None:
+                        chain = Chain(file.header.base, file.header.seq_first)
+                        self.head = chain.head
+                    elif place or file.header.seq_first == chain.seq_next:
+                        check_link(file.path, file.header, chain.seq_next, chain.head)
+                    for untrimmed in self._committed(file, file.spans(row_count, hash_from)):
+                        span = trimmed(untrimmed, hash_from)
+                        ahead = Ahead(pool, advance, chain, span)
+                        if held:
+                            yield from pieces(held.pop(), row_count, seq_from)
+                        fault: Corrupt | None = None
+                        try:
+                            after = ahead.result()
+                        except Corrupt as error:
+                            fault, span = error, before(span, error)
+                            after = advance(chain, span) if span.marks else chain
+                        self.events += after.seq_next - chain.seq_next
+                        self.head = after.head
+                        self.rows += len(span.rows)
+                        chain = after
+                        held.append(span)
+                        if fault is not None:
+                            raise fault
+        except JournalError:
+            if held:
+                yield from pieces(held.pop(), row_count, seq_from)
+            raise
+        if held:
+            yield from pieces(held.pop(), row_count, seq_from)
+        if chain is not None:
+            self._check_seal(seal, chain.seq_next, chain.head, None if hash_from or seq_from else self.rows)
+
+    def check_end(self) -> None:
+        """Compare the seal with the frame headers of the last segment, for a reader that does not come to the end.
+
+        Raises: SealDiffers, TornTail, Corrupt, WrongVersion.
+        """
+        seal = self._seal_bytes()
+        if seal is None:
+            return
+        seq_next, head = 0, GENESIS_BASE
+        for file in self._files(SEQ_MAX):
+            seq_next, head = file.header.seq_first, file.header.base
+            for mark in self._committed(file, file.marks()):
+                seq_next, head = mark.seq_last + 1, mark.digest
+        self._check_seal(seal, seq_next, head)
+
+    def _seal_bytes(self) -> bytes | None:
+        """Return what the seal's file holds before reading begins; None without one, or with one that cannot be."""
+        self.sealed = False
+        if not self.path.is_dir():
+            return None
+        with suppress(SealDiffers):
+            return seal_bytes(self.path)
+        return b""
+
+    def _check_seal(self, before: bytes | None, events: int, head: bytes, rows: int | None = None) -> None:
+        """Compare the seal with what was read, unless a writer has opened the journal since.
+
+        Raises: SealDiffers.
+        """
+        if before is None or (before and seal_bytes(self.path) != before):
+            return
+        seal = read_seal(self.path)
+        if seal is not None:
+            check_seal(self.path, seal, events=events, head=head, segments=len(self.segments), rows=rows)
+            self.sealed = True
 
     def manifest(self) -> Manifest:
         """Return the journal's manifest, its first event.
@@ -193,7 +247,7 @@ def index_of(segments: list[Path], seq: int) -> int:
 def first_seq(path: Path) -> int:
     """Return the seq that a segment starts with."""
     try:
-        with open(path, "rb") as file:
+        with open(open_readable(path), "rb") as file:
             return parse_segment_header(file.read(SEGMENT_HEADER_BYTES), path).seq_first
     except OSError as error:
         raise JournalError(path, f"expected a readable segment: {error.strerror}") from error

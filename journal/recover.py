@@ -11,12 +11,12 @@
 | G | fewer than 64 bytes after the last frame | | set them aside |
 | H | a frame header with fewer rows than it says | no whole frame in them | set them aside |
 | I | 64 bytes or more that are no frame header | no whole frame in them | set them aside |
-| J | a frame whose rows do not hash to its digest | nothing after it, no seal | set it aside |
+| J | a frame whose rows do not hash to its digest | nothing or zeros after it, no seal | set it aside |
 | K | less than, or other than, the seal says | | refuse: SealDiffers |
 | L | bad bytes before whole frames, a missing or foreign segment, a wrong version | | refuse: Corrupt, WrongVersion |
 
 In D to J a seal that agrees with what is kept stays valid. J without a seal is a commit whose pages did not all reach
-the disk before a power cut: it was never acknowledged with sync="commit". What is set aside goes to
+the disk before a power cut, and what came after it: none was acknowledged with sync="commit". What is set aside goes to
 `recovered/torn-<segment>-<offset>.bin` first, and is cut off only when it is durable there.
 """
 
@@ -24,9 +24,12 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mmfold.engine.limits import ROW_BYTES
+from mmfold.engine.records import KIND_AT
 from mmfold.journal.chain import GENESIS_BASE
 from mmfold.journal.errors import Corrupt, JournalError, Locked, NotAJournal, SealDiffers, TornTail
 from mmfold.journal.lock import LOCK_NAME, Lock, is_locked
+from mmfold.journal.plain_file import check_own_directory, open_plain
 from mmfold.journal.seal import SEAL_NAME, check_seal, read_seal, replace_file, sync_directory
 from mmfold.journal.segment import (
     FRAME_BYTES,
@@ -38,6 +41,7 @@ from mmfold.journal.segment import (
 from mmfold.journal.verify import SegmentScan, scan_journal
 
 RECOVERED_NAME = "recovered"
+PAGE_BYTES = 4096  # of the page cache: what a power cut loses, it loses in these
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,9 +152,23 @@ def letter_of(last: SegmentScan, fault: JournalError) -> str:
         return "I" if parse_frame_header(tail, 0, last.good_bytes) is None else "H"
     mark = parse_frame_header(tail, 0, last.good_bytes) if len(tail) >= FRAME_BYTES else None
     is_frame_fault = isinstance(fault, Corrupt) and (fault.offset or 0) >= last.good_bytes and fault is last.fault
-    if is_frame_fault and mark is not None and mark.end == last.size_bytes and mark.seq_first == last.seq_next:
-        return "J"
+    if is_frame_fault and mark is not None and mark.seq_first == last.seq_next:
+        ends_here = mark.end == last.size_bytes
+        if ends_here or zeros_from(tail, last.good_bytes) < mark.end:
+            return "J"
     raise fault
+
+
+def zeros_from(tail: bytes, offset: int) -> int:
+    """Return the page boundary from which on a segment's tail is zeros, or its end where a page is not all lost.
+
+    A power cut keeps the file's size and loses whole pages. The row before them is whole: its kind is not zero, so no
+    more than the row's last bytes, which may be zero by themselves, stand between it and the boundary.
+    """
+    end = offset + len(tail)
+    last = offset + len(tail.rstrip(b"\0"))
+    boundary = -(-last // PAGE_BYTES) * PAGE_BYTES
+    return boundary if boundary < end and boundary - last < ROW_BYTES - KIND_AT else end
 
 
 def set_aside(directory: Path, recovery: Recovery) -> Recovery:
@@ -160,6 +178,7 @@ def set_aside(directory: Path, recovery: Recovery) -> Recovery:
         return replace(recovery, applied=True)
     tail = segment.read_bytes()[recovery.offset :]
     target = aside_path(directory, segment, recovery.offset, tail)
+    check_own_directory(target.parent)
     target.parent.mkdir(exist_ok=True)
     replace_file(target, tail)
     sync_directory(directory)
@@ -167,7 +186,7 @@ def set_aside(directory: Path, recovery: Recovery) -> Recovery:
     if recovery.letter in "DEF":
         segment.unlink()
     else:
-        with open(segment, "r+b") as file:
+        with open(open_plain(segment, os.O_RDWR), "r+b") as file:
             file.truncate(recovery.offset)
             os.fsync(file.fileno())
     sync_directory(directory)

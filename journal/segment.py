@@ -16,12 +16,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmfold.engine.codes import EventKind
+from mmfold.engine.codes import EventKind, Flag
 from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT, EVENT_ROW_COUNT_MAX, ROW_BYTES
-from mmfold.engine.manifest import SCHEMA_VERSION
+from mmfold.engine.manifest import CODE_VERSION, SCHEMA_VERSION
 from mmfold.engine.records import EVENT, I8, record
 from mmfold.journal.chain import DIGEST_BYTES, GENESIS_BASE
 from mmfold.journal.errors import RECOVER_HINT, Corrupt, JournalError, NotAJournal, TornTail, WrongVersion
+from mmfold.journal.plain_file import open_readable
 from mmfold.journal.upcast import is_readable
 
 MAGIC = b"MMJRNL\r\n"
@@ -160,7 +161,8 @@ def parse_segment_header(data: bytes, path: Path) -> SegmentHeader:
     whole = sha256(data[:CHECKED_HEADER_BYTES]).digest() == data[CHECKED_HEADER_BYTES:SEGMENT_HEADER_BYTES]
     if not is_readable(version):
         also = "" if whole else " (the header's check fails as well)"
-        message = f"expected schema version {SCHEMA_VERSION}, found {version}{also}"
+        this = f"mm {CODE_VERSION} reads schema versions up to {SCHEMA_VERSION}"
+        message = f"{this}, this is of a build with schema version {version}{also}"
         raise WrongVersion(path, message, offset=8, hint="read it with the build that wrote it")
     if not whole:
         raise Corrupt(path, "expected the header's check to be the sha256 of its first 96 bytes", offset=96)
@@ -198,6 +200,14 @@ def find_frame_header(data: mmap.mmap | bytes, start: int) -> int | None:
     return None
 
 
+def last_whole(flags: np.ndarray) -> int:
+    """Return how many rows of a full frame are whole events: of one event, if it is longer than a frame."""
+    for end in range(FRAME_ROW_COUNT, 0, -1):
+        if flags.item(end - 1) & Flag.LAST:
+            return end
+    return int(np.argmax(flags[:EVENT_ROW_COUNT_MAX] & Flag.LAST)) + 1
+
+
 class SegmentFile:
     """A mapped segment as it was when it was opened: bytes appended later are not seen.
 
@@ -208,7 +218,7 @@ class SegmentFile:
         self.path = path
         self.is_last = is_last
         try:
-            with open(path, "rb") as file:
+            with open(open_readable(path), "rb") as file:
                 self.size_bytes = os.fstat(file.fileno()).st_size
                 if self.size_bytes:
                     self._map = mmap.mmap(file.fileno(), self.size_bytes, prot=mmap.PROT_READ)

@@ -14,15 +14,17 @@ from typing import Literal
 
 import numpy as np
 
-from mmfold.engine.codes import EventKind, Flag
-from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT, EVENT_ROW_COUNT_MAX, ROW_BYTES
+from mmfold.engine.codes import EventKind
+from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT, ROW_BYTES
 from mmfold.engine.manifest import SCHEMA_VERSION
 from mmfold.engine.records import EVENT, NO_VALUE
 from mmfold.journal.chain import Chain, RowFault, bytes_of, check_rows, next_block
 from mmfold.journal.checkpoints import drop_after
 from mmfold.journal.days import day_of, first_day
-from mmfold.journal.errors import RECOVER_HINT, Corrupt, JournalError, JournalFull, SealDiffers, WrongVersion
+from mmfold.journal.errors import RECOVER_HINT, Corrupt, Displaced, JournalError, JournalFull, SealDiffers, WrongVersion
+from mmfold.journal.in_place import InPlace
 from mmfold.journal.lock import Lock
+from mmfold.journal.plain_file import open_plain
 from mmfold.journal.reader import advance
 from mmfold.journal.seal import SEAL_NAME, Seal, check_seal, read_seal, remove_seal, sync_directory, write_seal
 from mmfold.journal.segment import (
@@ -33,6 +35,7 @@ from mmfold.journal.segment import (
     SegmentHeader,
     encode_frame_header,
     encode_segment_header,
+    last_whole,
     segment_name,
     segment_paths,
 )
@@ -76,6 +79,7 @@ class Writer:
         self._failure: JournalError | None = None
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
+            self._place = InPlace(self.directory)
             self._lock: Lock | None = Lock(self.directory)
         except OSError as error:
             raise JournalError(self.directory, f"expected a writable directory: {error.strerror}") from error
@@ -145,6 +149,20 @@ class Writer:
             self._write()
         return self._head
 
+    def check_in_place(self) -> None:
+        """Check that directory, lock and segments are what was opened and written: nobody moved, replaced or cut them.
+
+        Raises: Displaced, from then on at every use: what is written now would be lost, or harm what is there.
+        """
+        self._check_usable()
+        assert self._lock is not None
+        path = self.directory / segment_name(self._index)
+        try:
+            self._place.check(self._lock, path, self._fd, self._offset, self._chain.seq_next)
+        except Displaced as error:
+            self._failure = error
+            raise
+
     def close(self, seal: bool = True) -> None:
         """Commit, make all durable, seal and give the lock free; a journal without events gets no seal."""
         if self._lock is None:
@@ -152,6 +170,7 @@ class Writer:
         try:
             self.commit()
             if seal and self.seq_next:
+                self.check_in_place()
                 self._write_seal()
         except OSError as error:
             raise self._error(error, "seal the journal") from error
@@ -187,7 +206,9 @@ class Writer:
             check_seal(self.directory, seal, events=chain.seq_next, head=chain.head, segments=len(paths), rows=rows)
             self._rows_before = seal.rows - self._rows_here
         self._first_unsynced = self._index
-        self._fd = os.open(paths[-1], os.O_RDWR | os.O_CLOEXEC)
+        for path in paths[:-1]:
+            self._place.leave(path)
+        self._fd = open_plain(paths[-1], os.O_RDWR)
         remove_seal(self.directory)
         drop_after(self.directory, chain.seq_next)  # a power cut may have lost events that one was made of
 
@@ -272,6 +293,7 @@ class Writer:
         """End the segment; the next frame starts the next one."""
         assert self._fd is not None
         os.close(self._fd)
+        self._place.leave(self.directory / segment_name(self._index))
         self._rows_before = self.row_count
         self._fd, self._index, self._offset, self._rows_here, self._day = None, self._index + 1, 0, 0, None
         self._flushing = 0
@@ -361,14 +383,6 @@ class Writer:
         finally:
             if lock is not None:
                 lock.release()
-
-
-def last_whole(flags: np.ndarray) -> int:
-    """Return how many rows of a full frame are whole events: of one event, if it is longer than a frame."""
-    for end in range(FRAME_ROW_COUNT, 0, -1):
-        if flags.item(end - 1) & Flag.LAST:
-            return end
-    return int(np.argmax(flags[:EVENT_ROW_COUNT_MAX] & Flag.LAST)) + 1
 
 
 def write_all(fd: int, parts: list[bytes | memoryview], offset: int) -> int:

@@ -19,7 +19,7 @@ DURATION_NS_MAX = 30 * 86_400 * NS_PER_S
 class BadAssumption(ValueError):
     """An assumption that no venue and no clock could meet; the message says which."""
 
-    hint = "latencies are 0 or more, shares between 0 and 1,000,000 ppm; docs/backtest.md has the ranges"
+    hint = "latencies are 0 or more, shares between 0 and 1,000,000 ppm; mm docs backtest has the ranges"
 
 
 @dataclass(frozen=True, order=True)

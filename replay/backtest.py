@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from mmfold.config.models import Config
 from mmfold.engine.codes import EventKind, Stop
 from mmfold.engine.core import Core, config_payload
+from mmfold.engine.layout import LAYOUT_ID
 from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT
 from mmfold.engine.manifest import Manifest, canonical_json, encode_manifest
 from mmfold.engine.payload import payload_rows
@@ -23,15 +24,17 @@ from mmfold.engine.records import KIND_COUNT
 from mmfold.engine.state import State, make_state
 from mmfold.journal.writer import Writer
 from mmfold.replay.assumptions import Assumptions, BadAssumption
-from mmfold.replay.feeds import open_market, shifts_of, utc_text
+from mmfold.replay.clock import Clock, find_clock, needs_clock
+from mmfold.replay.feeds import Feeds, clocks_of, open_market, shifts_of, utc_text
 from mmfold.replay.run import EFFECT_NAMES, config_document
+from mmfold.replay.source import EventSource
 from mmfold.replay.strategy.blame import strategy_blamed
 from mmfold.replay.strategy.file import StrategyMissing, check_configured, loaded, uses_strategy
 from mmfold.replay.venue.fifo import make_queues
 from mmfold.replay.venue.loop import Arrays, begin_schedule, end_control, end_policy, fold_control, simulate
 from mmfold.replay.venue.queue import QueueModel
-from mmfold.replay.venue.records import NEVER_NS, OUTPUT_PART_COUNT, OUTPUT_ROW_COUNT, SIM, VENUE
-from mmfold.replay.window import FeedLatency, Windows, check_market_orders, measure_feed_latency
+from mmfold.replay.venue.records import NEVER_NS, OUTPUT_PART_COUNT, OUTPUT_ROW_COUNT, SIM, make_venues
+from mmfold.replay.window import FeedLatency, Windows, check_market_orders, feed_latency_of, measure_span
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,11 @@ class BacktestResult:
     fills: int
     feed: FeedLatency
     shifts_ns: tuple[int, ...]  # what was added to the receive times of each recording, in the order given
+    clocks: tuple[Clock | None, ...]  # how the times of each were put right before
+    timers_left_out: int  # in gaps of more timers than TIMER_COUNT_BETWEEN_MAX
+    trades_told_twice: int  # by two of the recordings, and taken once
     params: dict[str, Any]
+    outside_counts: dict[str, int]  # by symbol: orders that rested outside of what the recording shows of the book
     seconds: float
 
 
@@ -80,8 +87,14 @@ def backtest_manifest(source: Manifest, document: dict[str, Any], assumptions: A
         words |= strategy.words()
         depends["strategy"] = strategy.words()
     run_id = f"backtest-{hashlib.sha256(canonical_json(depends)).hexdigest()[:12]}"
-    return replace(
-        source, run_id=run_id, parent_run=source.run_id, seed=seed, source="backtest", witnessed=True, extra=words
+    return source.renewed(
+        run_id=run_id,
+        parent_run=source.run_id,
+        seed=seed,
+        source="backtest",
+        witnessed=True,
+        layout=LAYOUT_ID,
+        extra=words,
     )
 
 
@@ -112,6 +125,7 @@ class Backtest:
         self.assumptions = assumptions
         self.writer = writer  # may be given later, before `run`
         self.feed: FeedLatency | None = None
+        self.clock: Clock | None = None  # of a recording that stands alone
         self.measured_s = 0.0
         self.pool = ThreadPoolExecutor(1, "journal")  # verifies the recording and writes the journal
         self.writes: deque[Future[None]] = deque()
@@ -123,7 +137,7 @@ class Backtest:
             cells=self.core.state.cells,
             outs=self.core.out,
             venue_cells=make_state(self.manifest).cells,
-            venues=np.zeros(len(self.manifest.instruments), VENUE),
+            venues=make_venues(self.manifest.instruments),
             sims=np.zeros(1, SIM),
             queues=make_queues(len(self.manifest.instruments) if self.is_fifo else 0),
         )
@@ -134,13 +148,18 @@ class Backtest:
         self.effect_block = -1
 
     def measure(self) -> FeedLatency:
-        """Look through the recording once for its times, and check that there is a market in it.
+        """Look through the recording for its times, and check that there is a market in it.
 
         Raises: NoMarket, NoMarketOrders, SamplesBeside, JournalError, JsonlError.
         """
         if self.feed is None:
             started_s = time.perf_counter()
-            feed = measure_feed_latency(self.source.unverified_chunks())
+            span = measure_span(self.source.unverified_chunks())
+            if isinstance(self.source, EventSource) and needs_clock(span):
+                self.clock = find_clock(self.source.unverified_chunks)
+                if self.clock is not None:
+                    span = measure_span(self.clock.correct(self.source.unverified_chunks()))
+            feed = feed_latency_of(span)
             check_samples(self.assumptions, feed)
             if self.is_fifo:
                 check_market_orders(self.source.unverified_chunks(), self.quoted())
@@ -168,7 +187,8 @@ class Backtest:
         sim = self.arrays.sims[0]
         sim["ts_timer_ns"] = feed.ts_first_ns + sim["rules"]["timer_interval_ns"]
         begin_schedule(self.arrays, feed.ts_first_ns)
-        windows = Windows(self.source.chunks(pool=self.pool), feed, self.arrays.sims)
+        chunks = self.source.chunks(pool=self.pool)
+        windows = Windows(self.clock.correct(chunks) if self.clock else chunks, feed, self.arrays.sims)
         more = True
         while more and not self.stop_requested:
             more = windows.advance()
@@ -246,7 +266,7 @@ class Backtest:
         digest = core.state_digest()
         head, events = "", int(sim["seq_next"])
         if self.writer is not None:
-            self.writer.append(payload_rows(EventKind.DIGEST, self.writer.seq_next, bytes.fromhex(digest)))
+            self.writer.append(payload_rows(EventKind.DIGEST, self.writer.seq_next, core.digest_payload()))
             head, events = self.writer.commit().hex(), self.writer.seq_next
         return BacktestResult(
             manifest=self.manifest,
@@ -260,6 +280,13 @@ class Backtest:
             fills=int(core.state.kind_counts[EventKind.FILL]),
             feed=feed,
             shifts_ns=shifts_of(self.source) or (feed.shift_ns,),
+            clocks=clocks_of(self.source) or (self.clock,),
+            timers_left_out=int(sim["timer_left_out_count"]),
+            trades_told_twice=self.source.told_twice_count if isinstance(self.source, Feeds) else 0,
             params=self.document["params"],
+            outside_counts={
+                symbol: int(self.arrays.venues[index]["outside_count"])
+                for symbol, index in self.manifest.symbol_index().items()
+            },
             seconds=time.perf_counter() - started_s,
         )

@@ -6,7 +6,7 @@ import numpy as np
 
 from mmfold.engine.manifest import Manifest
 from mmfold.journal.lines import LineEncoder
-from mmfold.journal.seal import replace_file
+from mmfold.journal.outputs import write_file
 
 
 class EffectsWriter:
@@ -28,4 +28,4 @@ class EffectsWriter:
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         if kind is None:
-            replace_file(self.path, b"".join(self.parts))
+            write_file(self.path, b"".join(self.parts))

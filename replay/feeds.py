@@ -17,7 +17,9 @@ from mmfold.engine.codes import EventKind, Flag
 from mmfold.engine.limits import NS_PER_S
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.engine.records import EVENT, NO_TS_NS
+from mmfold.replay.clock import Clock, find_clock, needs_clock
 from mmfold.replay.source import CHUNK_ROW_COUNT, EventSource, read_ahead
+from mmfold.replay.trades_once import TradesOnce
 from mmfold.replay.venue.records import NEVER_NS
 from mmfold.replay.window import MARKET_KIND_FIRST, MARKET_KIND_LAST, NoMarket, measure_span
 
@@ -39,6 +41,7 @@ class Feed:
     indexes: np.ndarray  # instrument_index in the merged manifest, by its own
     first_ns: np.ndarray
     last_ns: np.ndarray
+    clock: Clock | None  # how its times are put right before that; None: they are right
     shift_ns: int  # added to the receive times
 
 
@@ -55,6 +58,7 @@ class Feeds:
         symbol_index = self.manifest.symbol_index()
         self.feeds = [scan_feed(source, symbol_index) for source in sources]
         shift_together(self.feeds)
+        self.once = TradesOnce(self.manifest, ())
         for instrument in self.manifest.instruments:
             check_continuation(instrument.symbol, self.feeds)
 
@@ -65,16 +69,34 @@ class Feeds:
 
     def unverified_chunks(self) -> Iterator[np.ndarray]:
         """Yield the market for a first look, without a check of the chains; `chunks` verifies them later."""
-        return merge([Pending(feed, feed.source.unverified_chunks()) for feed in self.feeds])
+        return self.merged([feed.source.unverified_chunks() for feed in self.feeds])
 
     def chunks(self, *, pool: Executor | None = None) -> Iterator[np.ndarray]:
         """Yield whole market events, each verified against its own journal's chain before it is handed out."""
-        return read_ahead(merge([Pending(feed, feed.source.chunks(pool=pool)) for feed in self.feeds]))
+        return read_ahead(self.merged([feed.source.chunks(pool=pool) for feed in self.feeds]))
+
+    def merged(self, recordings: Sequence[Iterator[np.ndarray]]) -> Iterator[np.ndarray]:
+        """Yield the recordings, each with its times put right, as one; trades that two of them tell come once."""
+        pairs = zip(self.feeds, recordings, strict=True)
+        self.once = TradesOnce(self.manifest, shared_indexes(self.feeds))
+        return self.once.keep_new(
+            merge([Pending(feed, feed.clock.correct(chunks) if feed.clock else chunks) for feed, chunks in pairs])
+        )
+
+    @property
+    def told_twice_count(self) -> int:
+        """How many trades the last reading left out, because two recordings told them."""
+        return self.once.count
 
 
 def open_market(paths: Sequence[Path]) -> EventSource | Feeds:
     """Return one recording as it is, several as one."""
     return EventSource(paths[0]) if len(paths) == 1 else Feeds(paths)
+
+
+def clocks_of(source: EventSource | Feeds) -> tuple[Clock | None, ...]:
+    """Return the clock of each merged recording, nothing of a recording that stands alone."""
+    return tuple(feed.clock for feed in source.feeds) if isinstance(source, Feeds) else ()
 
 
 def shifts_of(source: EventSource | Feeds) -> tuple[int, ...]:
@@ -91,6 +113,9 @@ def merge_manifests(sources: Sequence[EventSource]) -> Manifest:
     for source in sources:
         for instrument in source.manifest.instruments:
             owner, known = found.setdefault(instrument.symbol, (source, instrument))
+            depth = min(filter(None, (known.book_depth, instrument.book_depth)), default=0)  # what both show
+            known, instrument = replace(known, book_depth=depth), replace(instrument, book_depth=depth)
+            found[instrument.symbol] = (owner, known)
             if instrument != known:
                 raise FeedsConflict(
                     f"{instrument.symbol} is not the same instrument in {owner.path} and in {source.path}: "
@@ -128,8 +153,30 @@ def merge_times(rows: np.ndarray, seen_ns: int) -> np.ndarray:
     return repeated
 
 
+def shared_indexes(feeds: Sequence[Feed]) -> list[int]:
+    """Return the instruments that several recordings tell of."""
+    counts = np.bincount(np.concatenate([feed.indexes for feed in feeds]))
+    return np.flatnonzero(counts > 1).tolist()
+
+
 def scan_feed(source: EventSource, symbol_index: dict[str, int]) -> Feed:
-    """Read a recording once for its shift and for the time that it covers of each instrument.
+    """Read a recording for its clock, its shift and the time that it covers of each instrument.
+
+    Raises: NoMarket.
+    """
+    indexes = np.array([symbol_index[instrument.symbol] for instrument in source.manifest.instruments], np.uint16)
+    try:
+        span, first_ns, last_ns = scan_times(source, None)
+        clock = find_clock(source.unverified_chunks) if needs_clock(span) else None
+        if clock is not None:
+            span, first_ns, last_ns = scan_times(source, clock)
+    except NoMarket as error:
+        raise NoMarket(f"{source.path}: {error}") from error
+    return Feed(source, indexes, first_ns, last_ns, clock, max(0, -int(span["low_ns"])))
+
+
+def scan_times(source: EventSource, clock: Clock | None) -> tuple[np.void, np.ndarray, np.ndarray]:
+    """Return a recording's SPAN and the time that it covers of each instrument, its times put right by a clock.
 
     Raises: NoMarket.
     """
@@ -139,7 +186,8 @@ def scan_feed(source: EventSource, symbol_index: dict[str, int]) -> Feed:
 
     def looked_at() -> Iterator[np.ndarray]:
         nonlocal seen_ns
-        for chunk in source.unverified_chunks():
+        chunks = source.unverified_chunks()
+        for chunk in clock.correct(chunks) if clock else chunks:
             rows = market_of(chunk)
             if len(rows):
                 times_ns = merge_times(rows, seen_ns)
@@ -148,12 +196,7 @@ def scan_feed(source: EventSource, symbol_index: dict[str, int]) -> Feed:
                 np.maximum.at(last_ns, rows["instrument_index"], times_ns)
             yield chunk
 
-    try:
-        span = measure_span(looked_at())
-    except NoMarket as error:
-        raise NoMarket(f"{source.path}: {error}") from error
-    indexes = np.array([symbol_index[instrument.symbol] for instrument in source.manifest.instruments], np.uint16)
-    return Feed(source, indexes, first_ns, last_ns, max(0, -int(span["low_ns"])))
+    return measure_span(looked_at()), first_ns, last_ns
 
 
 def shift_together(feeds: Sequence[Feed]) -> None:

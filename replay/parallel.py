@@ -46,7 +46,8 @@ class SegmentReplay(Replay):
         if seq_first:
             checkpoint = nearest(self.source.path, self.key, seq_first)
             assert checkpoint is not None and checkpoint.seq_next == seq_first
-            self.restore_from(checkpoint)
+            if not self.restore_from(checkpoint):
+                raise CheckpointDiffers(seq_first, self.source.path)
         for chunk in self.chunks(checkpoint):
             rows = chunk
             if seq_end is not None and int(chunk[-1]["seq"]) >= seq_end:
@@ -83,7 +84,7 @@ def replay_segments(path: Path, options: ReplayOptions, workers: int) -> ReplayR
     boundaries = [seq_first for seq_first, _ in whole.source.segment_starts()][1:]
     nearby = [nearest(path, whole.key, seq) for seq in boundaries]
     found = [checkpoint for checkpoint, seq in zip(nearby, boundaries, strict=True) if is_at(checkpoint, seq)]
-    if not found:
+    if not found or whole.comparing is not None:
         return whole.run()
     started_s = time.perf_counter()
     starts = [0, *(checkpoint.seq_next for checkpoint in found)]

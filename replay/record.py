@@ -1,13 +1,13 @@
 """`record`: journal market events with the core's decisions, as a shadow session does; never sends."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from mmfold.engine.codes import EventKind
 from mmfold.engine.core import Core, config_payload
+from mmfold.engine.layout import LAYOUT_ID
 from mmfold.engine.manifest import Manifest, encode_manifest
 from mmfold.engine.payload import payload_rows
 from mmfold.journal.writer import Writer
@@ -25,7 +25,7 @@ class Recorder:
 
     def __init__(self, writer: Writer, manifest: Manifest, document: dict[str, Any]) -> None:
         self.writer = writer
-        self.manifest = replace(manifest, witnessed=True)
+        self.manifest = manifest.renewed(witnessed=True, layout=LAYOUT_ID)
         self.core = Core(self.manifest, self.keep_effects)
         self.decided: list[np.ndarray] = []
         self.append(payload_rows(EventKind.MANIFEST, writer.seq_next, encode_manifest(self.manifest)))
@@ -52,6 +52,5 @@ class Recorder:
 
     def finish(self) -> None:
         """End the journal with the digest of the state."""
-        digest = bytes.fromhex(self.core.state_digest())
-        self.writer.append(payload_rows(EventKind.DIGEST, self.writer.seq_next, digest))
+        self.writer.append(payload_rows(EventKind.DIGEST, self.writer.seq_next, self.core.digest_payload()))
         self.writer.commit()

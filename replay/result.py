@@ -8,6 +8,7 @@ import numpy as np
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import I8, record
 from mmfold.engine.state import State
+from mmfold.replay.comparison import RulesComparison
 
 SAMPLE = record(
     56,
@@ -40,9 +41,12 @@ class ReplayResult:
     effects_digest: str
     effect_counts: dict[str, int]  # place, amend, cancel, audit, alert
     fills: int
-    witnessed_count: int | None  # None: the journal has no witnesses
+    witnessed_count: int | None  # that are identical; None: the journal has no witnesses
     samples: np.ndarray
     fill_rows: np.ndarray
     params: dict[str, Any] = field(default_factory=dict)
+    digest_count: int = 0  # DIGEST witnesses of this layout, compared where the rules are the same
+    digests_of_layouts: dict[str, int] = field(default_factory=dict)  # others, not compared
+    comparison: RulesComparison | None = None  # of a journal of other rules
     source: str = ""
     seconds: float = 0.0

@@ -19,6 +19,7 @@ from mmfold.engine.records import EVENT
 from mmfold.journal.chain import Chain
 from mmfold.journal.checkpoints import Checkpoint
 from mmfold.replay.checkpoint import checkpoint_key, find_checkpoint, load_checkpoint, save_checkpoint
+from mmfold.replay.comparing import ComparingFeed
 from mmfold.replay.result import SAMPLE, ReplayResult
 from mmfold.replay.sampling import Sampler
 from mmfold.replay.source import EventSource
@@ -86,6 +87,9 @@ class Replay:
         self.document = config_document(options.config or load_config(None), self.manifest)
         check_configured(self.document)
         self.core = Core(self.manifest, self.take_effects, override=self.override())
+        self.comparing: ComparingFeed | None = None
+        if self.manifest.witnessed and not self.core.compares:
+            self.comparing = ComparingFeed(self.core)
         if not self.manifest.witnessed:
             self.core.configure(self.document)  # a witnessed journal brings its own, from nothing
         self.key = checkpoint_key(self.manifest, self.document, self.override())
@@ -109,6 +113,8 @@ class Replay:
 
     def take_effects(self, effects: np.ndarray) -> None:
         """Hand effects on, those of the asked-for part."""
+        if self.comparing is not None:
+            self.comparing.take(effects)
         if self.writers:
             wanted = effects[effects["seq"] > self.options.seq_from] if self.options.seq_from else effects
             for write in self.writers:
@@ -130,8 +136,11 @@ class Replay:
                 if chain is not None and checkpoint is None:
                     chain.update(rows)
             if cut:
+                self.source.check_end()
                 break
         self.core.finish()
+        if self.comparing is not None:
+            self.comparing.finish()
         head = self.source.head if chain is None else chain.head.hex()
         return self.result(head, time.perf_counter() - started_s)
 
@@ -141,18 +150,18 @@ class Replay:
 
     def restore(self) -> Checkpoint | None:
         """Go on from the nearest checkpoint when asked to start late."""
-        if not self.options.seq_from or self.source.is_jsonl or self.is_cut():
+        if not self.options.seq_from or self.source.is_jsonl or self.is_cut() or self.comparing is not None:
             return None
         checkpoint = find_checkpoint(self.source.path, self.key, self.options.seq_from)
-        if checkpoint is not None:
-            self.restore_from(checkpoint)
-        return checkpoint
+        return checkpoint if checkpoint is not None and self.restore_from(checkpoint) else None
 
-    def restore_from(self, checkpoint: Checkpoint) -> None:
-        """Take over a checkpoint's state and what was counted up to it."""
-        load_checkpoint(self.core, checkpoint)
+    def restore_from(self, checkpoint: Checkpoint) -> bool:
+        """Take over a checkpoint's state and what was counted up to it; False when it is none of this core."""
+        if not load_checkpoint(self.core, checkpoint):
+            return False
         self.rows = int(checkpoint.meta["rows"])
         self.seq_next = checkpoint.seq_next
+        return True
 
     def chunks(self, checkpoint: Checkpoint | None) -> Iterator[np.ndarray]:
         """Yield verified events, from the checkpoint on if there is one."""
@@ -171,17 +180,18 @@ class Replay:
 
     def fold(self, rows: np.ndarray) -> None:
         """Fold rows, sampling in between when that was asked for."""
+        feed = self.core.feed if self.comparing is None else self.comparing.feed
         if self.sampler is None:
-            self.core.feed(rows)
+            feed(rows)
             return
         self.fill_rows.append(rows[rows["kind"] == EventKind.FILL])
         for piece in self.sampler.pieces(rows):
-            self.core.feed(piece)
+            feed(piece)
             self.sampler.take(self.core.state)
 
     def at_segment_starts(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """Split a chunk where a segment starts and save the state there, unless it is saved already."""
-        if self.options.checkpoints:
+        if self.options.checkpoints and self.comparing is None:  # a comparison starts at the start
             for seq_first, base in self.source.segment_starts():
                 if int(rows[0]["seq"]) < seq_first <= int(rows[-1]["seq"]):
                     middle = int(np.searchsorted(rows["seq"], seq_first))
@@ -205,13 +215,22 @@ class Replay:
             effects_digest=core.effects_digest.hexdigest(),
             effect_counts={name: int(core.effect_kind_counts[kind]) for name, kind in EFFECT_NAMES.items()},
             fills=int(core.state.kind_counts[EventKind.FILL]),
-            witnessed_count=core.witnessed_count if self.manifest.witnessed else None,
+            witnessed_count=self.witnessed_count(),
             samples=self.sampler.table(core.state) if self.sampler is not None else np.zeros(0, SAMPLE),
             fill_rows=np.concatenate(self.fill_rows) if self.fill_rows else np.zeros(0, EVENT),
             params=core.document.get("params", {}),
+            digest_count=core.digest_count,
+            digests_of_layouts=core.digests_of_layouts,
+            comparison=self.comparing.comparison if self.comparing is not None else None,
             source=str(self.source.path),
             seconds=seconds,
         )
+
+    def witnessed_count(self) -> int | None:
+        """Return how many decisions are identical to the witnessed ones, None where there are none."""
+        if self.comparing is not None:
+            return self.comparing.comparison.identical_count
+        return self.core.witnessed_count if self.manifest.witnessed else None
 
 
 def replay(path: Path, options: ReplayOptions) -> ReplayResult:

@@ -9,6 +9,7 @@ import numpy as np
 from mmfold.engine.limits import ROW_BYTES
 from mmfold.engine.manifest import Manifest
 from mmfold.journal.jsonl import JsonlReader
+from mmfold.journal.plain_file import open_readable
 from mmfold.journal.reader import Journal
 from mmfold.journal.segment import SEGMENT_HEADER_BYTES, parse_segment_header
 
@@ -28,7 +29,8 @@ def read_ahead(chunks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
 class EventSource:
     """One readable run of events.
 
-    `head` and `sealed` are known once `chunks` has ended. Raises: JournalError, JsonlError.
+    `head` and `sealed` are known once `chunks` has ended: a broken seal is an error then.
+    Raises: JournalError, JsonlError.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,8 +44,8 @@ class EventSource:
 
     @property
     def sealed(self) -> bool:
-        """Whether a chain vouches for the events; a hand-written JSONL file may have none."""
-        return self.reader.sealed if isinstance(self.reader, JsonlReader) else True
+        """Whether a seal vouches for the events and their end; of JSONL, whether its lines have hashes."""
+        return self.reader.sealed
 
     @property
     def head(self) -> str:
@@ -57,7 +59,7 @@ class EventSource:
         if self._starts is None:
             self._starts = []
             for path in self.reader.segments:
-                with open(path, "rb") as file:
+                with open(open_readable(path), "rb") as file:
                     header = parse_segment_header(file.read(SEGMENT_HEADER_BYTES), path)
                 self._starts.append((header.seq_first, header.base))
         return self._starts
@@ -67,6 +69,14 @@ class EventSource:
         if isinstance(self.reader, JsonlReader):
             return None
         return sum(path.stat().st_size for path in self.reader.segments) // ROW_BYTES
+
+    def check_end(self) -> None:
+        """Compare a journal's seal with its end, for a reader that does not come to it.
+
+        Raises: SealDiffers, TornTail, Corrupt.
+        """
+        if isinstance(self.reader, Journal):
+            self.reader.check_end()
 
     def unverified_chunks(self) -> Iterator[np.ndarray]:
         """Yield the events for a first look, without a check of the chain; `chunks` verifies them later."""

@@ -1,7 +1,8 @@
 """The recorded market as windows of bounded size, in receive order and in exchange order; must never lose an event.
 
 The receive clock of a recording may be behind the exchange's. A backtest needs feed latencies that are not negative, so
-the whole recording's receive times are shifted by one constant.
+the whole recording's receive times are shifted by one constant; of a clock that made steps, and of wrong times,
+replay/clock.py takes care before.
 """
 
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from mmfold.replay.venue.queue import QueueModel
 from mmfold.replay.venue.records import NEVER_NS, WINDOW_ROW_COUNT
 
 SPAN = record(
-    64,
+    112,
     [
         ("low_ns", I8),
         ("high_ns", I8),
@@ -29,11 +30,18 @@ SPAN = record(
         ("ts_seen_ns", I8),
         ("seq_untimed", I8),
         ("snapshot_count", I8),
+        # Of all market events, those that only the core is told included; one without a receive time has its other.
+        ("told_first_ns", I8),
+        ("told_low_ns", I8),
+        ("told_seen_ns", I8),  # greatest time
+        ("told_back_ns", I8),  # how far times go back behind an earlier one
+        ("told_last_ns", I8),
+        ("told_jump_ns", I8),  # how far they go ahead from one to the next
     ],
 )
 
 
-# The market's kinds; a SCORE, which an external model tells of it, counts as well.
+# The market's kinds, with SCORE.
 MARKET_KIND_FIRST, MARKET_KIND_LAST = int(EventKind.BOOK_SNAPSHOT), int(EventKind.BOOK_ORDER)
 
 
@@ -46,7 +54,7 @@ class NoMarket(Exception):
 class NoMarketOrders(NoMarket):
     """A recording that does not tell the market's orders, for a queue model that stands among them."""
 
-    hint = "another --queue-model needs only levels and trades: docs/backtest.md says what each assumes"
+    hint = "another --queue-model needs only levels and trades: mm docs backtest says what each assumes"
 
 
 @dataclass(frozen=True)
@@ -80,12 +88,35 @@ def is_venue_kind(kind):
     return is_book_kind(kind) or kind == EventKind.TRADE or kind == EventKind.MARK or kind == EventKind.FUNDING
 
 
+@kernel
+def is_market_kind(kind):
+    """Tell whether an event is the market's; a SCORE, which an external model tells of it, counts as well."""
+    return kind == EventKind.SCORE or MARKET_KIND_FIRST <= kind <= MARKET_KIND_LAST
+
+
+@kernel
+def measure_told(span, told_ns):
+    """Add the time of one market event to a SPAN."""
+    if told_ns == NO_TS_NS:
+        return
+    if span["told_seen_ns"] == NO_TS_NS:
+        span["told_first_ns"] = span["told_last_ns"] = span["told_seen_ns"] = told_ns
+    span["told_back_ns"] = max(span["told_back_ns"], span["told_seen_ns"] - told_ns)
+    span["told_jump_ns"] = max(span["told_jump_ns"], told_ns - span["told_last_ns"])
+    span["told_last_ns"] = told_ns
+    span["told_seen_ns"] = max(span["told_seen_ns"], told_ns)
+    span["told_low_ns"] = min(span["told_low_ns"], told_ns)
+
+
 @entry
 def measure_chunk(chunk, spans):
-    """Add a chunk's rows to a SPAN."""
+    """Add a chunk's events, by their last rows, to a SPAN."""
     span = spans[0]
     for i in range(chunk.size):
         row = chunk[i]
+        if row["flags"] & Flag.LAST == 0 or not is_market_kind(row["kind"]):
+            continue
+        measure_told(span, row["ts_receive_ns"] if row["ts_receive_ns"] != NO_TS_NS else row["ts_exchange_ns"])
         if not is_venue_kind(row["kind"]):
             continue
         exchange_ns, receive_ns = row["ts_exchange_ns"], row["ts_receive_ns"]
@@ -109,8 +140,9 @@ def span_of(chunk: np.ndarray) -> np.void:
     """Return the SPAN of a chunk alone."""
     spans = np.zeros(1, SPAN)
     spans["ts_first_ns"] = spans["ts_seen_ns"] = NO_TS_NS
+    spans["told_first_ns"] = spans["told_last_ns"] = spans["told_seen_ns"] = NO_TS_NS
     spans["seq_untimed"] = NO_SEQ
-    spans["low_ns"] = spans["ts_low_ns"] = NEVER_NS
+    spans["low_ns"] = spans["ts_low_ns"] = spans["told_low_ns"] = NEVER_NS
     spans["high_ns"] = -NEVER_NS
     measure_chunk(chunk, spans)
     span: np.void = spans[0]
@@ -121,11 +153,16 @@ def extend_span(span: np.void, later: np.void) -> None:
     """Add the SPAN of the rows that follow."""
     if span["ts_seen_ns"] != NO_TS_NS and later["ts_low_ns"] != NEVER_NS:
         span["back_ns"] = max(span["back_ns"], span["ts_seen_ns"] - later["ts_low_ns"])
-    for name in ("high_ns", "back_ns", "ts_seen_ns"):
+    if span["told_seen_ns"] != NO_TS_NS and later["told_seen_ns"] != NO_TS_NS:
+        span["told_back_ns"] = max(span["told_back_ns"], span["told_seen_ns"] - later["told_low_ns"])
+        span["told_jump_ns"] = max(span["told_jump_ns"], later["told_first_ns"] - span["told_last_ns"])
+    if later["told_seen_ns"] != NO_TS_NS:
+        span["told_last_ns"] = later["told_last_ns"]
+    for name in ("high_ns", "back_ns", "ts_seen_ns", "told_back_ns", "told_jump_ns", "told_seen_ns"):
         span[name] = max(span[name], later[name])
-    for name in ("low_ns", "ts_low_ns"):
+    for name in ("low_ns", "ts_low_ns", "told_low_ns"):
         span[name] = min(span[name], later[name])
-    for name, unknown in (("ts_first_ns", NO_TS_NS), ("seq_untimed", NO_SEQ)):
+    for name, unknown in (("ts_first_ns", NO_TS_NS), ("seq_untimed", NO_SEQ), ("told_first_ns", NO_TS_NS)):
         span[name] = later[name] if span[name] == unknown else span[name]
     span["snapshot_count"] += later["snapshot_count"]
 
@@ -149,12 +186,11 @@ def measure_span(chunks: Iterator[np.ndarray]) -> np.void:
     return span
 
 
-def measure_feed_latency(chunks: Iterator[np.ndarray]) -> FeedLatency:
-    """Return the span of the feed latencies of a recording.
+def feed_latency_of(span: np.void) -> FeedLatency:
+    """Return the feed latencies of a SPAN.
 
-    Raises: NoMarket.
+    Raises: NoMarket when there is no market in it.
     """
-    span = measure_span(chunks)
     if span["ts_first_ns"] == NO_TS_NS:
         raise NoMarket("the journal holds no book or trade with an exchange time")
     if span["snapshot_count"] == 0:
@@ -227,7 +263,7 @@ def take_chunk(sims, chunk, shift_ns):
     tells_orders = sim["rules"]["queue_model"] == QueueModel.FIFO
     for i in range(chunk.size):
         kind = chunk[i]["kind"]
-        if kind != EventKind.SCORE and not MARKET_KIND_FIRST <= kind <= MARKET_KIND_LAST:
+        if not is_market_kind(kind):
             continue
         rows[count] = chunk[i]
         row = rows[count]
@@ -237,6 +273,9 @@ def take_chunk(sims, chunk, shift_ns):
             row["ts_receive_ns"] += shift_ns
         if row["ts_exchange_ns"] == NO_TS_NS:
             row["ts_exchange_ns"] = row["ts_receive_ns"]
+        if not is_venue_kind(kind):
+            # What is only told does not decide the shift: none of it was received before it happened either.
+            row["ts_exchange_ns"] = min(row["ts_exchange_ns"], row["ts_receive_ns"])
         count += 1
         if row["flags"] & Flag.LAST != 0:
             event = sim["event_count"]

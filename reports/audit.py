@@ -7,22 +7,21 @@ Source: spec/core.md 26, spec/reports.md 17.
 
 import hashlib
 import json
-import os
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import IO, Any, Self
 
 import numpy as np
 
 from mmfold.engine.codes import AlertCode, AuditKind, EventKind, Flag, Reason, Side
 from mmfold.engine.limits import NS_PER_S
 from mmfold.engine.manifest import Manifest, canonical_json
-from mmfold.engine.params import audit_scale
-from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE, PARAM
+from mmfold.engine.params import audit_scale, param_name
+from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
+from mmfold.journal.outputs import writing
 from mmfold.journal.rows import EventRow, plain_rows
-from mmfold.reports.artifact import replace_file, temporary_path
 from mmfold.reports.money import Units, instrument_units, shifted_text
 
 GENESIS = "GENESIS"
@@ -90,7 +89,7 @@ def audit_fields(row: EventRow) -> dict[str, Any]:
         fields["before"] = text(before)
     fields["after"] = text(after)
     if kind == AuditKind.PARAM:
-        fields["param"] = (PARAM.names or ())[row.order_id]
+        fields["param"] = param_name(row.order_id)
     elif row.order_id != NO_ORDER_ID:
         fields["order_id"] = str(row.order_id)
     if kind == AuditKind.GUARD:
@@ -137,8 +136,8 @@ class AuditWriter:
         self.units = [instrument_units(instrument) for instrument in manifest.instruments]
         self.prev = GENESIS
         self.count = 0
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.file: BinaryIO = temporary_path(path).open("wb")
+        self._output = writing(path)
+        self.file: IO[bytes] = self._output.__enter__()
 
     def write(self, effect_rows: np.ndarray) -> None:
         """Append effects; DIGEST rows are not decisions and are passed over."""
@@ -148,28 +147,13 @@ class AuditWriter:
                 self.file.write(line)
                 self.count += 1
 
-    def close(self) -> None:
-        """Put the log on disk and give it its name."""
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.close()
-        replace_file(self.path)
-
-    def discard(self) -> None:
-        """Remove what was written: the run did not end well."""
-        self.file.close()
-        temporary_path(self.path).unlink(missing_ok=True)
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
+        self._output.__exit__(kind, error, trace)
 
 
 def verify_audit(path: Path) -> dict[str, int | None]:

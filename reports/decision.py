@@ -4,8 +4,8 @@ import numpy as np
 
 from mmfold.engine.codes import AlertCode, AuditKind, EventKind, Reason, Side
 from mmfold.engine.manifest import Manifest
-from mmfold.engine.params import audit_scale
-from mmfold.engine.records import NO_VALUE, PARAM
+from mmfold.engine.params import audit_scale, param_name
+from mmfold.engine.records import NO_VALUE
 from mmfold.reports.audit import enum_name
 from mmfold.reports.money import instrument_units
 
@@ -37,7 +37,7 @@ def audit_words(row: np.void) -> list[str]:
     code, before, after = int(row["code"]), int(row["price_ticks"]), int(row["qty_lots"])
     reason = enum_name(Reason, int(row["aux"]))
     if code == AuditKind.PARAM:
-        name = (PARAM.names or ())[int(row["order_id"])]
         scale = audit_scale(int(row["order_id"]))
+        name = param_name(int(row["order_id"]))
         return ["param", name, f"{before / scale:,.10g} -> {after / scale:,.10g}", f"({reason})"]
     return [enum_name(AuditKind, code), f"{before} -> {after}", f"({reason})"]

@@ -7,12 +7,13 @@ text is exact to 15 significant digits.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, Self, TypeVar
 
 from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from mmfold.config.aliases import ALIASES, AliasTable, Domain
 from mmfold.engine.codes import BookStatus, EventKind, Reason, Side
 from mmfold.engine.limits import MICROS_PER_UNIT, NS_PER_MS, NS_PER_S
 from mmfold.engine.manifest import Manifest
@@ -231,16 +232,40 @@ def metric_value(value: int | float | Fraction) -> float:
     return round(value, FLOAT_DECIMALS) if isinstance(value, float) else float(value)
 
 
+class NamedRow(Protocol):
+    """A row of a table of metrics."""
+
+    @property
+    def name(self) -> str:
+        """The metric's name."""
+
+    def _replace(self, *, name: str, help: str) -> Self:
+        """Return the row with another name and help."""
+
+
+R = TypeVar("R", bound=NamedRow)
+
+
+def with_old_names(rows: Iterable[R], names: AliasTable) -> Iterator[R]:
+    """Yield the rows of a table, and beside a renamed metric the same one under each old name that is not dropped."""
+    for row in rows:
+        yield row
+        for alias in names.kept(Domain.METRIC):
+            if alias.new == row.name:
+                yield row._replace(name=alias.old, help=f"alias of {alias.new}, dropped in {alias.dropped}")
+
+
 class StateCollector(Collector):
     """Shows a state to prometheus_client, metric by metric in the table's order."""
 
-    def __init__(self, manifest: Manifest, state: State) -> None:
+    def __init__(self, manifest: Manifest, state: State, names: AliasTable = ALIASES) -> None:
         self.manifest = manifest
         self.state = state
+        self.names = names
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric of the table with the samples that are present."""
-        for row in METRICS:
+        for row in with_old_names(METRICS, self.names):
             kind = CounterMetricFamily if row.name.endswith("_total") else GaugeMetricFamily
             family = kind(row.name, row.help, labels=row.labels)
             for labels, value in row.read(self.manifest, self.state):
@@ -249,6 +274,6 @@ class StateCollector(Collector):
             yield family
 
 
-def render_metrics(manifest: Manifest, state: State) -> str:
+def render_metrics(manifest: Manifest, state: State, names: AliasTable = ALIASES) -> str:
     """Return the metrics of a state as Prometheus text."""
-    return generate_latest(StateCollector(manifest, state)).decode("ascii")
+    return generate_latest(StateCollector(manifest, state, names)).decode("ascii")

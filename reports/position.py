@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
+
 from mmfold.engine.codes import Contract
 from mmfold.engine.limits import MICROS_PER_UNIT
 from mmfold.engine.manifest import Manifest
-from mmfold.engine.records import NO_PRICE_TICKS
+from mmfold.engine.records import NO_PRICE_TICKS, NO_VALUE
 from mmfold.engine.state import State
 from mmfold.reports.money import instrument_units
 
@@ -23,7 +25,9 @@ class PositionAmounts:
     unrealized: Fraction | None
     fees: Fraction
     funding: Fraction
-    net: Fraction | None
+    opening: Fraction  # gained up to the first mid by what was held before the journal; no part of net
+    before: Fraction  # net of the journals before this one: realised - fees - funding
+    net: Fraction | None  # of this journal
     spread: Fraction  # earned at the fills against the mid; inventory = realised + unrealised - spread
     inventory: Fraction | None
     turnover: Fraction
@@ -51,6 +55,11 @@ def worth_half_ticklots(state: State, index: int, half_ticks: int) -> int:
     return 2 * (-2 * lots * value // (denominator * half_ticks))
 
 
+def opening_net_micros(row: np.void) -> int:
+    """Return what the journals before this one had realised, less their fees and funding."""
+    return int(row["opening_pnl_micros"]) - int(row["opening_fees_micros"]) - int(row["opening_funding_micros"])
+
+
 def position_amounts(manifest: Manifest, state: State, index: int) -> PositionAmounts:
     """Return the amounts of an instrument's position."""
     row, units = state.positions[index], instrument_units(manifest.instruments[index])
@@ -64,15 +73,20 @@ def position_amounts(manifest: Manifest, state: State, index: int) -> PositionAm
     worth = None if mark is None else worth_half_ticklots(state, index, mark) * value / 2
     notional = lots * units.lot_notional if units.is_inverse else worth
     unrealized = None if worth is None else worth - int(row["cost_ticklots"]) * value
+    gained = int(row["opening_unrealized_micros"])
+    opening = Fraction(gained, MICROS_PER_UNIT) if gained != NO_VALUE else unrealized or Fraction(0)
+    own = None if unrealized is None else realized + unrealized - opening
     spread = int(row["spread_half_ticklots"]) * value / 2
     return PositionAmounts(
         realized=realized,
         unrealized=unrealized,
         fees=fees,
         funding=funding,
-        net=None if unrealized is None else realized + unrealized - fees - funding,
+        opening=opening,
+        before=Fraction(opening_net_micros(row), MICROS_PER_UNIT),
+        net=None if own is None else own - fees - funding,
         spread=spread,
-        inventory=None if unrealized is None else realized + unrealized - spread,
+        inventory=None if own is None else own - spread,
         turnover=traded * units.lot_notional if units.is_inverse else int(row["turnover_ticklots"]) * value,
         notional=notional,
         exposure=None if notional is None else abs(notional),

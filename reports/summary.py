@@ -15,11 +15,14 @@ from mmfold.engine.codes import BookStatus, Mode, Reason, Side
 from mmfold.engine.limits import NS_PER_S
 from mmfold.engine.manifest import canonical_json
 from mmfold.engine.records import NO_PRICE_TICKS, NO_TS_NS
+from mmfold.engine.rules import RULES
 from mmfold.replay.result import ReplayResult
 from mmfold.replay.strategy.file import loaded
 from mmfold.reports.audit import utc_text
 from mmfold.reports.money import decimal_text, fixed_text, instrument_units, money_decimals
+from mmfold.reports.opening import opening_fields, opening_lines
 from mmfold.reports.position import PositionAmounts, position_amounts
+from mmfold.reports.rules import promise_lines, promises_document
 from mmfold.reports.venue import venue_notes, venue_part
 
 REPORT_SCHEMA_VERSION = 1
@@ -113,6 +116,7 @@ def symbol_report(result: ReplayResult, index: int) -> dict[str, Any]:
         "fills": fills,
         "guard_trips": int(counters["guard_trip_count"]),
         "maker_share": ratio(Fraction(int(position["maker_fill_count"]), fills)) if fills else None,
+        "opening": opening_fields(result.manifest, state, index),
         "orders_live": {
             side.name.lower(): int(state.quote_sides[index, side]["open_order_count"]) for side in (Side.BID, Side.ASK)
         },
@@ -178,6 +182,7 @@ def name_assumptions(result: ReplayResult, symbols: dict[str, dict[str, Any]]) -
         )
     if not result.manifest.witnessed:
         notes.append("The journal holds inputs only: decisions are computed here, there are none to compare with.")
+    notes += promise_lines(result) + opening_lines(result.manifest, result.state)
     if not result.sealed:
         notes.append("The journal is not sealed: an end that was cut off would not show.")
     for symbol, row in symbols.items():
@@ -206,6 +211,7 @@ def build_report(result: ReplayResult) -> dict[str, Any]:
         "journal": {
             "code_version": manifest.code_version,
             "parent_run": manifest.parent_run,
+            "promises": promises_document(result),
             "run_id": manifest.run_id,
             "schema_version": manifest.schema_version,
             "sealed": result.sealed,
@@ -234,7 +240,8 @@ def build_report(result: ReplayResult) -> dict[str, Any]:
 
 def all_witnessed(result: ReplayResult) -> bool:
     """Tell whether every decision was compared with a witness, so that "identical" may be said of all of them."""
-    return result.witnessed_count == sum(result.effect_counts.values())
+    is_equal = result.comparison is None or result.comparison.difference_count == 0
+    return is_equal and result.witnessed_count == sum(result.effect_counts.values())
 
 
 def witness_text(result: ReplayResult) -> str:
@@ -244,6 +251,9 @@ def witness_text(result: ReplayResult) -> str:
     counts = f"({result.witnessed_count:,} of {sum(result.effect_counts.values()):,})"
     if all_witnessed(result):
         return f"decisions identical to the witnessed ones {counts}"
+    if result.comparison is not None:
+        differing = f"{result.comparison.difference_count:,} differ"
+        return f"decisions of rules {result.manifest.rules} under rules {RULES}: {differing}, identical {counts}"
     return f"not every decision was compared with a witness {counts}"
 
 
@@ -294,6 +304,10 @@ def print_summary(
     console.print(line, soft_wrap=True)
     console.print(summary_table(result))
     console.print(Text(f"  {witness_text(result)}"), soft_wrap=True)
+    for said in opening_lines(result.manifest, result.state):
+        console.print(Text(f"  {said}"), soft_wrap=True)
+    for said in promise_lines(result):
+        console.print(Text(f"  {said}", "yellow"), soft_wrap=True)
     if report_path is not None:
         console.print(Text(f"report    {report_path}"), soft_wrap=True)
     if not is_one_journal:

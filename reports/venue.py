@@ -58,7 +58,7 @@ def venue_notes(manifest: Manifest) -> list[str]:
     numbers = venue_numbers(manifest.extra)
     if numbers is None:
         return []
-    partial = "orders fill in part" if numbers["partial_fills"] else "an order fills whole or not at all"
+    partial = "orders fill in part" if numbers["partial_fills"] else "the first order a trade reaches fills whole"
     return [
         f"Simulated venue: queue model {numbers['queue_model']}, {partial}; fills at the order's own price, as maker.",
         *latency_notes(numbers),
@@ -172,4 +172,22 @@ def feed_notes(shifts_ns: Sequence[int]) -> tuple[str, ...]:
         f"latency was -{amount(shift_ns, NS_PER_MS)} ms."
         for number, shift_ns in enumerate(shifts_ns, 1)
         if shift_ns
+    )
+
+
+def shown_notes(manifest: Manifest, outside_counts: dict[str, int], placed: int) -> tuple[str, ...]:
+    """Return how much of the books the recording shows, and how many orders rested outside of that."""
+    depths: dict[int, list[str]] = {}
+    for one in manifest.instruments:
+        depths.setdefault(one.book_depth, []).append(one.symbol)
+    shown = "; ".join(
+        f"{f'the best {depth:,} levels' if depth else 'every level told since its snapshot'} ({', '.join(symbols)})"
+        for depth, symbols in sorted(depths.items())
+    )
+    told = ", ".join(f"{symbol} {count:,}" for symbol, count in outside_counts.items() if count)
+    count = sum(outside_counts.values())
+    which = f"{count:,} of {placed:,} orders ({told})" if count else "no order"
+    return (
+        f"The recording shows of a book: {shown}. Outside of it rested {which}; what stands ahead there is not known "
+        "and never taken for nothing.",
     )

@@ -5,14 +5,30 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-PROGRAM = Path(__file__).resolve().parents[3] / "shared" / "bench" / "hftbacktest_grid.py"
+PROGRAM = Path(__file__).resolve().parents[3] / "shared" / "bench" / "hftbacktest_grid.py"  # beside a checkout
 TIMEOUT_S = 600
 
 
 class PeerFailed(Exception):
     """The peer's program did not give its figures; the message says why."""
 
-    hint = "give an interpreter that has hftbacktest: --peer /path/to/venv/bin/python"
+    def __init__(
+        self, message: str, hint: str = "give an interpreter that has hftbacktest: --peer /path/to/venv/bin/python"
+    ) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def find_program(asked: Path | None) -> Path:
+    """Return the peer's program; there is one beside a checkout only.
+
+    Raises: PeerFailed.
+    """
+    program = asked or PROGRAM
+    if not program.is_file():
+        place = f"at {asked}" if asked else "beside this installation"
+        raise PeerFailed(f"there is no program of the peer {place}", "give it with --peer-program FILE")
+    return program
 
 
 def run_peer(python: Path, program: Path, capture: Path, repeat: int) -> dict[str, Any]:

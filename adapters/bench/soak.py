@@ -76,7 +76,9 @@ def start_venue(directory: Path, speed: float, seed: int) -> tuple[subprocess.Po
     assert venue.stdout is not None
     line = venue.stdout.readline()
     if not line:
-        raise SoakFailed(f"the emulator ended with code {venue.wait()}")
+        code = venue.wait()
+        said = (directory / "venue.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+        raise SoakFailed(": ".join([f"the emulator ended with code {code}", *said]))
     urls: dict[str, str] = json.loads(line)["urls"]
     return venue, urls
 

@@ -27,9 +27,9 @@ from mmfold.adapters.importers.outcome import PassedOverError, RefusedError
 from mmfold.adapters.importers.rows import TS_MS_MAX, Row, read_price, read_qty
 from mmfold.adapters.importers.table import Listing, SymbolTable
 from mmfold.engine.codes import EventKind, Flag, Side
-from mmfold.engine.limits import E9, MICROS_PER_UNIT, NS_PER_MS, PPM
+from mmfold.engine.limits import E8, E9, MICROS_PER_UNIT, NS_PER_MS, PPM
 from mmfold.engine.manifest import is_plain_decimal
-from mmfold.engine.records import NO_PRICE_TICKS, NO_TS_NS
+from mmfold.engine.records import NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 from mmfold.journal.decimals import DECIMAL_CHAR_COUNT_MAX
 
 ORDER_WORDS = {
@@ -210,7 +210,7 @@ def parse_position(
 ) -> Row | Foreign:
     """Return the POSITION of an instrument in one-way mode.
 
-    The average entry price lies between two ticks: the row has the tick below, which is for the reader's eye only.
+    The average entry price lies between two ticks: the row has the tick below, and the price itself x 1e8.
     Raises: RefusedError.
     """
     listing, symbol = find_listing(entry, table), str(entry.get("symbol"))
@@ -222,15 +222,15 @@ def parse_position(
     if qty_lots and side not in SIDES:
         raise RefusedError(f'"side" {side!r} of a position is neither Buy nor Sell')
     price = read_text(entry, "entryPrice") or read_text(entry, "avgPrice")
-    price_ticks = NO_PRICE_TICKS
+    price_ticks, price_e8 = NO_PRICE_TICKS, NO_VALUE
     if qty_lots and price:
-        price_ticks = int(
-            read_signed(price, "entry price") / Fraction(listing.tick.mantissa, 10**listing.tick.exponent)
-        )
+        exact = read_signed(price, "entry price")
+        price_ticks = int(exact / Fraction(listing.tick.mantissa, 10**listing.tick.exponent))
+        price_e8 = round(exact * E8)
         if not 1 <= price_ticks <= listing.price_ticks_max:
             raise RefusedError(f"{symbol} entry price {price!r} is out of range")
     sign = -1 if side == "Sell" else 1
-    return position_row(listing, times, sign * qty_lots, price_ticks)
+    return position_row(listing, times, sign * qty_lots, price_ticks, price_e8)
 
 
 def parse_wallet(entry: dict[str, Any], times: tuple[int, int], coin: str) -> Row | None:

@@ -241,13 +241,16 @@ def open_orders_rows(listing: Listing, times: tuple[int, int], orders: list[tupl
     return finish_event(rows)
 
 
-def position_row(listing: Listing, times: tuple[int, int], qty_lots: int, price_ticks: int) -> Row:
+def position_row(
+    listing: Listing, times: tuple[int, int], qty_lots: int, price_ticks: int, price_e8: int = NO_VALUE
+) -> Row:
     """Return the POSITION of an instrument.
 
-    Units: qty_lots is signed, price_ticks the average entry or the sentinel.
+    Units: qty_lots is signed, price_ticks the tick at or below the average entry, price_e8 that price x 1e8, or
+    sentinels.
     """
     kind = EventKind.POSITION
-    head = (0, *times, price_ticks, qty_lots, NO_ORDER_ID, NO_VALUE)
+    head = (0, *times, price_ticks, qty_lots, NO_ORDER_ID, price_e8)
     return (*head, kind, Side.NONE, Flag.LAST, listing.index, 0)
 
 

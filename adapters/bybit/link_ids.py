@@ -5,6 +5,7 @@ restart recognises its orders, and another run's orders on the same account are 
 """
 
 import hashlib
+from collections.abc import Iterable
 from string import ascii_lowercase, digits
 
 from mmfold.engine.limits import ORDER_ID_SEQ_SHIFT, SEQ_MAX
@@ -52,6 +53,11 @@ def parse_link_id(text: str, tag: str) -> int | None:
         return None
     order_id = int(tail, 36)
     return order_id if order_id <= ORDER_ID_MAX and encode_base36(order_id) == tail else None
+
+
+def is_of_runs(text: str, run_ids: Iterable[str]) -> bool:
+    """Tell whether a link id is of an order of one of some runs."""
+    return any(parse_link_id(text, run_tag(run_id)) is not None for run_id in run_ids)
 
 
 assert len(encode_link_id("0" * RUN_TAG_CHARS, ORDER_ID_MAX)) <= LINK_ID_CHARS_MAX

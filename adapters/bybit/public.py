@@ -17,10 +17,11 @@ import numpy as np
 from mmfold.adapters.bybit.frames import Control, Ignored, MalformedFrame, load_object, parse_control
 from mmfold.adapters.bybit.listing import list_manifest
 from mmfold.adapters.importers.bybit import UNUSED_TOPICS, orderbook_rows, ticker_rows, trade_rows
-from mmfold.adapters.importers.lane import WORK
+from mmfold.adapters.importers.lane import Lane, new_work
 from mmfold.adapters.importers.outcome import PassedOverError, RefusedError
 from mmfold.adapters.importers.rows import finish_event
-from mmfold.adapters.importers.table import Context, SymbolTable
+from mmfold.adapters.importers.table import TOLD_TWICE, Context, SymbolTable
+from mmfold.adapters.importers.units import STAMPED_UNITS
 from mmfold.engine.codes import EventKind, Side
 from mmfold.engine.limits import ROW_BYTES
 from mmfold.engine.manifest import Manifest
@@ -43,8 +44,9 @@ class FrameLane:
         self.text = np.zeros(LANE_BYTES_MAX + 1, np.uint8)
         self.rows = np.zeros(LANE_ROW_COUNT_MAX, EVENT)
         self.text_bytes, self.row_bytes = self.text.data, self.rows.view(np.uint8).data
-        self.symbols, self.work = table.records, np.zeros(1, WORK)
-        self.work["symbol_count"] = len(table.listings)
+        work = new_work(STAMPED_UNITS)
+        work["symbol_count"] = len(table.listings)
+        self.lane = Lane(self.text, self.rows, table.records, work, *table.told)
         self.read(b"", 0)
 
     def read(self, frame: bytes, ts_receive_ns: int) -> np.ndarray | None:
@@ -54,7 +56,7 @@ class FrameLane:
             return None
         self.text_bytes[:size] = frame
         self.text_bytes[size] = LF
-        count = self.scan_frame(self.text, size + 1, ts_receive_ns, self.rows, self.symbols, self.work)
+        count = self.scan_frame(self.lane, size + 1, ts_receive_ns)
         if not count:
             return None
         return np.frombuffer(bytearray(self.row_bytes[: count * ROW_BYTES]), EVENT)
@@ -104,7 +106,9 @@ class PublicParser:
         if channel == "orderbook" and len(parts) >= 2:
             return self.parse_book(message, topic, parts, ts_receive_ns)
         if channel == "publicTrade":
-            rows = trade_rows(message, ts_receive_ns, self.context)
+            rows = self.context.table.new_trades(trade_rows(message, ts_receive_ns, self.context))
+            if not len(rows):
+                raise PassedOverError(TOLD_TWICE)
             rows["seq"] = 0
             return rows
         if channel == "tickers":

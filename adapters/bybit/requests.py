@@ -111,6 +111,11 @@ class RequestEncoder:
         return post_request("/v5/order/cancel-all", {key: value for key, value in body.items() if value})
 
 
+def request_cancel(category: str, symbol: str, venue_order_id: str) -> RestRequest:
+    """Return the request that cancels one order by the venue's id, whoever placed it."""
+    return post_request("/v5/order/cancel", {"category": category, "symbol": symbol, "orderId": venue_order_id})
+
+
 def make_form(listing: Listing, tag: str) -> np.ndarray:
     """Return what the kernel writes and counts in for an instrument's orders.
 

@@ -138,7 +138,8 @@ class UnifiedParser:
             text = str(trade.get("id") or "")
             number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else NO_VALUE
             texts = (decimal_text(trade.get("price")), self.size_text(trade.get("amount"), listing))
-            rows.append(trade_row(listing, (read_time_ns(trade), ts_receive_ns), texts, read_side(trade), number))
+            ids = (number, NO_ORDER_ID)
+            rows.append(trade_row(listing, (read_time_ns(trade), ts_receive_ns), texts, read_side(trade), ids))
         return as_rows(rows)
 
     @checked

@@ -1,6 +1,7 @@
 """`mm backtest`: the core against the simulated venue on a recorded market; must never decide anything itself."""
 
 import dataclasses
+import os
 import shutil
 import signal
 from contextlib import ExitStack, contextmanager
@@ -12,7 +13,9 @@ import click
 from mmfold.adapters.cli.assumptions import BAND_TEXT, QUEUE_MODELS, band_of, parse_latency, read_assumptions
 from mmfold.adapters.cli.errors import is_user_error
 from mmfold.adapters.cli.grouped import GroupedCommand
-from mmfold.adapters.cli.output import emit_json, progress
+from mmfold.adapters.cli.journal_path import READ_JOURNAL
+from mmfold.adapters.cli.output import emit_json, print_warnings, progress
+from mmfold.adapters.cli.places import tell_made
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,10 +25,8 @@ if TYPE_CHECKING:
     from mmfold.replay.backtest import Backtest, BacktestResult
     from mmfold.replay.result import ReplayResult
 
-OUTPUT_NAMES = {
-    "REPORT.md", "report.html", "report.json", "seal.json", "writer.lock", "checkpoints",
-    "pessimistic", "base", "optimistic",
-}  # fmt: skip
+REPORT_NAMES = frozenset(("REPORT.md", "report.html", "report.json"))
+CASE_NAMES = frozenset(("pessimistic", "base", "optimistic"))
 GROUPS = {
     "Market and strategy": ("events", "config_path", "profile", "strategy", "overrides"),
     "Assumptions about the venue": (
@@ -49,15 +50,15 @@ FILE = click.Path(path_type=Path)
     required=True,
     multiple=True,
     metavar="PATH",
-    type=click.Path(path_type=Path),
-    help="Recorded market; repeat it to merge several.",
+    type=READ_JOURNAL,
+    help="Recorded market, demo for the bundled one; repeat it to merge several.",
 )
 @click.option("--config", "config_path", metavar="FILE", type=click.Path(path_type=Path), help="Configuration.")
 @click.option("--profile", metavar="NAME", help="A profile of config/profiles; by default the strategy's own.")
 @click.option("--strategy", metavar="NAME|FILE:FUNCTION", help="ladder, grid, or a file of yours: my.py:quote.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one configuration key.")
 @click.option(
-    "--assumptions", "assumptions_path", metavar="FILE", type=FILE, help="All of them: docs/examples/assumptions.yaml."
+    "--assumptions", "assumptions_path", metavar="FILE", type=FILE, help="All: mm docs examples/assumptions.yaml."
 )
 @click.option("--calibration", metavar="FILE", type=FILE, help="JSON of a calibrated simulation; over --assumptions.")
 @click.option(
@@ -85,59 +86,67 @@ def command(
 
     The new journal in DIR holds the market, the venue's answers and every decision: mm replay of it gives the same
     digests. Ctrl-C leaves what is done as a valid journal; an error leaves nothing. The report prints every assumption;
-    an option wins over a file: docs/backtest.md. A strategy of your own is one file: docs/strategies.md.
+    an option wins over a file: mm docs backtest. A strategy of your own is one file: mm docs strategies.
     """
     if no_journal == (out is not None):
         raise click.UsageError("give either --out DIR or --no-journal")
+    asked["strategy_file"] = None
     load_strategy(asked)
     config, assumptions = read_config(asked), read_assumptions(asked)
     cases = band_of(assumptions) if asked["band"] else {"base": assumptions}
     if out is not None:
-        check_output(out, force)
+        check_output(out, [*events, *input_files(asked)], force)
     results, stopped = run_cases(events, config, cases, asked, out)
     if out is not None:
         page, shown = write_page(out, results)
     else:
         names = " + ".join(str(path) for path in events)
         page, shown = None, {name: as_replay(result, names) for name, (_, result) in results.items()}
-    name = "base" if "base" in results else next(iter(results))
     if as_json:
         band = {key: figures(case) for key, (_, case) in results.items()}
-        emit_json({**result_document(results[name][1], page), **({"band": band} if asked["band"] else {})})
+        emit_json({**result_document(main_result(results), page), **({"band": band} if asked["band"] else {})})
     else:
-        print_results(results, shown[name], page, is_one_journal=out is not None or len(events) == 1)
+        print_results(results, shown[main_name(results)], page, is_one_journal=out is not None or len(events) == 1)
     if stopped:
         raise KeyboardInterrupt
 
 
-def check_output(out: Path, force: bool) -> None:
+def input_files(asked: dict[str, Any]) -> list[Path]:
+    """Return the files that a backtest reads beside its recordings."""
+    names = ("config_path", "assumptions_path", "calibration", "latency_file")
+    strategy = (asked["strategy_file"] or "").partition(":")[0]
+    return [Path(path) for path in (*(asked[name] for name in names), strategy) if path]
+
+
+def check_output(out: Path, inputs: list[Path], force: bool) -> None:
     """Check that there is place for an output; what a backtest did not write is never removed.
 
-    Raises: click.ClickException when there is something and --force was not given, or something else.
+    Raises: OutputRefused when there is something and --force was not given, or something else; Locked.
     """
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise click.ClickException(f"{out} is a file; give a directory")
-    names = {path.name for path in out.iterdir() if path.suffix != ".mmj"}
-    if any(out.iterdir()) and not force:
-        raise click.ClickException(f"{out} is not empty; --force replaces an earlier backtest")
-    if names - OUTPUT_NAMES:
-        raise click.ClickException(
-            f"{out} holds {min(names - OUTPUT_NAMES)}, which no backtest wrote; remove it by hand"
-        )
+    from mmfold.journal.outputs import JOURNAL_NAMES, check_directory
+
+    what = "an earlier backtest"
+    check_directory(out, inputs=inputs, force=force, may_hold=JOURNAL_NAMES | REPORT_NAMES | CASE_NAMES, what=what)
+    for case in CASE_NAMES:
+        if (out / case).exists():
+            check_directory(out / case, force=force, may_hold=JOURNAL_NAMES, what=what)
 
 
 @contextmanager
 def replaced_output(out: Path) -> "Iterator[None]":
     """Make place for an output; an error of the user's or the machine's leaves nothing of it."""
-    if out.exists():
-        shutil.rmtree(out)
+    from mmfold.journal.outputs import make_directory
+
+    real = Path(os.path.realpath(out))
+    if real.exists():
+        shutil.rmtree(real)
+    made = make_directory(real.parent)
     try:
         yield
+        tell_made(made)
     except Exception as error:
-        if out.exists() and is_user_error(error):  # a fault of ours leaves its traces
-            shutil.rmtree(out, ignore_errors=True)
+        if real.exists() and is_user_error(error):  # a fault of ours leaves its traces
+            shutil.rmtree(real, ignore_errors=True)
             click.echo(f"nothing is kept of the backtest: {out} is removed", err=True)
         raise
 
@@ -183,7 +192,7 @@ def run_case(backtest: "Backtest", journal: Path | None) -> "BacktestResult":
     if journal is None:
         return run_backtest(backtest)
     journal.parent.mkdir(parents=True, exist_ok=True)
-    with Writer(journal) as writer:
+    with Writer(Path(os.path.realpath(journal))) as writer:
         backtest.writer = writer
         return run_backtest(backtest)
 
@@ -194,10 +203,10 @@ def print_results(
     """Print the base case, or the one there is, and the others beside it."""
     from mmfold.adapters.cli.output import print_table
     from mmfold.reports.summary import print_summary
-    from mmfold.reports.venue import feed_notes, venue_notes
+    from mmfold.reports.venue import venue_notes
 
     print_summary(shown, page, command="backtest", is_one_journal=is_one_journal)
-    notes = [*venue_notes(shown.manifest), *feed_notes(next(iter(results.values()))[1].shifts_ns)]
+    notes = [*venue_notes(shown.manifest), *run_notes(main_result(results))]
     for label, note in zip(("assumed", *[""] * len(notes)), notes, strict=False):
         click.echo(f"{label:10}{note}")
     if len(results) > 1:
@@ -224,7 +233,7 @@ def load_strategy(asked: dict[str, Any]) -> None:
     from mmfold.replay.strategy.file import install_strategy, read_strategy
 
     install_strategy(read_strategy(asked["strategy"]))
-    asked["strategy"] = "user"
+    asked["strategy_file"], asked["strategy"] = asked["strategy"], "user"
 
 
 def read_config(asked: dict[str, Any]) -> "Config":
@@ -243,6 +252,7 @@ def read_config(asked: dict[str, Any]) -> "Config":
     config = load_config(asked["config_path"], profile, ["mode=sent", *overrides])
     if config.strategy.name == "grid":
         config = load_config(asked["config_path"], profile, ["mode=sent", "strategy.quote_on_timer=true", *overrides])
+    print_warnings(config.warnings)
     return config
 
 
@@ -252,13 +262,14 @@ def run_backtest(backtest: "Backtest") -> "BacktestResult":
     def stop(*_: object) -> None:
         backtest.stop_requested = True
 
-    before = signal.signal(signal.SIGINT, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with progress(backtest.source.row_count_estimate(), "backtest", "rows") as report:
             backtest.on_progress = report
             return backtest.run()
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def write_page(out: Path, results: "dict[str, tuple[Path, BacktestResult]]") -> "tuple[Path, dict[str, ReplayResult]]":
@@ -268,7 +279,6 @@ def write_page(out: Path, results: "dict[str, tuple[Path, BacktestResult]]") -> 
     """
     from mmfold.reports.tearsheet.fold import fold_backtest
     from mmfold.reports.tearsheet.page import write_tearsheet
-    from mmfold.reports.venue import feed_notes
 
     sheets = {}
     for name, (journal, result) in results.items():
@@ -276,8 +286,27 @@ def write_page(out: Path, results: "dict[str, tuple[Path, BacktestResult]]") -> 
         replayed = sheets[name].result
         same = (replayed.state_digest, replayed.effects_digest) == (result.state_digest, result.effects_digest)
         assert same, f"the replay of {journal} is not the backtest that wrote it"
-    notes = feed_notes(next(iter(results.values()))[1].shifts_ns)
+    notes = {name: run_notes(result) for name, (_, result) in results.items()}
     return write_tearsheet(out, sheets, notes), {name: sheet.result for name, sheet in sheets.items()}
+
+
+def main_name(results: "dict[str, tuple[Path, BacktestResult]]") -> str:
+    """Return the case that is told first: base, or the one there is."""
+    return "base" if "base" in results else next(iter(results))
+
+
+def main_result(results: "dict[str, tuple[Path, BacktestResult]]") -> "BacktestResult":
+    """Return the result of the case that is told first."""
+    return results[main_name(results)][1]
+
+
+def run_notes(result: "BacktestResult") -> tuple[str, ...]:
+    """Return the assumptions that a run knew and its journal does not tell."""
+    from mmfold.reports.recording import recording_notes
+    from mmfold.reports.venue import shown_notes
+
+    shown = shown_notes(result.manifest, result.outside_counts, result.effect_counts["place"])
+    return (*recording_notes(result), *shown)
 
 
 def as_replay(result: "BacktestResult", source: str) -> "ReplayResult":
@@ -309,6 +338,7 @@ def as_replay(result: "BacktestResult", source: str) -> "ReplayResult":
 
 def result_document(result: "BacktestResult", page: Path | None) -> dict[str, Any]:
     """Return what --json prints."""
+    from mmfold.reports.recording import clock_document
     from mmfold.reports.summary import build_report
 
     report = build_report(as_replay(result, "backtest"))
@@ -326,7 +356,13 @@ def result_document(result: "BacktestResult", page: Path | None) -> dict[str, An
         "effects": result.effect_counts,
         "effects_digest": result.effects_digest,
         "events": result.events,
-        "feed": {**dataclasses.asdict(result.feed), "shifts_ns": list(result.shifts_ns)},
+        "feed": {
+            **dataclasses.asdict(result.feed),
+            "clocks": [clock_document(clock) for clock in result.clocks],
+            "shifts_ns": list(result.shifts_ns),
+            "timers_left_out": result.timers_left_out,
+            "trades_told_twice": result.trades_told_twice,
+        },
         "fills": result.fills,
         "head": result.head,
         "orders": result.effect_counts["place"],
@@ -338,6 +374,10 @@ def result_document(result: "BacktestResult", page: Path | None) -> dict[str, An
         "rows": result.rows,
         "run": run,
         "run_id": result.manifest.run_id,
+        "shown_depth": {
+            one.symbol: {"levels": one.book_depth, "orders_outside": result.outside_counts[one.symbol]}
+            for one in result.manifest.instruments
+        },
         "state_digest": result.state_digest,
         "symbols": symbols,
         "venue": report["venue"],

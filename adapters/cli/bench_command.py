@@ -5,8 +5,12 @@ from typing import Any
 
 import click
 
+from mmfold.adapters.bench.against import FIGURES, ROUNDS, Asked
+from mmfold.adapters.cli.bench_against import compare_builds
+from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.live_command import parse_duration
 from mmfold.adapters.cli.output import emit_json, format_number, print_table, progress
+from mmfold.adapters.cli.places import check_journal_place
 
 KINDS = ("import", "verify", "replay", "JSONL", "steps", "starts", "memory")
 BUDGETS = {
@@ -35,13 +39,21 @@ LOOPBACK_S = 20.0
     epilog="Example: mm bench --events out/n --peer /path/to/venv/bin/python",
     short_help="Measure this machine and print rates and ratios.",
 )
-@click.option("--events", metavar="PATH", type=click.Path(path_type=Path), help="Journal to measure on.")
+@click.option("--events", metavar="PATH", type=READ_JOURNAL, help="Journal to measure on; demo: the bundled one.")
 @click.option("--live", is_flag=True, help="Measure the live path instead, on a market of the emulator's making.")
 @click.option("--soak", "soak_s", callback=parse_duration, metavar="30m",
               help="Run a session against an emulator for so long and measure what grows.")  # fmt: skip
 @click.option("--speed", default=20.0, show_default=True, type=click.FloatRange(0.01, 1_000),
               help="Times real time of the soak's market.")  # fmt: skip
-@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Keep the soak's journal and logs here.")
+@click.option("--against", metavar="CHECKOUT", type=click.Path(path_type=Path),
+              help="Compare with another build instead, in turns.")  # fmt: skip
+@click.option("--rounds", type=click.IntRange(1, 100), help="Times each build takes its turn.  [default: 7]")
+@click.option("--limit", "limit_pct", metavar="PCT", type=click.FloatRange(0, 1_000),
+              help="Exit with 2 when this build is slower by more.")  # fmt: skip
+@click.option("--figure", "figures", multiple=True, type=click.Choice(FIGURES),
+              help="Compare this figure only; repeat it for several.")  # fmt: skip
+@click.option("--out", metavar="DIR", type=click.Path(path_type=Path),
+              help="Keep the soak's journal and logs here, or what --against compiled.")  # fmt: skip
 @click.option(
     "--repeat", default=20, show_default=True, type=click.IntRange(1, 1000), help="Times the feed is repeated."
 )
@@ -55,6 +67,10 @@ def command(
     live: bool,
     soak_s: float | None,
     speed: float,
+    against: Path | None,
+    rounds: int | None,
+    limit_pct: float | None,
+    figures: tuple[str, ...],
     out: Path | None,
     repeat: int,
     capture: Path | None,
@@ -69,10 +85,22 @@ def command(
     the decisions of a shadow session, which is verified and replayed. Best of three runs each; only ratios travel.
 
     --live times the way from a frame's bytes to a request's, in one process and over loopback; --soak runs a session
-    and an emulator as two processes and watches memory, descriptors and the loop (docs/soak.md).
+    and an emulator as two processes and watches memory, descriptors and the loop (mm docs soak).
+
+    --against runs this build and the one of another checkout in turns, on PATH or a made-up market (mm docs bench).
     """
     import tempfile
 
+    if against is not None:
+        if soak_s is not None or backtest or (capture or peer or peer_program) is not None:
+            raise click.UsageError("--against goes with --events, --repeat, --live and what is its own")
+        if live and (events is not None or figures):
+            raise click.UsageError("--live compares the tick to order alone: it takes neither --events nor --figure")
+        chosen = ("tick",) if live else tuple(dict.fromkeys(figures)) or FIGURES
+        compare_builds(against, Asked(events, chosen, repeat, rounds or ROUNDS, limit_pct), out, as_json)
+        return
+    if figures or rounds is not None or limit_pct is not None:
+        raise click.UsageError("--figure, --rounds and --limit go with --against")
     if [events is not None, live, soak_s is not None].count(True) != 1:
         raise click.UsageError("give one of --events PATH, --live and --soak TIME")
     with tempfile.TemporaryDirectory(prefix="mm-bench-") as name:
@@ -112,6 +140,7 @@ def measure_soak(directory: Path, duration_s: float, speed: float) -> dict[str, 
 
     if directory.exists() and any(directory.iterdir()):
         raise click.UsageError(f"{directory} is not empty: a soak begins anew")
+    check_journal_place(directory)
     hardware = machine.describe_machine()
     with progress(round(duration_s), "soak", "s") as report:
         figures = run_soak(directory, duration_s, speed, 7, lambda sample: report(round(sample.elapsed_s)))
@@ -156,8 +185,9 @@ def measure(
     """Return every figure of one sitting."""
     from mmfold.adapters.bench import feed, machine
     from mmfold.adapters.bench import measure as figures
-    from mmfold.adapters.bench.peer import PROGRAM, run_peer
+    from mmfold.adapters.bench.peer import find_program, run_peer
 
+    program = None if peer[0] is None else find_program(peer[1])
     manifest, rows = feed.read_market(events)
     if not len(rows):
         raise click.UsageError(f"{events} holds no market events to measure on")
@@ -173,9 +203,9 @@ def measure(
     for name in kinds:
         click.echo(f"measuring {name} ...", err=True)
         document |= measure_one(name, figures, (capture, instrument), work, (manifest, rows))
-    if peer[0] is not None:
+    if peer[0] is not None and program is not None:
         click.echo("running the peer ...", err=True)
-        found = run_peer(peer[0], peer[1] or PROGRAM, capture, repeat)
+        found = run_peer(peer[0], program, capture, repeat)
         document["peer"] = found
         document["ratios"] = ratios(document, found)
     return document

@@ -1,11 +1,14 @@
-"""`mm config`: show, explain, start and check a configuration; must never change one that exists without --force."""
+"""`mm config`: show, explain, start, check, migrate a configuration; must never change one unasked."""
 
-import os
+import difflib
+import re
 from pathlib import Path
+from typing import Any
 
 import click
 
-from mmfold.adapters.cli.output import emit_json, print_table
+from mmfold.adapters.cli.errors import EXIT_ERROR, EXIT_GATE, print_error
+from mmfold.adapters.cli.output import emit_json, print_table, print_warnings
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -13,7 +16,7 @@ PROFILE = click.option("--profile", metavar="NAME", help="A named set of values:
 STARTER_NAME = "mm.yaml"
 
 
-@click.group(name="config", help="Show, explain, start and check a configuration.")
+@click.group(name="config", help="Show, explain, start, check and migrate a configuration.")
 def command() -> None:
     """Hold the subcommands."""
 
@@ -80,51 +83,132 @@ def describe_command(key: str | None, as_json: bool) -> None:
 @AS_JSON
 def init(path: Path, force: bool, as_json: bool) -> None:
     """Write a small, commented configuration to PATH."""
+    from mmfold.adapters.cli.config_files import write_file
     from mmfold.config.describe import starter_yaml
-    from mmfold.config.errors import ConfigError
+    from mmfold.journal import outputs
 
-    if path.exists() and not force:
-        raise ConfigError("E_CFG_FILE", f"{path} exists already; --force replaces it")
-    write_atomically(path, starter_yaml().encode())
+    outputs.check_file(path, force=force, is_read_back=True)
+    write_file(path, starter_yaml().encode())
     if as_json:
         emit_json({"path": str(path)})
     else:
         click.echo(f"wrote {path}\nnext  mm config check {path}")
 
 
-@command.command(epilog=f"Example: mm config check {STARTER_NAME}")
-@click.argument("path", type=FILE, metavar="FILE")
+@command.command(epilog=f"Example: mm config check {STARTER_NAME} --strict")
+@click.argument("paths", nargs=-1, type=FILE, metavar="[FILE]...")
 @PROFILE
+@click.option("--strict", is_flag=True, help="Exit 2 where a key has another name by now.")
 @AS_JSON
-def check(path: Path, profile: str | None, as_json: bool) -> None:
-    """Check FILE: every key known, every value in range."""
-    from mmfold.config.document import leaves, read_document
-    from mmfold.config.load import load_config
+def check(paths: tuple[Path, ...], profile: str | None, strict: bool, as_json: bool) -> None:
+    """Check each FILE, mm.yaml unless said otherwise: every key known, every value in range, none by an old name.
 
-    config = load_config(path, profile)
-    key_count = sum(1 for _ in leaves(read_document(path).values))
-    symbols = sorted(config.per_symbol)
-    print_warnings(config.warnings)
+    Exit 0: valid, with a warning for each renamed key. 1: not valid. 2: --strict found renamed keys.
+    """
+    checked = [check_file(path, profile) for path in paths or (Path(STARTER_NAME),)]
+    for one in checked:
+        print_warnings(one["warnings"])
+        if not as_json:
+            tell_checked(one, name_file=len(checked) > 1)
     if as_json:
-        emit_json({"keys": key_count, "ok": True, "symbols": symbols, "warnings": list(config.warnings)})
-        return
-    click.echo(f"{path}: ok, {key_count:,} keys set, own settings for {', '.join(symbols) or 'no symbol'}")
+        emit_json(check_document(checked))
+    if any(one["error"] for one in checked):
+        click.get_current_context().exit(EXIT_ERROR)
+    if strict and any(one["renamed"] for one in checked):
+        click.get_current_context().exit(EXIT_GATE)
 
 
-def print_warnings(warnings: tuple[str, ...]) -> None:
-    """Print each warning as one line of the error stream."""
-    for line in warnings:
-        click.echo(f"warning: {line}", err=True)
+def check_file(path: Path, profile: str | None) -> dict[str, Any]:
+    """Return what a file holds, what is wrong with it, and which of its keys have another name by now."""
+    from mmfold.config.aliases import ALIASES
+    from mmfold.config.document import leaves, read_document
+    from mmfold.config.errors import ConfigError
+    from mmfold.config.load import load_config
+    from mmfold.config.renames import rename_keys
 
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that is either whole or not there."""
-    partial = path.with_name(f".{path.name}.partial")
+    found: dict[str, Any] = {"error": None, "hint": "", "keys": 0, "path": str(path)}
+    found |= {"renamed": [], "symbols": [], "warnings": []}
     try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        document = read_document(path)
+        found["keys"] = sum(1 for _ in leaves(document.values))
+        renamed = rename_keys(document, ALIASES)[1]
+        found["renamed"], found["warnings"] = [one.document() for one in renamed], [one.text for one in renamed]
+        config = load_config(path, profile)
+        found["symbols"], found["warnings"] = sorted(config.per_symbol), list(config.warnings)
+    except ConfigError as error:
+        found["error"], found["hint"] = str(error), error.hint
+    return found
+
+
+def check_document(checked: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what was found of each file and of all."""
+    return {
+        "files": checked,
+        "keys": sum(one["keys"] for one in checked),
+        "ok": not any(one["error"] for one in checked),
+        "symbols": sorted({symbol for one in checked for symbol in one["symbols"]}),
+        "warnings": [line for one in checked for line in one["warnings"]],
+    }
+
+
+def tell_checked(one: dict[str, Any], *, name_file: bool) -> None:
+    """Print what was found of a file, a mistake to the error stream."""
+    if one["error"]:
+        print_error(f"{one['path']}: {one['error']}" if name_file else one["error"], one["hint"])
+        return
+    symbols = ", ".join(one["symbols"]) or "no symbol"
+    click.echo(f"{one['path']}: ok, {one['keys']:,} keys set, own settings for {symbols}")
+    if one["renamed"]:
+        click.echo(f"next  mm config migrate {one['path']}")
+
+
+@command.command(epilog=f"Example: mm config migrate {STARTER_NAME} --in-place")
+@click.argument("path", type=FILE, metavar="FILE")
+@click.option("--out", type=FILE, metavar="FILE", help="Write the result there.")
+@click.option("--in-place", is_flag=True, help="Replace FILE by the result.")
+@click.option("--dry-run", "--diff", "is_dry", is_flag=True, help="Show what would change, write nothing.")
+@click.option("--force", is_flag=True, help="Replace what --out names, if it exists.")
+@AS_JSON
+def migrate(path: Path, out: Path | None, in_place: bool, is_dry: bool, force: bool, as_json: bool) -> None:
+    """Give every renamed key of FILE its new name; comments, order and form stay.
+
+    What changes is shown as a diff. Without --in-place or --out nothing is written. A key that cannot be edited cleanly
+    is named with its line, and nothing is written then either.
+    """
+    from mmfold.adapters.cli.config_files import read_file, write_file
+    from mmfold.config.migrate import migrate_text
+    from mmfold.journal import outputs
+
+    if out is not None and in_place:
+        raise click.UsageError("one of --out and --in-place")
+    read = read_file(path)
+    text, found = migrate_text(read.text, path.name)
+    if out is not None:
+        outputs.check_file(out, inputs=[path], force=force, is_read_back=True)
+    target = out or (path if in_place and found else None)
+    if target is not None and not is_dry:
+        write_file(target, read.encode(text), read, in_place=in_place)
+    written = None if is_dry or target is None else str(target)
+    diff = unified_diff(read.text, text, str(path), str(out or path))
+    if as_json:
+        emit_json({"diff": diff, "path": str(path), "renamed": [one.document() for one in found], "written": written})
+        return
+    click.echo(diff, nl=False)
+    tell_migrated(path, len(found), written)
+
+
+def tell_migrated(path: Path, count: int, written: str | None) -> None:
+    """Say what came of a migration and what to do next."""
+    if count == 0:
+        click.echo(f"{path}: no key has another name by now" + (f"; copied to {written}" if written else ""))
+    elif written is None:
+        click.echo(f"{path}: {count:,} renamed, nothing written\nnext  mm config migrate {path} --in-place")
+    else:
+        click.echo(f"wrote {written}, {count:,} renamed\nnext  mm config check {written}")
+
+
+def unified_diff(before: str, after: str, name_before: str, name_after: str) -> str:
+    """Return the difference of two texts as `patch` reads it."""
+    old, new = (re.findall(r"[^\n]*\n|[^\n]+", text) for text in (before, after))
+    changes = difflib.unified_diff(old, new, name_before, name_after)
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in changes)

@@ -8,7 +8,7 @@ import click
 
 from mmfold.adapters.cli.errors import EXIT_GATE
 from mmfold.adapters.cli.import_command import parse_symbols
-from mmfold.adapters.cli.output import emit_json, print_table
+from mmfold.adapters.cli.output import emit_json, print_table, print_warnings
 
 if TYPE_CHECKING:
     from mmfold.adapters.doctor.check import Report
@@ -35,6 +35,18 @@ def parse_ports(ctx: click.Context, parameter: click.Parameter, value: tuple[int
     return tuple(map(int, words))
 
 
+def config_variable() -> str | None:
+    """Return the file that the environment names, by MM_CONFIG_PATH or an old name of it.
+
+    Raises: ConfigError.
+    """
+    from mmfold.config.aliases import ALIASES
+
+    path, warning = ALIASES.variable(CONFIG_VARIABLE, os.environ)
+    print_warnings([warning] if warning else [])
+    return path or None
+
+
 @click.command(
     name="doctor",
     epilog="Example: mm doctor --venue bybit --mode testnet --config mm.yaml --journal out/s --port 8080",
@@ -44,7 +56,7 @@ def parse_ports(ctx: click.Context, parameter: click.Parameter, value: tuple[int
 @click.option("--mode", type=click.Choice(MODES), help="What the session will be; default: what EXCHANGE_ENV says.")
 @click.option("--endpoint", metavar="URL", help="The venue's REST address; default: the venue's own for the mode.")
 @click.option(
-    "--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", envvar=CONFIG_VARIABLE,
+    "--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", default=config_variable,
     help=f"The session's configuration; default: {CONFIG_VARIABLE}.",
 )  # fmt: skip
 @click.option(

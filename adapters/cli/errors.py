@@ -6,13 +6,14 @@ Exit codes
   EXIT_KILLED       3    a live session was ended by its kill switch
   EXIT_USAGE       64    wrong usage of the command line
   EXIT_BUG         70    a broken invariant of ours
-  EXIT_INTERRUPTED 130   Ctrl-C
+  EXIT_INTERRUPTED 130   Ctrl-C; 143 SIGTERM, 129 a closed terminal
 """
 
 import errno
 import sys
 
 from mmfold.adapters.crash import format_crash
+from mmfold.adapters.requirements import missing_text
 
 EXIT_ERROR = 1
 EXIT_GATE = 2
@@ -43,8 +44,10 @@ USER_ERRORS = frozenset(
         "mmfold.replay.feeds.FeedsConflict",
         "mmfold.replay.strategy.file.StrategyError",
         "mmfold.replay.window.NoMarket",
+        "mmfold.adapters.bench.builds.CannotCompare",
         "mmfold.adapters.bench.soak.SoakFailed",
         "mmfold.adapters.live.endpoints.BadEndpoint",
+        "mmfold.adapters.live.handover.CannotHandOver",
         "mmfold.adapters.live.start.CannotStart",
         "mmfold.adapters.live.stopping.CannotStop",
         "mmfold.adapters.live.unified_venue.UnknownVenue",
@@ -80,6 +83,8 @@ def is_user_error(error: BaseException) -> bool:
     """Tell whether an exception is the user's or the machine's fault, not ours."""
     if isinstance(error, OSError):
         return True
+    if isinstance(error, ModuleNotFoundError):
+        return bool(missing_text(error))
     return any(f"{cls.__module__}.{cls.__qualname__}" in USER_ERRORS for cls in type(error).__mro__)
 
 
@@ -95,7 +100,8 @@ def message_of(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         paths = " -> ".join(str(path) for path in (error.filename, error.filename2) if path is not None)
         return f"{paths}: {error.strerror}" if paths else error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
+    told = missing_text(error) if isinstance(error, ModuleNotFoundError) else ""
+    return told or " ".join(str(error).split()) or type(error).__name__
 
 
 def print_error(message: str, hint: str = "") -> None:

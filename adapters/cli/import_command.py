@@ -12,6 +12,7 @@ from mmfold.adapters.importers import IMPORTERS
 if TYPE_CHECKING:
     from mmfold.adapters.importers.outcome import ImportResult
 
+USUAL_UNITS = {"receive": "ns", "exchange": "ms"}
 MARKETS = ("linear", "inverse", "spot", "usdm", "coinm")
 PLAIN_NUMBER = re.compile(r"[0-9]{1,32}(\.[0-9]{1,32})?")
 
@@ -115,6 +116,9 @@ def print_summary(result: "ImportResult", seconds: float) -> None:
     )
     click.echo(f"  {', '.join(result.symbols)}   {events}")
     click.echo(f"  gaps {result.gaps:,}   refused {result.rejected:,}   skipped: {skipped or 'nothing'}")
+    for name, units in result.units.items():
+        if units != USUAL_UNITS:
+            click.echo(f"units     {name}: receive times in {units['receive']}, exchange times in {units['exchange']}")
     for note in result.notes:
         click.echo(f"note      {note}")
     if result.rejected:

@@ -19,18 +19,28 @@ def events_bytes(path: Path) -> int:
         return 0
 
 
-def is_compiled(kernel: str = CORE) -> bool:
-    """Tell whether the compile cache of exactly these sources is there, without importing the compiler."""
+def kept_in() -> Path | None:
+    """Return the directory of the kernels of exactly these sources, None where it is refused; without the compiler."""
     os.environ.setdefault("NUMBA_DISABLE_JIT", "0")
-    from mmfold.engine.cache import cache_directory
+    from mmfold.engine.cache import CacheRefused, cache_directory
 
-    return any(cache_directory().rglob(f"{kernel}-*.nbi"))
+    try:
+        return cache_directory()
+    except CacheRefused:
+        return None
+
+
+def is_compiled(kernel: str = CORE) -> bool:
+    """Tell whether a kernel is compiled and may be loaded."""
+    directory = kept_in()
+    return directory is not None and any(directory.rglob(f"{kernel}-*.nbi"))
 
 
 def tell_compiling(kernel: str) -> None:
-    """Say on stderr that a first start takes longer, and why; of a cache that is kept elsewhere nothing is known."""
-    if "NUMBA_CACHE_DIR" not in os.environ and not is_compiled(kernel) and os.environ["NUMBA_DISABLE_JIT"] == "0":
-        click.echo("compiling once for this build: about 15 s", err=True)
+    """Say on stderr that a first start takes longer, and why; why nothing is kept is said where that is found."""
+    if not is_compiled(kernel) and os.environ["NUMBA_DISABLE_JIT"] == "0":
+        often = "once for this build" if kept_in() else "for this start alone"
+        click.echo(f"compiling {often}: about 15 s", err=True)
 
 
 def choose_mode(path: Path, workers: int) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from mmfold.adapters.cli.interpreted import choose_mode, events_bytes
+from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.output import progress
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def parse_names(ctx: click.Context, parameter: click.Parameter, value: str | Non
     epilog="Example: mm journal cat out/b --kind place,cancel --symbol BTCUSDT --limit 10",
     short_help="Print events as JSONL, all or some, or as they come.",
 )
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=READ_JOURNAL)
 @click.option("--from", "seq_from", metavar="SEQ", default=0, type=click.IntRange(0), help="The first event.")
 @click.option("--until", "seq_until", metavar="SEQ", default=SEQ_MAX, type=click.IntRange(0), help="The last event.")
 @click.option("--kind", "kinds", metavar="KIND,...", callback=parse_names, help="These only, such as place,cancel.")

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mmfold.adapters.bundled import DEMO
 from mmfold.adapters.cli.errors import GateFailed
 from mmfold.adapters.cli.interpreted import choose_mode, events_bytes
 from mmfold.adapters.cli.journal_cat import cat
 from mmfold.adapters.cli.journal_info import info
+from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.output import emit_json, progress
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 FORCE = click.option("--force", is_flag=True, help="Replace an output of the same kind that exists.")
 HEAD_CHARS = 64
 CUT_NOTE = "a chain alone cannot show a tail cut off at an event's end: keep this head outside and give it with --head"
+NO_SEAL_NOTE = "not sealed: an end that was cut off before would not show; what was written holds what was found"
 UNSEALED_NOTE = "unsealed: no line has a hash, so nothing vouches for the events; the head is that of what was found"
 LETTERS = {
     "A": "there is no segment",
@@ -35,7 +38,7 @@ LETTERS = {
     "G": "the last segment ends inside a frame header",
     "H": "the last segment ends inside a frame",
     "I": "the last segment ends with bytes that are no frame",
-    "J": "the rows of the last frame did not all reach the disk",
+    "J": "the rows of the last frames did not all reach the disk",
     "K": "other than the seal says: recovery refuses",
     "L": "damage that a crash does not leave behind: recovery refuses",
 }
@@ -61,7 +64,7 @@ def parse_head(ctx: click.Context, parameter: click.Parameter, value: str | None
     epilog="Example: mm journal verify out/b --workers 2",
     short_help="Check every byte, and say what is wrong where.",
 )
-@click.argument("path", type=PATH)
+@click.argument("path", type=READ_JOURNAL)
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Segments checked at once.")
 @click.option("--head", metavar="HEX", callback=parse_head, help="The head that was kept outside.")
 @AS_JSON
@@ -122,7 +125,7 @@ def fault_text(path: Path, found: "Verification") -> str:
     epilog="Example: mm journal convert out/b out/b.jsonl.zst",
     short_help="Write a journal in another form, with the same head.",
 )
-@click.argument("src", type=PATH)
+@click.argument("src", type=READ_JOURNAL)
 @click.argument("dst", type=PATH)
 @FORCE
 @AS_JSON
@@ -143,13 +146,15 @@ def convert(src: Path, dst: Path, force: bool, as_json: bool) -> None:
     click.echo(f"head      {result.head}   the same in both")
     if not result.has_hashes:
         click.echo(f"note      {src} is {UNSEALED_NOTE}")
+    elif not result.sealed:
+        click.echo(f"note      {src} is {NO_SEAL_NOTE}")
 
 
 @command.command(
     epilog="Example: mm journal export out/b --parquet out/b.parquet --symbols BTCUSDT",
     short_help="Write a journal as Parquet, for DuckDB and others.",
 )
-@click.argument("path", type=PATH)
+@click.argument("path", type=READ_JOURNAL)
 @click.option("--parquet", "out", required=True, metavar="FILE", type=PATH, help="Where to write, .parquet.")
 @click.option("--symbols", metavar="SYMBOL,...", help="These only, and events about none; a table, not a journal.")
 @FORCE
@@ -179,6 +184,8 @@ def export(path: Path, out: Path, symbols: str | None, force: bool, as_json: boo
     click.echo(f"head      {result.head}   the journal's" if result.head else "head      none: a part is no journal")
     if not result.has_hashes:
         click.echo(f"note      {path} is {UNSEALED_NOTE}")
+    elif not result.sealed:
+        click.echo(f"note      {path} is {NO_SEAL_NOTE}")
     click.echo(f"query     {python_line(query)}")
 
 
@@ -201,6 +208,7 @@ def conversion_document(src: Path, dst: Path, result: "Conversion", seconds: flo
         "run": {"rows_per_s": round(result.rows / max(seconds, 1e-9)), "seconds": round(seconds, 6)},
         "src": str(src),
         "src_has_hashes": result.has_hashes,
+        "src_sealed": result.sealed,
     }
 
 
@@ -223,15 +231,27 @@ def python_line(query: str) -> str:
     epilog="Example: mm journal recover out/b --apply",
     short_help="Say what a crash left behind, and set it aside.",
 )
-@click.argument("path", type=PATH)
+@click.argument("path", type=READ_JOURNAL)
 @click.option("--apply", is_flag=True, help="Set the torn bytes aside; without, only say what would be done.")
+@click.option(
+    "--salvage", "out", metavar="OUT", type=PATH, help="Write what is whole of a damaged journal to a new one."
+)
+@FORCE
 @AS_JSON
-def recover(path: Path, apply: bool, as_json: bool) -> None:
-    """Say what a crash left behind, by the letter of the table in docs/journal.md, and set it aside when told to.
+def recover(path: Path, apply: bool, out: Path | None, force: bool, as_json: bool) -> None:
+    """Say what a crash left behind, by the letter of a table (mm docs journal), and set it aside when told to.
 
     Nothing is ever deleted: torn bytes move to PATH/recovered. Exit code 2: the damage is not a crash's (K, L),
-    nothing is changed.
+    nothing is changed. --salvage leaves PATH as it is and writes its whole commits before the damage to OUT, whose
+    manifest names PATH's run and head.
     """
+    if apply and path.resolve() == DEMO:
+        raise click.UsageError("the bundled journal is never changed: copy it, and recover the copy")
+    if out is not None:
+        if apply:
+            raise click.UsageError("give either --apply or --salvage OUT")
+        salvage_journal(path, out, force, as_json)
+        return
     from mmfold.journal.errors import Corrupt, NotAJournal, SealDiffers, WrongVersion
     from mmfold.journal.recover import recover as recover_journal
 
@@ -251,12 +271,34 @@ def recover(path: Path, apply: bool, as_json: bool) -> None:
         click.echo("\n".join(recovery_lines(path, found)))
 
 
+def salvage_journal(path: Path, out: Path, force: bool, as_json: bool) -> None:
+    """Write what is whole of a damaged journal to a new one and say how much that is."""
+    import dataclasses
+
+    from mmfold.journal.salvage import salvage
+
+    with progress(events_bytes(path) // 64, "salvage", "rows") as report:
+        found = salvage(path, out, force=force, on_rows=report)
+    if as_json:
+        emit_json({**dataclasses.asdict(found), "out": str(out), "path": str(path)})
+        return
+    of = "" if found.sealed_events is None else f" of {found.sealed_events:,}"
+    click.echo(f"salvaged  {path} -> {out}   {found.events:,}{of} events  {found.rows:,} rows   head {found.head}")
+    click.echo(f"parent    head {found.parent_head}   whole up to head {found.prefix_head}")
+    click.echo(f"fault     {found.fault}")
+    if found.digests:
+        click.echo(f"note      {found.digests:,} state digests in it are the parent's: mm replay finds them different")
+    click.echo(f"next      mm journal verify {out}")
+
+
 def refused(letter: str, error: "JournalError", as_json: bool) -> GateFailed:
     """Return the failure that says why recovery leaves a journal alone."""
     if as_json:
         emit_json({"applied": False, "letter": letter, "meaning": LETTERS[letter], "refused": str(error)})
         return GateFailed("")
     hint = error.hint or "restore it from a copy"
+    if "--salvage" not in hint:
+        hint = f"{hint}, or take what is whole: mm journal recover --salvage OUT"
     return GateFailed(f"{letter}         {LETTERS[letter]}\n          {error}\nnext      nothing was changed; {hint}")
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.output import emit_json, print_table
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ INSTRUMENT_KEYS = ("symbol", "venue", "contract", "tick_size", "lot_size")
     epilog="Example: mm journal info out/b",
     short_help="Show run, instruments, segments and head.",
 )
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=READ_JOURNAL)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def info(path: Path, as_json: bool) -> None:
     """Show what a journal is of, its instruments, segments, head and checkpoints; nothing is verified."""
@@ -31,6 +32,14 @@ def info(path: Path, as_json: bool) -> None:
         emit_json(document)
     else:
         print_info(document)
+    if document["seal_fault"] is not None:
+        raise BrokenSeal(f"{path}: {document['seal_fault']}")
+
+
+class BrokenSeal(click.ClickException):
+    """The journal is not what its seal says; all that could be told of it is printed before."""
+
+    hint = "mm journal verify says what is whole, mm journal recover what to do"
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -47,7 +56,7 @@ def describe(path: Path) -> dict[str, Any]:
         "form": form.value,
         **dict.fromkeys(("events", "fault", "head", "rows", *MANIFEST_KEYS)),
         **{"checkpoints": [], "has_hashes": True, "instruments": [], "recovered": [], "segments": []},
-        **{"being_written": False, "bytes": 0, "sealed": False, "torn_bytes": 0},
+        **{"being_written": False, "bytes": 0, "seal_fault": None, "sealed": False, "torn_bytes": 0},
     }
     try:
         source = Events(path)
@@ -93,10 +102,9 @@ def describe_journal(path: Path) -> dict[str, Any]:
         "torn_bytes": last["bytes"] - last["whole_bytes"],
     }
     if path.is_dir():
-        seal = read_seal(path)
         aside = path / RECOVERED_NAME
-        document["sealed"] = seal is not None
-        document["head"] = head if seal is None else seal.head
+        document["seal_fault"] = seal_fault(path, document)
+        document["sealed"] = document["seal_fault"] is None and read_seal(path) is not None
         document["being_written"] = is_locked(path)
         document["checkpoints"] = [
             {"bytes": file.stat().st_size, "file": file.name, "seq_next": seq_next_of(file)}
@@ -104,6 +112,21 @@ def describe_journal(path: Path) -> dict[str, Any]:
         ]
         document["recovered"] = sorted(file.name for file in aside.iterdir()) if aside.is_dir() else []
     return document
+
+
+def seal_fault(path: Path, document: dict[str, Any]) -> str | None:
+    """Return in what the seal and the frame headers differ, None where they do not or where there is no seal."""
+    from mmfold.journal.errors import SealDiffers
+    from mmfold.journal.seal import check_seal, read_seal
+
+    try:
+        seal = read_seal(path)
+        if seal is not None:
+            counts = {"events": document["events"], "rows": document["rows"], "segments": len(document["segments"])}
+            check_seal(path, seal, head=bytes.fromhex(document["head"] or ""), **counts)
+    except SealDiffers as error:
+        return error.message
+    return None
 
 
 def describe_segment(path: Path, *, is_last: bool) -> dict[str, Any]:
@@ -130,6 +153,7 @@ def print_info(document: dict[str, Any]) -> None:
     """Print what a person wants to know of a journal."""
     known = [f"{document[name]:,} {name}" for name in ("events", "rows", "bytes") if document[name] is not None]
     sealed = "sealed" if document["sealed"] or (document["form"] == "jsonl" and document["has_hashes"]) else "unsealed"
+    sealed = sealed if document["seal_fault"] is None else "broken seal"
     writing = "  being written" if document["being_written"] else ""
     click.echo(f"{document['form']:<9} {document['path']}   {'  '.join(known)}   {sealed}{writing}")
     if document["fault"] is not None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,8 @@ import click
 
 from mmfold.adapters.cli.errors import EXIT_KILLED
 from mmfold.adapters.cli.interpreted import CORE, tell_compiling
-from mmfold.adapters.cli.output import emit_json
+from mmfold.adapters.cli.output import emit_json, print_warnings
+from mmfold.adapters.cli.places import check_journal_place
 
 if TYPE_CHECKING:
     from mmfold.adapters.live.kill_switch import KillSwitch
@@ -55,6 +57,8 @@ def parse_duration(ctx: click.Context, parameter: click.Parameter, value: str | 
 @click.option("--for", "duration_s", callback=parse_duration, metavar="60s", help="Stop cleanly after so long.")
 @click.option("--warmup", "warmup_s", default=None, callback=parse_duration, metavar="TIME",
               help="No quotes for so long after the start: 90s, 5s with an emulator of this machine.")  # fmt: skip
+@click.option("--continue-from", metavar="DIR", type=click.Path(path_type=Path),
+              help="Take over from this journal's session in a new --journal: position, money, orders.")  # fmt: skip
 @click.option("--adopt-position", is_flag=True, help="Take over a position that the account has before a new journal.")
 @click.option(
     "--port",
@@ -77,9 +81,10 @@ def command(**asked: Any) -> int:
 
     if asked["mode"] == "live" and os.environ.get(LIVE_ENABLE) != "1":
         raise click.UsageError(f"--mode live trades real money: set {LIVE_ENABLE}=1 in the environment too")
-    plan = make_plan(asked)
     setup_logs(os.environ.get("LOG_LEVEL", "INFO"))
     forbid_core_dumps()
+    plan = make_plan(asked)
+    check_journal_place(plan.journal)
     tell_plan(plan)
     result = asyncio.run(trade(plan, asked))
     if asked["as_json"]:
@@ -108,6 +113,8 @@ def make_plan(asked: dict[str, Any]) -> "Plan":
     from mmfold.adapters.live.endpoints import find_endpoints, unified_name
     from mmfold.adapters.live.runner import Pace
     from mmfold.adapters.live.start import Plan
+    from mmfold.config.errors import ConfigError
+    from mmfold.config.load import load_config
 
     symbols, has_account = split_symbols(asked["symbols"]), asked["mode"] in ("testnet", "live")
     if has_account and unified_name(asked["venue"]) is not None:
@@ -118,15 +125,33 @@ def make_plan(asked: dict[str, Any]) -> "Plan":
     if asked["adopt_position"] and not has_account:
         raise click.UsageError(f"--adopt-position: --mode {asked['mode']} has no account, so no position")
     endpoints = find_endpoints(asked["venue"], asked["mode"], asked["endpoint"])
-    config = read_config(asked)
     warmup_s = asked["warmup_s"]
     if warmup_s is None:
         warmup_s = WARMUP_S_LOOPBACK if endpoints.is_loopback else WARMUP_S
     pace = Pace(warmup_s=warmup_s)
-    return Plan(
+    plan = Plan(
         venue=asked["venue"], mode=asked["mode"], endpoints=endpoints, symbols=symbols, journal=asked["journal"],
-        config=config, pace=pace, keep_raw=asked["keep_raw"], adopt_position=asked["adopt_position"],
+        config=load_config(None), pace=pace, keep_raw=asked["keep_raw"], adopt_position=asked["adopt_position"],
+        continue_from=asked["continue_from"],
     )  # fmt: skip
+    try:
+        config = read_config(asked)
+    except (ConfigError, OSError):
+        asyncio.run(tell_left(plan))
+        raise
+    print_warnings(config.warnings)
+    return replace(plan, config=config)
+
+
+async def tell_left(plan: "Plan") -> None:
+    """Cancel what a former session left at the venue and say so: a start that fails must not leave orders resting."""
+    import aiohttp
+
+    from mmfold.adapters.live.give_up import give_up
+
+    async with aiohttp.ClientSession() as http:
+        if said := await give_up(plan, http):
+            click.echo(said, err=True)
 
 
 def read_config(asked: dict[str, Any]) -> "Config":
@@ -158,7 +183,11 @@ async def trade(plan: "Plan", asked: dict[str, Any]) -> dict[str, Any]:
     from mmfold.adapters.live.start import make_runner
 
     async with aiohttp.ClientSession() as http:
-        runner = await make_runner(plan, http)
+        try:
+            runner = await make_runner(plan, http)
+        except Exception:
+            await tell_left(plan)
+            raise
         switch, pages = KillSwitch(runner), None
         runner.status.is_live_enabled = os.environ.get(LIVE_ENABLE) == "1"
         try:
@@ -236,6 +265,8 @@ async def reload_config(runner: "Runner", asked: dict[str, Any]) -> None:
     except (ConfigError, OSError) as error:
         runner.log.error("config_refused", reason=str(error))
         return
+    for line in config.warnings:
+        runner.log.warning("config_warning", reason=line)
     changed = changed_keys(runner.session.core.document, document)
     refused = immutable_keys(changed)
     if refused:

@@ -25,6 +25,7 @@ from mmfold.adapters.cli.errors import (
     print_bug,
     print_error,
 )
+from mmfold.adapters.cli.interrupts import Interrupted, install_interrupts
 from mmfold.adapters.crash import install_crash_hooks
 
 PROGRAM = "mm"
@@ -90,7 +91,7 @@ COMMANDS = {
     ),
     "config": Entry(
         "mmfold.adapters.cli.config_command:command",
-        "Show, explain, start and check a configuration.",
+        "Show, explain, start, check and migrate a configuration.",
     ),
     "secrets": Entry(
         "mmfold.adapters.cli.secrets_command:command",
@@ -99,6 +100,10 @@ COMMANDS = {
     "doctor": Entry(
         "mmfold.adapters.cli.doctor_command:command",
         "Check what a session needs, before it starts.",
+    ),
+    "docs": Entry(
+        "mmfold.adapters.cli.docs_command:command",
+        "List and print the pages of the documentation.",
     ),
     "completion": Entry(
         "mmfold.adapters.cli.main:completion",
@@ -184,9 +189,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         print_error(error.format_message(), hint_of(error))
         return EXIT_ERROR
-    except (click.Abort, KeyboardInterrupt):
-        print("interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    except (click.Abort, KeyboardInterrupt) as error:
+        reason = error.__cause__ or error  # click makes an Abort of it
+        code = reason.exit_code if isinstance(reason, Interrupted) else EXIT_INTERRUPTED
+        print("interrupted" if code == EXIT_INTERRUPTED else f"ended by {reason}", file=sys.stderr)
+        return code
     except GateFailed as error:
         if str(error):
             print(error, file=sys.stderr)
@@ -209,6 +216,7 @@ def main() -> None:
         print_error("python -O strips the invariants of the core", "run mm without -O and without PYTHONOPTIMIZE")
         sys.exit(EXIT_USAGE)
     install_crash_hooks()
+    install_interrupts()
     sys.exit(run())
 
 

@@ -2,26 +2,43 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import click
+
+from mmfold.adapters.cli.interrupts import check_interrupts
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+    from mmfold.config.aliases import AliasTable
 
 PROGRESS_AFTER_S = 1.0
 PIPE_WIDTH_CHARS = 160  # a pipe has no width: wide enough that no figure is cut
 
 
-def emit_json(document: Any) -> None:
-    """Write one machine-readable document to stdout: sorted keys, one line, LF."""
+def emit_json(document: Any, names: "AliasTable | None" = None) -> None:
+    """Write one machine-readable document to stdout: sorted keys, one line, LF; renamed keys under both names."""
     import orjson
 
+    from mmfold.config.aliases import ALIASES
+
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        document = (names or ALIASES).with_old_keys(context.command_path, document)
     options = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
     sys.stdout.flush()
     sys.stdout.buffer.write(orjson.dumps(document, option=options))
     sys.stdout.buffer.flush()
+
+
+def print_warnings(warnings: Iterable[str]) -> None:
+    """Print each warning as one line of the error stream."""
+    for line in warnings:
+        click.echo(f"warning: {line}", err=True)
 
 
 def format_number(value: int | float | str | Decimal, places: int | None = None) -> str:
@@ -59,10 +76,11 @@ def is_number(text: str) -> bool:
 def progress(total: int | None, label: str, unit: str) -> Iterator[Callable[[int], None]]:
     """Yield `report(done)`, which draws rate and time left on a terminal once the work has taken a second.
 
+    It also ends the work when a signal asked for that.
     Units: `total` and `done` count `unit`s; a `total` of None means that the end is not known.
     """
     if not sys.stderr.isatty():
-        yield lambda done: None
+        yield lambda done: check_interrupts()
         return
     bar = ProgressBar(total, label, unit)
     try:
@@ -81,6 +99,7 @@ class ProgressBar:
 
     def report(self, done: int) -> None:
         """Show that `done` units are finished."""
+        check_interrupts()
         elapsed_s = time.monotonic() - self.started_s
         if self.drawn is None and elapsed_s >= PROGRESS_AFTER_S:
             self.drawn = self.start()

@@ -7,13 +7,14 @@ import click
 
 from mmfold.adapters.cli.errors import GateFailed
 from mmfold.adapters.cli.interpreted import choose_mode, events_bytes
+from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.output import emit_json, print_table, progress
+from mmfold.adapters.cli.places import check_report, new_directory
 
 if TYPE_CHECKING:
     from mmfold.replay.parity.session import Session
 
 SETTING_ROWS_MAX = 12  # on the terminal; --json and --out have all
-JOURNAL = click.Path(path_type=Path)
 
 
 @click.command(
@@ -21,11 +22,12 @@ JOURNAL = click.Path(path_type=Path)
     epilog="Example: mm parity out/live out/bt",
     short_help="Compare a live journal with a backtest of the same market.",
 )
-@click.argument("a", metavar="A", type=JOURNAL)
-@click.argument("b", metavar="B", type=JOURNAL)
+@click.argument("a", metavar="A", type=READ_JOURNAL)
+@click.argument("b", metavar="B", type=READ_JOURNAL)
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Write parity.json and PARITY.md.")
+@click.option("--force", is_flag=True, help="Replace a report that exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(a: Path, b: Path, out: Path | None, as_json: bool) -> None:
+def command(a: Path, b: Path, out: Path | None, force: bool, as_json: bool) -> None:
     """Compare a live journal with a backtest of the same market.
 
     A is the journal of a live or paper session, B one that mm backtest wrote from A's market. Named are the first
@@ -33,14 +35,17 @@ def command(a: Path, b: Path, out: Path | None, as_json: bool) -> None:
     exactly. The exit code is 2 when anything differs.
     """
     choose_mode(max(a, b, key=events_bytes), workers=1)
+    from mmfold.reports.parity.document import PARITY_NAMES, parity_document, write_parity
+
+    if out is not None:
+        check_report(out, PARITY_NAMES, inputs=(a, b), force=force)
     check_same_market(a, b, as_json)
-    from mmfold.reports.parity.document import parity_document, write_parity
     from mmfold.reports.parity.pnl import compare_sessions
 
     parity = compare_sessions(read_journal("A", a), read_journal("B", b))
     document = parity_document(parity)
     if out is not None:
-        write_parity(document, out)
+        new_directory(out, lambda directory: write_parity(document, directory))
     if as_json:
         emit_json(document)
     else:

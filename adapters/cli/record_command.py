@@ -11,6 +11,7 @@ import click
 
 from mmfold.adapters.cli.live_command import parse_duration, split_symbols
 from mmfold.adapters.cli.output import emit_json
+from mmfold.adapters.cli.places import check_journal_place
 
 if TYPE_CHECKING:
     from mmfold.adapters.live.recorder import Recorder, RecordPlan
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
               help="bybit, or any of ccxt.pro such as okx; ccxt:bybit takes Bybit through ccxt too.")  # fmt: skip
 @click.option("--symbols", required=True, metavar="A,B", help="The venue's ids, or ccxt's such as BTC/USDT:USDT.")
 @click.option("--journal", required=True, metavar="DIR", type=click.Path(path_type=Path), help="New, or to go on with.")
+@click.option(
+    "--config", "config_path", metavar="FILE", type=click.Path(path_type=Path), help="For its journal section."
+)
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one key, such as journal.sync.")
 @click.option("--for", "duration_s", callback=parse_duration, metavar="60s", help="Stop cleanly after so long.")
 @click.option("--endpoint", metavar="URL", help="Another address of the venue, such as an emulator's.")
 @click.option("--keep-raw", is_flag=True, help="Keep every received frame beside the journal.")
@@ -39,11 +44,15 @@ def command(**asked: Any) -> None:
     from mmfold.adapters.live.endpoints import find_endpoints
     from mmfold.adapters.live.recorder import RecordPlan
     from mmfold.adapters.logs import setup_logs
+    from mmfold.config.load import load_config
 
+    config = load_config(asked["config_path"], None, list(asked["overrides"]))
     plan = RecordPlan(
         venue=asked["venue"], endpoints=find_endpoints(asked["venue"], "live", asked["endpoint"]),
         symbols=split_symbols(asked["symbols"]), journal=asked["journal"], keep_raw=asked["keep_raw"],
+        sync=config.journal.sync,
     )  # fmt: skip
+    check_journal_place(plan.journal)
     setup_logs(os.environ.get("LOG_LEVEL", "INFO"))
     click.echo(f"mm record  {plan.venue}  {', '.join(plan.symbols)}  {plan.endpoints.rest}  {plan.journal}", err=True)
     result = asyncio.run(record(plan, asked["duration_s"]))

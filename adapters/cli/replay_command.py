@@ -9,7 +9,9 @@ import click
 
 from mmfold.adapters.cli.errors import GateFailed
 from mmfold.adapters.cli.interpreted import choose_mode
-from mmfold.adapters.cli.output import emit_json, progress
+from mmfold.adapters.cli.journal_path import READ_JOURNAL
+from mmfold.adapters.cli.output import emit_json, print_warnings, progress
+from mmfold.adapters.cli.places import check_report, new_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +46,7 @@ def parse_until(text: str | None) -> tuple[int | None, int | None]:
     epilog="Example: mm replay --events out/b --report out/report",
     short_help="Run the core over a journal and show what it decides.",
 )
-@click.option("--events", required=True, metavar="PATH", type=click.Path(path_type=Path), help="Journal or JSONL.")
+@click.option("--events", required=True, metavar="PATH", type=READ_JOURNAL, help="Journal or JSONL; demo: bundled.")
 @click.option(
     "--config", "config_path", metavar="FILE", type=click.Path(path_type=Path), help="Replaces the journal's."
 )
@@ -58,14 +60,18 @@ def parse_until(text: str | None) -> tuple[int | None, int | None]:
 @click.option("--audit", metavar="FILE", type=click.Path(path_type=Path), help="Write every decision, hash-chained.")
 @click.option("--effects", metavar="FILE", type=click.Path(path_type=Path), help="Write every effect as JSONL.")
 @click.option("--report", metavar="DIR", type=click.Path(path_type=Path), help="Write the report page and its data.")
+@click.option("--strict", is_flag=True, help="Exit 2 where decisions of other rules differ from this build's.")
+@click.option("--force", is_flag=True, help="Replace outputs that exist.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(events: Path, as_json: bool, workers: int, **asked: Any) -> None:
+def command(events: Path, as_json: bool, workers: int, strict: bool, **asked: Any) -> None:
     """Run the core over a journal and show what it decides.
 
-    PATH is a journal directory, a segment or a .jsonl file. Witnessed decisions are compared: the first that differs
-    is printed with both sides, and the exit code is 2.
+    PATH is a journal directory, a segment, a .jsonl file, or demo for the bundled journal. Witnessed decisions are
+    compared: the first that differs is printed with both sides, and the exit code is 2. Those of a journal of other
+    rules are listed (mm docs rules).
     """
     prepare(events, workers, asked["strategy"])
+    check_outputs(events, asked)
     from mmfold.engine.core import DigestDiffers, WitnessDiffers
 
     try:
@@ -78,18 +84,20 @@ def command(events: Path, as_json: bool, workers: int, **asked: Any) -> None:
     if asked["report"] is not None:
         from mmfold.reports.page import write_report
 
-        page = write_report(result, asked["report"])
+        page = new_directory(asked["report"], lambda directory: write_report(result, directory))
     if asked["metrics"] is not None:
-        from mmfold.reports.artifact import write_artifact
+        from mmfold.journal.outputs import write_file
         from mmfold.reports.metrics import render_metrics
 
-        write_artifact(asked["metrics"], render_metrics(result.manifest, result.state).encode())
+        write_file(asked["metrics"], render_metrics(result.manifest, result.state).encode())
     if as_json:
         emit_json(result_document(result, page))
     else:
         from mmfold.reports.summary import print_summary
 
         print_summary(result, page)
+    if strict and result.comparison is not None and result.comparison.difference_count:
+        raise GateFailed(f"{result.comparison.difference_count:,} decisions differ under these rules, and --strict")
 
 
 def prepare(events: Path, workers: int, strategy_text: str | None) -> None:
@@ -105,6 +113,23 @@ def prepare(events: Path, workers: int, strategy_text: str | None) -> None:
     strategy = read_strategy(strategy_text)  # first: whether its kernels are compiled depends on it
     choose_mode(events, workers)
     install_strategy(strategy)
+
+
+def check_outputs(events: Path, asked: dict[str, Any]) -> None:
+    """Check every output before the replay begins.
+
+    Raises: OutputRefused.
+    """
+    from mmfold.journal.outputs import check_files
+
+    strategy = (asked["strategy"] or "").partition(":")[0]
+    inputs = [events, *(Path(path) for path in (asked["config_path"], strategy) if path)]
+    files = [asked[name] for name in ("metrics", "audit", "effects") if asked[name] is not None]
+    check_files(files, inputs=inputs, force=asked["force"])
+    if asked["report"] is not None:
+        from mmfold.reports.page import REPORT_NAMES
+
+        check_report(asked["report"], REPORT_NAMES, inputs=inputs, force=asked["force"])
 
 
 def run_replay(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResult":
@@ -144,8 +169,7 @@ def replay_options(asked: dict[str, Any]) -> "ReplayOptions":
     config = None
     if asked["config_path"] or asked["profile"] or asked["overrides"]:
         config = load_config(asked["config_path"], asked["profile"], asked["overrides"])
-        for warning in config.warnings:
-            click.echo(f"warning: {warning}", err=True)
+        print_warnings(config.warnings)
     until_seq, until_ts_ns = parse_until(asked["until"])
     return ReplayOptions(
         config=config,
@@ -159,6 +183,7 @@ def replay_options(asked: dict[str, Any]) -> "ReplayOptions":
 
 def result_document(result: "ReplayResult", page: Path | None) -> dict[str, Any]:
     """Return what --json prints."""
+    from mmfold.reports.rules import promises_document
     from mmfold.reports.summary import symbols_json
 
     seconds = max(result.seconds, 1e-9)
@@ -172,6 +197,7 @@ def result_document(result: "ReplayResult", page: Path | None) -> dict[str, Any]
         "events": result.events,
         "fills": result.fills,
         "head": result.head,
+        "promises": promises_document(result),
         "rows": result.rows,
         "run": run,
         "sealed": result.sealed,

@@ -9,6 +9,7 @@ import click
 
 from mmfold.adapters.cli.errors import GateFailed
 from mmfold.adapters.cli.output import emit_json, progress
+from mmfold.adapters.cli.places import tell_made
 
 if TYPE_CHECKING:
     from mmfold.replay.ticks.tally import Figures
@@ -20,6 +21,7 @@ TICKS = click.option("--ticks", required=True, type=FILE, metavar="FILE", help="
 MODE = click.option("--mode", required=True, type=click.Choice(MODES), help="The fill rule.")
 OUT = click.option("--out", required=True, type=FILE, metavar="FILE", help="The report; its table goes beside it, .md.")
 GATE = click.option("--gate", is_flag=True, help="Exit 2 unless the figures pass the acceptance thresholds.")
+FORCE = click.option("--force", is_flag=True, help="Replace a report that exists.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of WROTE or ERROR.")
 
 
@@ -40,8 +42,9 @@ def command() -> None:
 @MODE
 @OUT
 @GATE
+@FORCE
 @AS_JSON
-def run(ticks: Path, mode: str, out: Path, gate: bool, as_json: bool) -> None:
+def run(ticks: Path, mode: str, out: Path, gate: bool, force: bool, as_json: bool) -> None:
     """Buy at the bid and sell at the ask of every tick."""
     from mmfold.adapters.cli.runtime import read_runtime
     from mmfold.replay.ticks.load import read_ticks
@@ -51,6 +54,7 @@ def run(ticks: Path, mode: str, out: Path, gate: bool, as_json: bool) -> None:
 
     check_output(ticks, out)
     with failing("cli_run_failed", as_json):
+        check_report_files(ticks, out, force)
         with reading(ticks) as report:
             result = run_ticks(read_ticks(ticks, report), FillModel(mode=FillMode(mode)))
         document = run_document(result.figures, read_runtime("backtest", result.ts_ms_max))
@@ -68,8 +72,9 @@ def run(ticks: Path, mode: str, out: Path, gate: bool, as_json: bool) -> None:
 @click.option("--train", required=True, type=click.IntRange(1), help="Ticks before each test.")
 @click.option("--test", required=True, type=click.IntRange(1), help="Ticks of each test; windows step by as many.")
 @OUT
+@FORCE
 @AS_JSON
-def wf(ticks: Path, mode: str, train: int, test: int, out: Path, as_json: bool) -> None:
+def wf(ticks: Path, mode: str, train: int, test: int, out: Path, force: bool, as_json: bool) -> None:
     """Walk forward: the same over windows of ticks, with mean and median."""
     from mmfold.adapters.cli.runtime import read_runtime
     from mmfold.replay.ticks.load import read_ticks
@@ -79,6 +84,7 @@ def wf(ticks: Path, mode: str, train: int, test: int, out: Path, as_json: bool) 
 
     check_output(ticks, out)
     with failing("cli_wf_failed", as_json):
+        check_report_files(ticks, out, force)
         with reading(ticks) as report:
             walk = walk_forward(read_ticks(ticks, report), FillModel(mode=FillMode(mode)), train, test)
         document = walk_document(walk, read_runtime("backtest", walk.ts_ms_max))
@@ -98,8 +104,9 @@ def wf(ticks: Path, mode: str, train: int, test: int, out: Path, as_json: bool) 
 )
 @OUT
 @GATE
+@FORCE
 @AS_JSON
-def sim(events: Path, mode: str, remainder: str, out: Path, gate: bool, as_json: bool) -> None:
+def sim(events: Path, mode: str, remainder: str, out: Path, gate: bool, force: bool, as_json: bool) -> None:
     """Follow orders through their lives: each is offered to the book after every event."""
     from mmfold.adapters.cli.runtime import read_runtime
     from mmfold.replay.ticks.load import read_order_events
@@ -109,6 +116,7 @@ def sim(events: Path, mode: str, remainder: str, out: Path, gate: bool, as_json:
 
     check_output(events, out)
     with failing("cli_sim_failed", as_json):
+        check_report_files(events, out, force)
         with reading(events) as report:
             stream = read_order_events(events, report)
             result = simulate(stream, FillModel(mode=FillMode(mode)), RemainderRule(remainder))
@@ -132,6 +140,21 @@ def check_output(source: Path, out: Path) -> None:
         raise click.UsageError("--out is the JSON report; its table takes the name with .md")
     if source.resolve() in (out.resolve(), markdown_path(out).resolve()):
         raise click.UsageError(f"--out would replace {source}, which is read")
+
+
+def check_report_files(source: Path, out: Path, force: bool) -> None:
+    """Check that the report and its table may be written; the contract has it that their directory is made.
+
+    Raises: OutputRefused.
+    """
+    from mmfold.journal.outputs import check_apart, check_files
+    from mmfold.reports.ticks import markdown_path
+
+    places = (out, markdown_path(out))
+    if out.parent.exists():
+        check_files(places, inputs=[source], force=force)
+    for place in places:
+        check_apart(place, [source])
 
 
 @contextmanager
@@ -159,9 +182,12 @@ def write_and_tell(
 
     Raises: OSError.
     """
+    from mmfold.journal.outputs import make_directory
     from mmfold.reports.ticks import markdown_path, write_report
 
+    made = make_directory(out.parent)
     size = write_report(out, document, markdown)
+    tell_made(made)
     if as_json:
         place = {"bytes": size, "markdown": str(markdown_path(out)), "path": str(out)}
         emit_json({**document, **(more or {}), "run": place})

@@ -11,6 +11,7 @@ import click
 
 from mmfold.adapters.cli.import_command import parse_symbols
 from mmfold.adapters.cli.interpreted import DESK, tell_compiling
+from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.output import emit_json
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def command() -> None:
     "--listen", default="127.0.0.1:8899", show_default=True, callback=parse_listen, metavar="HOST:PORT",
     help="Where to listen; port 0 takes a free one.",
 )  # fmt: skip
-@click.option("--feed", metavar="JOURNAL", type=click.Path(path_type=Path), help="Play a recorded market.")
+@click.option("--feed", metavar="JOURNAL", type=READ_JOURNAL, help="Play a recorded market; demo: the bundled one.")
 @click.option("--synthetic", metavar="SEED", type=click.IntRange(0), help="Make up a market; the default, with seed 0.")
 @click.option("--speed", default=1.0, show_default=True, type=click.FloatRange(0.01, 1_000), help="Times real time.")
 @click.option("--once", is_flag=True, help="End a recorded market at its end instead of playing it over again.")
@@ -93,10 +94,6 @@ def bybit(
     """
     if feed is not None and synthetic is not None:
         raise click.UsageError("--feed and --synthetic are two markets: give one")
-    try:
-        import aiohttp  # noqa: F401
-    except ImportError as error:
-        raise click.ClickException("the emulator needs aiohttp: install mm with its `live` extra") from error
     from mmfold.adapters.emulator.faults import FaultPlan, load_plan
     from mmfold.adapters.emulator.keys import KEYS_VARIABLE, make_keys
     from mmfold.adapters.emulator.server import Server

@@ -7,6 +7,7 @@ from datetime import datetime
 from mmfold.adapters.bybit.signing import Credentials
 from mmfold.adapters.doctor.check import Check, Status, fail, ok, warn
 from mmfold.adapters.doctor.venue import Endpoint, check_accepted
+from mmfold.adapters.requirements import missing_requirement
 from mmfold.adapters.secrets.backend import Stored, rotation_warning
 from mmfold.adapters.secrets.environment import FIELDS, PREFIX, make_key, resolve_environment
 from mmfold.adapters.secrets.errors import SecretError, SecretNotFound
@@ -34,6 +35,12 @@ def check_credentials(
     except SecretError as error:
         hint = error.hint or "mm secrets whoami says more"
         found = [fail("credentials", "secrets_backend", str(error), hint)]
+    except ModuleNotFoundError as error:
+        requirement = missing_requirement(error)
+        if requirement is None:
+            raise
+        text = f"the backend needs {requirement.name}, which is not installed"
+        found = [fail("credentials", "secrets_backend", text, requirement.install)]
     if mode not in MODES_THAT_TRADE and not stored and all(one.token.startswith("missing_secret") for one in found):
         return [ok("credentials", f"{path}: none kept, and none needed: mode {mode} sends nothing")]
     if len(stored) == len(FIELDS):

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 from mmfold.adapters.doctor.check import Check, fail, ok, warn
 from mmfold.adapters.ports import PortError, take_port
+from mmfold.adapters.requirements import DISTRIBUTION, read_requirements
 from mmfold.adapters.secrets.environment import SECRET_ENV_BY_EXCHANGE_ENV, resolve_environment
 from mmfold.adapters.secrets.registry import backend_name
 from mmfold.config.errors import ConfigError
@@ -24,7 +24,6 @@ LIVE_ENABLE = "MM_LIVE_ENABLE"
 GIB = 1 << 30
 FREE_BYTES_MIN = GIB  # four segments of a journal
 FREE_BYTES_LOW = 10 * GIB  # a busy symbol fills one or two GiB a day
-PIN = re.compile(r"([\w.-]+)(?:\[[\w,-]+\])?==([^;\s]+)(?:\s*;\s*extra == [\"'](\w+)[\"'])?")
 
 
 def check_environment(mode: str, environ: Mapping[str, str]) -> list[Check]:
@@ -56,22 +55,23 @@ def check_dependencies(environ: Mapping[str, str]) -> list[Check]:
     """Compare what is installed with what mm is pinned to."""
     extras = {None, "live"} | ({"aws"} if backend_name(environ) == "aws" else set())
     try:
-        required = metadata.requires("mm") or []
+        required = [one for one in read_requirements() if one.extra in extras]
     except metadata.PackageNotFoundError:
-        return [fail("dependencies", "missing_dependency:mm", "mm itself is not installed", "make venv")]
-    pins = [match for line in required if (match := PIN.fullmatch(line)) and match[3] in extras]
+        text, hint = f"{DISTRIBUTION} itself is not installed", "make venv in its checkout, or install its wheel"
+        return [fail("dependencies", f"missing_dependency:{DISTRIBUTION}", text, hint)]
     found = []
-    for name, pinned, extra in (match.groups() for match in pins):
+    for one in required:
         try:
-            installed = metadata.version(name)
+            installed = metadata.version(one.name)
         except metadata.PackageNotFoundError:
-            install = f"pip install 'mm[{extra}]'" if extra else "make venv"
-            found.append(fail("dependencies", f"missing_dependency:{name}", f"{name} is not installed", install))
+            brought = f", the extra {one.extra} brings it" if one.extra else ""
+            text = f"{one.name} is not installed{brought}"
+            found.append(fail("dependencies", f"missing_dependency:{one.name}", text, one.install))
             continue
-        if installed != pinned:
-            text = f"{name} {installed} is installed, mm is tested with {pinned}"
-            found.append(warn("dependencies", f"other_version:{name}", text, "make venv"))
-    text = f"{len(pins)} packages as pinned, Python {platform.python_version()}"
+        if installed != one.pinned:
+            text = f"{one.name} {installed} is installed, mm is tested with {one.pinned}"
+            found.append(warn("dependencies", f"other_version:{one.name}", text, one.install))
+    text = f"{len(required)} packages as pinned, Python {platform.python_version()}"
     return found or [ok("dependencies", text)]
 
 
@@ -81,7 +81,7 @@ def check_config(path: Path | None) -> tuple[list[Check], Config | None]:
         config = load_config(path)
     except ConfigError as error:
         return [fail("config", "config_parse", str(error), error.hint or "mm config describe KEY explains a key")], None
-    found = [warn("config", "config_warning", line, "rename it in the file") for line in config.warnings]
+    found = [warn("config", "config_warning", line, f"mm config migrate {path} --in-place") for line in config.warnings]
     place = "the defaults (no --config)" if path is None else str(path)
     own = f", own settings for {', '.join(sorted(config.per_symbol))}" if config.per_symbol else ""
     return found or [ok("config", f"{place}{own}")], config

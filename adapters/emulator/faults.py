@@ -89,7 +89,7 @@ def parse_plan(document: Any) -> FaultPlan:
         place = ".".join(str(part) for part in first["loc"]) or "faults"
         names = ", ".join(sorted(Fault))
         raise VenueSetupError(
-            f"{place}: {first['msg']}", f"docs/emulator.md has the keys; faults are {names}"
+            f"{place}: {first['msg']}", f"mm docs emulator has the keys; faults are {names}"
         ) from error
 
 

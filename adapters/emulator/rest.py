@@ -148,7 +148,7 @@ def race(venue: Venue, account: Account, params: Params) -> None:
     """Let a trade come before a request that names an open order."""
     order = account.find(params)
     if order is not None and order.is_open:
-        venue.race(order)
+        venue.race(account, order)
 
 
 async def read_body(request: web.Request) -> bytes:

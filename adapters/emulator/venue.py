@@ -131,14 +131,15 @@ class Venue:
             await asyncio.sleep(FLUSH_S)
             self.publish()
 
-    def race(self, order: Order) -> None:
-        """Let half of what is left of an order trade: a public trade that eats the queue at its price."""
+    def race(self, account: Account, order: Order) -> None:
+        """Let half of what is left of an order trade: a public trade that eats what is ahead of it, own orders too."""
         market = self.markets[order.product.symbol]
         if order.price_ticks is None or not order.left_lots:
             return
         displayed = market.sides[order.side].qty_lots.get(order.price_ticks, 0)
         side = Side.ASK if order.side == Side.BID else Side.BID
-        qty_lots = displayed + max(1, order.left_lots // 2)
+        own_lots = account.desk.lots_before(order.product.index, order.desk_id)
+        qty_lots = displayed + own_lots + max(1, order.left_lots // 2)
         self.apply(make_rows(EventKind.TRADE, order.product.index, [(side, order.price_ticks, qty_lots)]))
 
     # Public topics

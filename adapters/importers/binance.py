@@ -25,7 +25,7 @@ from mmfold.adapters.importers.outcome import (
     UnnamedSnapshotError,
 )
 from mmfold.adapters.importers.rows import bbo_rows, book_rows, finish_event, mark_rows, read_ts_ns, trade_row
-from mmfold.adapters.importers.table import Context, Listing
+from mmfold.adapters.importers.table import AGGREGATE_TRADES, SINGLE_TRADES, Context, Listing, choose_trades
 from mmfold.engine.codes import EventKind, Side
 from mmfold.engine.records import NO_ORDER_ID
 
@@ -40,6 +40,7 @@ UNUSED_EVENTS = {
 COINM_SYMBOL = re.compile(r"[A-Z0-9]+USD_(PERP|[0-9]{6})")
 PARTIAL_DEPTH_STREAM = re.compile(r"@depth[0-9]")
 BBO_KEYS = ("b", "B", "a", "A")
+NUMBER_KEYS = {SINGLE_TRADES: "t", AGGREGATE_TRADES: "a"}
 
 
 def parse_message(raw: bytes, ts_receive_ns: int, context: Context) -> Parsed:
@@ -81,7 +82,7 @@ def parse_data(data: dict[str, Any], stream: str, ts_receive_ns: int, context: C
     if event == "bookTicker" or (event is None and all(key in data for key in BBO_KEYS)):
         return best_rows(data, ts_receive_ns, context)
     if event in ("trade", "aggTrade"):
-        return trade_rows(data, "t" if event == "trade" else "a", ts_receive_ns, context)
+        return trade_rows(data, SINGLE_TRADES if event == "trade" else AGGREGATE_TRADES, ts_receive_ns, context)
     if event == "markPriceUpdate":
         return mark_price_rows(data, ts_receive_ns, context)
     if event is None and "lastUpdateId" in data:
@@ -144,22 +145,22 @@ def depth_rows(data: dict[str, Any], stream: str, ts_receive_ns: int, context: C
     if first > last:
         raise RefusedError(f'"U" {first} is above "u" {last}')
     previous = read_integer(data, "pu") if "pu" in data else first - 1
-    times = (read_ts_ns(data, "T", "E"), ts_receive_ns)
+    times = (read_ts_ns(data, "T", "E", unit_ns=context.exchange_unit_ns), ts_receive_ns)
     return book_rows(EventKind.BOOK_DELTA, listing, times, (last, previous), (data.get("b"), data.get("a")))
 
 
 def best_rows(data: dict[str, Any], ts_receive_ns: int, context: Context) -> np.ndarray:
     """Return a BBO; spot's has no time."""
     listing = resolve(data, data.get("s"), context)
-    times = (read_ts_ns(data, "T", "E"), ts_receive_ns)
+    times = (read_ts_ns(data, "T", "E", unit_ns=context.exchange_unit_ns), ts_receive_ns)
     return bbo_rows(listing, times, read_integer(data, "u"), [data.get(key) for key in BBO_KEYS])
 
 
-def trade_rows(data: dict[str, Any], number_key: str, ts_receive_ns: int, context: Context) -> np.ndarray:
+def trade_rows(data: dict[str, Any], stream: int, ts_receive_ns: int, context: Context) -> np.ndarray:
     """Return a TRADE; `m` says that the buyer was the maker, so the aggressor sold.
 
     Raises: RefusedError; PassedOverError for futures trades of another type than MARKET: insurance fund, ADL and NA
-        entries never met the book, and some carry a price and a size of 0.
+        entries never met the book, and some carry a price and a size of 0; and for those of a second stream of trades.
     """
     listing = resolve(data, data.get("s"), context)
     if data.get("X", "MARKET") != "MARKET":
@@ -168,16 +169,18 @@ def trade_rows(data: dict[str, Any], number_key: str, ts_receive_ns: int, contex
     if not isinstance(maker_bought, bool):
         raise RefusedError('"m" is missing or not true or false')
     side = Side.ASK if maker_bought else Side.BID
-    times = (read_ts_ns(data, "T", "E"), ts_receive_ns)
-    number = read_integer(data, number_key)
-    return finish_event([trade_row(listing, times, (data.get("p"), data.get("q")), side, number)])
+    times = (read_ts_ns(data, "T", "E", unit_ns=context.exchange_unit_ns), ts_receive_ns)
+    number = read_integer(data, NUMBER_KEYS[stream])
+    row = trade_row(listing, times, (data.get("p"), data.get("q")), side, (number, NO_ORDER_ID))
+    choose_trades(context.table.records[listing.index], stream)
+    return finish_event([row])
 
 
 def mark_price_rows(data: dict[str, Any], ts_receive_ns: int, context: Context) -> np.ndarray:
     """Return a MARK; its `T` is the next funding time, so `E` is when it happened."""
     listing = resolve(data, data.get("s"), context)
     mark_e8 = read_steps(data.get("p"), E8_GRID, E8_MAX, f"{listing.symbol} mark price")
-    times = (read_ts_ns(data, "E"), ts_receive_ns)
+    times = (read_ts_ns(data, "E", unit_ns=context.exchange_unit_ns), ts_receive_ns)
     if not data.get("i"):  # COIN-M has no index price here
         return mark_rows(listing, times, mark_e8)
     return mark_rows(listing, times, mark_e8, read_steps(data["i"], E8_GRID, E8_MAX, f"{listing.symbol} index price"))
@@ -195,6 +198,6 @@ def snapshot_rows(data: dict[str, Any], stream: str, ts_receive_ns: int, context
     if not symbol:
         raise UnnamedSnapshotError
     listing = resolve(data, symbol, context)
-    times = (read_ts_ns(data, "T", "E"), ts_receive_ns)
+    times = (read_ts_ns(data, "T", "E", unit_ns=context.exchange_unit_ns), ts_receive_ns)
     seqs = (read_integer(data, "lastUpdateId"), NO_ORDER_ID)
     return book_rows(EventKind.BOOK_SNAPSHOT, listing, times, seqs, (data.get("bids"), data.get("asks")))

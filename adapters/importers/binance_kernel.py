@@ -48,20 +48,19 @@ from mmfold.adapters.importers.binance_fields import (
     E,
 )
 from mmfold.adapters.importers.kernel import (
-    TS_MS_MAX,
     add_level,
     apply_symbol,
     close_line,
-    exchange_ns,
     finish_delta,
     finish_event,
     has_line,
+    is_new_trade,
     open_line,
     scan_levels,
     scan_price,
     scan_qty,
 )
-from mmfold.adapters.importers.lane import END
+from mmfold.adapters.importers.lane import END, SKIP_AGGREGATE, SKIP_SINGLE
 from mmfold.adapters.importers.scan import (
     AT,
     BRACE_CLOSE,
@@ -80,6 +79,7 @@ from mmfold.adapters.importers.scan import (
     scan_string,
     scan_truth,
 )
+from mmfold.adapters.importers.table import AGGREGATE_TRADES, SINGLE_TRADES
 from mmfold.engine.codes import EventKind, Side
 from mmfold.engine.jit import entry, kernel
 from mmfold.engine.records import NO_ORDER_ID, NO_TS_NS
@@ -188,9 +188,9 @@ def find_ts_ns(work):
     ts_ns = NO_TS_NS
     for field in (E_TIME, T_TIME):
         if work["kinds"][INTEGERS] & (1 << field):
-            if work["fields"][field, 0] > TS_MS_MAX:
+            if work["fields"][field, 0] > work["exchange_units_max"]:
                 return ts_ns, False
-            ts_ns = exchange_ns(work["fields"][field, 0])
+            ts_ns = work["fields"][field, 0] * work["exchange_unit_ns"]
     return ts_ns, True
 
 
@@ -231,7 +231,7 @@ def apply_bbo(lane, ts_exchange_ns):
 
 @kernel
 def apply_trade(lane, ts_exchange_ns):
-    """Write a TRADE; tell whether it was one of the MARKET type."""
+    """Write a TRADE, or count it if it is told twice or by a second stream; tell whether it was one of type MARKET."""
     work = lane.work[0]
     fields, kinds, futures = work["fields"], work["kinds"], work["is_futures"]
     if kinds[TRUTHS] != (1 << MAKER if futures else 1 << MAKER | 1 << M_SPOT) or kinds[STEPS] != TRADE_STEPS:
@@ -250,9 +250,19 @@ def apply_trade(lane, ts_exchange_ns):
             return False
         if futures and not is_text(lane.text, fields[X_TYPE, 0], fields[X_TYPE, 1], MARKET):
             return False
-    row_first = work["row_count"]
-    add_level(lane, fields[PRICE, 0], fields[QTY, 0], Side.ASK if fields[MAKER, 0] else Side.BID)
-    finish_event(lane, row_first, EventKind.TRADE, ts_exchange_ns, (fields[number_field, 0], NO_ORDER_ID))
+    is_single = number_field == T_NUMBER
+    stream = SINGLE_TRADES if is_single else AGGREGATE_TRADES
+    symbol = lane.symbols[work["symbol_index"]]
+    if symbol["trade_stream"] == 0:
+        symbol["trade_stream"] = stream
+    if symbol["trade_stream"] != stream:
+        work["skip_counts"][SKIP_SINGLE if is_single else SKIP_AGGREGATE] += 1
+        return True
+    number = fields[number_field, 0]
+    if is_new_trade(lane, work["symbol_index"], number):
+        row_first = work["row_count"]
+        add_level(lane, fields[PRICE, 0], fields[QTY, 0], Side.ASK if fields[MAKER, 0] else Side.BID)
+        finish_event(lane, row_first, EventKind.TRADE, ts_exchange_ns, (number, NO_ORDER_ID))
     return True
 
 

@@ -27,8 +27,9 @@ from mmfold.adapters.importers.table import Context, Listing, depth_number
 from mmfold.config.instruments import CONTRACT_OF_MARKET
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.limits import EVENT_ROW_COUNT_MAX
-from mmfold.engine.manifest import Instrument
+from mmfold.engine.manifest import BOOK_DEPTH_MAX, Instrument
 from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_VALUE
+from mmfold.journal.told import trade_id_of
 
 MARKETS = ("linear", "inverse", "spot")
 UNUSED_TOPICS = {
@@ -39,6 +40,7 @@ UNUSED_TOPICS = {
     "priceLimit": "price limit",
     "adlAlert": "adl alert",
 }
+NAMED_DEPTHS = {"rpi": 50}  # orderbook.rpi.SYMBOL
 SIDES = {"Buy": Side.BID, "Sell": Side.ASK}
 INVERSE_SYMBOL = re.compile(r"[A-Z0-9]+USD(-[0-9A-Z]+|[FGHJKMNQUVXZ][0-9]{2})?")
 LINEAR_SYMBOL = re.compile(r"[A-Z0-9]+(USDT|USDC|PERP)(-[0-9A-Z]+)?")
@@ -164,7 +166,7 @@ def orderbook_rows(message: dict[str, Any], parts: list[str], ts_receive_ns: int
     if taken != depth:
         known["beside_depth"] = NO_VALUE if known["book_depth"] == NO_VALUE else depth_number(depth)
         raise PassedOverError(f"orderbook.{depth} beside orderbook.{taken}")
-    times = (read_ts_ns(message, "cts", "ts"), ts_receive_ns)
+    times = (read_ts_ns(message, "cts", "ts", unit_ns=context.exchange_unit_ns), ts_receive_ns)
     update = read_integer(data, "u")
     levels = (data.get("b"), data.get("a"))
     if message.get("type") == "snapshot":
@@ -174,8 +176,16 @@ def orderbook_rows(message: dict[str, Any], parts: list[str], ts_receive_ns: int
     raise RefusedError(f"orderbook message of unknown type {message.get('type')!r}")
 
 
+def shown_depth(topic_depth: str) -> int:
+    """Return the levels of a side that the book of a topic shows at most, 0 where its name does not tell.
+
+    Source: Bybit v5 docs, websocket public channels: orderbook, RPI orderbook.
+    """
+    return NAMED_DEPTHS.get(topic_depth) or min(max(0, depth_number(topic_depth)), BOOK_DEPTH_MAX)
+
+
 def trade_rows(message: dict[str, Any], ts_receive_ns: int, context: Context) -> np.ndarray:
-    """Return one TRADE per trade of the list; its number is `seq`, because the ids are no numbers.
+    """Return one TRADE per trade of the list; `seq` is its number, which several may share, and `i` its id.
 
     Raises: RefusedError: all trades of a message or none.
     """
@@ -190,13 +200,24 @@ def trade_rows(message: dict[str, Any], ts_receive_ns: int, context: Context) ->
         side = SIDES.get(str(trade.get("S")))
         if side is None:
             raise RefusedError(f'"S" {trade.get("S")!r} is neither Buy nor Sell')
-        times = (read_ts_ns(trade, "T"), ts_receive_ns)
+        times = (read_ts_ns(trade, "T", unit_ns=context.exchange_unit_ns), ts_receive_ns)
         number = read_integer(trade, "seq") if "seq" in trade else NO_VALUE
-        rows.append(trade_row(listing, times, (trade.get("p"), trade.get("v")), side, number))
+        rows.append(trade_row(listing, times, (trade.get("p"), trade.get("v")), side, (number, read_trade_id(trade))))
     events = np.array(rows, dtype=EVENT)
     events["seq"] = np.arange(len(rows))
     events["flags"] |= np.array([Flag.BLOCK if trade.get("BT") is True else 0 for trade in trades], "<u2")
     return events
+
+
+def read_trade_id(trade: dict[str, Any]) -> int:
+    """Return 62 bits of a trade's id, or `NO_ORDER_ID` where it has none: such a trade is never told twice.
+
+    Raises: RefusedError when it is no text.
+    """
+    text = trade.get("i", "")
+    if not isinstance(text, str):
+        raise RefusedError(f'"i" {text!r} is no text')
+    return trade_id_of(text) if text else NO_ORDER_ID
 
 
 def ticker_rows(message: dict[str, Any], ts_receive_ns: int, context: Context) -> np.ndarray:
@@ -218,7 +239,7 @@ def ticker_rows(message: dict[str, Any], ts_receive_ns: int, context: Context) -
     mark_e8 = int(known["mark_e8"])
     if mark_e8 == NO_VALUE:
         raise PassedOverError("ticker")
-    times = (read_ts_ns(message, "ts"), ts_receive_ns)
+    times = (read_ts_ns(message, "ts", unit_ns=context.exchange_unit_ns), ts_receive_ns)
     return mark_rows(listing, times, mark_e8, index_e8)
 
 

@@ -9,22 +9,21 @@ price are read to their end and counted: a stream is full of them.
 import numpy as np
 
 from mmfold.adapters.importers.kernel import (
-    TS_MS_MAX,
     add_level,
     apply_symbol,
     close_line,
-    exchange_ns,
     fill_row,
     finish_delta,
     finish_event,
     has_line,
+    is_new_trade,
     open_line,
     scan_levels,
     scan_price,
     scan_qty,
     scan_symbol,
 )
-from mmfold.adapters.importers.lane import END, ROWS_FULL, SKIP_KLINE, SKIP_TICKER, Lane
+from mmfold.adapters.importers.lane import END, ROWS_FULL, SKIP_KLINE, SKIP_TICKER
 from mmfold.adapters.importers.scan import (
     BRACE_CLOSE,
     COLON,
@@ -40,11 +39,12 @@ from mmfold.adapters.importers.scan import (
     scan_steps,
     scan_string,
     scan_text_value,
+    scan_trade_id,
     scan_truth,
 )
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.jit import entry, kernel
-from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_VALUE
+from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 
 E8_EXPONENT, E8_MANTISSA = 8, 1  # mark and index prices are in steps of 1e-8
 SYMBOL, MARK_PRICE, INDEX_PRICE = range(3)  # fields of a ticker that are noted
@@ -90,10 +90,13 @@ INDEX_KEY = literal_text("indexPrice")
 
 
 @kernel
-def scan_ts_ms(text, pos):
-    """Return a time that a row can hold and the position after it, or -1."""
-    ts_ms, pos = scan_integer(text, pos)
-    return ts_ms, pos if ts_ms <= TS_MS_MAX else min(pos, -1)
+def scan_ts_ns(lane, pos):
+    """Return a venue's time in ns and the position after it, or -1."""
+    work = lane.work[0]
+    ts_units, pos = scan_integer(lane.text, pos)
+    if ts_units > work["exchange_units_max"]:
+        return NO_TS_NS, min(pos, -1)
+    return ts_units * work["exchange_unit_ns"], pos
 
 
 @kernel
@@ -118,7 +121,7 @@ def scan_book(lane, pos):
     depth, pos = scan_book_topic(text, pos)
     start = match(text, pos, SNAPSHOT)
     is_snapshot = start >= 0
-    ts_ms, pos = scan_ts_ms(text, start if is_snapshot else match(text, pos, DELTA))
+    ts_ns, pos = scan_ts_ns(lane, start if is_snapshot else match(text, pos, DELTA))
     pos = match(text, scan_symbol(lane, match(text, pos, BOOK)), BIDS)
     pos = scan_levels(lane, pos, Side.BID, 1 if is_snapshot else 0)
     pos = scan_levels(lane, match(text, pos, ASKS), Side.ASK, 1 if is_snapshot else 0)
@@ -126,17 +129,17 @@ def scan_book(lane, pos):
     _, pos = scan_integer(text, match(text, pos, NUMBER))
     pos = match(text, pos, OBJECT_END)
     if pos >= 0 and text[pos] == COMMA:
-        ts_ms, pos = scan_ts_ms(text, match(text, pos, CROSS_TIME))
+        ts_ns, pos = scan_ts_ns(lane, match(text, pos, CROSS_TIME))
     pos = match(text, pos, MESSAGE_END)
     if pos < 0:
         return pos
     symbol = lane.symbols[work["symbol_index"]]
     if depth == symbol["book_depth"] and is_snapshot:
         seqs = (update, NO_ORDER_ID)
-        finish_event(lane, row_first, EventKind.BOOK_SNAPSHOT, exchange_ns(ts_ms), seqs)
+        finish_event(lane, row_first, EventKind.BOOK_SNAPSHOT, ts_ns, seqs)
         symbol["venue_seq"] = update
     elif depth == symbol["book_depth"]:
-        finish_delta(lane, row_first, exchange_ns(ts_ms), update, update - 1)
+        finish_delta(lane, row_first, ts_ns, update, update - 1)
     elif depth == symbol["beside_depth"]:
         work["row_count"] = row_first
         symbol["beside_count"] += 1
@@ -152,7 +155,7 @@ def scan_trade(lane, pos):
     row_index = work["row_count"]
     if row_index == lane.rows.size:
         return -ROWS_FULL
-    ts_ms, pos = scan_ts_ms(text, match(text, pos, TRADE_TIME))
+    ts_ns, pos = scan_ts_ns(lane, match(text, pos, TRADE_TIME))
     pos = scan_symbol(lane, match(text, pos, TRADE_SYMBOL))
     start = match(text, pos, BUY)
     side = Side.BID if start >= 0 else Side.ASK
@@ -161,7 +164,7 @@ def scan_trade(lane, pos):
     start = match(text, pos, TICK_DIRECTION)
     if start >= 0:
         pos = scan_text_value(text, start)
-    pos = scan_text_value(text, match(text, pos, TRADE_ID))
+    trade_id, pos = scan_trade_id(text, match(text, pos, TRADE_ID))
     is_block, pos = scan_truth(text, match(text, pos, BLOCK_TRADE))
     start = match(text, pos, RETAIL_TRADE)
     if start >= 0:
@@ -174,14 +177,33 @@ def scan_trade(lane, pos):
         return min(pos, -1)
     add_level(lane, price_ticks, qty_lots, side)
     row = lane.rows[row_index]
-    fill_row(row, work, EventKind.TRADE, exchange_ns(ts_ms), (number, NO_ORDER_ID))
+    fill_row(row, work, EventKind.TRADE, ts_ns, (number, trade_id))
     row["flags"] = Flag.LAST | Flag.BLOCK if is_block else Flag.LAST
     return pos
 
 
 @kernel
-def scan_trades(lane, pos):
-    """Write the TRADEs of a list, all or none."""
+def keep_new_trades(lane, row_first):
+    """Number the TRADEs of a whole message from row_first on, those that are told twice taken out."""
+    work, rows = lane.work[0], lane.rows
+    count = row_first
+    for index in range(row_first, work["row_count"]):
+        row = rows[index]
+        if not is_new_trade(lane, row["instrument_index"], row["order_id"]):
+            continue
+        row["seq"] = work["seq"]
+        work["seq"] += 1
+        lane.symbols[row["instrument_index"]]["event_count"] += 1
+        if count < index:
+            rows[count] = row
+        count += 1
+    work["event_counts"][EventKind.TRADE] += count - row_first
+    work["row_count"] = count
+
+
+@kernel
+def scan_trades(lane, pos, line_end):
+    """Write the TRADEs of a list, all or none; line_end is where the message has to end, or 0."""
     text, work = lane.text, lane.work[0]
     row_first = work["row_count"]
     pos = match(text, scan_text_value(text, pos), SNAPSHOT)
@@ -191,12 +213,9 @@ def scan_trades(lane, pos):
         pos = scan_trade(lane, pos)
         end = match(text, pos, TRADES_END)
         if end >= 0:
-            for index in range(row_first, work["row_count"]):
-                row = lane.rows[index]
-                row["seq"] = work["seq"]
-                work["seq"] += 1
-                lane.symbols[row["instrument_index"]]["event_count"] += 1
-            work["event_counts"][EventKind.TRADE] += work["row_count"] - row_first
+            if line_end not in (0, end):
+                return -1
+            keep_new_trades(lane, row_first)
             return end
         pos = match(text, pos, TRADE_NEXT)
     return pos
@@ -262,7 +281,7 @@ def scan_ticker(lane, pos):
     start = match(text, pos, CROSS_NUMBER)
     if start >= 0:
         _, pos = scan_integer(text, start)
-    ts_ms, pos = scan_ts_ms(text, match(text, pos, TIME))
+    ts_ns, pos = scan_ts_ns(lane, match(text, pos, TIME))
     pos = match(text, pos, MESSAGE_END)
     if pos < 0:
         return pos
@@ -282,7 +301,7 @@ def scan_ticker(lane, pos):
     if mark_e8 != NO_VALUE:
         symbol["mark_e8"] = mark_e8
     add_level(lane, NO_PRICE_TICKS, 0, Side.NONE)
-    finish_event(lane, row_first, EventKind.MARK, exchange_ns(ts_ms), (symbol["mark_e8"], index_e8))
+    finish_event(lane, row_first, EventKind.MARK, ts_ns, (symbol["mark_e8"], index_e8))
     return pos
 
 
@@ -308,7 +327,7 @@ def scan_message(lane, pos):
         return scan_book(lane, pos)
     pos = match(text, topic, TRADES)
     if pos >= 0:
-        return scan_trades(lane, pos)
+        return scan_trades(lane, pos, 0)
     pos = match(text, topic, TICKERS)
     if pos >= 0:
         return scan_ticker(lane, pos)
@@ -332,14 +351,14 @@ def scan_lines(lane):
 
 
 @entry
-def scan_frame(text, text_bytes, ts_receive_ns, rows, symbols, work):
+def scan_frame(lane, text_bytes, ts_receive_ns):
     """Write the rows of one book delta or list of trades, `seq` 0, and return their count; 0 for any other frame.
 
-    A book that restarts (`u` = 1) is left to the parser, and so is one of a depth that it has not seen.
-    Shape:  text u1, the frame and a LF; rows EVENT; symbols table.SYMBOL; work one WORK.
+    A book that restarts (`u` = 1) is left to the parser, and so is one of a depth that it has not seen, and trades
+    that were all told before.
+    Shape:  lane.text is the frame and a LF, text_bytes long.
     """
-    lane = Lane(text, rows, symbols, work)
-    place = work[0]
+    text, rows, place = lane.text, lane.rows, lane.work[0]
     place["row_count"] = 0
     place["seq"] = 0
     place["ts_line_ns"] = ts_receive_ns
@@ -348,7 +367,7 @@ def scan_frame(text, text_bytes, ts_receive_ns, rows, symbols, work):
     if pos >= 0:
         pos = scan_book(lane, pos)
     else:
-        pos = scan_trades(lane, match(text, topic, TRADES))
+        pos = scan_trades(lane, match(text, topic, TRADES), text_bytes)
     row_count = place["row_count"]
     if pos != text_bytes or row_count == 0:
         return np.int64(0)

@@ -1,16 +1,18 @@
 """The three forms of captures, one line at a time; must never look at what a venue's message says.
 
-    stamped     `<receive time, ns> <message>`
-    cryptofeed  `<receive time, s>: <message>` received, `<url> -> <t>: <body>` an HTTP response,
+    stamped     `<receive time> <message>`
+    cryptofeed  `<receive time>: <message>` received, `<url> -> <t>: <body>` an HTTP response,
                 `<url> <- <t>: <message>` sent by the client, `<url> <-> <t>` a connection opened (cryptofeed v2 text)
-    capture     one JSON object a line: `t` = header, http, connect, send or recv; `ts` in seconds;
+    capture     one JSON object a line: `t` = header, http, connect, send or recv; `ts` a time;
                 `data` the message as a string
 
+The times of the first are usually ns, of the others seconds; a file's own units are found by its digits (units.py).
 Times in seconds become ns digit by digit: a float of today's seconds is only good to 200 ns.
 """
 
 import enum
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,16 +20,18 @@ import orjson
 
 from mmfold.adapters.importers.outcome import ImportFailedError, RefusedError
 from mmfold.adapters.importers.streams import read_lines
+from mmfold.adapters.importers.units import SPOKEN_UNITS, STAMPED_UNITS, Units, find_units
 from mmfold.engine.limits import NS_PER_S, TS_NS_MAX
 from mmfold.engine.records import NO_TS_NS
 
-SECONDS = rb"([0-9]{1,10})(?:\.([0-9]{1,9}))?"
+SECONDS = rb"([0-9]{1,19})(?:\.([0-9]{1,9}))?"
 STAMPED_LINE = re.compile(rb"([0-9]{1,19}) (.+)", re.DOTALL)
 RECEIVED_LINE = re.compile(SECONDS + rb": (.*)", re.DOTALL)
 SPOKEN_LINE = re.compile(rb"([a-z]+://[^ ]+) (<->|<-|->) " + SECONDS + rb"(?:: (.*))?", re.DOTALL)
 CAPTURE_TIME = re.compile(rb'[,{]"ts": ?' + SECONDS + rb"[,}]")
 SNIFF_LINE_COUNT = 100
 BOM = b"\xef\xbb\xbf"
+EXCHANGE_TIME = re.compile(rb'"(?:E|T|ts|cts)": ?([0-9]{1,19})[,}]')
 MARKET_IN_URL = re.compile(
     r"/public/(linear|inverse|spot|option)\b|//(fapi|fstream)|//(dapi|dstream)|//(api|stream)\.binance"
 )
@@ -70,6 +74,7 @@ class Origin(enum.Enum):
     HEADER = "header"
 
 
+FORM_UNITS = {Form.STAMPED: STAMPED_UNITS, Form.CRYPTOFEED: SPOKEN_UNITS, Form.CAPTURE: SPOKEN_UNITS}
 CAPTURE_ORIGINS = {
     "recv": Origin.RECEIVED,
     "http": Origin.RESPONSE,
@@ -100,31 +105,33 @@ class Sniffed:
 
     path: Path
     form: Form
+    units: Units
     ts_receive_ns: int
 
 
-def parse_frame(form: Form, line: bytes) -> Frame:
-    """Return what one line without its LF holds; a byte order mark before it, which editors write, says nothing.
+def parse_frame(form: Form, line: bytes, units: Units | None = None) -> Frame:
+    """Return what one line without its LF holds; units are the file's, by default those of its form.
 
+    A byte order mark before it, which editors write, says nothing.
     Raises: RefusedError.
     """
-    line = line.removeprefix(BOM)
+    line, units = line.removeprefix(BOM), units or FORM_UNITS[form]
     if form == Form.STAMPED:
         match = STAMPED_LINE.fullmatch(line)
         if match is None:
-            raise RefusedError("not `<receive time in ns> <message>`")
-        return Frame(Origin.RECEIVED, check_ts_ns(int(match[1])), match[2])
+            raise RefusedError("not `<receive time> <message>`")
+        return Frame(Origin.RECEIVED, stamp_ns(match[1], None, units), match[2])
     if form == Form.CAPTURE:
-        return parse_capture_line(line)
+        return parse_capture_line(line, units)
     if match := RECEIVED_LINE.fullmatch(line):
-        return Frame(Origin.RECEIVED, seconds_ns(match[1], match[2]), match[3])
+        return Frame(Origin.RECEIVED, stamp_ns(match[1], match[2], units), match[3])
     if match := SPOKEN_LINE.fullmatch(line):
         url = match[1].decode("utf-8", "replace")
-        return Frame(SPOKEN_ORIGINS[match[2]], seconds_ns(match[3], match[4]), match[5] or b"", url)
-    raise RefusedError("not `<seconds>: <message>` and not `<url> -> <seconds>: <message>`")
+        return Frame(SPOKEN_ORIGINS[match[2]], stamp_ns(match[3], match[4], units), match[5] or b"", url)
+    raise RefusedError("not `<time>: <message>` and not `<url> -> <time>: <message>`")
 
 
-def parse_capture_line(line: bytes) -> Frame:
+def parse_capture_line(line: bytes, units: Units) -> Frame:
     """Return what one JSON line of a capture holds.
 
     Raises: RefusedError.
@@ -140,31 +147,31 @@ def parse_capture_line(line: bytes) -> Frame:
         return Frame(origin, NO_TS_NS, b"")
     match = CAPTURE_TIME.search(line)
     if match is None:
-        raise RefusedError('"ts" is missing or not plain seconds')
+        raise RefusedError('"ts" is missing or not a plain number')
     message = record.get("data", "")
     if not isinstance(message, str) or (not message and origin in (Origin.RECEIVED, Origin.RESPONSE)):
         raise RefusedError('"data" is missing or not a string')
     url, connection = record.get("url") or record.get("addr") or "", record.get("conn", "")
     if not isinstance(url, str) or not isinstance(connection, str):
         raise RefusedError('"url", "addr" or "conn" is not a string')
-    return Frame(origin, seconds_ns(match[1], match[2]), message.encode(), url, connection)
+    return Frame(origin, stamp_ns(match[1], match[2], units), message.encode(), url, connection)
 
 
-def seconds_ns(seconds: bytes, fraction: bytes | None) -> int:
-    """Return a decimal number of seconds in ns, exactly.
+def stamp_ns(whole: bytes, fraction: bytes | None, units: Units) -> int:
+    """Return a receive time in ns, exactly.
 
-    Raises: RefusedError.
+    Raises: RefusedError for one that a row cannot hold, and for one that is not in the file's unit.
     """
-    return check_ts_ns(int(seconds) * NS_PER_S + int((fraction or b"").ljust(9, b"0")))
-
-
-def check_ts_ns(ts_ns: int) -> int:
-    """Return a time that a row can hold.
-
-    Raises: RefusedError.
-    """
-    if ts_ns >= TS_NS_MAX:
-        raise RefusedError(f"receive time {ts_ns} is out of range")
+    ts_ns = int(whole) * units.receive_ns
+    if fraction:
+        part_ns, rest = divmod(int(fraction.ljust(9, b"0")) * units.receive_ns, NS_PER_S)
+        if rest:
+            raise RefusedError(f"receive time {(whole + b'.' + fraction).decode()} has more digits than ns")
+        ts_ns += part_ns
+    if not units.ts_low_ns <= ts_ns < TS_NS_MAX:
+        raise RefusedError(
+            f"receive time {whole.decode()} is out of range: the file's are in {units.names()['receive']}"
+        )
     return ts_ns
 
 
@@ -187,20 +194,37 @@ def sniff(path: Path) -> Sniffed:
     for magic, what, hint in FOREIGN:
         if head.startswith(magic):
             raise ImportFailedError(f"{path.name}: {what}, no capture of a stream", hint)
-    lines = head.split(b"\n", SNIFF_LINE_COUNT)[:SNIFF_LINE_COUNT]
-    form: Form | None = None
-    for line in (line.rstrip(b"\r") for line in lines if line.strip()):
-        for candidate in Form if form is None else (form,):
-            try:
-                frame = parse_frame(candidate, line)
-            except RefusedError:
-                continue
-            form = candidate
-            if frame.ts_receive_ns != NO_TS_NS:
-                return Sniffed(path, form, frame.ts_receive_ns)
-    if SEPARATED_LINE.fullmatch(lines[0].removeprefix(BOM).rstrip(b"\r")):
+    first_lines = head.split(b"\n", SNIFF_LINE_COUNT)[:SNIFF_LINE_COUNT]
+    lines = [line.rstrip(b"\r").removeprefix(BOM) for line in first_lines if line.strip()]
+    forms: tuple[Form, ...] = tuple(Form)
+    units = {form: sniff_units(form, lines) for form in forms}
+    for line in lines:
+        for form in forms:
+            with suppress(RefusedError):
+                frame = parse_frame(form, line, units[form])
+                if frame.ts_receive_ns != NO_TS_NS:
+                    return Sniffed(path, form, units[form], frame.ts_receive_ns)
+                forms = (form,)
+    if SEPARATED_LINE.fullmatch(lines[0]):
         raise ImportFailedError(f"{path.name}: separated values (CSV), no capture of a stream", CAPTURES)
     raise ImportFailedError(
         f"{path.name} line 1 (byte 0): no form of capture that is known",
-        "expected `<ns> <json>` lines, cryptofeed text, or one JSON object a line with t, ts, data",
+        "expected `<time> <json>` lines, cryptofeed text, or one JSON object a line with t, ts, data",
     )
+
+
+def sniff_units(form: Form, lines: list[bytes]) -> Units:
+    """Return the units of the times in a file's first lines, read in a form."""
+    stamps, times = [], []
+    for line in lines:
+        if form == Form.STAMPED:
+            match = STAMPED_LINE.fullmatch(line)
+        elif form == Form.CRYPTOFEED:
+            match = RECEIVED_LINE.fullmatch(line)
+        else:
+            match = CAPTURE_TIME.search(line)
+        if match is not None:
+            stamps.append(int(match[1]))
+            message = line[match.end(1) :].replace(b'\\"', b'"')  # of a capture it is a string in a string
+            times += [int(number) for number in EXCHANGE_TIME.findall(message)]
+    return find_units(stamps, times, FORM_UNITS[form])

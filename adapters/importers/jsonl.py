@@ -4,15 +4,18 @@ An event's place in the chain depends on every line before it, so a line that is
 to set aside. The journal has the file's head.
 """
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 
 from mmfold.adapters.importers.outcome import ImportFailedError, ImportRequest, ImportResult
-from mmfold.adapters.importers.output import check_out, publish, work_directory
+from mmfold.adapters.importers.output import check_out, work_directory
 from mmfold.engine.codes import EventKind, Flag
 from mmfold.journal.jsonl import JsonlReader
+from mmfold.journal.publish import publish
 from mmfold.journal.writer import Writer
 
 
@@ -30,7 +33,7 @@ def import_jsonl(request: ImportRequest, on_progress: Callable[[int], None]) -> 
             "--symbols, --market, --salvage and what is said of instruments are for venue captures",
             "a JSONL journal brings its own manifest",
         )
-    check_out(request.out, request.force)
+    check_out(request)
     path = request.files[0]
     events: Counter[str] = Counter()
     try:
@@ -41,7 +44,7 @@ def import_jsonl(request: ImportRequest, on_progress: Callable[[int], None]) -> 
                     writer.append(rows)
                 head = writer.commit()
                 row_count = writer.row_count
-            publish(work / "journal", request.out, work)
+            publish(work / "journal", Path(os.path.realpath(request.out)), work)
     except OSError as error:
         raise ImportFailedError(f"{error.filename or path}: {error.strerror or error}") from error
     on_progress(path.stat().st_size)

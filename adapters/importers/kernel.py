@@ -5,10 +5,8 @@ reference, gets such a line, and the two agree on every line that the lane takes
 Every buffer ends with LF, and nothing here reads past a LF: that is what bounds the reads.
 """
 
-import numpy as np
-
 from mmfold.adapters.importers.frames import Form
-from mmfold.adapters.importers.lane import ROWS_FULL, SKIP_OTHER_MARKET
+from mmfold.adapters.importers.lane import ROWS_FULL, SKIP_OTHER_MARKET, SKIP_TOLD
 from mmfold.adapters.importers.scan import (
     BRACKET_CLOSE,
     BRACKET_OPEN,
@@ -21,17 +19,16 @@ from mmfold.adapters.importers.scan import (
     literal_text,
     match,
     scan_receive_time,
-    scan_seconds,
+    scan_stamp,
     scan_steps,
     scan_string,
 )
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.jit import kernel
-from mmfold.engine.limits import NS_PER_MS, TS_NS_MAX
 from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_SEQ, NO_TS_NS
+from mmfold.journal import told
 
 PASSED_OVER = -3  # instead of a position: the line is done without its message having been read
-TS_MS_MAX = (TS_NS_MAX - 1) // NS_PER_MS
 EVENT_ROW_COUNT_MIN = 2  # rows of a message without levels
 
 LEVELS_NEXT = literal_text(",[")
@@ -39,6 +36,8 @@ CAPTURE_OPEN = literal_text('{"t":"recv","conn":"')
 CAPTURE_TIME = literal_text('","ts":')
 CAPTURE_DATA = literal_text(',"data":"')
 CAPTURE_END = literal_text("}\n")
+
+was_told = kernel(told.was_told)
 
 
 @kernel
@@ -187,6 +186,15 @@ def finish_delta(lane, row_first, ts_exchange_ns, venue_seq, venue_seq_prev):
 
 
 @kernel
+def is_new_trade(lane, instrument_index, trade_id):
+    """Tell whether a trade is told for the first time, or has no id; count it if not. Its message must be whole."""
+    if trade_id == NO_ORDER_ID or not was_told(lane.told_keys, lane.told_place, instrument_index, trade_id):
+        return True
+    lane.work[0]["skip_counts"][SKIP_TOLD] += 1
+    return False
+
+
+@kernel
 def find_connection(lane, start, end):
     """Return the index of a capture's connection that is known, or -1."""
     work = lane.work[0]
@@ -208,7 +216,7 @@ def open_capture_line(lane, pos):
     pos = match(text, end, CAPTURE_TIME)
     if connection < 0 or pos < 0 or (text[pos] == ZERO and ZERO <= text[pos + 1] <= NINE):
         return -1
-    work["ts_line_ns"], pos = scan_seconds(text, pos)
+    work["ts_line_ns"], pos = scan_stamp(text, pos, work["receive_unit_ns"], work["ts_low_ns"])
     pos = match(text, pos, CAPTURE_DATA)
     if pos < 0:
         return -1
@@ -230,7 +238,7 @@ def open_line(lane):
         return -ROWS_FULL
     if work["form"] == Form.CAPTURE:
         return open_capture_line(lane, work["pos"])
-    work["ts_line_ns"], pos = scan_receive_time(lane.text, work["pos"], work["form"])
+    work["ts_line_ns"], pos = scan_receive_time(lane.text, work)
     return pos
 
 
@@ -254,13 +262,6 @@ def has_line(lane):
     work = lane.work[0]
     assert 0 <= work["pos"] <= work["text_bytes"] < lane.text.size and work["row_count"] <= lane.rows.size
     return work["pos"] < work["text_bytes"]
-
-
-@kernel
-def exchange_ns(ts_ms):
-    """Return a venue's time in ns; it must be in range."""
-    assert 0 <= ts_ms <= TS_MS_MAX
-    return np.int64(ts_ms) * NS_PER_MS
 
 
 assert NO_ORDER_ID == NO_SEQ == NO_TS_NS

@@ -6,13 +6,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmfold.adapters.importers.table import SymbolTable
+from mmfold.adapters.importers.table import AGGREGATE_TRADES, SINGLE_TRADES, TOLD_TWICE, SymbolTable, beside_text
+from mmfold.adapters.importers.units import STAMPED_UNITS, Units, exchange_units_max
 from mmfold.engine.codes import EventKind
 from mmfold.engine.records import I8, KIND_COUNT, record
 
 END, ODD_LINE, ROWS_FULL = 0, 1, 2  # why scan_lines came back
-SKIPS = ("ticker", "kline", "other market")  # as the parser names what has no event
-SKIP_TICKER, SKIP_KLINE, SKIP_OTHER_MARKET = range(3)
+SKIPS = (  # as the parser names what has no event
+    "ticker", "kline", "other market", TOLD_TWICE,
+    beside_text(SINGLE_TRADES, AGGREGATE_TRADES), beside_text(AGGREGATE_TRADES, SINGLE_TRADES),
+)  # fmt: skip
+SKIP_TICKER, SKIP_KLINE, SKIP_OTHER_MARKET, SKIP_TOLD, SKIP_SINGLE, SKIP_AGGREGATE = range(len(SKIPS))
 FIELD_COUNT = 20
 VALUE_KIND_COUNT = 5
 MESSAGE_BYTES_MAX = 1 << 20  # a longer message of a capture is the parser's
@@ -29,7 +33,7 @@ CONNECTION = record(
 )
 
 WORK = record(
-    14 * 8
+    18 * 8
     + 8 * KIND_COUNT
     + 8 * len(SKIPS)
     + 16 * FIELD_COUNT
@@ -50,6 +54,10 @@ WORK = record(
         ("ts_receive_ns", I8),  # latest so far
         ("message_count", I8),
         ("connection_count", I8),
+        ("receive_unit_ns", I8),  # of the file's receive times
+        ("ts_low_ns", I8),  # a receive time before this one is not in that unit
+        ("exchange_unit_ns", I8),  # of the venue's times
+        ("exchange_units_max", I8),
         ("event_counts", I8, (KIND_COUNT,)),
         ("skip_counts", I8, (len(SKIPS),)),
         ("fields", I8, (FIELD_COUNT, 2)),  # start and end, or value, of what a message says, by the venue's numbers
@@ -63,20 +71,36 @@ class Lane(NamedTuple):
     """What the kernels work on.
 
     Shape: text u1, `text_bytes` of lines, the last ending with LF, then room for one message; rows EVENT; symbols
-        table.SYMBOL; work one WORK.
+        table.SYMBOL; work one WORK; told_keys, told_place as in journal/told.py.
     """
 
     text: np.ndarray
     rows: np.ndarray
     symbols: np.ndarray
     work: np.ndarray
+    told_keys: np.ndarray
+    told_place: np.ndarray
+
+
+def new_work(units: Units) -> np.ndarray:
+    """Return a WORK that knows how times are told, and nothing else."""
+    work = np.zeros(1, WORK)
+    set_units(work, units)
+    return work
+
+
+def set_units(work: np.ndarray, units: Units) -> None:
+    """Tell a WORK how times are told from now on."""
+    work["receive_unit_ns"], work["ts_low_ns"] = units.receive_ns, units.ts_low_ns
+    work["exchange_unit_ns"] = units.exchange_ns
+    work["exchange_units_max"] = exchange_units_max(units.exchange_ns)
 
 
 class FastLane:
     """One venue's compiled reader of lines, and its memory, for one import; `scanner` is `module:function`."""
 
     def __init__(self, scanner: str) -> None:
-        self.work = np.zeros(1, WORK)
+        self.work = new_work(STAMPED_UNITS)
         self._scanner = scanner
         self._text = np.empty(0, np.uint8)
 
@@ -93,7 +117,7 @@ class FastLane:
         module, _, function = self._scanner.partition(":")
         scan_lines = getattr(importlib.import_module(module), function)
         self.work["symbol_count"] = len(table.listings)
-        stop: int = scan_lines(Lane(self._text, rows, table.records, self.work))
+        stop: int = scan_lines(Lane(self._text, rows, table.records, self.work, *table.told))
         return stop
 
     def take_events(self) -> Counter[str]:

@@ -99,7 +99,7 @@ class ImportRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportResult:
-    """What an import wrote; book counts are messages, `trade` counts single trades."""
+    """What an import wrote; book counts are messages, `trade` and what was told twice single trades."""
 
     messages: int
     events: dict[str, int]
@@ -110,6 +110,7 @@ class ImportResult:
     head: str
     symbols: tuple[str, ...]
     out: str
+    units: dict[str, dict[str, str]] = field(default_factory=dict)  # of receive and exchange times, by file
     notes: tuple[str, ...] = ()  # what was taken, left out or assumed, one sentence each
 
     def document(self) -> dict[str, Any]:

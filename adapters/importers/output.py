@@ -1,33 +1,36 @@
 """A journal that appears whole or not at all; must never touch an output that it was not told to replace."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from mmfold.adapters.importers.outcome import ImportFailedError
+from mmfold.adapters.importers.outcome import ImportFailedError, ImportRequest
+from mmfold.adapters.importers.quarantine import quarantine_path
 from mmfold.engine.codes import EventKind
 from mmfold.engine.manifest import Manifest, encode_manifest
 from mmfold.engine.payload import payload_rows
-from mmfold.journal.errors import JournalFull
+from mmfold.journal.errors import JournalError, JournalFull, OutputRefused
+from mmfold.journal.outputs import CHOOSE, check_apart, check_directory, make_directory
+from mmfold.journal.publish import working
 from mmfold.journal.writer import FULL_ERRNOS, Writer
 
 
-def check_out(out: Path, force: bool) -> None:
-    """Check that an output may be written.
+def check_out(request: ImportRequest) -> None:
+    """Check that the output may be written: not over an input, over a former journal with --force only.
 
-    Raises: ImportFailedError when something is there already.
+    Raises: ImportFailedError.
     """
-    if out.is_dir():
-        occupied = any(out.iterdir())
-    else:
-        occupied = out.exists() or out.is_symlink()
-    if occupied and not force:
-        raise ImportFailedError(f"{out} exists and is not empty", "choose another --out, or replace it with --force")
+    try:
+        check_directory(request.out, inputs=request.files, force=request.force)
+        aside = quarantine_path(request.out)
+        check_apart(aside, request.files)
+        if os.path.lexists(aside) and (aside.is_symlink() or not aside.is_file()):
+            raise OutputRefused(aside, "expected a file of refused lines or none, found something else", hint=CHOOSE)
+    except JournalError as error:
+        raise ImportFailedError(str(error), error.hint) from error
 
 
 @contextmanager
@@ -36,21 +39,20 @@ def work_directory(out: Path) -> Iterator[Path]:
 
     Raises: ImportFailedError when it cannot be made, or when the disk becomes full.
     """
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    except OSError as error:
-        raise ImportFailedError(f"{out}: cannot write beside it: {error.strerror}") from error
-    try:
-        yield work
-    except (JournalFull, OSError) as error:
-        reason = error.__cause__ if isinstance(error, JournalFull) else error
-        if not isinstance(reason, OSError) or reason.errno not in FULL_ERRNOS:
-            raise
-        hint = "free some space, or choose another --out; nothing was written"
-        raise ImportFailedError(f"{out}: could not be written: {reason.strerror}", hint) from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    with ExitStack() as stack:
+        try:
+            make_directory(out.parent)
+            directory = stack.enter_context(working(out))
+        except OSError as error:
+            raise ImportFailedError(f"{out}: cannot write beside it: {error.strerror}") from error
+        try:
+            yield directory
+        except (JournalFull, OSError) as error:
+            reason = error.__cause__ if isinstance(error, JournalFull) else error
+            if not isinstance(reason, OSError) or reason.errno not in FULL_ERRNOS:
+                raise
+            hint = "free some space, or choose another --out; nothing was written"
+            raise ImportFailedError(f"{out}: could not be written: {reason.strerror}", hint) from error
 
 
 def write_journal(directory: Path, manifest: Manifest, parts: Iterable[np.ndarray]) -> str:
@@ -65,17 +67,3 @@ def write_journal(directory: Path, manifest: Manifest, parts: Iterable[np.ndarra
         head = writer.commit()
         writer.close(seal=True)
     return head.hex()
-
-
-def publish(journal: Path, out: Path, work: Path) -> None:
-    """Put a finished journal in its place, the old one out of the way first."""
-    if out.is_dir() and not out.is_symlink() and not any(out.iterdir()):
-        out.rmdir()
-    elif out.exists() or out.is_symlink():
-        out.replace(work / "replaced")
-    journal.replace(out)
-    descriptor = os.open(out.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -8,23 +8,24 @@ import numpy as np
 from mmfold.adapters.importers.grid import read_integer, read_steps
 from mmfold.adapters.importers.outcome import RefusedError
 from mmfold.adapters.importers.table import Listing
+from mmfold.adapters.importers.units import exchange_units_max
 from mmfold.engine.codes import EventKind, Flag, Side
-from mmfold.engine.limits import EVENT_ROW_COUNT_MAX, NS_PER_MS, TS_NS_MAX
+from mmfold.engine.limits import EVENT_ROW_COUNT_MAX, NS_PER_MS
 from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 
-TS_MS_MAX = (TS_NS_MAX - 1) // NS_PER_MS
+TS_MS_MAX = exchange_units_max(NS_PER_MS)
 
 Row = tuple[int, ...]
 
 
-def read_ts_ns(message: dict[str, Any], *keys: str) -> int:
-    """Return the first of some millisecond times that a message has, in ns, or `NO_TS_NS`.
+def read_ts_ns(message: dict[str, Any], *keys: str, unit_ns: int = NS_PER_MS) -> int:
+    """Return the first of some times that a message has, in ns, or `NO_TS_NS`.
 
     Raises: RefusedError when it is no time.
     """
     for key in keys:
         if key in message:
-            return read_integer(message, key, TS_MS_MAX) * NS_PER_MS
+            return read_integer(message, key, exchange_units_max(unit_ns)) * unit_ns
     return NO_TS_NS
 
 
@@ -90,17 +91,19 @@ def bbo_rows(listing: Listing, times: tuple[int, int], venue_seq: int, texts: Se
     return finish_event(rows)
 
 
-def trade_row(listing: Listing, times: tuple[int, int], trade: tuple[object, object], side: Side, number: int) -> Row:
+def trade_row(
+    listing: Listing, times: tuple[int, int], trade: tuple[object, object], side: Side, ids: tuple[int, int]
+) -> Row:
     """Return the one row of a trade, LAST included.
 
-    Shape:  trade = price and size texts; side = the aggressor's.
+    Shape:  trade = price and size texts; side = the aggressor's; ids = (number, id), sentinels where there is none.
     Raises: RefusedError.
     """
     price_ticks, qty_lots = read_price(trade[0], listing), read_qty(trade[1], listing)
     if not qty_lots:
         raise RefusedError(f"{listing.symbol} trade of size 0")
-    flags = Flag.LAST
-    return (0, *times, price_ticks, qty_lots, NO_ORDER_ID, number, EventKind.TRADE, side, flags, listing.index, 0)
+    flags, (number, trade_id) = Flag.LAST, ids
+    return (0, *times, price_ticks, qty_lots, trade_id, number, EventKind.TRADE, side, flags, listing.index, 0)
 
 
 def mark_rows(listing: Listing, times: tuple[int, int], mark_e8: int, index_e8: int = NO_VALUE) -> np.ndarray:

@@ -1,36 +1,36 @@
 """Raw venue captures to a journal; must never write anything before the last line is read.
 
-Order of several files: by their first receive time, whatever the order on the command line. When one starts before the
-one before it has ended (a websocket capture and the REST responses of the same minutes), all lines are merged by
-receive time, each file keeping its own order and the earlier file going first at equal times.
+Order of several files: by their first receive time, whatever the order on the command line; their lines are merged by
+receive time (merge.py). What overlapping captures tell twice is taken once where the venue numbers it: books by the
+core, trades here (journal/told.py).
 """
 
-import heapq
+import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from mmfold.adapters.importers import binance, bybit
-from mmfold.adapters.importers.frames import Sniffed, parse_frame, sniff
+from mmfold.adapters.importers.frames import Sniffed, sniff
 from mmfold.adapters.importers.lane import FastLane
-from mmfold.adapters.importers.outcome import ImportFailedError, ImportRequest, ImportResult, Place, RefusedError
-from mmfold.adapters.importers.output import check_out, publish, work_directory, write_journal
+from mmfold.adapters.importers.merge import LineFeed, Merged, StampLines, merge_lines, stamp_lines_slowly
+from mmfold.adapters.importers.outcome import ImportFailedError, ImportRequest, ImportResult, Place
+from mmfold.adapters.importers.output import check_out, work_directory, write_journal
 from mmfold.adapters.importers.quarantine import Quarantine
 from mmfold.adapters.importers.session import LateListError, ParseMessage, Session
 from mmfold.adapters.importers.spool import Spool
-from mmfold.adapters.importers.streams import InputHash, read_ahead, read_lines
+from mmfold.adapters.importers.streams import InputHash, read_ahead, read_lines, run_id_of
 from mmfold.adapters.importers.table import Context, SymbolTable
 from mmfold.engine.manifest import Instrument, Manifest
+from mmfold.journal.publish import publish
 
 FAST_LANE_BYTES_MIN = 1 << 19  # a smaller import is done before the kernels are loaded, let alone compiled
 
 OnProgress = Callable[[int], None]
-ReadFile = Callable[[Path], Iterator[bytes]]  # a file as buffers of whole lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,6 @@ BINANCE = Venue(
 BYBIT = Venue("bybit", bybit.MARKETS, bybit.parse_message, "mmfold.adapters.importers.bybit_kernel:scan_lines")
 
 
-class _OverlapError(Exception):
-    """Two files cover the same time: the lines must be merged."""
-
-
 def import_binance(request: ImportRequest, on_progress: OnProgress) -> ImportResult:
     """Import captures of Binance spot, USD-M or COIN-M streams."""
     return import_captures(request, on_progress, BINANCE)
@@ -69,21 +65,22 @@ def import_captures(request: ImportRequest, on_progress: OnProgress, venue: Venu
     Units:  on_progress gets the number of input bytes read so far.
     Raises: ImportFailedError.
     """
-    check_out(request.out, request.force)
+    check_out(request)
     if request.market and request.market not in venue.markets:
         raise ImportFailedError(f"--market {request.market}: {venue.name} has {', '.join(venue.markets)}")
     files = sorted((sniff(path) for path in request.files), key=lambda file: file.ts_receive_ns)
     quarantine = Quarantine.beside(request.out)
     with work_directory(request.out) as work:
         try:
-            session, inputs = read_files(files, request, on_progress, venue, quarantine, Spool(work / "spool"))
+            session, run_id = read_files(files, request, on_progress, venue, quarantine, Spool(work / "spool"))
             quarantine.sync()
-            result = write_result(session, inputs, files, request, work)
-        except ImportFailedError:
+            result = write_result(session, run_id, files, request, work)
+        except ImportFailedError as error:
             if request.strict or not quarantine.count:
                 quarantine.clear()
             else:
-                quarantine.publish()
+                place = f"what it refused is in {quarantine.publish_failed()}"
+                error.hint = f"{error.hint}; {place}" if error.hint else place
             raise
         except BaseException:
             quarantine.clear()
@@ -99,45 +96,30 @@ def read_files(
     venue: Venue,
     quarantine: Quarantine,
     spool: Spool,
-) -> tuple[Session, InputHash]:
-    """Read all files, one after the other if their times allow it, else merged; again if the list comes late.
+) -> tuple[Session, str]:
+    """Read all files into a session, again if the list comes late; returns the run id as well.
 
     Raises: ImportFailedError.
     """
     input_bytes = sum(file.path.stat().st_size for file in files)
-    read, offered = read_in_turn, dict[tuple[str, str], Instrument]()
+    offered = dict[tuple[str, str], Instrument]()
     while True:
         spool.clear()
         quarantine.clear()
+        table = open_table(venue, request, offered)
         session = Session(
             parse_message=venue.parse_message,
-            context=Context(
-                table=open_table(venue, request, offered), market=request.market, market_forced=bool(request.market)
-            ),
+            context=Context(table=table, market=request.market, market_forced=bool(request.market)),
             spool=spool,
             quarantine=quarantine,
             fast_lane=open_fast_lane(venue, input_bytes),
             strict=request.strict,
         )
-        inputs = InputHash()
-
-        def on_bytes(data: bytes, inputs: InputHash = inputs) -> None:
-            inputs.update(data)
-            on_progress(inputs.byte_count)
-
-        cuts: list[str] = []
-        on_cut = cuts.append if request.salvage else None
         try:
-            read(files, session, partial(read_lines, on_bytes=on_bytes, on_cut=on_cut))
-            session.finish()
-            session.context.table.assumed.update(dict.fromkeys(cuts))
-            return session, inputs
-        except _OverlapError:
-            assert read is read_in_turn, "merged files cannot overlap"
-            read = read_merged
+            return session, read_session(files, session, on_progress, salvage=request.salvage)
         except LateListError:
-            assert offered.keys() < session.context.table.offered.keys(), "a list is late only once"
-            offered = session.context.table.offered
+            assert offered.keys() < table.offered.keys(), "a list is late only once"
+            offered = table.offered
 
 
 def open_table(venue: Venue, request: ImportRequest, offered: dict[tuple[str, str], Instrument]) -> SymbolTable:
@@ -154,6 +136,29 @@ def open_table(venue: Venue, request: ImportRequest, offered: dict[tuple[str, st
     )
 
 
+def read_session(files: list[Sniffed], session: Session, on_progress: OnProgress, *, salvage: bool) -> str:
+    """Read all files into a session to its end, and return the run id, made of every byte of them.
+
+    Raises: ImportFailedError, LateListError.
+    """
+    inputs, cuts = [InputHash() for _ in files], list[str]()
+
+    def reader(index: int) -> Generator[bytes, None, None]:
+        def on_bytes(data: bytes) -> None:
+            inputs[index].update(data)
+            on_progress(sum(one.byte_count for one in inputs))
+
+        return read_ahead(read_lines(files[index].path, on_bytes, cuts.append if salvage else None))
+
+    if len(files) == 1:
+        read_alone(files[0], session, reader(0))
+    else:
+        read_merged(files, session, reader)
+    session.finish()
+    session.context.table.assumed.update(dict.fromkeys(sorted(cuts)))
+    return run_id_of(inputs)
+
+
 def open_fast_lane(venue: Venue, input_bytes: int) -> FastLane | None:
     """Return the venue's fast lane, if the input is worth it and kernels are compiled here."""
     if input_bytes < FAST_LANE_BYTES_MIN:
@@ -163,48 +168,56 @@ def open_fast_lane(venue: Venue, input_bytes: int) -> FastLane | None:
     return FastLane(venue.scanner) if JIT_ENABLED else None
 
 
-def read_in_turn(files: list[Sniffed], session: Session, read_file: ReadFile) -> None:
-    """Read files one after the other.
-
-    Raises: _OverlapError, ImportFailedError.
-    """
-    for file in files:
-        if file.ts_receive_ns < session.ts_receive_ns:
-            raise _OverlapError
-        line, byte = 1, 0
-        with closing(read_ahead(read_file(file.path))) as buffers:
-            for buffer in buffers:
-                line = session.read_buffer(file.path, file.form, buffer, line, byte)
-                byte += len(buffer)
-                # Takes the GIL anew: a Ctrl-C that came while the reading thread held it waits for that (CPython 3.11).
-                time.sleep(0)
-
-
-def read_merged(files: list[Sniffed], session: Session, read_file: ReadFile) -> None:
-    """Read files together, line by line, in the order of their receive times.
+def read_alone(file: Sniffed, session: Session, buffers: Generator[bytes, None, None]) -> None:
+    """Read one file.
 
     Raises: ImportFailedError.
     """
-    streams = [stamped_lines(file, read_file) for file in files]
-    forms = {file.path: file.form for file in files}
-    for _, place, line in heapq.merge(*streams, key=lambda item: item[0]):
-        session.read_line(place, forms[place.path], line)
+    session.units = file.units
+    line, byte = 1, 0
+    with closing(buffers):
+        for buffer in buffers:
+            line = session.read_buffer(file.path, file.form, buffer, line, byte)
+            byte += len(buffer)
+            # Takes the GIL anew: a Ctrl-C that came while the reading thread held it waits for that (CPython 3.11).
+            time.sleep(0)
 
 
-def stamped_lines(file: Sniffed, read_file: ReadFile) -> Iterator[tuple[int, Place, bytes]]:
-    """Yield a file's lines with the latest receive time so far, which keeps the file's own order in a merge."""
-    ts_receive_ns = file.ts_receive_ns
-    line_number, byte = 1, 0
-    for buffer in read_file(file.path):
-        for line in buffer.split(b"\n")[:-1]:
-            with suppress(RefusedError):  # the session refuses it, with its reason
-                ts_receive_ns = max(ts_receive_ns, parse_frame(file.form, line.removesuffix(b"\r")).ts_receive_ns)
-            yield ts_receive_ns, Place(file.path, line_number, byte), line
-            line_number, byte = line_number + 1, byte + len(line) + 1
+def read_merged(files: list[Sniffed], session: Session, reader: Callable[[int], Generator[bytes, None, None]]) -> None:
+    """Read files together in the order of their receive times.
+
+    Raises: ImportFailedError.
+    """
+    with ExitStack() as stack:
+        readers = [stack.enter_context(closing(opened_late(reader, index))) for index in range(len(files))]
+        stamp = open_stamper(session)
+        for merged in merge_lines([LineFeed(*pair, stamp) for pair in zip(files, readers, strict=True)]):
+
+            def place_of(index: int, _: int, merged: Merged = merged) -> Place:
+                return merged.place(index)
+
+            session.units = merged.source.units
+            session.read_lines(merged.source.form, merged.buffer, 0, place_of)
+            time.sleep(0)
+
+
+def opened_late(reader: Callable[[int], Generator[bytes, None, None]], index: int) -> Generator[bytes, None, None]:
+    """Yield a file's buffers; its thread starts with the first."""
+    with closing(reader(index)) as buffers:
+        yield from buffers
+
+
+def open_stamper(session: Session) -> StampLines:
+    """Return what finds the receive times of lines: compiled where there is a fast lane."""
+    if session.fast_lane is None:
+        return stamp_lines_slowly
+    from mmfold.adapters.importers.stamp_kernel import stamp_lines  # only here: it loads numba
+
+    return stamp_lines
 
 
 def write_result(
-    session: Session, inputs: InputHash, files: list[Sniffed], request: ImportRequest, work: Path
+    session: Session, run_id: str, files: list[Sniffed], request: ImportRequest, work: Path
 ) -> ImportResult:
     """Write the journal of a finished session and put it in its place.
 
@@ -220,8 +233,8 @@ def write_result(
         raise ImportFailedError(f"{names}: no market event to import in {session.message_count:,} messages", first)
     listings.sort(key=lambda listing: listing.symbol)
     manifest = Manifest(
-        run_id=inputs.run_id(),
-        instruments=tuple(listing.instrument for listing in listings),
+        run_id=run_id,
+        instruments=tuple(with_depth(listing.instrument, session.context) for listing in listings),
         source=",".join(file.path.name for file in files),
     )
     index_of = np.zeros(len(table.listings), "<u2")
@@ -229,7 +242,7 @@ def write_result(
         index_of[listing.index] = index
     journal = work / "journal"
     head = write_journal(journal, manifest, renumber(session.spool, index_of, session.seqs_unused))
-    publish(journal, out, work)
+    publish(journal, Path(os.path.realpath(out)), work)
     return ImportResult(
         messages=session.message_count,
         events=dict(session.events),
@@ -237,11 +250,18 @@ def write_result(
         gaps=int(table.records["gap_count"].sum()),
         rejected=session.quarantine.count,
         skipped=dict(session.skipped),
+        units={file.path.name: file.units.names() for file in files},
         head=head,
         symbols=tuple(listing.symbol for listing in listings),
         out=str(out),
         notes=table_notes(table, request),
     )
+
+
+def with_depth(instrument: Instrument, context: Context) -> Instrument:
+    """Return an instrument with the depth that its topic names; a venue without such topics tells the whole book."""
+    depth = context.book_depths.get(instrument.symbol)
+    return instrument if depth is None else replace(instrument, book_depth=bybit.shown_depth(depth))
 
 
 def table_notes(table: SymbolTable, request: ImportRequest) -> tuple[str, ...]:

@@ -4,11 +4,14 @@ Each returns the position after its token, or -1 for anything but the plain form
 already goes through unchanged, so that a row of tokens is checked once, at its end.
 """
 
+from typing import Any
+
 import numpy as np
 
 from mmfold.adapters.importers.frames import Form
 from mmfold.engine.jit import kernel
 from mmfold.engine.limits import NS_PER_S, TS_NS_MAX
+from mmfold.journal.told import TRADE_ID_MAX
 
 DIGIT_COUNT_MAX = 18  # any number of so many digits fits i64
 Scanned = tuple[np.int64, int]  # a value and the position after it, or -1
@@ -16,7 +19,19 @@ Scanned = tuple[np.int64, int]  # a value and the position after it, or -1
 POWERS_OF_TEN = 10 ** np.arange(19, dtype=np.int64)
 
 QUOTE, COMMA, COLON, BRACE_OPEN, BRACE_CLOSE, BRACKET_OPEN, BRACKET_CLOSE = (ord(char) for char in '",:{}[]')
-POINT, ZERO, NINE, SPACE, TILDE, BACKSLASH, LF, AT = (ord(char) for char in ".09 ~\\\n@")
+POINT, ZERO, NINE, SPACE, TILDE, BACKSLASH, LF, AT, DASH = (ord(char) for char in ".09 ~\\\n@-")
+
+
+UUID_CHAR_COUNT = 36
+UUID_TAIL = 19  # where its last 64 bits begin
+TAIL_MASK = (1 << 59) - 1
+NO_DIGIT = 255
+HEX_DIGITS = np.full(256, NO_DIGIT, np.uint8)
+for _digit, _chars in enumerate(("0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "aA", "bB", "cC", "dD", "eE", "fF")):
+    for _char in _chars:
+        HEX_DIGITS[ord(_char)] = _digit
+IS_DASH = np.zeros(UUID_CHAR_COUNT, np.bool_)
+IS_DASH[[8, 13, 18, 23]] = True
 
 
 def literal_text(text: str) -> np.ndarray:
@@ -150,6 +165,30 @@ def scan_ns(text: np.ndarray, pos: int) -> Scanned:
 
 
 @kernel
+def scan_trade_id(text: np.ndarray, pos: int) -> Scanned:
+    """Return the id of a trade in 62 bits and the position after its closing quote, or -1.
+
+    pos is after the opening quote. A UUID or a plain number: any other id is the parser's, which hashes it.
+    """
+    value = np.int64(0)
+    end = scan_string(text, pos)
+    if end < 0:
+        return value, end
+    if end - pos != UUID_CHAR_COUNT:
+        value, after = scan_ns(text, pos)
+        plain = after == end and value <= TRADE_ID_MAX and (text[pos] != ZERO or end == pos + 1)
+        return value, end + 1 if plain else -1
+    for index in range(UUID_CHAR_COUNT):
+        char = text[pos + index]
+        digit = HEX_DIGITS[char]
+        if (char == DASH) != IS_DASH[index] or (char != DASH and digit == NO_DIGIT):
+            return value, -1
+        if index >= UUID_TAIL and char != DASH:
+            value = (value & TAIL_MASK) << 4 | np.int64(digit)
+    return value & TRADE_ID_MAX, end + 1
+
+
+@kernel
 def scan_seconds(text: np.ndarray, pos: int) -> Scanned:
     """Return a decimal number of seconds in ns and the position after it, or -1."""
     value = np.int64(0)
@@ -176,16 +215,36 @@ def scan_seconds(text: np.ndarray, pos: int) -> Scanned:
 
 
 @kernel
-def scan_receive_time(text: np.ndarray, pos: int, form: int) -> Scanned:
-    """Return the receive time at a line's start in ns and the position of the message, or -1."""
-    if form == Form.CRYPTOFEED:
+def scan_stamp(text: np.ndarray, pos: int, unit_ns: int, low_ns: int) -> Scanned:
+    """Return a receive time in ns, told in a unit, and the position after it, or -1; decimals only of seconds."""
+    if pos < 0:
+        return np.int64(0), pos
+    if unit_ns == NS_PER_S:
         value, pos = scan_seconds(text, pos)
+    else:
+        value, pos = scan_ns(text, pos)
+        if value > (TS_NS_MAX - 1) // unit_ns:
+            return value, -1
+        value *= unit_ns
+    if value < low_ns or value >= TS_NS_MAX:
+        return value, -1
+    return value, pos
+
+
+@kernel
+def scan_receive_time(text: np.ndarray, work: Any) -> Scanned:
+    """Return the receive time at a line's start in ns and the position of the message, or -1.
+
+    Shape: work is a lane's WORK.
+    """
+    value, pos = scan_stamp(text, work["pos"], work["receive_unit_ns"], work["ts_low_ns"])
+    if work["form"] == Form.CRYPTOFEED:
         if pos < 0 or text[pos] != COLON:
             return value, -1
         pos += 1
-    else:
-        value, pos = scan_ns(text, pos)
-    if pos < 0 or text[pos] != SPACE or value >= TS_NS_MAX:
+    elif pos >= 0 and text[pos] == POINT:
+        return value, -1
+    if pos < 0 or text[pos] != SPACE:
         return value, -1
     return value, pos + 1
 

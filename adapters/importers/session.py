@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmfold.adapters.importers.frames import Form, Frame, Origin, market_of_url, parse_frame
-from mmfold.adapters.importers.lane import ROWS_FULL, FastLane
+from mmfold.adapters.importers.frames import FORM_UNITS, Form, Frame, Origin, market_of_url, parse_frame
+from mmfold.adapters.importers.lane import ROWS_FULL, FastLane, set_units
 from mmfold.adapters.importers.outcome import (
     ImportFailedError,
     Parsed,
@@ -24,13 +24,15 @@ from mmfold.adapters.importers.outcome import (
 )
 from mmfold.adapters.importers.quarantine import Quarantine
 from mmfold.adapters.importers.spool import Spool
-from mmfold.adapters.importers.table import Context
+from mmfold.adapters.importers.table import TOLD_TWICE, Context
+from mmfold.adapters.importers.units import Units
 from mmfold.adapters.importers.unknown import UnknownSymbols
 from mmfold.adapters.importers.unnamed import Held, Streams
 from mmfold.engine.codes import EventKind, Flag
 from mmfold.engine.records import EVENT, NO_SEQ, NO_TS_NS
 
 ParseMessage = Callable[[bytes, int, Context], Parsed]
+PlaceOf = Callable[[int, int], Place]
 FUTURES = ("usdm", "coinm")
 OPTIONS = "option"
 SPLIT = "split the capture by connection"
@@ -54,6 +56,7 @@ class Session:
     fast_lane: FastLane | None
     strict: bool
     seq: int = 1
+    units: Units | None = None  # of the file that is read; None: those of its form
     ts_receive_ns: int = NO_TS_NS  # latest so far
     message_count: int = 0
     market_of_connection: dict[str, str] = field(default_factory=dict)
@@ -65,6 +68,14 @@ class Session:
 
     def read_buffer(self, path: Path, form: Form, buffer: bytes, line: int, byte: int) -> int:
         """Take a buffer of whole lines and return the number of the line after it."""
+        return self.read_lines(form, buffer, line, lambda number, pos: Place(path, number, byte + pos))
+
+    def read_lines(self, form: Form, buffer: bytes, line: int, place_of: PlaceOf) -> int:
+        """Take a buffer of whole lines, numbered from `line` on, and return the number of the line after it.
+
+        Shape:  place_of gets a line's number and its position in the buffer.
+        """
+        self.context.exchange_unit_ns = (self.units or FORM_UNITS[form]).exchange_ns
         if self.fast_lane is not None:
             self.fast_lane.load(buffer)
         pos = 0
@@ -74,7 +85,7 @@ class Session:
             end = buffer.find(b"\n", pos)
             if end < 0:
                 break
-            self.read_line(Place(path, line, byte + pos), form, buffer[pos:end])
+            self.read_line(place_of(line, pos), form, buffer[pos:end])
             pos, line = end + 1, line + 1
         return line
 
@@ -84,6 +95,7 @@ class Session:
         work["pos"], work["line"], work["form"], work["message_count"] = pos, line, form, 0
         work["seq"], work["ts_receive_ns"] = self.seq, self.ts_receive_ns
         work["is_futures"] = self.context.market in FUTURES
+        set_units(work, self.units or FORM_UNITS[form])
         stop = ROWS_FULL
         while stop == ROWS_FULL:
             work["row_count"] = self.spool.buffer_row_count
@@ -105,7 +117,7 @@ class Session:
         if not line:
             return
         try:
-            frame = parse_frame(form, line)
+            frame = parse_frame(form, line, self.units)
         except RefusedError as error:
             self.message_count += 1
             self.refuse(place, str(error), line)
@@ -152,7 +164,8 @@ class Session:
         except ImportFailedError as error:
             raise ImportFailedError(f"{place}: {error}", error.hint) from error
         except UnnamedSnapshotError:
-            self.held.append(Held(place, frame.message, frame.ts_receive_ns, line, self.seq, self.spool.open_hole()))
+            times = (frame.ts_receive_ns, self.context.exchange_unit_ns)
+            self.held.append(Held(place, frame.message, *times, line, self.seq, self.spool.open_hole()))
             self.seq += 1
             return
         except UnknownSymbolError as unknown:
@@ -166,8 +179,15 @@ class Session:
             self.take(parsed)
 
     def take(self, rows: np.ndarray) -> None:
-        """Number the events of one message, count them and put them into the spool."""
+        """Number the events of one message, count them and put them into the spool; count trades told twice."""
         assert rows.dtype == EVENT and len(rows)
+        if rows["kind"][0] == EventKind.TRADE:
+            told_count, rows = len(rows), self.context.table.new_trades(rows)
+            if len(rows) < told_count:
+                self.skipped[TOLD_TWICE] += told_count - len(rows)
+                rows["seq"] = np.arange(len(rows))
+            if not len(rows):
+                return
         ends = np.flatnonzero(rows["flags"] & Flag.LAST)
         assert ends[-1] == len(rows) - 1
         rows["seq"] += self.seq
@@ -219,6 +239,7 @@ class Session:
         found: dict[str, np.ndarray] = {}
         for symbol in self.context.table.listings:
             self.context.symbol_hint, self.context.url = symbol, ""
+            self.context.exchange_unit_ns = held.exchange_unit_ns
             rows = self.parse_message(held.message, held.ts_receive_ns, self.context)
             if isinstance(rows, np.ndarray) and streams.fits(rows):
                 found[symbol] = rows

@@ -10,7 +10,7 @@ import queue
 import re
 import threading
 import zlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -182,7 +182,7 @@ def read_ahead(chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
 
 
 class InputHash:
-    """The hash of all input bytes, from which an import's run id is made."""
+    """The hash of one file's bytes, from which an import's run id is made."""
 
     def __init__(self) -> None:
         self._hasher = hashlib.sha256()
@@ -193,6 +193,13 @@ class InputHash:
         self._hasher.update(data)
         self.byte_count += len(data)
 
-    def run_id(self) -> str:
-        """Return `import-` and 12 hex digits."""
-        return f"import-{self._hasher.hexdigest()[:12]}"
+    def hexdigest(self) -> str:
+        """Return the hash."""
+        return self._hasher.hexdigest()
+
+
+def run_id_of(inputs: Sequence[InputHash]) -> str:
+    """Return `import-` and 12 hex digits: of the one file's hash, or of the hash of all files' hashes."""
+    digests = [one.hexdigest() for one in inputs]
+    digest = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    return f"import-{digest[:12]}"

@@ -9,18 +9,22 @@ import numpy as np
 
 from mmfold.adapters.importers.outcome import ImportFailedError, PassedOverError, RefusedError, UnknownSymbolError
 from mmfold.config.instruments import CONTRACT_OF_MARKET, CONTRACT_VALUE_OF_VENUE, find_instrument
-from mmfold.engine.limits import INSTRUMENT_COUNT_MAX, MICROS_PER_UNIT, PRICE_TICKS_MAX, QTY_LOTS_MAX
+from mmfold.engine.limits import INSTRUMENT_COUNT_MAX, MICROS_PER_UNIT, NS_PER_MS, PRICE_TICKS_MAX, QTY_LOTS_MAX
 from mmfold.engine.manifest import Instrument
 from mmfold.engine.records import I8, NO_SEQ, NO_VALUE, record
 from mmfold.journal.decimals import FieldError, Grid, grid_of, units_max
+from mmfold.journal.told import Told, no_trades, told_again
 
 SYMBOL_BYTES_MAX = 32
 VENUE_SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9_.-]*")
 # BTC-27DEC24-100000-C, BTC-3JAN26-100000-C-USDT, BTC-240927-60000-P
 OPTION_SYMBOL = re.compile(r"[A-Z0-9]+-[0-9A-Z]{5,7}-[0-9.]+-[CP](-[A-Z]+)?")
+SINGLE_TRADES, AGGREGATE_TRADES = 1, 2  # streams of the same trades; 0: none was seen
+TRADE_STREAMS = ("", "trade", "aggTrade")  # as the venue names them
+TOLD_TWICE = "trade told twice"
 
 SYMBOL = record(
-    144,
+    152,
     [
         ("name", "u1", (SYMBOL_BYTES_MAX,)),
         ("name_bytes", I8),
@@ -37,6 +41,7 @@ SYMBOL = record(
         ("book_depth", I8),  # of the book that is taken, and of the one beside it, where they are plain numbers
         ("beside_depth", I8),
         ("beside_count", I8),  # messages of that other depth that a fast lane passed over and that are not counted yet
+        ("trade_stream", I8),  # which of a venue's two streams of trades is taken: the first that was seen
     ],
 )
 
@@ -76,6 +81,7 @@ class SymbolTable:
     has_late_list: bool = False  # a symbol was listed before the capture said what it is: the import starts over
     listings: dict[str, Listing] = field(default_factory=dict)
     records: np.ndarray = field(default_factory=lambda: np.zeros(INSTRUMENT_COUNT_MAX, SYMBOL))
+    told: Told = field(default_factory=no_trades)
 
     def resolve(self, symbol: object, market: str) -> Listing:
         """Return the listing of a symbol, making it at its first appearance.
@@ -122,45 +128,41 @@ class SymbolTable:
         """
         known = self.offered.get((market, symbol)) or find_instrument(self.venue, market, symbol)
         contract = CONTRACT_OF_MARKET[market]
-        told = {
-            "tick_size": self.ticks.get(symbol, known.tick_size if known else None),
-            "lot_size": self.lots.get(symbol, known.lot_size if known else None),
-            "contract_value": known.contract_value if known else "1",
-        }
+        tick_size = self.ticks.get(symbol, known.tick_size if known else None)
+        lot_size = self.lots.get(symbol, known.lot_size if known else None)
+        value: str | None = "1"
         if contract == "inverse":
             venue_value = known.contract_value if known else CONTRACT_VALUE_OF_VENUE.get(self.venue)
-            told["contract_value"] = self.contract_values.get(symbol, venue_value)
+            value = self.contract_values.get(symbol, venue_value)
         elif symbol in self.contract_values:
             raise ImportFailedError(f"--contract-value {symbol}: {market} is not inverse", "leave it out")
-        missing = tuple(key for key, value in told.items() if value is None)
-        if missing:
+        if tick_size is None or lot_size is None or value is None:
             if not VENUE_SYMBOL.fullmatch(symbol):
                 raise RefusedError(f"symbol {symbol!r} is no symbol of a venue")
-            raise UnknownSymbolError(symbol, market, missing)
-        values = {key: value for key, value in told.items() if value is not None}
+            told = {"tick_size": tick_size, "lot_size": lot_size, "contract_value": value}
+            raise UnknownSymbolError(symbol, market, tuple(key for key, text in told.items() if text is None))
+        if known is None and contract != "inverse" and symbol not in self.min_notionals:
+            self.assumed[f"{symbol}: no minimum notional is known, none is kept (--min-notional)"] = None
         try:
-            if known is None:
-                known = Instrument(symbol=symbol, venue=self.venue, contract=contract, **values)
-                if contract != "inverse" and symbol not in self.min_notionals:
-                    self.assumed[f"{symbol}: no minimum notional is known, none is kept (--min-notional gives it)"] = (
-                        None
-                    )
-            instrument = replace(known, **values, **self.minimums(known, values["lot_size"]))
+            known = known or Instrument(
+                symbol=symbol, venue=self.venue, contract=contract, tick_size=tick_size, lot_size=lot_size,
+                contract_value=value,
+            )  # fmt: skip
+            instrument = replace(known, tick_size=tick_size, lot_size=lot_size, contract_value=value)
+            instrument = self.with_minimums(instrument, known)
             check_grids(instrument)
         except ValueError as error:  # a ManifestError, a FieldError, or a flag that is no number
             raise ImportFailedError(f"{symbol}: {error}", "correct the flags; nothing was written") from error
         return instrument
 
-    def minimums(self, known: Instrument, lot_size: str) -> dict[str, int]:
-        """Return the smallest order of an instrument in lots and in money; another lot leaves it what it was."""
-        lot = Fraction(lot_size)
-        if not lot:
-            return {}  # the instrument refuses it by name
+    def with_minimums(self, instrument: Instrument, known: Instrument) -> Instrument:
+        """Return an instrument with its smallest order in lots and in money; another lot leaves that what it was."""
         min_qty = Fraction(self.min_qtys.get(known.symbol, known.min_qty_lots * Fraction(known.lot_size)))
-        found = {"min_qty_lots": max(1, -(-min_qty // lot))}
+        min_notional_micros = known.min_notional_micros
         if known.symbol in self.min_notionals:
-            found["min_notional_micros"] = int(Fraction(self.min_notionals[known.symbol]) * MICROS_PER_UNIT)
-        return found
+            min_notional_micros = int(Fraction(self.min_notionals[known.symbol]) * MICROS_PER_UNIT)
+        min_qty_lots = max(1, -(-min_qty // Fraction(instrument.lot_size)))
+        return replace(instrument, min_qty_lots=min_qty_lots, min_notional_micros=min_notional_micros)
 
     def list_instrument(self, instrument: Instrument) -> Listing:
         """Append an instrument to the table and return its listing.
@@ -187,6 +189,26 @@ class SymbolTable:
         self.listings[instrument.symbol] = listing
         return listing
 
+    def new_trades(self, rows: np.ndarray) -> np.ndarray:
+        """Return the trades that were not told before, known by the venue's own id; one without an id is new."""
+        return rows[~told_again(self.told, rows, rows["aux" if self.venue == "binance" else "order_id"])]
+
+
+def choose_trades(record: np.void, stream: int) -> None:
+    """Take a symbol's trades from the first stream of them that is seen: the other tells the same trades.
+
+    Raises: PassedOverError for a message of the other one.
+    """
+    taken = int(record["trade_stream"]) or stream
+    record["trade_stream"] = taken
+    if taken != stream:
+        raise PassedOverError(beside_text(stream, taken))
+
+
+def beside_text(stream: int, taken: int) -> str:
+    """Return how trades of the stream that is not taken are counted."""
+    return f"{TRADE_STREAMS[stream]} beside {TRADE_STREAMS[taken]}"
+
 
 def is_one_bit_off(text: str, other: str) -> bool:
     """Tell whether two texts differ in exactly one bit of their characters."""
@@ -212,6 +234,7 @@ class Context:
     market_forced: bool = False
     symbol_hint: str = ""  # whose a snapshot is taken for that does not name its symbol
     url: str = ""  # of the HTTP response that is being parsed
+    exchange_unit_ns: int = NS_PER_MS  # of the venue's times in this file
     named: str = ""  # the symbol that the envelope of the message being parsed names
     book_depths: dict[str, str] = field(default_factory=dict)
 

@@ -6,7 +6,6 @@ best prices, the sizes of the levels that were set before, the best prices later
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +17,7 @@ from mmfold.engine.records import NO_PRICE_TICKS
 
 SIDES = (Side.BID, Side.ASK)
 PART_COUNT_MAX = 4  # of the stream, before and after the snapshot's id
+ROW_COUNT_MAX = 4_096  # of one part, before and after the id
 LEVEL_COUNT_MAX = 1_000  # rows of deltas that are compared, before and after it
 EVENT_COUNT_MAX = 20  # deltas after it that must not cross the book
 TOP_COUNT_MAX = 5  # best prices after it that are compared
@@ -32,6 +32,7 @@ class Held:
     place: Place
     message: bytes
     ts_receive_ns: int
+    exchange_unit_ns: int  # of the venue's times in its file
     line: bytes
     seq: int
     hole: int
@@ -53,20 +54,30 @@ class Streams:
         self.spans: dict[int, list[Span]] = {}
         for part in range(spool.part_count):
             rows = spool.part(part)
-            rows = rows[(rows["kind"] == EventKind.BOOK_DELTA) | (rows["kind"] == EventKind.BBO)]
-            for index in np.unique(rows["instrument_index"]).tolist():
-                ids = rows["aux"][rows["instrument_index"] == index]
-                self.spans.setdefault(index, []).append(Span(part, int(ids.min()), int(ids.max())))
+            chosen = np.flatnonzero(is_of_book(rows))  # columns alone: the rows are eight times as much to copy
+            indices, ids = rows["instrument_index"][chosen], rows["aux"][chosen]
+            for index in np.flatnonzero(np.bincount(indices)).tolist():
+                of_symbol = ids[indices == index]
+                self.spans.setdefault(index, []).append(Span(part, int(of_symbol.min()), int(of_symbol.max())))
 
     def around(self, index: int, update: int) -> tuple[np.ndarray, np.ndarray]:
         """Return a symbol's deltas and best prices around an update id, in order."""
         spans = self.spans.get(index, [])
-        before = [span.part for span in spans if span.first <= update][-PART_COUNT_MAX:]
-        after = [span.part for span in spans if span.last >= update][:PART_COUNT_MAX]
-        parts = [self.spool.part(part) for part in sorted({*before, *after})]
-        rows = np.concatenate(parts) if parts else self.spool.part(0)[:0]
-        rows = rows[rows["instrument_index"] == index]
-        return rows[rows["kind"] == EventKind.BOOK_DELTA], rows[rows["kind"] == EventKind.BBO]
+        before = [span for span in spans if span.first <= update][-PART_COUNT_MAX:]
+        after = [span for span in spans if span.last >= update][:PART_COUNT_MAX]
+        found = [self.spool.part(0)[:0]]
+        for span in sorted({*before, *after}):
+            rows = self.spool.part(span.part)
+            if not span.first <= update <= span.last:  # its end or its start is near
+                rows = rows[-4 * ROW_COUNT_MAX :] if span.last < update else rows[: 4 * ROW_COUNT_MAX]
+            chosen = np.flatnonzero(is_of_book(rows) & (rows["instrument_index"] == index))
+            later = np.flatnonzero(rows["aux"][chosen] > update)
+            pivot = int(later[0]) if len(later) else len(chosen)
+            rows = rows[chosen[max(0, pivot - ROW_COUNT_MAX) : pivot + ROW_COUNT_MAX]]
+            ends = np.flatnonzero(rows["flags"] & Flag.LAST)
+            found.append(rows[: ends[-1] + 1 if len(ends) else 0])
+        near = np.concatenate(found)
+        return told_once(near[near["kind"] == EventKind.BOOK_DELTA]), told_once(near[near["kind"] == EventKind.BBO])
 
     def fits(self, snapshot: np.ndarray) -> bool:
         """Tell whether a snapshot, in a symbol's own ticks and lots, is of that symbol's book."""
@@ -86,6 +97,22 @@ class Streams:
             and are_levels_equal(book, deltas, start, update)
             and is_followed(book, deltas[deltas["aux"] > update], tops[tops["aux"] > update])
         )
+
+
+def told_once(rows: np.ndarray) -> np.ndarray:
+    """Return events by their update ids, each as it was told first: captures that overlap tell them again, and late."""
+    is_end = (rows["flags"] & Flag.LAST) != 0
+    _, firsts = np.unique(rows[is_end][["order_id", "aux"]], return_index=True)
+    is_first = np.zeros(int(is_end.sum()), np.bool_)
+    is_first[firsts] = True
+    rows = rows[is_first[np.cumsum(is_end) - is_end]]
+    return rows[np.argsort(rows["aux"], kind="stable")]
+
+
+def is_of_book(rows: np.ndarray) -> np.ndarray:
+    """Tell of each row whether it is of a symbol's book stream."""
+    kinds = np.ascontiguousarray(rows["kind"])
+    return (kinds == EventKind.BOOK_DELTA) | (kinds == EventKind.BBO)  # type: ignore[no-any-return]
 
 
 def chain_start(deltas: np.ndarray, update: int) -> int | None:
@@ -139,19 +166,26 @@ def are_levels_equal(book: Book, deltas: np.ndarray, start: int, update: int) ->
 
 
 def is_followed(book: Book, deltas: np.ndarray, tops: np.ndarray) -> bool:
-    """Tell whether the book stays uncrossed as the stream goes on, with the best prices that the stream says."""
+    """Tell whether the book stays uncrossed as the stream goes on, up to a gap, with the best prices that it says."""
     levels = (dict(book[Side.BID]), dict(book[Side.ASK]))
-    top_at = {int(bid["aux"]): (int(bid["price_ticks"]), int(ask["price_ticks"])) for bid, ask in pairs(tops)}
+    firsts = tops[: 2 * LEVEL_COUNT_MAX]
+    prices = firsts["price_ticks"].tolist()
+    top_at = dict(zip(firsts["aux"].tolist()[::2], zip(prices[::2], prices[1::2], strict=False), strict=False))
     event_count = top_count = 0
-    for row in deltas[:LEVEL_COUNT_MAX]:
-        if row["price_ticks"] != NO_PRICE_TICKS:
-            levels[row["side"]][int(row["price_ticks"])] = int(row["qty_lots"])
-            if not row["qty_lots"]:
-                del levels[row["side"]][int(row["price_ticks"])]
-        if not row["flags"] & Flag.LAST:
+    rows = deltas[:LEVEL_COUNT_MAX]
+    columns = [rows[name].tolist() for name in ("order_id", "aux", "side", "price_ticks", "qty_lots", "flags")]
+    last = int(rows["order_id"][0]) if len(rows) else 0
+    for previous, update, side, price_ticks, qty_lots, flags in zip(*columns, strict=True):
+        if previous != last:
+            return True  # nothing is known of the book behind a gap
+        if qty_lots:
+            levels[side][price_ticks] = qty_lots
+        elif price_ticks != NO_PRICE_TICKS:
+            levels[side].pop(price_ticks, None)
+        if not flags & Flag.LAST:
             continue
-        event_count += 1
-        said = top_at.get(int(row["aux"])) if top_count < TOP_COUNT_MAX else None
+        event_count, last = event_count + 1, update
+        said = top_at.get(update) if top_count < TOP_COUNT_MAX else None
         if said is None and event_count > EVENT_COUNT_MAX:
             continue
         bid, ask = top_of(levels)
@@ -162,8 +196,3 @@ def is_followed(book: Book, deltas: np.ndarray, tops: np.ndarray) -> bool:
             if said != (bid, ask):
                 return False
     return True
-
-
-def pairs(tops: np.ndarray) -> list[tuple[np.void, np.void]]:
-    """Return the two rows of each of the first best prices."""
-    return [pair for index, pair in enumerate(pairwise(tops[: 2 * LEVEL_COUNT_MAX])) if index % 2 == 0]

@@ -12,8 +12,11 @@ import numpy as np
 
 from mmfold.adapters.bybit.frames import Control, Ignored, MalformedFrame
 from mmfold.adapters.bybit.ledger import Foreign
+from mmfold.adapters.bybit.link_ids import is_of_runs
 from mmfold.adapters.bybit.private import PrivateParser
 from mmfold.adapters.bybit.rest import VenueError
+from mmfold.adapters.live.handover import former_runs
+from mmfold.adapters.live.left_orders import LeftOrders
 from mmfold.adapters.live.reconcile import Reconciler
 from mmfold.adapters.live.rest_client import VenueUnreachable
 from mmfold.adapters.live.rows import connection_row, timeout_row
@@ -43,6 +46,7 @@ class Account:
         if self.session.resumed_events:
             self.arrived_s = time.monotonic() + runner.pace.settle_ms / 1e3
         self.settled: frozenset[int] = frozenset()  # orders of the answers being taken, with nothing on its way
+        self.left: LeftOrders | None = None  # of a former run, until they are cancelled
         self.reconciled_s = 0.0  # when the last reconciliation that succeeded began
         self.is_up = False
         self.up_count = 0  # connections of the private stream so far
@@ -94,10 +98,12 @@ class Account:
     async def take_private(self, rows: np.ndarray, foreign: tuple[Foreign, ...] = ()) -> None:
         """Fold the venue's word on our orders, once each; an order that the core does not hold is cancelled."""
         for each in foreign:
-            self.log.warning("foreign", topic=each.topic, symbol=each.symbol, what=each.what)
+            is_former = is_of_runs(each.link_id, former_runs(self.session.manifest))
+            say = self.log.info if is_former else self.log.warning
+            say("former_run" if is_former else "foreign", topic=each.topic, symbol=each.symbol, what=each.what)
             if each.row is not None:
                 rows = np.concatenate([rows, np.atleast_1d(each.row)])
-        rows = self.reconciler.seen.news(rows)
+        rows = self.reconciler.news(rows)
         await self.runner.take(rows)
         await self.cancel_strays(rows)
 
@@ -171,6 +177,9 @@ class Account:
         self.log.info("reconcile", reason=reason)
         began_s, connection = time.monotonic(), self.up_count
         await self.follow_clock()
+        if self.left is not None:  # before the fills are asked for: what they did until now is among them
+            self.log.info("former_orders", cancelled=await self.left.clear())
+            self.left = None
         await self.runner.take(await self.reconciler.fills())
         listed_s = time.monotonic()
         listed = await self.reconciler.open_orders()

@@ -1,4 +1,4 @@
-"""Which build runs: its commit and its time; must never guess: a build that says neither is of an unknown commit.
+"""Which build runs: version, commit and time; must never guess: an installed wheel knows its version alone.
 
 GIT_SHA, MM_BUILD_TIME  what an image was built from, set when it is built; win over the checkout
 """
@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[2]
+from mmfold.adapters.bundled import ROOT
+from mmfold.engine.manifest import Manifest
+
 GIT_TIMEOUT_S = 5
 
 
@@ -17,6 +19,7 @@ class Build(NamedTuple):
 
     commit: str | None
     build_time: str | None
+    version: str = str(Manifest.__dataclass_fields__["code_version"].default)
 
 
 def read_build(environ: Mapping[str, str], root: Path = ROOT) -> Build:

@@ -7,12 +7,14 @@ from fractions import Fraction
 from typing import Any
 
 from mmfold.adapters.live.status import Histogram, LiveStatus, StreamStatus
+from mmfold.config.aliases import ALIASES, AliasTable
 from mmfold.engine.codes import BookStatus, OrderStatus, Reason, Side
 from mmfold.engine.limits import BOOK_WINDOW_TICKS, MICROS_PER_UNIT, NS_PER_MS, NS_PER_S
 from mmfold.engine.orders import SLOTS_PER_SIDE
 from mmfold.engine.records import NO_VALUE
 from mmfold.engine.state import NO_KEY
 from mmfold.reports.money import Units, decimal_text, instrument_units
+from mmfold.reports.opening import opening_fields
 from mmfold.reports.position import position_amounts
 
 OPEN = range(OrderStatus.NEW, OrderStatus.DONE)
@@ -20,14 +22,14 @@ SIDES = (Side.BID, Side.ASK)
 PERCENTILES = (50, 99)
 
 
-def status_document(status: LiveStatus, ts_now_ns: int) -> dict[str, Any]:
-    """Return everything that a person asks of a running session.
+def status_document(status: LiveStatus, ts_now_ns: int, names: AliasTable = ALIASES) -> dict[str, Any]:
+    """Return everything that a person asks of a running session, renamed keys under both names.
 
     Units: times in ns since 1970, ages in ms, latencies in the unit that their key names.
     """
     reasons = status.not_ready()
     cash = int(status.state.clock[0]["cash_micros"])
-    return {
+    document = {
         "cash": None if cash == NO_VALUE else decimal_text(Fraction(cash, MICROS_PER_UNIT)),
         "clock_offset_ns": status.clock_offset_ns,
         "freezes": status.freezes,
@@ -55,6 +57,7 @@ def status_document(status: LiveStatus, ts_now_ns: int) -> dict[str, Any]:
         "venue": status.venue,
         "warmup_skips": status.warmup_skips,
     }
+    return names.with_old_keys("/status", document)
 
 
 def uptime_seconds(status: LiveStatus, ts_now_ns: int) -> int:
@@ -155,4 +158,5 @@ def money_document(status: LiveStatus, index: int, units: Units) -> dict[str, An
     names = ("realized", "unrealized", "fees", "funding", "net", "notional")
     values = {name: getattr(amounts, name) for name in names}
     texts = {name: None if value is None else decimal_text(value) for name, value in values.items()}
-    return texts | {"money": units.money, "quote": units.quote}
+    opening = opening_fields(status.manifest, status.state, index)
+    return texts | {"money": units.money, "opening": opening, "quote": units.quote}

@@ -1,67 +1,72 @@
-"""What the account holds when a journal is new: a position from before, adopted if asked for, else told.
+"""What the account holds when a journal is new: its opening if asked for, else told and kept flat.
 
-Must never invent a price: an adopted position is FILLs at the venue's own average entry price.
+A session begins at its first reconciliation: what was executed before is in the opening, never one of its fills. Must
+never invent a price: an opening stands at the venue's own average entry price.
 """
 
 import numpy as np
 
-from mmfold.adapters.bybit.ledger import NOBODYS_ORDER_ID, Execution, as_rows, fill_row
-from mmfold.adapters.bybit.link_ids import execution_number
 from mmfold.adapters.bybit.rest import RestParser
+from mmfold.adapters.live.handover import make_opening
 from mmfold.adapters.live.reconcile import Reconciler, Seen, joined
-from mmfold.adapters.live.rest_client import RestClient
+from mmfold.adapters.live.rest_client import RestClient, VenueUnreachable
 from mmfold.adapters.live.session import Session
 from mmfold.adapters.logs import EventLog
-from mmfold.engine.codes import EventKind, Side
-from mmfold.engine.records import NO_PRICE_TICKS
+from mmfold.engine.codes import EventKind
+from mmfold.engine.records import NO_VALUE
+from mmfold.engine.views import view_rows
 
 FLAG = "--adopt-position"
+LOOK_COUNT_MAX = 10
+MONEY_KINDS = (EventKind.FILL, EventKind.FUNDING)
 
 
 class FirstLook(Reconciler):
-    """The reconciler of a new journal: its first word on positions comes with the FILLs that explain them."""
+    """The reconciler of a new journal: its first word is the opening, and nothing of before counts."""
 
     def __init__(self, session: Session, rest: RestClient, parser: RestParser, seen: Seen, *, adopts: bool) -> None:
         super().__init__(session.manifest, rest, parser, seen)
         self.session = session
         self.adopts = adopts
         self.has_looked = False
+        self.is_disturbed = False  # by an execution that a stream told while we looked
         self.log = EventLog("account")
 
-    async def positions(self) -> np.ndarray:
-        """Return the POSITION of every instrument and the BALANCE; the first time, opening FILLs before them.
+    async def fills(self) -> np.ndarray:
+        """Return the missed fills and fundings; the first time the openings, with nothing executed while we looked.
 
         Raises: VenueUnreachable, VenueError, MalformedFrame.
         """
-        told = await super().positions()
         if self.has_looked:
-            return told
-        self.has_looked = True
-        opening = [self.open_from(row) for row in told[told["kind"] == EventKind.POSITION]]
-        return joined([*opening, told])
+            return await super().fills()
+        for _ in range(LOOK_COUNT_MAX):
+            await super().fills()  # remembered, so that nobody tells them again
+            self.is_disturbed = False
+            told = await super().positions()
+            after = await super().fills()
+            if not self.is_disturbed and not np.isin(after["kind"], MONEY_KINDS).any():
+                self.has_looked = True
+                return joined([self.open_from(row) for row in told[told["kind"] == EventKind.POSITION]])
+        raise VenueUnreachable("the account trades all the time: its position cannot be read beside its fills")
+
+    def news(self, rows: np.ndarray) -> np.ndarray:
+        """Return what is new of a stream's rows; before the first look is over, without the account's money."""
+        fresh = super().news(rows)
+        if self.has_looked:
+            return fresh
+        is_money = np.isin(fresh["kind"], MONEY_KINDS)
+        self.is_disturbed = self.is_disturbed or bool(is_money.any())
+        return fresh[~is_money]
 
     def open_from(self, row: np.void) -> np.ndarray:
-        """Return the FILL that leads from our position to the venue's, without a fee; none where it is not adopted."""
-        index = int(row["instrument_index"])
-        listing = self.parser.listings[index]
-        lots = int(row["qty_lots"]) - int(self.session.core.state.positions[index]["position_lots"])
-        if not lots:
-            return as_rows([])
-        price_ticks = int(row["price_ticks"])
-        if not self.adopts or price_ticks == NO_PRICE_TICKS:
+        """Return the opening of a venue's POSITION; none where nothing is held or it is not adopted."""
+        index, lots = int(row["instrument_index"]), int(row["qty_lots"])
+        symbol = self.session.manifest.instruments[index].symbol
+        price_e8 = int(view_rows(np.atleast_1d(row), EventKind.POSITION)["average_price_e8"][0])
+        if lots and self.adopts and price_e8 != NO_VALUE:
+            self.log.info("position_adopted", symbol=symbol, lots=lots, average_price_e8=price_e8)
+            return make_opening(index, int(row["ts_receive_ns"]), lots, price_e8)
+        if lots:
             hint = f"{FLAG} on a new journal takes it over"
-            self.log.warning("position_of_before", symbol=listing.symbol, lots=lots, hint=hint)
-            return as_rows([])
-        self.log.info("position_adopted", symbol=listing.symbol, lots=lots, price_ticks=price_ticks)
-        execution = Execution(
-            listing=listing,
-            order_id=NOBODYS_ORDER_ID,
-            side=Side.BID if lots > 0 else Side.ASK,
-            price_ticks=price_ticks,
-            qty_lots=abs(lots),
-            number=execution_number(f"adopted/{self.session.manifest.run_id}/{listing.symbol}"),
-            is_maker=False,
-            fee_ppm=0,
-            times=(int(row["ts_exchange_ns"]), int(row["ts_receive_ns"])),
-        )
-        return self.seen.news(as_rows([fill_row(execution)]))
+            self.log.warning("position_of_before", symbol=symbol, lots=lots, hint=hint)
+        return joined([])

@@ -12,8 +12,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from mmfold.adapters.live.status import PHASES, Histogram, LiveStatus, StreamStatus
+from mmfold.config.aliases import ALIASES, AliasTable
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S
-from mmfold.reports.metrics import StateCollector
+from mmfold.reports.metrics import StateCollector, with_old_names
 
 Sample = tuple[tuple[str, ...], float | None]
 
@@ -128,38 +129,40 @@ def histogram_family(row: HistogramRow, status: LiveStatus) -> HistogramMetricFa
 class LiveCollector(Collector):
     """Shows a session to prometheus_client, in the order of the tables."""
 
-    def __init__(self, status: LiveStatus) -> None:
+    def __init__(self, status: LiveStatus, names: AliasTable = ALIASES) -> None:
         self.status = status
+        self.names = names
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric with the samples that are present."""
-        for row in LIVE_METRICS:
+        for row in with_old_names(LIVE_METRICS, self.names):
             kind = CounterMetricFamily if row.name.endswith("_total") else GaugeMetricFamily
             family = kind(row.name, row.help, labels=row.labels)
             for labels, value in row.read(self.status):
                 if value is not None:
                     family.add_metric(labels, value)
             yield family
-        for histogram in LIVE_HISTOGRAMS:
+        for histogram in with_old_names(LIVE_HISTOGRAMS, self.names):
             yield histogram_family(histogram, self.status)
 
 
 class SessionStateCollector(Collector):
     """Shows the state that the session has now: a restart of the fold may have replaced it."""
 
-    def __init__(self, status: LiveStatus) -> None:
+    def __init__(self, status: LiveStatus, names: AliasTable = ALIASES) -> None:
         self.status = status
+        self.names = names
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric of the state."""
-        return StateCollector(self.status.manifest, self.status.state).collect()
+        return StateCollector(self.status.manifest, self.status.state, self.names).collect()
 
 
-def make_registry(status: LiveStatus) -> CollectorRegistry:
+def make_registry(status: LiveStatus, names: AliasTable = ALIASES) -> CollectorRegistry:
     """Return all that /metrics shows: the state, the session, and the process (`process_*`, where Linux has it)."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(SessionStateCollector(status))
-    registry.register(LiveCollector(status))
+    registry.register(SessionStateCollector(status, names))
+    registry.register(LiveCollector(status, names))
     ProcessCollector(registry=registry)
     return registry
 

@@ -94,6 +94,10 @@ class Reconciler:
         for listing in list_manifest(manifest).listings.values():
             self.symbols.setdefault(category_of(listing), []).append(listing.symbol)
 
+    def news(self, rows: np.ndarray) -> np.ndarray:
+        """Return what is new of the rows that a stream told."""
+        return self.seen.news(rows)
+
     async def fills(self) -> np.ndarray:
         """Return the fills and fundings that no stream has told, oldest first.
 

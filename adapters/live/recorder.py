@@ -3,9 +3,11 @@ missing: each lost connection and each skipped message is a BOOK_GAP of the book
 """
 
 import asyncio
+import itertools
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import aiohttp
 import numpy as np
@@ -29,6 +31,7 @@ from mmfold.journal.errors import JournalError
 from mmfold.journal.writer import Writer
 
 COMMIT_S = 0.25
+CHECK_TURNS = 4  # each second
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,7 @@ class RecordPlan:
     symbols: tuple[str, ...]
     journal: Path
     keep_raw: bool = False
+    sync: Literal["none", "commit"] = "none"
 
 
 class Recorder:
@@ -48,7 +52,9 @@ class Recorder:
     Raises: JournalError.
     """
 
-    def __init__(self, directory: Path, manifest: Manifest, *, keep_raw: bool) -> None:
+    def __init__(
+        self, directory: Path, manifest: Manifest, *, keep_raw: bool, sync: Literal["none", "commit"] = "none"
+    ) -> None:
         self.directory = directory
         self.manifest = manifest
         self.stream: Stream | UnifiedMarket
@@ -61,7 +67,7 @@ class Recorder:
         self.parser = PublicParser(manifest)
         self.log = EventLog(RECORD)
         goes_on = has_segments(directory)
-        self.writer = Writer(directory)
+        self.writer = Writer(directory, sync=sync)
         self.raw = RawFrames(directory, keep_all=keep_raw)
         if goes_on:
             self.append_gaps()  # what happened since the last recording is not known
@@ -144,12 +150,14 @@ class Recorder:
             self.append_gaps()
 
     async def commit_loop(self) -> None:
-        """Write what waits, at an even pace."""
-        while True:
+        """Write what waits, at an even pace, and see each second that the journal is there as it was written."""
+        for turn in itertools.count(1):
             await asyncio.sleep(COMMIT_S)
             try:
                 self.writer.commit()
                 self.raw.flush()
+                if turn % CHECK_TURNS == 0:
+                    self.writer.check_in_place()
             except (JournalError, OSError) as error:
                 self.fail(error)
 
@@ -208,4 +216,4 @@ async def make_recorder(plan: RecordPlan, http: aiohttp.ClientSession) -> Record
 
 def open_recorder(plan: RecordPlan, manifest: Manifest) -> Recorder:
     """Return a recorder of a plan's journal."""
-    return Recorder(plan.journal, manifest, keep_raw=plan.keep_raw)
+    return Recorder(plan.journal, manifest, keep_raw=plan.keep_raw, sync=plan.sync)

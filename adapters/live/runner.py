@@ -29,6 +29,7 @@ from mmfold.adapters.live.session import IN_DOUBT, Session, orders_of
 from mmfold.adapters.live.status import LiveStatus
 from mmfold.adapters.live.stream import Stream
 from mmfold.adapters.live.unified_market import UnifiedMarket
+from mmfold.adapters.live.watch_journal import watch_journal
 from mmfold.adapters.logs import EventLog
 from mmfold.engine.codes import AlertCode, BookStatus, ConnectionState, EventKind
 from mmfold.engine.limits import NS_PER_S
@@ -312,7 +313,7 @@ class Runner:
             await self.configure(self.document)  # after the connection counts as down: it must not quote yet
         self.status.phase = "reconciling"
         loops: list[Awaitable[None]] = [stream.run() for stream in self.streams]
-        loops += [self.timer_loop(), self.health_loop(), self.commit_loop()]
+        loops += [self.timer_loop(), self.health_loop(), self.commit_loop(), watch_journal(self)]
         if self.account is not None:
             loops.append(self.account.reconcile_loop())
         with settled_heap():

@@ -4,14 +4,14 @@ What `fold` returns is in the journal, written: it may leave the process. Must n
 """
 
 import re
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from mmfold.engine.codes import EventKind, OrderStatus
 from mmfold.engine.core import Core, config_payload
+from mmfold.engine.layout import LAYOUT_ID
 from mmfold.engine.limits import ROW_BYTES, SEQ_MAX
 from mmfold.engine.manifest import Manifest, canonical_json, encode_manifest, parse_manifest
 from mmfold.engine.payload import payload_bytes, payload_rows
@@ -59,9 +59,9 @@ class Session:
     Raises: JournalError, WitnessDiffers, DigestDiffers.
     """
 
-    def __init__(self, directory: Path, manifest: Manifest) -> None:
+    def __init__(self, directory: Path, manifest: Manifest, sync: Literal["none", "commit"] = "none") -> None:
         self.directory = directory
-        self.manifest = replace(manifest, witnessed=True)
+        self.manifest = manifest if manifest.witnessed else manifest.renewed(witnessed=True, layout=LAYOUT_ID)
         self.core = Core(self.manifest, self.keep_effects)
         self.key = checkpoint_key(self.manifest, {}, None)
         self.decided: list[np.ndarray] = []
@@ -70,7 +70,7 @@ class Session:
         self.failed = False  # a write failed: nothing is folded any more
         is_new = not has_segments(directory)
         unwitnessed = [] if is_new else self.resume()
-        self.writer = Writer(directory)
+        self.writer = Writer(directory, sync=sync)
         self.block_saved = self.writer.seq_next // 1024
         if is_new:
             self.fold(payload_rows(EventKind.MANIFEST, 0, encode_manifest(self.manifest)))
@@ -91,9 +91,9 @@ class Session:
         """Fold what the journal holds, from its newest checkpoint on; returns the last effects that lack a witness."""
         journal = Journal(self.directory)
         checkpoint = find_checkpoint(self.directory, self.key, SEQ_MAX)
+        if checkpoint is not None and not load_checkpoint(self.core, checkpoint):
+            checkpoint = None
         seq, base = (0, None) if checkpoint is None else (checkpoint.seq_next, checkpoint.head)
-        if checkpoint is not None:
-            load_checkpoint(self.core, checkpoint)
         self.resumed_events = seq
         for rows in journal.verified_chunks(seq_from=seq, base=base):
             self.core.feed(rows)
@@ -161,6 +161,17 @@ class Session:
         self.writer.commit()
         self.uncommitted_rows = 0
 
+    def check_journal(self) -> None:
+        """Check that the journal is on the disk as it was written.
+
+        Raises: Displaced: nothing is folded, journaled or sealed any more.
+        """
+        try:
+            self.writer.check_in_place()
+        except BaseException:
+            self.failed = True
+            raise
+
     def fold_config(self, document: dict[str, Any]) -> np.ndarray:
         """Journal and apply a CONFIG."""
         return self.fold(payload_rows(EventKind.CONFIG, self.seq_next, config_payload(document)))
@@ -189,8 +200,7 @@ class Session:
     def close(self) -> None:
         """End the journal with the state's digest and its seal."""
         if not self.failed:
-            digest = bytes.fromhex(self.core.state_digest())
-            self.writer.append(payload_rows(EventKind.DIGEST, self.seq_next, digest))
+            self.writer.append(payload_rows(EventKind.DIGEST, self.seq_next, self.core.digest_payload()))
         self.writer.close(seal=not self.failed)
 
 

@@ -3,8 +3,9 @@
 import asyncio
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -31,11 +32,22 @@ from mmfold.adapters.live.dead_man import arm_dead_man
 from mmfold.adapters.live.endpoints import Endpoints, unified_name
 from mmfold.adapters.live.first_look import FirstLook
 from mmfold.adapters.live.gateway import BybitGateway, Gateway, NoGateway, PaperGateway
+from mmfold.adapters.live.handover import (
+    Place,
+    describe,
+    find_place,
+    former_runs,
+    opening_rows,
+    parent_of,
+    read_former,
+    read_seen,
+)
+from mmfold.adapters.live.left_orders import LeftOrders
 from mmfold.adapters.live.raw import RawFrames
 from mmfold.adapters.live.reconcile import Reconciler, Seen
 from mmfold.adapters.live.rest_client import RestClient
 from mmfold.adapters.live.runner import Pace, Runner
-from mmfold.adapters.live.session import Session, make_run_id, read_session_manifest
+from mmfold.adapters.live.session import Session, has_segments, make_run_id, read_session_manifest
 from mmfold.adapters.live.status import LiveStatus
 from mmfold.adapters.live.stream import Stream, StreamPlan
 from mmfold.adapters.live.unified_market import UnifiedMarket
@@ -47,6 +59,8 @@ from mmfold.adapters.secrets.registry import open_backend
 from mmfold.adapters.secrets.value import Secret
 from mmfold.config.models import Config
 from mmfold.config.params import config_digest
+from mmfold.engine.core import DigestDiffers, WitnessDiffers
+from mmfold.engine.layout import LAYOUT_ID
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.journal.reader import Journal
@@ -84,6 +98,7 @@ class Plan:
     config: Config
     pace: Pace
     keep_raw: bool = False
+    continue_from: Path | None = None  # a former session's journal that this one takes over from
     adopt_position: bool = False  # a position that a new journal's account has already
 
     @property
@@ -145,7 +160,7 @@ async def find_instruments(venue: str, symbols: tuple[str, ...], rest: RestClien
         if rest.keys is not None:
             status, body = await rest.ask(request_fee_rate(CATEGORY, symbol))
             instrument = with_fees(instrument, parse_fee_rates(body, status))
-        found.append(instrument)
+        found.append(replace(instrument, book_depth=BOOK_DEPTH))
     return tuple(sorted(found, key=lambda each: each.symbol))
 
 
@@ -196,11 +211,9 @@ async def make_runner(plan: Plan, http: aiohttp.ClientSession) -> Runner:
     rest.keys = await find_keys(plan, http)
     runner = open_runner(plan, await find_instruments(plan.venue, plan.symbols, rest))
     runner.status.clock_offset_ns = rest.offset_ns
-    seen = Seen(ts_last_ms=rest.ts_ms())
-    if runner.session.resumed_events:
-        seen = Seen()
-        for rows in Journal(plan.journal).chunks():
-            seen.note(rows)
+    session = runner.session
+    is_new = not session.resumed_events and not former_runs(session.manifest)
+    seen = Seen(ts_last_ms=rest.ts_ms()) if is_new else read_seen(session.directory, session.manifest)
     runner.gateway = make_gateway(plan, runner, rest, seen)
     is_armed = plan.has_account and await arm_dead_man(rest, plan.config.live.dead_man_window_s)
     add_streams(plan, runner, http, rest, (DEAD_MAN_TOPIC,) if is_armed else ())
@@ -231,18 +244,47 @@ async def make_unified_runner(plan: Plan, name: str) -> Runner:
 def open_runner(plan: Plan, instruments: tuple[Instrument, ...]) -> Runner:
     """Open or take up the journal of a session in some instruments.
 
-    Raises: CannotStart, JournalError, ConfigError.
+    Raises: CannotStart, CannotHandOver, JournalError, ConfigError.
     """
-    manifest = find_manifest(plan.journal, plan.mode, plan.venue, instruments)
+    place = find_place(plan.journal, plan.continue_from)
+    manifest = find_manifest(place.journal, plan.mode, plan.venue, instruments)
     document = config_document(plan.config, manifest)
-    session = Session(plan.journal, manifest)
+    session = open_session(place, manifest, plan.config.journal.sync)
     status = LiveStatus(
         mode=plan.mode, venue=plan.venue, manifest=session.manifest, state=session.core.state,
-        journal=str(plan.journal), ts_started_ns=time.time_ns(), params_hash=config_digest(document["params"]),
+        journal=str(place.journal), ts_started_ns=time.time_ns(), params_hash=config_digest(document["params"]),
     )  # fmt: skip
-    runner = Runner(session, status, plan.pace, RawFrames(plan.journal, keep_all=plan.keep_raw))
+    runner = Runner(session, status, plan.pace, RawFrames(place.journal, keep_all=plan.keep_raw))
     runner.document = document
     return runner
+
+
+def open_session(place: Place, manifest: Manifest, sync: Literal["none", "commit"]) -> Session:
+    """Return the session of a journal; a new one, or one that a crash left without them, opens with what a former
+    session held.
+
+    Raises: CannotStart, CannotHandOver, JournalError.
+    """
+    former, opening = None, None
+    is_new = not has_segments(place.journal)
+    if place.former is not None and (is_new or Journal(place.journal).seq_next() <= 1):
+        former = read_former(place.former)
+        if is_new:
+            manifest = replace(
+                manifest, parent_run=former.manifest.run_id, extra=manifest.extra | former.extra(place.journal)
+            )
+        opening = opening_rows(former, manifest, time.time_ns())
+    try:
+        session = Session(place.journal, manifest, sync)
+    except (WitnessDiffers, DigestDiffers) as error:
+        raise CannotStart(
+            f"{place.journal} was not decided as this build decides: {error}",
+            f"go on in a new journal: --continue-from {place.journal} --journal {place.journal}-new",
+        ) from error
+    if former is not None and opening is not None:
+        session.fold(opening)
+        LOG.warning("session_handed_over", journal=str(place.journal), **describe(former))
+    return session
 
 
 def find_manifest(journal: Path, mode: str, venue: str, instruments: tuple[Instrument, ...]) -> Manifest:
@@ -255,7 +297,8 @@ def find_manifest(journal: Path, mode: str, venue: str, instruments: tuple[Instr
         run_id, extra = make_run_id(mode, venue, time.time_ns()), {"mode": mode, "venue": venue}
         is_session = mode != RECORD
         source = "live" if is_session else RECORD
-        return Manifest(run_id=run_id, instruments=instruments, source=source, witnessed=is_session, extra=extra)
+        manifest = Manifest(run_id=run_id, instruments=instruments, source=source, extra=extra)
+        return manifest.renewed(witnessed=True, layout=LAYOUT_ID) if is_session else manifest
     if former.extra.get("mode") != mode or former.extra.get("venue") != venue:
         was = f"{former.extra.get('mode', former.source)} at {former.extra.get('venue', 'no venue')}"
         raise CannotStart(f"{journal} holds a session of {was}", "give another --journal")
@@ -282,11 +325,18 @@ def make_gateway(plan: Plan, runner: Runner, rest: RestClient, seen: Seen) -> Ga
     manifest = runner.session.manifest
     ledger = OrderLedger(manifest.run_id)
     answers = RestParser(manifest, ledger)
-    if runner.session.resumed_events:
+    session = runner.session
+    if session.resumed_events or former_runs(session.manifest):
         reconciler = Reconciler(manifest, rest, answers, seen)
     else:
         reconciler = FirstLook(runner.session, rest, answers, seen, adopts=plan.adopt_position)
     runner.account = Account(runner, PrivateParser(manifest, ledger), reconciler)
+    if former_runs(manifest):
+        parent = parent_of(session.directory, manifest)
+        of_orders = (
+            manifest if parent is None else Journal(parent).manifest()
+        )  # its instruments: one may be left out now
+        runner.account.left = LeftOrders(rest, of_orders, former_runs(manifest))
     encoder = RequestEncoder(manifest, ledger, plan.pace.recv_window_ms)
     return BybitGateway(encoder, RequestBook(ledger), rest, runner.take_answers, runner.ask_venue)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from mmfold.journal.lock import LOCK_NAME, is_locked
+from mmfold.journal.lock import LOCK_NAME, holder_text, is_locked
 from mmfold.journal.seal import SEAL_NAME
 
 STOP_S = 35.0  # a graceful stop is bounded by less
@@ -66,7 +66,7 @@ def find_writer(directory: Path) -> tuple[int, int]:
     nothing = CannotStop(f"nothing runs on {directory}", "give the --journal of a running mm live or mm record")
     if not is_locked(directory):
         raise nothing
-    text = (directory / LOCK_NAME).read_text(encoding="ascii", errors="replace").strip()
+    text = holder_text(directory)
     if not text.isdigit():
         raise nothing  # it has just begun, or just ended
     try:

@@ -18,7 +18,7 @@ from mmfold.adapters.bybit.unified import UnifiedParser
 from mmfold.adapters.live.status import StreamStatus
 from mmfold.adapters.live.stream import Backoff
 from mmfold.adapters.live.unified_book import BookDeltas
-from mmfold.adapters.live.unified_venue import UnifiedVenue
+from mmfold.adapters.live.unified_venue import BOOK_DEPTH, UnifiedVenue
 from mmfold.adapters.logs import EventLog
 from mmfold.engine.limits import NS_PER_MS
 from mmfold.engine.manifest import Manifest
@@ -26,7 +26,6 @@ from mmfold.engine.records import NO_TS_NS
 
 T = TypeVar("T")
 SILENCE_S = 30.0  # of one book
-DEPTH = 50  # levels a side, of however many ccxt keeps
 FUNDING_POLL_S = 60.0
 OnRows = Callable[[np.ndarray, int], Awaitable[None]]
 
@@ -141,7 +140,7 @@ class UnifiedMarket:
         """
         while True:
             book = await self.hear(exchange.watch_order_book(symbol), self.silence_s)
-            sides = {side: list(book[side][:DEPTH]) for side in ("bids", "asks")}
+            sides = {side: list(book[side][:BOOK_DEPTH]) for side in ("bids", "asks")}
             whole = {"symbol": symbol, "timestamp": book.get("timestamp"), **sides}
             rows, ts_ns = self.parsed(self.parser.parse_order_book, whole)
             if not len(rows):

@@ -15,6 +15,7 @@ from mmfold.adapters.live.rest_client import VenueUnreachable
 from mmfold.engine.limits import MICROS_PER_UNIT, PPM
 from mmfold.engine.manifest import DEFAULT_MAKER_FEE_PPM, DEFAULT_TAKER_FEE_PPM, Instrument
 
+BOOK_DEPTH = 50  # levels a side that are taken, of however many ccxt keeps
 TICK_SIZE, DECIMAL_PLACES = 4, 2  # ccxt's precisionMode
 
 
@@ -52,11 +53,8 @@ def make_exchange(name: str, url: str | None) -> Any:
 
     Raises: UnknownVenue.
     """
-    try:
-        import ccxt.pro
-    except ImportError as error:
-        hint = "install mm with its `live` extra"
-        raise UnknownVenue(f"{name} is reached through ccxt, which is not installed", hint) from error
+    import ccxt.pro
+
     if name not in ccxt.pro.exchanges:
         near = get_close_matches(name, ccxt.pro.exchanges, 3)
         hint = f"did you mean {' or '.join(near)}?" if near else "bybit, or a venue of ccxt.pro such as okx"
@@ -157,6 +155,7 @@ def read_market(market: dict[str, Any], precision_mode: int) -> tuple[Instrument
         maker_fee_ppm=read_fee(market.get("maker"), DEFAULT_MAKER_FEE_PPM),
         taker_fee_ppm=read_fee(market.get("taker"), DEFAULT_TAKER_FEE_PPM),
         contract_value=told if contract == "inverse" else "1",
+        book_depth=BOOK_DEPTH,
         **{f"{coin}_coin": str(market.get(coin) or "") for coin in ("base", "quote", "settle")},
     )
     return instrument, size

@@ -35,14 +35,12 @@ class AwsBackend:
     def __init__(self, environ: Mapping[str, str]) -> None:
         """Make a client, without a request.
 
-        Raises: BackendFailed where boto3 is not installed or the region is none.
+        Raises: BackendFailed where the region is none.
         """
-        try:
-            import boto3
-            from botocore.config import Config
-            from botocore.exceptions import BotoCoreError
-        except ImportError:
-            raise BackendFailed("the aws backend needs boto3", "pip install 'mm[aws]'") from None
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+
         config = Config(
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=READ_TIMEOUT_S,

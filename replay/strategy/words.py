@@ -26,7 +26,7 @@ ANNOTATIONS = frozenset({"int", "float", "bool"})
 INT_BITS_MAX = 62
 ARGUMENTS = ["clock", "cell"]
 
-HELPERS = "a strategy sees clock, cell, its own constants and the helpers of docs/strategies.md"
+HELPERS = "a strategy sees clock, cell, its own constants and the helpers that mm docs strategies lists"
 NO_LIBM = "exp, log, sin and powers differ between machines and modes: use integers, + - * / and cell['signal']"
 NO_MEMORY = "a strategy remembers nothing between two calls: what the core remembers stands in clock and cell"
 PURE = "write targets with set_target(cell, side, level, price_ticks, qty_lots), nothing else"

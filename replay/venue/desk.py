@@ -5,16 +5,18 @@ The same kernels as a backtest's venue, at zero latency: answers come back from 
 
 import numpy as np
 
-from mmfold.engine.codes import EventKind
+from mmfold.engine.codes import EventKind, Side
 from mmfold.engine.jit import entry
+from mmfold.engine.limits import ORDER_COUNT_MAX
 from mmfold.engine.manifest import Manifest
+from mmfold.engine.orders import SLOTS_PER_SIDE
 from mmfold.engine.records import EVENT
 from mmfold.engine.state import make_state
 from mmfold.replay.assumptions import Assumptions
 from mmfold.replay.venue.exchange import apply_market
 from mmfold.replay.venue.fifo import apply_book_order, make_queues, unshown_lots
 from mmfold.replay.venue.queue import QueueModel
-from mmfold.replay.venue.records import NEVER_NS, SIM, VENUE
+from mmfold.replay.venue.records import NEVER_NS, SIM, make_venues
 from mmfold.replay.venue.requests import accept_request
 from mmfold.replay.venue.schedule import run_schedule
 
@@ -66,7 +68,7 @@ class Desk:
     def __init__(self, manifest: Manifest, assumptions: Assumptions = AT_ONCE, *, seed: int = 0) -> None:
         self.manifest = manifest
         self.cells = make_state(manifest).cells
-        self.venues = np.zeros(len(manifest.instruments), VENUE)
+        self.venues = make_venues(manifest.instruments)
         self.sims = np.zeros(1, SIM)
         is_fifo = assumptions.queue_model == QueueModel.FIFO
         self.queues = make_queues(len(manifest.instruments) if is_fifo else 0)
@@ -87,6 +89,15 @@ class Desk:
         """Let time pass and return the answers: orders whose life ended."""
         run_clock(self.sims, self.venues, self.cells, ts_ns)
         return self.take_answers()
+
+    def lots_before(self, index: int, order_id: int) -> int:
+        """Return what is left of the own orders of an instrument that a trade at an order's price fills before it."""
+        orders = self.venues[index]["orders"]
+        own, side = orders[order_id % ORDER_COUNT_MAX], order_id % ORDER_COUNT_MAX // SLOTS_PER_SIDE
+        same = orders[side * SLOTS_PER_SIDE : (side + 1) * SLOTS_PER_SIDE]
+        better = (same["price_ticks"] - own["price_ticks"]) * (1 if side == Side.BID else -1)
+        before = (better > 0) | ((better == 0) & (same["joined"] < own["joined"]))
+        return int(same["qty_lots"][before & (same["resting"] == 1)].sum())
 
     def take_answers(self) -> np.ndarray:
         """Return the answers under way and forget them."""

@@ -2,110 +2,134 @@
 
 import numpy as np
 
-from mmfold.engine.book import key_of, level_qty_lots, set_level
+from mmfold.engine.book import key_of, level_qty_lots, next_key, set_level
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.integrity import apply_delta, apply_joined, apply_snapshot, is_joining
 from mmfold.engine.jit import kernel
 from mmfold.engine.limits import ORDER_COUNT_MAX
-from mmfold.engine.orders import side_of_slot
+from mmfold.engine.orders import SLOTS_PER_SIDE, side_of_slot
 from mmfold.engine.position import apply_funding
 from mmfold.engine.state import NO_KEY
 from mmfold.replay.venue.account import check_margin
-from mmfold.replay.venue.answers import fill_order
-from mmfold.replay.venue.queue import apply_queue_depth, apply_queue_trade, excess_lots
-
-
-@kernel
-def fill_reached(sim, venue, cell, side, price_ticks, ts_ns):
-    """Fill the resting orders of one side that the other side's best price has reached."""
-    if venue["resting_counts"][side] == 0:
-        return
-    for slot in range(ORDER_COUNT_MAX):
-        order = venue["orders"][slot]
-        reached = key_of(side, order["price_ticks"]) <= key_of(side, price_ticks)
-        if order["resting"] == 1 and side_of_slot(slot) == side and reached:
-            fill_order(sim, venue, cell, slot, order["qty_lots"], ts_ns)
+from mmfold.replay.venue.priority import NO_SLOT, deal_lots, deal_queued, first_slot, keep_turns
+from mmfold.replay.venue.shown import hide_order, note_delta, note_snapshot, settle_hidden, show_order
 
 
 @kernel
 def move_queue(sim, venue, cell, row, before_lots):
-    """Tell the resting orders at a level's price that its displayed quantity changed."""
+    """Tell the resting orders at a level's price that its displayed quantity changed.
+
+    A level that a feed of so many levels deletes may only be shown no more.
+    """
     side = np.int64(row["side"])
-    lot_size = cell["instrument"]["lot_size_numerator"] / cell["instrument"]["lot_size_denominator"]
-    for slot in range(ORDER_COUNT_MAX):
+    hides = venue["book_depth"] > 0 and row["qty_lots"] == 0
+    count = 0
+    for slot in range(side * SLOTS_PER_SIDE, (side + 1) * SLOTS_PER_SIDE):
         order = venue["orders"][slot]
-        if order["resting"] == 1 and order["price_ticks"] == row["price_ticks"] and side_of_slot(slot) == side:
-            apply_queue_depth(order, sim["rules"]["queue_model"], before_lots, row["qty_lots"], lot_size)
+        if order["resting"] == 1 and order["price_ticks"] == row["price_ticks"]:
+            if hides:
+                hide_order(venue, order, before_lots)
+            else:
+                show_order(sim, cell, order, before_lots, row["qty_lots"])
+            count += 1
+    if count > 1:
+        keep_turns(venue, side, row["price_ticks"])
 
 
 @kernel
 def match_level(sim, venue, cell, row):
-    """Apply one level of a delta with own orders resting: queues move, orders that the best price reaches are
-    filled.
+    """Apply one level of a delta with own orders resting: queues move, and what is new at a price that reaches orders
+    of the other side fills them.
     """
     side = np.int64(row["side"])
+    key = key_of(side, row["price_ticks"])
     before_lots = level_qty_lots(cell, side, row["price_ticks"])
     room = set_level(cell, side, row["price_ticks"], row["qty_lots"])
-    if venue["resting_counts"][side] > 0:
+    if venue["resting_counts"][side] > 0 and key >= venue["best_keys"][side]:
         move_queue(sim, venue, cell, row, before_lots)
-    best_key = cell["sides"][side]["best_key"]
-    if row["qty_lots"] > 0 and best_key == key_of(side, row["price_ticks"]):
-        fill_reached(sim, venue, cell, 1 - side, row["price_ticks"], sim["ts_now_ns"])
+    if row["qty_lots"] > before_lots and venue["resting_counts"][1 - side] > 0:
+        deal_lots(sim, venue, cell, 1 - side, -key, row["qty_lots"] - before_lots)
     return room
 
 
 @kernel
+def displayed_within(cell, side, limit_key):
+    """Return the lots that a side displays up to a limit."""
+    lots = np.int64(0)
+    key = next_key(cell, side, cell["sides"][side]["best_key"])
+    while key != NO_KEY and key <= limit_key:
+        lots += level_qty_lots(cell, side, key_of(side, key))
+        key = next_key(cell, side, key + 1)
+    return lots
+
+
+@kernel
+def deal_displayed(sim, venue, cell, side, seen_lots):
+    """Fill own orders with what a new book displays on the other side of them, but for the lots that reached them
+    before.
+    """
+    key = next_key(cell, side, cell["sides"][side]["best_key"])
+    while key != NO_KEY and venue["resting_counts"][1 - side] > 0 and venue["best_keys"][1 - side] <= -key:
+        lots = level_qty_lots(cell, side, key_of(side, key))
+        deal_lots(sim, venue, cell, 1 - side, -key, lots - min(lots, seen_lots))
+        seen_lots -= min(lots, seen_lots)
+        key = next_key(cell, side, key + 1)
+
+
+@kernel
+def note_displayed(venue, cell, side):
+    """Note what is displayed at the own orders of a side; returns what reaches the first of them already."""
+    for slot in range(side * SLOTS_PER_SIDE, (side + 1) * SLOTS_PER_SIDE):
+        order = venue["orders"][slot]
+        if order["resting"] == 1 and order["hidden"] == 0:
+            order["displayed_lots"] = level_qty_lots(cell, side, order["price_ticks"])
+    if first_slot(venue, side) == NO_SLOT:
+        return np.int64(0)
+    return displayed_within(cell, 1 - side, -venue["best_keys"][side])
+
+
+@kernel
 def match_snapshot(sim, venue, cell, rows, start, end):
-    """Rebuild the book with own orders resting: one change of every level's quantity, then a new best price.
+    """Rebuild the book with own orders resting: one change of every level's quantity, then what is new at prices that
+    reach them.
 
     What the messages between the books were is not known; a snapshot older than the book changes nothing.
     """
-    for slot in range(ORDER_COUNT_MAX):
-        order = venue["orders"][slot]
-        if order["resting"] == 1:
-            order["displayed_lots"] = level_qty_lots(cell, np.int64(side_of_slot(slot)), order["price_ticks"])
+    bid_seen_lots = note_displayed(venue, cell, np.int64(Side.BID))
+    ask_seen_lots = note_displayed(venue, cell, np.int64(Side.ASK))
     snapshot_count = cell["book"]["snapshot_count"]
     apply_snapshot(cell, rows, start, end)
     if cell["book"]["snapshot_count"] == snapshot_count:
         return
-    lot_size = cell["instrument"]["lot_size_numerator"] / cell["instrument"]["lot_size_denominator"]
+    note_snapshot(venue, cell, rows, start, end)
     for slot in range(ORDER_COUNT_MAX):
         order = venue["orders"][slot]
         if order["resting"] == 1:
             after_lots = level_qty_lots(cell, np.int64(side_of_slot(slot)), order["price_ticks"])
-            apply_queue_depth(order, sim["rules"]["queue_model"], order["displayed_lots"], after_lots, lot_size)
-    for side in range(2):
-        other = cell["sides"][1 - side]
-        if other["best_key"] != NO_KEY:
-            fill_reached(sim, venue, cell, side, other["best_price_ticks"], sim["ts_now_ns"])
+            if after_lots > 0:
+                show_order(sim, cell, order, order["displayed_lots"], after_lots)
+            else:
+                hide_order(venue, order, order["displayed_lots"])
+    settle_hidden(sim, venue, cell)
+    for slot in range(ORDER_COUNT_MAX):
+        if venue["orders"][slot]["resting"] == 1:
+            keep_turns(venue, np.int64(side_of_slot(slot)), venue["orders"][slot]["price_ticks"])
+    deal_displayed(sim, venue, cell, np.int64(Side.BID), ask_seen_lots)
+    deal_displayed(sim, venue, cell, np.int64(Side.ASK), bid_seen_lots)
 
 
 @kernel
 def match_trade(sim, venue, cell, row):
-    """Let a trade take the queue ahead of own orders at its price and fill those it reaches.
+    """Deal a trade's lots to the own orders that it meets: those at better prices first, then the queues at its price.
 
-    Rules: an order that is better than the trade's price is filled; at its price when the queue ahead is gone; a block
-    trade happens off the book.
+    Rules: a trade beyond an order's price has nothing ahead of the order any more; a block trade happens off the book.
     """
-    side = Side.ASK if row["side"] == Side.BID else Side.BID
+    side = np.int64(Side.ASK if row["side"] == Side.BID else Side.BID)
     if venue["resting_counts"][side] == 0 or row["flags"] & Flag.BLOCK != 0:
         return
-    for slot in range(ORDER_COUNT_MAX):
-        order = venue["orders"][slot]
-        if order["resting"] == 0 or side_of_slot(slot) != side:
-            continue
-        own_key, trade_key = key_of(side, order["price_ticks"]), key_of(side, row["price_ticks"])
-        if own_key < trade_key:
-            fill_order(sim, venue, cell, slot, order["qty_lots"], sim["ts_now_ns"])
-        elif own_key == trade_key:
-            apply_queue_trade(order, row["qty_lots"])
-            qty_lots = excess_lots(order)
-            if qty_lots > 0:
-                filled_lots = (
-                    min(qty_lots, order["qty_lots"]) if sim["rules"]["partial_fills"] == 1 else order["qty_lots"]
-                )
-                order["front_lots"] = 0.0
-                fill_order(sim, venue, cell, slot, filled_lots, sim["ts_now_ns"])
+    key = key_of(side, row["price_ticks"])
+    lots = deal_lots(sim, venue, cell, side, key - 1, row["qty_lots"])
+    deal_queued(sim, venue, cell, side, row, lots)
 
 
 @kernel
@@ -117,12 +141,15 @@ def apply_market(sim, venue, cell, rows, start, end):
         resting = venue["resting_counts"][0] + venue["resting_counts"][1]
         if resting == 0 or not is_joining(cell, rows[start]):
             apply_delta(cell, rows, start, end)
+            note_delta(venue, cell)
         else:
             room = True
             for i in range(start, end):
                 if rows[i]["side"] != Side.NONE:
                     room = match_level(sim, venue, cell, rows[i]) and room
             apply_joined(cell, rows[start], room)
+            note_delta(venue, cell)
+            settle_hidden(sim, venue, cell)
     elif kind == EventKind.TRADE:
         match_trade(sim, venue, cell, rows[start])
     elif kind == EventKind.BOOK_SNAPSHOT:

@@ -14,6 +14,7 @@ from mmfold.engine.jit import entry, kernel
 from mmfold.engine.limits import EFFECT_COUNT_PER_EVENT_MAX, EVENT_ROW_COUNT_MAX
 from mmfold.engine.records import NO_TS_NS
 from mmfold.engine.step import step
+from mmfold.replay.bounds import TIMER_COUNT_BETWEEN_MAX
 from mmfold.replay.venue.exchange import apply_market
 from mmfold.replay.venue.fifo import apply_book_order, unshown_lots
 from mmfold.replay.venue.latency import send_request, take_first
@@ -81,12 +82,26 @@ def end_event(sim, rows, start, end, out):
 
 
 @kernel
+def pass_over_timers(sim):
+    """Leave out the timers up to the next market event that the core receives, keeping their pace."""
+    interval_ns = sim["rules"]["timer_interval_ns"]
+    left_count = (next_local(sim) - sim["ts_timer_ns"]) // interval_ns
+    sim["timer_run_count"] = 0
+    if left_count > 0:
+        sim["ts_timer_ns"] += left_count * interval_ns
+        sim["timer_left_out_count"] += left_count
+
+
+@kernel
 def write_timer(sim, row):
     """Write the TIMER that is due and schedule the next one."""
     clear_row(row, EventKind.TIMER, np.int64(0))
     row["ts_exchange_ns"] = NO_TS_NS
     row["ts_receive_ns"] = sim["ts_timer_ns"]
     sim["ts_timer_ns"] += sim["rules"]["timer_interval_ns"]
+    sim["timer_run_count"] += 1
+    if sim["timer_run_count"] >= TIMER_COUNT_BETWEEN_MAX:
+        pass_over_timers(sim)
 
 
 @kernel
@@ -240,6 +255,7 @@ def simulate(arrays):
                 rows[i]["seq"] = sim["seq_next"]
             step(clock, cells, rows, start, end, out)
             end_event(sim, rows, start, end, out)
+            sim["timer_run_count"] = 0
             local_ns = next_local(sim)
             source, other_ns = next_other(sim, local_ns)
         elif venue_ns < other_ns or (venue_ns == other_ns and source >= VENUE_SCHEDULE):

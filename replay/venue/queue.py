@@ -28,13 +28,15 @@ def join_queue(venue, order, displayed_lots):
     order["traded_lots"] = 0.0
     order["told_lots"] = 0
     order["arrival"] = venue["arrival_count"]
+    order["joined"] = venue["join_count"]
+    venue["join_count"] += 1
 
 
 @kernel
-def apply_queue_trade(order, qty_lots):
-    """Take a trade at the order's price off the queue ahead."""
-    order["front_lots"] -= qty_lots
-    order["traded_lots"] += qty_lots
+def apply_queue_trade(order, lots, traded_lots):
+    """Take a trade at the order's price off the queue ahead: the lots that own orders before it have left of it."""
+    order["front_lots"] -= lots
+    order["traded_lots"] += traded_lots
 
 
 @kernel

@@ -5,7 +5,9 @@ from enum import IntEnum
 import numpy as np
 
 from mmfold.engine.limits import EVENT_ROW_COUNT_MAX, ORDER_COUNT_MAX
+from mmfold.engine.manifest import Instrument
 from mmfold.engine.records import EVENT, F8, I8, SIDE_COUNT, record
+from mmfold.engine.state import NO_KEY
 
 MESSAGE_COUNT_MAX = 1 << 12  # requests, or responses, on their way at one time
 REQUEST_NOW_COUNT_MAX = 1 << 14  # requests that reach the venue at one instant
@@ -81,7 +83,7 @@ LATENCY_SAMPLE = record(24, [("ts_request_ns", I8), ("entry_ns", I8), ("response
 FEE_TIER = record(24, [("volume_micros", I8), ("maker_fee_ppm", I8), ("taker_fee_ppm", I8)])
 
 VENUE_ORDER = record(
-    104,
+    128,
     [
         ("order_id", I8),
         ("resting", I8),
@@ -91,16 +93,19 @@ VENUE_ORDER = record(
         ("ts_accepted_ns", I8),
         ("ts_expiry_ns", I8),
         ("arrival", I8),  # FIFO: how many orders of the market had joined a queue before it
+        ("joined", I8),  # when it joined its queue, among own orders
         ("front_lots", F8),  # estimated quantity ahead in the queue
         ("traded_lots", F8),  # traded at the price since its displayed quantity last changed
         ("filled_lots", I8),
-        ("displayed_lots", I8),  # at the price, before a snapshot rebuilds the book
+        ("displayed_lots", I8),  # at the price, before a snapshot rebuilds the book, or when it was last shown
+        ("hidden", I8),  # its price is outside of what is shown of the book (replay/venue/shown.py)
+        ("was_hidden", I8),  # ever, since it was accepted
         ("told_lots", I8),  # FIFO: what the market's orders at the price changed by since the book was last told
     ],
 )
 
 VENUE = record(
-    56 + SIDE_COUNT * 16 + 8 * VOLUME_DAY_COUNT + 104 * ORDER_COUNT_MAX,
+    88 + SIDE_COUNT * 40 + 8 * VOLUME_DAY_COUNT + 128 * ORDER_COUNT_MAX,
     [
         ("execution_count", I8),
         ("refused_count", I8),
@@ -109,12 +114,31 @@ VENUE = record(
         ("arrival_count", I8),  # FIFO: orders of the market that joined a queue
         ("arrival_shown", I8),  # those of them before the last book message: its levels have them
         ("unshown_lots", I8),  # of the others, at the price of the request under way
+        ("join_count", I8),  # own orders that joined a queue
+        ("book_depth", I8),  # levels of a side that the feed shows at most, 0: any number
+        ("hidden_count", I8),  # own orders outside of what is shown, at most
+        ("outside_count", I8),  # orders that ever rested there
+        ("shown_counts", I8, (SIDE_COUNT,)),  # most levels shown since the last snapshot
+        ("span_keys", I8, (SIDE_COUNT,)),  # how far a book without such a bound is known
         ("resting_counts", I8, (SIDE_COUNT,)),
+        ("best_keys", I8, (SIDE_COUNT,)),  # no own order rests at a better key; exact where it was last looked for
         ("open_lots", I8, (SIDE_COUNT,)),
         ("volume_micros", I8, (VOLUME_DAY_COUNT,)),  # own notional by day, a ring
         ("orders", VENUE_ORDER, (ORDER_COUNT_MAX,)),  # by the core's slot: it reuses a slot when the order is done
     ],
 )
+
+
+def make_venues(instruments: tuple[Instrument, ...]) -> np.ndarray:
+    """Return the venue's side of instruments before the first event.
+
+    Shape: (n,) VENUE.
+    """
+    venues = np.zeros(len(instruments), VENUE)
+    venues["best_keys"] = venues["span_keys"] = NO_KEY
+    venues["book_depth"] = [one.book_depth for one in instruments]
+    return venues
+
 
 MESSAGE = record(72, [("ts_ns", I8), ("row", EVENT)])
 
@@ -127,6 +151,8 @@ SIM_FIELDS: list[tuple] = [
     ("ts_seen_ns", I8),  # the latest receive time of the venue's events
     ("ts_stop_ns", I8),  # beyond, the window may lack events
     ("ts_timer_ns", I8),
+    ("timer_run_count", I8),  # timers since the last market event that the core received
+    ("timer_left_out_count", I8),
     ("ts_now_ns", I8),  # of what the venue processes: its only clock
     ("ts_expiry_ns", I8),  # when the next resting order's life ends
     ("ts_outage_ns", I8),  # when the next outage begins or, while it lasts, ends

@@ -16,8 +16,8 @@ from mmfold.engine.value import notional_mid_micros
 from mmfold.replay.venue.account import exceeds_margin, take_levels
 from mmfold.replay.venue.answers import end_order, list_orders, mid_half_ticks, post_answer, refuse, respond
 from mmfold.replay.venue.latency import entry_latency_ns, post_message
-from mmfold.replay.venue.queue import join_queue
 from mmfold.replay.venue.records import NEVER_NS, RejectCode
+from mmfold.replay.venue.shown import enter_price
 
 MARKET_KEY = np.int64(1 << 60)  # the limit of an order without a price
 
@@ -93,12 +93,13 @@ def rest_order(sim, venue, cell, request, qty_lots, ts_ns):
     order["flags"] = request["flags"]
     order["ts_accepted_ns"] = ts_ns
     order["ts_expiry_ns"] = NEVER_NS
+    order["was_hidden"] = 0
     order["filled_lots"] = request["qty_lots"] - qty_lots
     if sim["rules"]["order_lifetime_ns"] > 0:
         order["ts_expiry_ns"] = ts_ns + sim["rules"]["order_lifetime_ns"]
         sim["ts_expiry_ns"] = min(sim["ts_expiry_ns"], order["ts_expiry_ns"])
-    join_queue(venue, order, level_qty_lots(cell, side, request["price_ticks"]))
     venue["resting_counts"][side] += 1
+    enter_price(venue, cell, order, side)
     venue["open_lots"][side] += qty_lots
 
 
@@ -212,7 +213,7 @@ def accept_amend(sim, venue, cell, request, ts_ns):
     order = venue["orders"][slot]
     if request["price_ticks"] != order["price_ticks"] or qty_lots > order["qty_lots"]:
         order["price_ticks"] = request["price_ticks"]
-        join_queue(venue, order, level_qty_lots(cell, side, request["price_ticks"]))
+        enter_price(venue, cell, order, side)
     venue["open_lots"][side] += qty_lots - order["qty_lots"]
     order["qty_lots"] = qty_lots
     row = respond(sim, ts_ns, EventKind.AMENDED, cell, request["order_id"])

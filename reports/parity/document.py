@@ -22,6 +22,7 @@ from mmfold.reports.parity.words import difference_lines, own_text
 from mmfold.reports.tearsheet.fold import pnl_parts
 
 PARITY_SCHEMA_VERSION = 1
+PARITY_NAMES = ("parity.json", "PARITY.md")
 PART_NAMES = ("fills", "latency", "fees", "funding")
 MONEY_COLUMNS = ("a", "b", *PART_NAMES, "total", "rounding")
 PNL_TITLE = "PnL, B less A; fills include the rounding"
@@ -223,5 +224,6 @@ def write_parity(document: dict[str, Any], directory: Path) -> None:
 
     Raises: OSError when the disk refuses; each file is whole or as it was.
     """
-    write_artifact(directory / "parity.json", canonical_json(document) + b"\n")
-    write_artifact(directory / "PARITY.md", render_markdown(document).encode("ascii"))
+    document_name, text_name = PARITY_NAMES
+    write_artifact(directory / document_name, canonical_json(document) + b"\n")
+    write_artifact(directory / text_name, render_markdown(document).encode("ascii"))

@@ -15,7 +15,7 @@ from mmfold.engine.codes import PAYLOAD_KINDS, EventKind, Flag
 from mmfold.engine.core import merge_config
 from mmfold.engine.limits import NS_PER_S
 from mmfold.engine.payload import payload_bytes
-from mmfold.engine.records import I8, NO_TS_NS, record
+from mmfold.engine.records import I8, NO_TS_NS, NO_VALUE, record
 from mmfold.engine.state import State
 from mmfold.replay.result import ReplayResult
 from mmfold.replay.run import Replay, ReplayOptions
@@ -85,13 +85,16 @@ def pnl_parts(state: State, index: int) -> PnlParts:
     row, instrument = state.positions[index], state.instruments[index]
     numerator, denominator = int(instrument["tick_value_numerator"]), 2 * int(instrument["tick_value_denominator"])
     lots, mark = int(row["position_lots"]), mark_half_ticks(state, index)
-    assert mark is not None or lots == 0, "a position comes from a fill, which has a price"
-    gross_half = 2 * (int(row["realized_ticklots"]) - int(row["cost_ticklots"]))
-    gross_half += worth_half_ticklots(state, index, mark or 0)
+    gross_half, gained = 2 * int(row["realized_ticklots"]), int(row["opening_unrealized_micros"])
+    if gained == NO_VALUE:  # taken over, and no mid yet: what it gains until then is not this journal's
+        gained = 0
+    else:
+        assert mark is not None or lots == 0, "a position comes from a fill, which has a price"
+        gross_half += worth_half_ticklots(state, index, mark or 0) - 2 * int(row["cost_ticklots"])
     spread_micros = int(row["spread_half_ticklots"]) * numerator // denominator
     return PnlParts(
         spread=spread_micros,
-        inventory=gross_half * numerator // denominator - spread_micros,
+        inventory=gross_half * numerator // denominator - spread_micros - gained,
         fees=int(row["fees_micros"]),
         funding=int(row["funding_micros"]),
     )

@@ -2,8 +2,9 @@
 place it is written to.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mmfold.engine.manifest import canonical_json
@@ -25,16 +26,18 @@ SYMBOL_NAMES_MAX = 4  # in the title; then it only says how many more there are
 Documents = dict[str, dict[str, Any]]
 
 
-def write_tearsheet(directory: Path, tearsheets: dict[str, Tearsheet], notes: Sequence[str] = ()) -> Path:
+def write_tearsheet(
+    directory: Path, tearsheets: dict[str, Tearsheet], notes: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> Path:
     """Write the three files of a backtest, or of a band of them side by side, and return the page's path.
 
-    `notes` are assumptions that the run knew and its journal does not tell.
+    `notes` are, by case, assumptions that the run knew and its journal does not tell.
     Raises: OSError when the disk refuses; each file is whole or as it was.
     """
     instruments = {sheet.result.manifest.instruments for sheet in tearsheets.values()}
     assert len(instruments) == 1, "the cases of a band trade the same instruments"
     sheets = {name: tearsheets[name] for name in sorted(tearsheets, key=case_rank)}
-    documents = {name: tearsheet_document(sheet, notes) for name, sheet in sheets.items()}
+    documents = {name: tearsheet_document(sheet, notes.get(name, ())) for name, sheet in sheets.items()}
     page = directory / "report.html"
     report = {"cases": documents, "schema_version": TEARSHEET_SCHEMA_VERSION}
     write_artifact(directory / "report.json", canonical_json(report) + b"\n")

@@ -54,9 +54,7 @@ def frame_document(watch: Watch, seq: int, head: bytes, now_ns: int | None) -> d
             for index, instrument in enumerate(manifest.instruments)
         },
         "time": {"event": None if ts_ns == NO_TS_NS else time_text(ts_ns), "lag_s": lag_s},
-        "witnessed": watch.core.witnessed_count + int(watch.core.out[0]["witness_index"])
-        if manifest.witnessed
-        else None,
+        "witnessed": watch.witnessed_count(),
     }
 
 

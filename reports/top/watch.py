@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mmfold.engine.codes import EventKind, RequestOutcome
-from mmfold.engine.core import Core
+from mmfold.engine.core import Core, WitnessDiffers
 from mmfold.engine.limits import EFFECT_COUNT_MAX, SEQ_MAX
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import EVENT, NO_VALUE
@@ -37,10 +37,10 @@ class Watch:
         self._decided = np.zeros(0, EVENT)
         self._latencies_ns: deque[int] = deque(maxlen=LATENCY_COUNT)
         self.checkpoint: Checkpoint | None = None
-        if from_checkpoint:
+        if from_checkpoint and self._replay.comparing is None:
             self.checkpoint = find_checkpoint(path, self._replay.key, SEQ_MAX)
-        if self.checkpoint is not None:
-            self._replay.restore_from(self.checkpoint)
+        if self.checkpoint is not None and not self._replay.restore_from(self.checkpoint):
+            self.checkpoint = None
 
     @property
     def core(self) -> Core:
@@ -63,8 +63,25 @@ class Watch:
         Raises: WitnessDiffers, DigestDiffers, ConfigPayloadError, StrategyRaised, AssertionError.
         """
         self._replay.feed(rows)
+        self._refuse_other_decisions()
         answers = rows[(rows["kind"] == EventKind.RATE) & (rows["aux"] != NO_VALUE)]
         self._latencies_ns.extend(answers["aux"][np.isin(answers["code"], ANSWERED)].tolist())
+
+    def _refuse_other_decisions(self) -> None:
+        """Stop where a journal of other rules holds what this build does not decide: it shows orders nobody has.
+
+        Raises: WitnessDiffers.
+        """
+        comparing = self._replay.comparing
+        if comparing is not None and comparing.comparison.differences:
+            first = comparing.comparison.differences[0]
+            raise WitnessDiffers(first.cause_seq, first.witnessed, first.computed)
+
+    def witnessed_count(self) -> int | None:
+        """Return how many decisions are identical to the witnessed ones, None where there are none."""
+        waiting = int(self.core.out[0]["witness_index"])
+        found = self._replay.witnessed_count()
+        return None if found is None else found + waiting
 
     def decisions(self) -> np.ndarray:
         """Return the last decisions, oldest first."""

@@ -63,7 +63,7 @@ def test_a_mistake_has_key_range_and_line(tmp_path: Path, text: str, said: str) 
     path.write_text(text)
     with pytest.raises(ConfigError) as caught:
         load_venue(path)
-    assert said in str(caught.value) and "a.yaml line" in str(caught.value) and "docs/backtest.md" in caught.value.hint
+    assert said in str(caught.value) and "a.yaml line" in str(caught.value) and "mm docs backtest" in caught.value.hint
 
 
 @pytest.mark.parametrize(

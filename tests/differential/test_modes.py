@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmfold.engine.cache import cache_directory
 from mmfold.engine.codes import EventKind, Side
 from mmfold.engine.core import Core
 from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT
@@ -116,9 +115,7 @@ def test_interpreted_with_every_warning_an_error(file: Path, expected: dict[str,
 
 
 def test_compiled_with_bounds_checks(file: Path, expected: dict[str, Any]) -> None:
-    # Its own cache: numba does not tell code with checks from code without.
-    cache = str(cache_directory().parent / f"{cache_directory().name}-boundscheck")
-    assert run_child(file, NUMBA_DISABLE_JIT="0", NUMBA_BOUNDSCHECK="1", NUMBA_CACHE_DIR=cache) == expected
+    assert run_child(file, NUMBA_DISABLE_JIT="0", NUMBA_BOUNDSCHECK="1") == expected
 
 
 @pytest.mark.parametrize(

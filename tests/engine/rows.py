@@ -22,9 +22,10 @@ from mmfold.engine.codes import (
     Side,
 )
 from mmfold.engine.core import Core, config_payload
+from mmfold.engine.layout import LAYOUT_ID
 from mmfold.engine.limits import E8, NS_PER_MS, NS_PER_S, ORDER_COUNT_MAX
 from mmfold.engine.manifest import Instrument, Manifest, canonical_json, encode_manifest
-from mmfold.engine.params import PARAM_NAMES, audit_scale
+from mmfold.engine.params import audit_scale, param_name
 from mmfold.engine.payload import payload_rows
 from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 
@@ -51,7 +52,8 @@ def make_manifest(*symbols: str, witnessed: bool = False, **instrument: Any) -> 
     """Return a manifest of instruments alike, by default one with tick and lot 1."""
     fields = {"tick_size": "1", "lot_size": "1", "maker_fee_ppm": 0, "taker_fee_ppm": 0, **instrument}
     instruments = tuple(Instrument(symbol=symbol, **fields) for symbol in symbols or (SYMBOL,))
-    return Manifest(run_id="test", instruments=instruments, witnessed=witnessed)
+    manifest = Manifest(run_id="test", instruments=instruments)
+    return manifest.renewed(witnessed=True, layout=LAYOUT_ID) if witnessed else manifest
 
 
 def event(kind: EventKind, count: int = 1, **fields: Any) -> np.ndarray:
@@ -230,6 +232,13 @@ def parse_input(house: House, text: str) -> tuple[np.ndarray, int]:
             price_ticks, qty_lots = map(int, words[1].split("x"))
             fields = {"side": Side[words[0].upper()], "price_ticks": price_ticks, "qty_lots": qty_lots}
             return event(EventKind.TRADE, **fields), after_ms
+        case "opening":  # LOTS@AVERAGE_PRICE PNL FEES FUNDING, money in micros
+            lots, _, price = words[0].partition("@")
+            pnl, fees, funding = map(int, words[1:4])
+            rows = event(EventKind.POSITION, 2, aux=[int(float(price) * E8) if price else NO_VALUE, fees])
+            rows["qty_lots"], rows["order_id"] = (int(lots), 0), (pnl, funding)
+            rows["flags"] |= np.uint16(Flag.OPENING)
+            return rows, after_ms
         case "position":
             return event(EventKind.POSITION, qty_lots=int(words[0])), after_ms
         case "funding":
@@ -266,7 +275,7 @@ def effect_text(house: House, effect: np.void) -> str:
             return f"alert {name_of(AlertCode, effect['code'])} {detail}"
     assert effect["kind"] == EventKind.AUDIT
     if effect["code"] == AuditKind.PARAM:
-        name = PARAM_NAMES[int(effect["order_id"])]
+        name = param_name(int(effect["order_id"]))
         scale = audit_scale(int(effect["order_id"]))
         return f"param {name} {price / scale:g}>{qty / scale:g} {name_of(Reason, aux)}"
     if aux == Reason.COMMAND:

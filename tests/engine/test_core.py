@@ -7,6 +7,7 @@ import pytest
 
 from mmfold.engine.codes import EventKind, Reason, Side
 from mmfold.engine.core import Core, DigestDiffers, WitnessDiffers
+from mmfold.engine.layout import LAYOUT_ID
 from mmfold.engine.manifest import Manifest, canonical_json, encode_manifest
 from mmfold.engine.params import ConfigPayloadError
 from mmfold.engine.payload import payload_rows
@@ -43,7 +44,7 @@ def with_witnesses(events: list[np.ndarray], digest: bool = False) -> np.ndarray
         parts += [rows, *taken]
         taken.clear()
     if digest:
-        parts.append(payload_rows(EventKind.DIGEST, int(parts[-1]["seq"][-1]) + 1, bytes.fromhex(core.state_digest())))
+        parts.append(payload_rows(EventKind.DIGEST, int(parts[-1]["seq"][-1]) + 1, core.digest_payload()))
     return np.concatenate(parts)
 
 
@@ -58,7 +59,7 @@ def test_a_journal_of_witnesses_is_what_it_should_be() -> None:
     )
     assert kinds == [
         "BOOK_SNAPSHOT", "BOOK_SNAPSHOT", "PLACE", "PLACE", "BOOK_DELTA", "BOOK_DELTA", "AMEND", "TRADE", "BOOK_GAP",
-        "ALERT", "AUDIT", "CANCEL", "CANCEL", "DIGEST",
+        "ALERT", "AUDIT", "CANCEL", "CANCEL", "DIGEST", "DIGEST",
     ]  # fmt: skip
 
 
@@ -128,7 +129,7 @@ def test_decisions_that_a_crash_left_without_witnesses_are_counted() -> None:
 
 
 def test_a_journal_without_witnesses_may_hold_effects() -> None:
-    rows = JOURNAL[:-1].copy()
+    rows = JOURNAL[JOURNAL["kind"] != EventKind.DIGEST].copy()
     rows["qty_lots"][FIRST] += 1
     core = make_core(make_manifest())
     core.feed(rows)
@@ -137,12 +138,20 @@ def test_a_journal_without_witnesses_may_hold_effects() -> None:
 
 def test_a_digest_that_differs() -> None:
     core = make_core()
-    core.feed(JOURNAL[:-1])
-    rows = payload_rows(EventKind.DIGEST, int(JOURNAL["seq"][-1]), bytes(32))
+    core.feed(JOURNAL[JOURNAL["kind"] != EventKind.DIGEST])
+    rows = payload_rows(EventKind.DIGEST, int(JOURNAL["seq"][-1]), bytes(32) + bytes.fromhex(LAYOUT_ID))
     with pytest.raises(DigestDiffers) as caught:
         core.feed(rows)
     assert (caught.value.seq, caught.value.witnessed) == (JOURNAL["seq"][-1], "00" * 32)
     assert caught.value.computed == core.state_digest()
+
+
+@pytest.mark.parametrize("layout", ["", "ab" * 32], ids=["before 0.2.0", "another"])
+def test_a_digest_of_another_layout_is_counted_and_not_compared(layout: str) -> None:
+    core = make_core()
+    core.feed(JOURNAL[JOURNAL["kind"] != EventKind.DIGEST])
+    core.feed(payload_rows(EventKind.DIGEST, int(JOURNAL["seq"][-1]), bytes(32) + bytes.fromhex(layout)))
+    assert (core.digest_count, core.digests_of_layouts) == (0, {layout: 1})
 
 
 def test_advance_stops_behind_each_event_that_decided() -> None:

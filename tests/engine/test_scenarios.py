@@ -224,7 +224,33 @@ SCENARIOS: dict[EventKind, list[Scenario]] = {
             "a difference is told, not taken over",
             BOOK + "position 0 | -\nposition -3 | alert position_differs -3 | position.venue_position_lots=-3 "
             "position.position_lots=0 counter.alert_count=1",
-        )
+        ),
+        Scenario(
+            "an opening is taken over: its gain up to the first mid is its own, what comes after is the journal's",
+            "opening 4@9990 500 20 -3 | guard none>book_invalid | position.position_lots=4 position.opening_lots=4 "
+            "position.cost_ticklots=39960 position.venue_position_lots=4 position.opening_pnl_micros=500 "
+            "position.opening_fees_micros=20 position.opening_funding_micros=-3 position.fees_micros=0\n"
+            "book 10000x5 / 10001x5 @1 | guard book_invalid>none; place #1 bid 9990 x 5; place #2 ask 10011 x 5 | "
+            "position.opening_unrealized_micros=42000000 position.gross_micros=40002000000 position.fill_count=0",
+        ),
+        Scenario(
+            "with a book there is a mid at once",
+            BOOK + "opening -2@10002.5 0 0 0 | - | position.cost_ticklots=-20005 "
+            "position.opening_unrealized_micros=4000000",
+        ),
+        Scenario(
+            "an opening behind a fill, or a second one, is told and left",
+            BOOK
+            + "opening 4@9990 0 0 0 | - \nopening 5@9990 0 0 0 | alert position_differs 1 | position.position_lots=4",
+        ),
+        Scenario(
+            "an opening without a price is told and left",
+            BOOK + "opening 4 0 0 0 | alert position_differs 4 | position.position_lots=0 position.opening_lots=0",
+        ),
+        Scenario(
+            "flat before: only the money of before",
+            BOOK + "opening 0 7 1 2 | - | position.opening_pnl_micros=7 position.opening_unrealized_micros=0",
+        ),
     ],
     K.OPEN_ORDERS: [
         Scenario(

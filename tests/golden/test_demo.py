@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from mmfold.engine.cache import core_digest
 from mmfold.journal.verify import verify
 from mmfold.reports.audit import verify_audit
 
@@ -29,8 +28,6 @@ MODES = {
 def run_mode(mode: str, out: Path) -> Path:
     """Replay the demo in one mode in its own process; return the directory of everything it wrote."""
     environment = {**os.environ, **MODES[mode], "PYTHONPATH": str(ROOT)}
-    if mode == "bounds_checked":
-        environment["NUMBA_CACHE_DIR"] = str(ROOT / ".cache" / "numba-bounds" / core_digest())
     outputs = {"metrics": "metrics.txt", "audit": "audit.jsonl", "effects": "effects.jsonl", "report": "report"}
     command = [sys.executable, "-m", "mmfold.adapters.cli.main", "replay", "--events", "fixtures/demo.mmj", "--json"]
     for option, name in outputs.items():

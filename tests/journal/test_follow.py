@@ -29,12 +29,12 @@ WAIT_S = 20.0  # far beyond what a commit takes to come
 # Appends the events from SEQ on in commits of 73; write number N is cut after CUT bytes and the process dies in it.
 WRITER = """
 import os, signal, sys
-import mmfold.journal.writer
+import mmfold.journal.writer as module
 from tests.journal.make_rows import journal_rows
 
 directory, seq, count, segment_bytes, n, cut = sys.argv[1], *map(int, sys.argv[2:])
 rows = journal_rows(count)
-whole, calls = journal.writer.write_all, [0]
+whole, calls = module.write_all, [0]
 
 def dying(fd, parts, offset):
     calls[0] += 1
@@ -44,8 +44,8 @@ def dying(fd, parts, offset):
     os.pwrite(fd, data[:cut % len(data)], offset)
     os.kill(os.getpid(), signal.SIGKILL)
 
-journal.writer.write_all = dying
-with journal.writer.Writer(directory, segment_bytes_max=segment_bytes) as writer:
+module.write_all = dying
+with module.Writer(directory, segment_bytes_max=segment_bytes) as writer:
     for start in range(seq, count, 73):
         writer.append(rows[(rows["seq"] >= start) & (rows["seq"] < start + 73)])
         writer.commit()

@@ -227,7 +227,7 @@ def relinked(text: bytes) -> bytes:
 BAD_FILES = [
     ("empty file", b"", 1, "the file is empty"),
     ("first line not a manifest", without(UNSEALED, 0), 1, "the first line is not a manifest"),
-    ("wrong version", UNSEALED.replace(b'schema_version":1', b'schema_version":2'), 1, "schema version 2"),
+    ("wrong version", UNSEALED.replace(b'schema_version":1', b'schema_version":2'), 1, "schema 2, rules 1"),
     ("manifest of wrong types", UNSEALED.replace(b'"0.10"', b"0.10"), 1, "manifest"),
     ("a step too fine", UNSEALED.replace(b'"0.10"', b'"0.%s1"' % (b"0" * 50)), 1, "a step of 1E-51"),
     ("second manifest", UNSEALED + UNSEALED.splitlines()[0].replace(b'seq":0', b'seq":9'), 10, "a second manifest"),
@@ -259,7 +259,7 @@ BAD_FILES = [
     ("a boolean", UNSEALED.replace(b":12345,", b":true,"), 6, "trade_number true is not an integer"),
     ("beyond an int64", UNSEALED.replace(b":12345,", b":9223372036854775808,"), 6, "is not within"),
     ("a level of three", UNSEALED.replace(b'"1.5"]', b'"1.5","1"]'), 3, "is not [price, qty]"),
-    ("a short digest", UNSEALED.replace(b"1e1f", b"1e"), 9, "a digest is 32 bytes, not 31"),
+    ("a short digest", UNSEALED.replace(b"1e1f", b"1e"), 9, "a digest is 32 bytes, with its layout 64, not 31"),
     ("seq gap", without(UNSEALED, 4), 5, "seq 5 leaves a gap: expected 4"),
     ("seq repeat", UNSEALED.replace(b'"seq":5', b'"seq":4'), 6, "seq 4 is there twice or out of order: expected 5"),
     ("swap", swapped(UNSEALED), 4, "seq 4 leaves a gap: expected 3"),

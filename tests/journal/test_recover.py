@@ -85,6 +85,47 @@ CASES: list[tuple[str, bool, Callable[[Path], object], object]] = [
 ]
 
 
+def zero_from(journal: Path, offset: int) -> None:
+    """Lose everything from an offset on and keep the size, as a power cut does with pages that were not written."""
+    path = last_of(journal)
+    data = path.read_bytes()
+    path.write_bytes(data[:offset] + bytes(len(data) - offset))
+
+
+@pytest.mark.parametrize("page", range(1, 14))
+@pytest.mark.parametrize("event_count", [1, 20])
+def test_pages_that_a_power_cut_lost_are_a_torn_tail(tmp_path: Path, page: int, event_count: int) -> None:
+    write_journal(tmp_path, ROWS, event_count, seal=False)
+    marks = list(SegmentFile(last_of(tmp_path)).marks())
+    offset = page * 4096
+    kept = max(mark.seq_last + 1 for mark in marks if mark.end <= offset)
+    zero_from(tmp_path, offset)
+    before = last_of(tmp_path).read_bytes()
+    done = recover(tmp_path, apply=True)
+    assert done.letter in "GHIJ" and done.events == kept and done.aside_path is not None
+    assert last_of(tmp_path).read_bytes() + done.aside_path.read_bytes() == before
+    assert verify(tmp_path).ok and recover(tmp_path, apply=True).letter == "C"
+    with Writer(tmp_path) as writer:
+        assert writer.seq_next == kept
+
+
+def test_zeros_that_no_power_cut_leaves_are_damage(tmp_path: Path) -> None:
+    for number, harm in enumerate(
+        (
+            lambda j: zero_from(j, 5 * 4096 + 1216),  # from the middle of a page on
+            lambda j: (flip(last_of(j), 128 + 64 + 24), zero_from(j, 5 * 4096)),  # and a changed row well before
+        )
+    ):
+        journal = write_journal(tmp_path / str(number), ROWS, 20, seal=False)
+        harm(journal)
+        with pytest.raises(Corrupt):
+            recover(journal, apply=True)
+    journal = write_journal(tmp_path / "sealed", ROWS, 20)
+    zero_from(journal, 5 * 4096)
+    with pytest.raises(SealDiffers):
+        recover(journal, apply=True)
+
+
 @pytest.mark.parametrize(("letter", "sealed", "crash", "kept"), CASES, ids=[f"{c[0]}-{i}" for i, c in enumerate(CASES)])
 def test_letter(tmp_path: Path, letter: str, sealed: bool, crash: Callable[[Path], object], kept: object) -> None:
     write_journal(tmp_path, ROWS, 20, seal=sealed, segment_bytes_max=SEGMENT_BYTES_MAX)

@@ -46,8 +46,8 @@ def write_config(path: Path, keys: tuple[str, ...] = TIGHT) -> None:
 class Child:
     """One session's process."""
 
-    def __init__(self, url: str, journal: Path, config: Path) -> None:
-        command = [sys.executable, session_child.__file__, url, str(journal), str(config)]
+    def __init__(self, url: str, journal: Path, config: Path, *former: Path) -> None:
+        command = [sys.executable, session_child.__file__, url, *map(str, (journal, config, *former))]
         self.log = journal.with_suffix(".log").open("ab")
         self.process = subprocess.Popen(command, cwd=REPO, stdout=subprocess.PIPE, stderr=self.log)
 

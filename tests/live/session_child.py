@@ -1,4 +1,4 @@
-"""A session in a process of its own, at the pace of the tests: session_child.py URL JOURNAL CONFIG.yaml
+"""A session in a process of its own, at the pace of the tests: session_child.py URL JOURNAL CONFIG.yaml [FORMER]
 
 The command line's own loop runs it, signals included; it says `ready` when it trades.
 """
@@ -20,13 +20,13 @@ from mmfold.adapters.logs import setup_logs
 from tests.live.stage import PACE
 
 
-async def main(url: str, journal: Path, config_path: Path) -> None:
+async def main(url: str, journal: Path, config_path: Path, continue_from: Path | None) -> None:
     asked = {
         "config_path": config_path, "profile": None, "overrides": (), "mode": "testnet", "duration_s": None,
     }  # fmt: skip
     plan = Plan(
         venue="bybit", mode="testnet", endpoints=find_endpoints("bybit", "testnet", url), symbols=("BTCUSDT",),
-        journal=journal, config=read_config(asked), pace=PACE,
+        journal=journal, config=read_config(asked), pace=PACE, continue_from=continue_from,
     )  # fmt: skip
     async with aiohttp.ClientSession() as http:
         runner = await make_runner(plan, http)
@@ -48,4 +48,4 @@ async def main(url: str, journal: Path, config_path: Path) -> None:
 if __name__ == "__main__":
     setup_logs("INFO")
     forbid_core_dumps()
-    asyncio.run(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], *map(Path, sys.argv[2:4]), Path(sys.argv[4]) if sys.argv[4:] else None))

@@ -99,7 +99,7 @@ def field_values(field: Field, scale: Scale) -> st.SearchStrategy[int]:
 def payloads(kind: EventKind) -> st.SearchStrategy[bytes]:
     """Return payload bytes: canonical JSON, or any bytes."""
     if kind == EventKind.DIGEST:
-        return st.binary(min_size=32, max_size=32)
+        return st.sampled_from((32, 64)).flatmap(lambda size: st.binary(min_size=size, max_size=size))
     scalars = st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=9))
     documents = st.dictionaries(st.text(max_size=5), scalars, max_size=6).map(canonical_json)
     return st.one_of(documents, st.binary(max_size=120), st.sampled_from((b"{}", b"", b'{"a":1e400}', b'{"a": 1}')))
@@ -120,6 +120,8 @@ def event_rows(draw: st.DrawFn, kind: EventKind, manifest: Manifest) -> np.ndarr
     row["flags"] |= sum(int(flag) for _, flag in entry.bits if draw(st.booleans()))
     if entry.shape is Shape.SINGLE:
         return row
+    if entry.shape is Shape.ACCOUNT:
+        return account_rows(draw, row, kind, scale)
     if entry.shape is Shape.PAIR:
         sides = [0, 1]
     else:
@@ -135,6 +137,20 @@ def event_rows(draw: st.DrawFn, kind: EventKind, manifest: Manifest) -> np.ndarr
             if field.column != "side" or entry.shape is Shape.ORDERS:
                 line[field.column] = draw(values(field.codec, scale))
     return rows
+
+
+def account_rows(draw: st.DrawFn, row: np.ndarray, kind: EventKind, scale: Scale) -> np.ndarray:
+    """Return one row, or two where the kind's bit says that there is a second one."""
+    entry = KINDS[kind]
+    if not row["flags"][0] & entry.second_bit:
+        return row
+    second = empty_row(kind)
+    for column in ("ts_exchange_ns", "ts_receive_ns", "instrument_index", "flags"):
+        second[column] = row[column]
+    for field in entry.second:
+        second[field.column] = draw(values(field.codec, scale))
+    row["flags"] &= ~np.uint16(Flag.LAST)
+    return np.concatenate([row, second])
 
 
 @st.composite

@@ -5,6 +5,8 @@ The profile sets the number of scenarios: HYPOTHESIS_PROFILE=deep makes them 10,
 
 from collections import defaultdict
 from dataclasses import replace
+from itertools import pairwise
+from random import Random
 
 import numpy as np
 import pytest
@@ -14,9 +16,22 @@ from hypothesis import strategies as st
 from mmfold.engine.book import levels
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.limits import ORDER_COUNT_MAX
+from mmfold.engine.orders import SLOTS_PER_SIDE
+from mmfold.replay.venue.desk import Desk
 from mmfold.replay.venue.queue import QueueModel
+from tests.engine.rows import T0_NS
 from tests.replay.venue.oracle import Answer, Oracle, run_oracle
-from tests.replay.venue.scenario import MS, PLAIN, Happening, Played, Request, Scenario, play, random_scenario
+from tests.replay.venue.scenario import (
+    BOOK,
+    MS,
+    PLAIN,
+    Happening,
+    Played,
+    Request,
+    Scenario,
+    play,
+    random_scenario,
+)
 
 ANSWERS = (
     EventKind.ACK,
@@ -68,6 +83,7 @@ def check_end(played: Played, venue: Oracle) -> None:
         expected = (order.order_id, order.price, order.left, order.filled, order.accepted_ns, order.resting)
         assert tuple(int(record[name]) for name in names) == expected
         if order.resting:
+            assert (record["hidden"], record["was_hidden"]) == (order.hidden, order.was_hidden)
             assert float(record["front_lots"]) == pytest.approx(order.front, abs=1e-9)
             assert record["traded_lots"] == order.traded
 
@@ -157,6 +173,81 @@ def test_chunks_do_not_matter(seed: int) -> None:
     assert (one.inputs == other.inputs).all()
     for name in ("venues", "venue_cells", "cells", "clocks"):
         assert getattr(one.arrays, name).tobytes() == getattr(other.arrays, name).tobytes(), name
+
+
+def crowded(seed: int) -> Scenario:
+    """Return a scenario with up to 60 own orders on both sides of its market, many at one price."""
+    scenario = random_scenario(seed, VENUES[seed % 2])
+    random = Random(seed)
+    end_ns = max(one.receive_ns for one in scenario.market)
+    requests = []
+    for slot in random.sample(range(ORDER_COUNT_MAX), random.choice((3, 20, 60))):
+        sign = -1 if slot < SLOTS_PER_SIDE else 1
+        ts_ns = random.randrange(T0_NS, max(end_ns, T0_NS + 1))
+        price, qty = 100 + sign * random.choice((-1, 1, 1, 2, 2, 3)), random.choice((2, 3, 5, 40))
+        place = Request(ts_ns=ts_ns, kind=EventKind.PLACE, order_id=1 << 16 | slot, price=price, qty=qty)
+        requests.append(place)
+        if random.random() < 0.3:
+            amend = {"price": price + random.choice((0, 0, -sign)), "qty": qty + random.choice((-1, 4))}
+            requests.append(replace(place, kind=EventKind.AMEND, ts_ns=ts_ns + 3 * MS, **amend))
+    rules = replace(scenario.assumptions, equity_micros=0, order_lifetime_ns=0, request_per_s_max=0)
+    return replace(
+        scenario,
+        assumptions=replace(rules, response_latency_ns=0, min_notional_filter=False),
+        requests=tuple(sorted(requests, key=lambda one: one.ts_ns)),
+    )
+
+
+def brought_lots(one: Happening, before: tuple[dict[int, int], ...]) -> tuple[int, int]:
+    """Return the lots that an event can fill bids and asks with, at most: a trade's, and what is new on the other side.
+
+    A book that waits for its snapshot tells what it holds then: that is not bounded here.
+    """
+    if one.kind == EventKind.TRADE:
+        return (0, one.qty) if one.aggressor == Side.BID else (one.qty, 0)
+    new = [0, 0]
+    for side, price, qty in one.levels:
+        new[side] += max(0, qty - before[side].get(price, 0))
+    return new[Side.ASK], new[Side.BID]
+
+
+@given(seed=seeds)
+def test_no_event_fills_more_than_it_brings(seed: int) -> None:
+    scenario = crowded(seed)
+    desk = Desk(scenario.manifest, scenario.assumptions)
+    requests, is_partial = list(scenario.requests), scenario.assumptions.partial_fills
+    for one in sorted(scenario.market, key=lambda each: each.exchange_ns or each.receive_ns):
+        now_ns = one.exchange_ns or one.receive_ns
+        while requests and requests[0].ts_ns < now_ns:
+            asked = requests.pop(0)
+            desk.request(asked.row()[0], asked.ts_ns)
+        if one.kind not in (*BOOK, EventKind.TRADE):
+            continue
+        cell = desk.cells[one.instrument]
+        before = tuple(dict(levels(cell, side)) for side in (Side.BID, Side.ASK))
+        is_snapshot = one.kind == EventKind.BOOK_SNAPSHOT
+        told = desk.apply_market(one.rows(), now_ns)
+        if is_snapshot:
+            after = tuple(dict(levels(cell, side)) for side in (Side.BID, Side.ASK))
+            shown = tuple((side, price, qty) for side in (0, 1) for price, qty in after[side].items())
+            one = replace(one, levels=shown)
+        for side, lots in zip((Side.BID, Side.ASK), brought_lots(one, before), strict=True):
+            fills = told[(told["kind"] == EventKind.FILL) & (told["side"] == side)]["qty_lots"].tolist()
+            assert sum(fills) <= lots or not is_partial
+            if one.kind == EventKind.TRADE:  # without partial fills the first is whole, the others have what remains
+                assert sum(fills[1:]) <= max(0, lots - sum(fills[:1])), fills
+        check_turns(desk, one.instrument)
+
+
+def check_turns(desk: Desk, index: int) -> None:
+    """At one price nobody has less ahead than who joined before, but for half a lot that rounds to none."""
+    orders = desk.venues[index]["orders"]
+    for side in (Side.BID, Side.ASK):
+        resting = [order for order in orders[side * SLOTS_PER_SIDE :][:SLOTS_PER_SIDE] if order["resting"]]
+        resting.sort(key=lambda order: (order["price_ticks"], order["joined"]))
+        for one, other in pairwise(resting):
+            same = one["price_ticks"] == other["price_ticks"]
+            assert not same or one["front_lots"] - other["front_lots"] <= 0.5
 
 
 def filled_by(scenario: Scenario, order: Request, model: QueueModel) -> list[tuple[int, int]] | None:

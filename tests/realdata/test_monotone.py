@@ -28,7 +28,7 @@ from mmfold.replay.assumptions import Assumptions, FeeTier
 from mmfold.replay.backtest import Backtest, BacktestResult
 from mmfold.replay.venue.exchange import apply_market
 from mmfold.replay.venue.queue import QueueModel
-from mmfold.replay.venue.records import NEVER_NS, SIM, VENUE
+from mmfold.replay.venue.records import NEVER_NS, SIM, make_venues
 from mmfold.replay.venue.requests import accept_request
 from mmfold.reports.tearsheet.fold import pnl_parts
 from tests.replay.venue.market import rows_of
@@ -145,8 +145,9 @@ class Market:
         self.starts = np.concatenate([[0], np.cumsum([len(events[at]) for at in order])])
         self.times_ns = times_ns[order]
         self.sims = np.zeros(1, SIM)
-        self.venues = np.zeros(1, VENUE)
+        self.venues = make_venues(manifest.instruments)
         self.cells = make_state(manifest).cells
+        self.instruments = manifest.instruments
         self.at = 0
 
     def place_of(self, ts_ns: int) -> int:
@@ -158,7 +159,7 @@ class Market:
         assumptions.apply(self.sims[0], 0)
         self.sims["ts_expiry_ns"] = self.sims["ts_outage_ns"] = NEVER_NS
         self.sims["response_count"] = 0
-        self.venues[:] = np.zeros(1, VENUE)
+        self.venues[:] = make_venues(self.instruments)
 
     def advance(self, ts_ns: int) -> None:
         """Move the book to a time."""

@@ -3,6 +3,7 @@
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from mmfold.config.aliases import Alias, AliasTable, Domain
 from mmfold.engine.codes import BookStatus
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.engine.state import make_state
@@ -127,3 +128,15 @@ def test_text_is_stable():
     assert text == render_metrics(MANIFEST, example_state())
     assert [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")] == [row.name for row in METRICS]
     assert text.isascii()
+
+
+def test_a_renamed_metric_is_shown_by_its_old_name_until_it_is_dropped():
+    alias = Alias(domain=Domain.METRIC, old="fees_usd", new="mm_fees_usd", since="0.2.0", dropped="0.3.0")
+    text = render_metrics(MANIFEST, example_state(), AliasTable((alias,), "0.2.9"))
+    assert "# HELP fees_usd alias of mm_fees_usd, dropped in 0.3.0\n" in text
+    values = dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
+    symbols = [line.removeprefix("mm_fees_usd") for line in values if line.startswith("mm_fees_usd{")]
+    assert symbols and all(values[f"fees_usd{one}"] == values[f"mm_fees_usd{one}"] for one in symbols)
+    assert render_metrics(MANIFEST, example_state(), AliasTable((alias,), "0.3.0")) == render_metrics(
+        MANIFEST, example_state()
+    )

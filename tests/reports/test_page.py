@@ -256,10 +256,15 @@ def test_sign_class(shown, style):
     assert sign_class(shown) == style
 
 
-def test_a_refused_write_leaves_what_was_there(tmp_path):
+def test_a_refused_write_leaves_what_was_there(tmp_path, monkeypatch):
     target = tmp_path / "report.json"
     target.write_bytes(b"old")
-    (tmp_path / "report.json.tmp").mkdir()
-    with pytest.raises(OSError, match=r"report\.json\.tmp"):
+
+    def refuse(*_: object) -> None:
+        raise OSError("no")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="no"):
         write_artifact(target, b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
     assert target.read_bytes() == b"old"

@@ -6,7 +6,7 @@ import pytest
 
 from mmfold.replay.assumptions import Assumptions, FeeTier, LatencySample
 from mmfold.replay.venue.queue import QueueModel
-from mmfold.reports.venue import feed_notes, venue_notes, venue_numbers, venue_part
+from mmfold.reports.venue import feed_notes, shown_notes, venue_notes, venue_numbers, venue_part
 from tests.engine.rows import make_manifest
 
 MS = 1_000_000
@@ -30,7 +30,7 @@ def notes_of(assumptions: Assumptions) -> str:
         (OFF, "No margin is asked for, nothing is liquidated."),
         (OFF, "The venue takes any number of requests; no order expires; any notional"),
         (OFF, "The trading connection never breaks."),
-        (Assumptions(queue_model=QueueModel.LOG, partial_fills=False), "queue model log, an order fills whole or not"),
+        (Assumptions(queue_model=QueueModel.LOG, partial_fills=False), "queue model log, the first order a"),
         (Assumptions(entry_latency_ns=1_500_000), "A request takes 1.5 ms to the venue"),
         (Assumptions(latency_std_ns=250_000), "normal with a standard deviation of 0.25 ms, at least 0."),
         (Assumptions(cancel_latency_ns=0), "To the venue instead: cancel 0 ms."),
@@ -75,4 +75,17 @@ def test_another_journal_has_none() -> None:
 def test_what_was_added_to_receive_times() -> None:
     assert feed_notes((0, 1_270_500_000)) == (
         "Recording 2: 1,270.5 ms were added to its receive times, its lowest feed latency was -1,270.5 ms.",
+    )
+
+
+def test_the_page_says_how_many_orders_rested_outside_of_what_is_shown() -> None:
+    manifest = make_manifest("X", "Y", book_depth=50)
+    mixed = replace(manifest, instruments=(manifest.instruments[0], replace(manifest.instruments[1], book_depth=0)))
+    assert shown_notes(mixed, {"X": 0, "Y": 0}, 7)[0].startswith(
+        "The recording shows of a book: every level told since its snapshot (Y); the best 50 levels (X). "
+        "Outside of it rested no order;"
+    )
+    assert (
+        "Outside of it rested 1,203 of 9,000 orders (X 1,200, Y 3);"
+        in shown_notes(manifest, {"X": 1200, "Y": 3}, 9000)[0]
     )

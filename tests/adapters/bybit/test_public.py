@@ -23,7 +23,7 @@ from tests.adapters.bybit.words import MANIFEST, TS, frame, public, short
 BOOK = "orderbook.50.A"
 SNAPSHOT = {"s": "A", "b": [["100.0", "1"]], "a": [["100.10", "0.5"]], "u": 7, "seq": 1}
 DELTA = {"s": "A", "b": [["100.0", "0"], ["99.9", "2"]], "a": [["100.2", "0.001"]], "u": 8, "seq": 2}
-TRADE = {"T": 5, "s": "A", "S": "Sell", "v": "0.002", "p": "100.1", "L": "PlusTick", "i": "x", "BT": False, "seq": 44}
+TRADE = {"T": 5, "s": "A", "S": "Sell", "v": "0.002", "p": "100.1", "L": "PlusTick", "i": "7", "BT": False, "seq": 44}
 DELTA_ROWS = [
     ("BOOK_DELTA", 1000, 0, 7, 8, 0),
     ("BOOK_DELTA", 999, 2000, 7, 8, 0),
@@ -36,7 +36,7 @@ def book(type_, data, **more):
     return frame(BOOK, data, type=type_, ts=6, cts=5, **more)
 
 
-TRADES = frame("publicTrade.A", [TRADE, TRADE | {"S": "Buy", "BT": True, "seq": 45}], type="snapshot", ts=6)
+TRADES = frame("publicTrade.A", [TRADE, TRADE | {"S": "Buy", "BT": True, "seq": 45, "i": "8"}], type="snapshot", ts=6)
 
 
 def restarted(rows):
@@ -59,7 +59,7 @@ ROWS = [
     ),
     (
         [TRADES],
-        [("TRADE", 1001, 2, None, 44, 0), ("TRADE", 1001, 2, None, 45, 0)],
+        [("TRADE", 1001, 2, 7, 44, 0), ("TRADE", 1001, 2, 8, 45, 0)],
     ),
     (
         [frame("tickers.A", {"symbol": "A", "markPrice": "100.05", "indexPrice": "100"}, type="snapshot", ts=6)],
@@ -105,6 +105,15 @@ def test_what_the_lane_takes():
     assert not any(parser.lane.read(each, TS) is not None for each in NOT_IN_LANE)
     parser.forget_books()
     assert parser.lane.read(book("delta", DELTA), TS) is None
+
+
+@pytest.mark.parametrize("trade_id", ["9", "not a number"])
+def test_a_trade_that_the_venue_tells_again_is_passed_over(trade_id):
+    parser = public()
+    again = frame("publicTrade.A", [TRADE, TRADE | {"i": trade_id}], type="snapshot", ts=6)
+    assert len(parser.parse(TRADES, TS)) == 2 and len(parser.parse(again, TS)) == 1
+    for each in (again, TRADES):
+        assert parser.parse(each, TS) == Ignored("trade told twice")
 
 
 def test_rows_are_the_callers_own():

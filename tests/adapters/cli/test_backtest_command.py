@@ -60,6 +60,14 @@ def test_a_band_runs_three_and_reports_them_together(capsys: pytest.CaptureFixtu
         assert call(capsys, "journal", "verify", tmp_path / "bt" / name)["ok"]
 
 
+def test_the_result_says_how_deep_the_book_was_shown(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    result = call(capsys, "backtest", "--events", DEMO, "--out", tmp_path / "bt")
+    symbols = Journal(DEMO).manifest().symbol_index()
+    assert result["shown_depth"] == {symbol: {"levels": 0, "orders_outside": 0} for symbol in symbols}
+    told = "Outside of it rested no order;"
+    assert all(told in (tmp_path / "bt" / name).read_text() for name in ("REPORT.md", "report.html", "report.json"))
+
+
 def test_force_replaces_a_backtest_and_nothing_else(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     arguments = ["backtest", "--events", str(DEMO), "--out", str(tmp_path / "bt"), "--json"]
     assert run(arguments) == 0 and run(arguments) == 1

@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ REPO = Path(__file__).resolve().parents[3]
 KEY, SECRET = "doctor-key-4711", "doctor-secret-of-the-test"
 VARIABLES = (
     "EXCHANGE_ENV", "SECRETS_BACKEND", "MM_FAKE_SECRETS_JSON", "MM_LIVE_ENABLE", "MM_CONFIG_PATH", "MM_PORTS",
-    "LOG_LEVEL", "MM_BYBIT_API_KEY", "MM_BYBIT_API_SECRET",
+    "CONFIG_PATH", "LOG_LEVEL", "MM_BYBIT_API_KEY", "MM_BYBIT_API_SECRET",
 )  # fmt: skip
 Call = Callable[..., tuple[int, dict[str, Any], str]]
 NAMES = ["env", "dependencies", "config", "journal", "ports", "venue", "clock", "instruments", "credentials"]
@@ -217,6 +218,7 @@ FAULTS = [
     (["--config", "odd.yaml"], {}, 2, ["config_parse"], []),
     (["--config", "old.yaml"], {}, 0, [], ["config_warning"]),
     ([], {"MM_CONFIG_PATH": "bad.yaml"}, 2, ["config_parse"], []),
+    ([], {"CONFIG_PATH": "bad.yaml"}, 2, ["config_parse"], []),
     (["--journal", "bad.yaml"], {}, 2, ["writable_dir:bad.yaml"], []),
     (["--journal", "bad.yaml/s"], {}, 2, ["writable_dir:bad.yaml/s"], []),
 ]  # fmt: skip
@@ -338,12 +340,12 @@ def test_room_on_the_disk(free_bytes: int, status: Status) -> None:
 
 def test_packages_that_are_missing_or_others(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = ["click==8.5.1", 'ccxt==0.0.1; extra == "live"', 'mm-none==1; extra == "live"', 'boto3==0; extra == "aws"']
-    monkeypatch.setattr(machine.metadata, "requires", lambda name: lines)
+    monkeypatch.setattr(metadata, "requires", {"mmfold": lines}.__getitem__)
     found = machine.check_dependencies({})
     assert [(one.token, one.status) for one in found if one.token != "other_version:click"] == [
         ("other_version:ccxt", Status.WARN), ("missing_dependency:mm-none", Status.FAIL),
     ]  # fmt: skip
-    assert found[-1].next == "pip install 'mm[live]'"
+    assert found[-1].next == "pip install 'mmfold[live]'" and "the extra live brings it" in found[-1].found
     assert "other_version:boto3" in [one.token for one in machine.check_dependencies({"SECRETS_BACKEND": "aws"})]
 
 

@@ -15,6 +15,7 @@ import pytest
 from mmfold.adapters.cli import main as entry
 from mmfold.adapters.cli import output
 from mmfold.adapters.cli.errors import USER_ERRORS, GateFailed, message_of
+from mmfold.config.aliases import Alias, AliasTable, Domain
 from mmfold.config.errors import ConfigError
 from mmfold.engine.manifest import ManifestError
 from mmfold.journal.errors import TornTail
@@ -47,6 +48,8 @@ FAILURES = [
      "error: x: No such file or directory\n       check the path\n"),
     (OSError(errno.EXDEV, "Invalid cross-device link", "a", None, "b"), 1,
      "error: a -> b: Invalid cross-device link\n"),
+    (ModuleNotFoundError("No module named 'aiohttp'", name="aiohttp"), 1,
+     "error: aiohttp is not installed, the extra live brings it: pip install 'mmfold[live]'\n"),
     (click.ClickException("no such profile"), 1, "error: no such profile\n"),
     (click.UsageError("one of --a and --b"), 64, "error: one of --a and --b\n       see: mm fail --help\n"),
     (GateFailed("decision differs at seq 8\n  witnessed  PLACE"), 2, "decision differs at seq 8\n  witnessed  PLACE\n"),
@@ -85,7 +88,11 @@ def test_failures_are_told_in_words(fail, capsys, error, code, stderr) -> None:
     assert told.err.lstrip("\n") == stderr  # click ends the terminal's ^C line
 
 
-@pytest.mark.parametrize("error", [AssertionError("book of 3 is crossed"), ValueError("x"), KeyError("seq")])
+@pytest.mark.parametrize(
+    "error",
+    [AssertionError("book of 3 is crossed"), ValueError("x"), KeyError("seq"), ModuleNotFoundError("x", name="pandas"),
+     ModuleNotFoundError("x", name="mmfold.engine.nothing"), ImportError("cannot import name 'x'")],
+)  # fmt: skip
 def test_a_bug_keeps_its_traceback_and_asks_for_the_journal(fail, capsys, error) -> None:
     assert fail(error) == 70
     told = capsys.readouterr().err
@@ -167,6 +174,15 @@ def test_a_reader_that_leaves_is_no_error() -> None:
 def test_json_is_sorted_one_line_and_exact(capfdbinary) -> None:
     output.emit_json({"b": np.int64(2**62), "a": [1, None, "é"], "run": {"seconds": 0.5}})
     assert capfdbinary.readouterr().out == '{"a":[1,null,"é"],"b":4611686018427387904,"run":{"seconds":0.5}}\n'.encode()
+
+
+def test_json_of_a_command_has_its_old_keys_too(capfdbinary) -> None:
+    row = Alias(domain=Domain.JSON, document="mm x", old="old", new="a.new", since="0.2.0", dropped="0.3.0")
+    for name, release, expected in (("x", "0.2.0", True), ("x", "0.3.0", False), ("y", "0.2.0", False)):
+        parent = click.Context(click.Group("mm"), info_name="mm")
+        with click.Context(click.Command(name), info_name=name, parent=parent):
+            output.emit_json({"a": {"new": 1}}, AliasTable((row,), release))
+        assert json.loads(capfdbinary.readouterr().out) == {"a": {"new": 1}} | ({"old": 1} if expected else {})
 
 
 def test_json_reads_back(capfdbinary) -> None:

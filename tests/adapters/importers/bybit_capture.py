@@ -42,7 +42,7 @@ def trades(number, symbol, count=3):
     ts_ms, (name, tick, lot) = START_MS + number, symbol
     data = [
         {"T": ts_ms, "s": name, "S": "Buy" if mixed(number + index) & 1 else "Sell", "v": steps(1 + index, lot),
-         "p": steps(PRICE_BASE + index, tick), "L": "PlusTick", "i": f"a9188a0a-82bc-50de-be60-{number:012d}",
+         "p": steps(PRICE_BASE + index, tick), "L": "PlusTick", "i": f"a9188a0a-82bc-50de-be60-{number:06x}{index:06x}",
          "BT": index == 2, "RPI": False, "seq": number}
         for index in range(count)
     ]  # fmt: skip

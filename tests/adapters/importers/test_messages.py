@@ -164,7 +164,7 @@ def book(kind, update=9, **values):
 
 
 def trades(*rows):
-    defaults = {"T": 1, "s": "A", "S": "Buy", "v": "2", "p": "1.0", "i": "x", "BT": False, "seq": 3}
+    defaults = {"T": 1, "s": "A", "S": "Buy", "v": "2", "p": "1.0", "i": "7", "BT": False, "seq": 3}
     return {"topic": "publicTrade.A", "type": "snapshot", "ts": 2, "data": [{**defaults, **row} for row in rows]}
 
 
@@ -177,8 +177,8 @@ BYBIT_ROWS = [
     (book("delta"), [(K.BOOK_DELTA, S.BID, 10, 2000, 8, 9, 1)], 1_000_000),
     (without(book("delta"), "cts"), [(K.BOOK_DELTA, S.BID, 10, 2000, 8, 9, 1)], 2_000_000),
     (
-        trades({}, {"S": "Sell", "BT": True, "seq": 4}),
-        [(K.TRADE, S.BID, 10, 2000, NO_ID, 3, 1), (K.TRADE, S.ASK, 10, 2000, NO_ID, 4, Flag.LAST | Flag.BLOCK)],
+        trades({}, {"S": "Sell", "BT": True, "seq": 4, "i": ""}),
+        [(K.TRADE, S.BID, 10, 2000, 7, 3, 1), (K.TRADE, S.ASK, 10, 2000, NO_ID, 4, Flag.LAST | Flag.BLOCK)],
         1_000_000,
     ),
     (ticker(markPrice="1.5"), [(K.MARK, S.NONE, NO_P, 0, NO_VALUE, 150_000_000, 1)], 2_000_000),

@@ -12,7 +12,7 @@ from mmfold.adapters.importers import IMPORTERS, load_importer
 from mmfold.adapters.importers.outcome import ImportFailedError, ImportRequest
 from mmfold.adapters.importers.run import BINANCE, import_captures
 from mmfold.engine.codes import EventKind, Flag
-from mmfold.engine.manifest import parse_manifest
+from mmfold.engine.manifest import encode_manifest, parse_manifest
 from mmfold.engine.payload import payload_bytes
 from mmfold.journal.jsonl import write_jsonl
 from mmfold.journal.reader import Journal
@@ -226,6 +226,21 @@ def capture_line(kind, ts, message="", **values):
 def bybit_book(update, price):
     data = {"s": "A", "b": [[price, "1"]], "a": [], "u": update, "seq": 1}
     return {"topic": "orderbook.50.A", "type": "snapshot", "ts": 2, "data": data}
+
+
+@pytest.mark.parametrize(("topic", "depth"), [("50", 50), ("1", 1), ("rpi", 50), ("new", 0), ("99999999", 1_000_000)])
+def test_the_manifest_says_how_deep_the_book_is_shown(tmp_path, topic, depth):
+    book = {**bybit_book(1, "1.5"), "topic": f"orderbook.{topic}.A"}
+    run(tmp_path, b"100 " + orjson.dumps(book) + b"\n", source="bybit", market="linear")
+    manifest = Journal(tmp_path / "out" / "j").manifest()
+    assert manifest.instruments[0].book_depth == depth
+    assert (b"book_depth" in encode_manifest(manifest)) == (depth > 0)
+
+
+def test_a_whole_feed_has_no_depth_in_its_manifest(tmp_path):
+    run(tmp_path, GOOD)
+    manifest = Journal(tmp_path / "out" / "j").manifest()
+    assert manifest.instruments[0].book_depth == 0 and b"book_depth" not in encode_manifest(manifest)
 
 
 def test_a_capture_of_two_markets_keeps_the_first(tmp_path):

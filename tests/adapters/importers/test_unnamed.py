@@ -104,6 +104,35 @@ def test_the_stream_may_stand_in_another_file(tmp_path):
     assert [book[:2] for book in books(tmp_path)] == [("BTCUSDT", 50_000), ("ETHUSDT", 2_500)] and not result.rejected
 
 
+def moving(market):
+    """A stream in which an update is wrong where a later one was applied before it."""
+    yield depth(market, 110, bids=[(0, "2")])
+    yield depth(market, 120, asks=[(1, "0")])
+    yield depth(market, 130, bids=[(5, "2")])
+    yield depth(market, 140, bids=[(5, "0")], asks=[(1, "2")])
+    yield depth(market, 150, bids=[(0, "4")])
+
+
+@pytest.mark.parametrize("delay", [0, 3, 35, 95])
+def test_captures_that_overlap_tell_the_stream_twice(tmp_path, delay):
+    def late(messages, delay):
+        return b"".join(b"%d %s\n" % (NS + 10 * n + delay, orjson.dumps(message)) for n, message in enumerate(messages))
+
+    told = [*moving(BTC), *moving(ETH), snapshot(115, BTC[1])]
+    result = run(tmp_path, late(told, 0), late([*told, snapshot(115, ETH[1])], delay))
+    expected = [("BTCUSDT", 50_000), ("BTCUSDT", 50_000), ("ETHUSDT", 2_500)]
+    assert [book[:2] for book in books(tmp_path)] == expected and not result.rejected
+
+
+@pytest.mark.parametrize("unit_ns", [1_000, 1_000_000])
+def test_a_snapshot_has_its_time_in_the_unit_of_its_own_file(tmp_path, unit_ns):
+    times = {"E": NS // unit_ns, "T": NS // unit_ns}
+    stated = [{**message, "E": NS // 1_000_000, "T": NS // 1_000_000} for message in stream(BTC)]
+    run(tmp_path, lines([snapshot(125, BTC[1], **times)]), lines(stated))
+    rows = np.concatenate([part.copy() for part in Journal(tmp_path / "j").chunks()])
+    assert set(rows[rows["kind"] == EventKind.BOOK_SNAPSHOT]["ts_exchange_ns"].tolist()) == {NS}
+
+
 def test_two_candidates_are_refused_by_name(tmp_path):
     twin = ("XRPUSDT", 50_000)
     grid = {"ticks": {"XRPUSDT": "0.1"}, "lots": {"XRPUSDT": "0.001"}}
@@ -137,6 +166,12 @@ def test_a_snapshot_that_fits_no_stream_is_set_aside(tmp_path, why, message, res
 def test_a_gap_makes_old_best_prices_no_evidence(tmp_path):
     before = [depth(BTC, 20, bids=[(-50, "1")]), top(BTC, 21, step=-50)]
     result = run(tmp_path, lines([*before, depth(BTC, 110), snapshot(105, BTC[1]), depth(BTC, 120)]))
+    assert [book[:2] for book in books(tmp_path)] == [("BTCUSDT", 50_000)] and result.gaps == 1
+
+
+def test_a_gap_behind_a_snapshot_makes_the_stream_no_evidence(tmp_path):
+    behind = [depth(BTC, 310, asks=[(-40, "1")]), top(BTC, 310, step=-41)]
+    result = run(tmp_path, lines([snapshot(105, BTC[1]), depth(BTC, 110), *behind]))
     assert [book[:2] for book in books(tmp_path)] == [("BTCUSDT", 50_000)] and result.gaps == 1
 
 

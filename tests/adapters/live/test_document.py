@@ -4,6 +4,7 @@ import pytest
 
 from mmfold.adapters.live.document import percentile, status_document
 from mmfold.adapters.live.status import TICK_BOUNDS_US, Histogram
+from mmfold.config.aliases import ALIASES, AliasTable
 from tests.adapters.live.sessions import example_status
 from tests.reports.examples import START_NS
 
@@ -29,3 +30,10 @@ def test_percentile(durations: tuple[int, ...], percent: int, bound: int | None)
 def test_a_clock_that_was_set_back_gives_no_negative_uptime() -> None:
     assert status_document(example_status(), START_NS - 1)["uptime_seconds"] == 0
     assert status_document(example_status(), START_NS + 2_999_999_999)["uptime_seconds"] == 2
+
+
+def test_a_renamed_key_is_shown_by_both_names_until_it_is_dropped() -> None:
+    document = status_document(example_status(), START_NS, AliasTable(ALIASES.rows, "0.1.9"))
+    assert document["latency"] == {"tick_to_order_us": document["tick_to_order_us"]}
+    later = status_document(example_status(), START_NS, AliasTable(ALIASES.rows, "0.2.0"))
+    assert later == {key: value for key, value in document.items() if key != "latency"}

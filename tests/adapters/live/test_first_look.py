@@ -10,8 +10,8 @@ from mmfold.adapters.bybit.private import PrivateParser
 from mmfold.adapters.live.runner import Runner
 from mmfold.config.errors import ConfigError
 from mmfold.config.load import load_config
-from mmfold.engine.codes import EventKind, Side
-from mmfold.engine.records import FEE_CODE_ZERO
+from mmfold.engine.codes import EventKind, Flag
+from mmfold.engine.views import view_rows
 from mmfold.journal.reader import Journal
 from tests.adapters.bybit.words import MANIFEST, frame, ledger
 from tests.adapters.emulator.running import LINEAR, RunningVenue, place, rest
@@ -58,12 +58,28 @@ def test_a_position_of_before_is_adopted(running: RunningVenue, tmp_path: Path, 
     finally:
         hold(running, "Sell" if sign > 0 else "Buy", "0.005")
     rows = np.concatenate([rows.copy() for rows in Journal(tmp_path / "j").verified_chunks()])
-    [fill] = rows[rows["kind"] == EventKind.FILL]
-    wanted = (0, Side.BID if sign > 0 else Side.ASK, 5, int(float(held["avgPrice"]) * 10), FEE_CODE_ZERO)
-    assert tuple(int(fill[name]) for name in ("order_id", "side", "qty_lots", "price_ticks", "code")) == wanted
-    told = rows[rows["kind"] == EventKind.POSITION][0]
-    assert fill["seq"] < told["seq"] and int(told["qty_lots"]) == 5 * sign
+    assert not (rows["kind"] == EventKind.FILL).any(), "what was executed before is no fill of this session"
+    opening, _, told, *_ = view_rows(rows[rows["kind"] == EventKind.POSITION], EventKind.POSITION)
+    assert opening["flags"] & Flag.OPENING and not told["flags"] & Flag.OPENING
+    assert (int(opening["qty_lots"]), int(told["qty_lots"])) == (5 * sign, 5 * sign)
+    assert int(opening["average_price_e8"]) == int(told["average_price_e8"]) == round(float(held["avgPrice"]) * 1e8)
+    position = runner.session.core.state.positions[0]
+    assert (position["position_lots"], position["opening_lots"], position["fill_count"]) == (5 * sign, 5 * sign, 0)
     assert runner.status.unexplained == {}
+
+
+def test_executions_of_the_minute_before_are_no_fills(running: RunningVenue, tmp_path: Path) -> None:
+    key = running.keys[0]
+    for side in ("Buy", "Sell"):  # flat again, and the venue still tells both
+        assert rest(running, "POST", "/v5/order/create", place(side, "0.005", None), key).json()["retCode"] == 0
+    try:
+        runner = session(running, tmp_path / "j", trades, "enabled=false")
+    finally:
+        running.call(running.venue.accounts[key.key].executions.clear)
+    rows = np.concatenate([rows.copy() for rows in Journal(tmp_path / "j").verified_chunks()])
+    assert not (rows["kind"] == EventKind.FILL).any()
+    position = runner.session.core.state.positions[0]
+    assert (position["position_lots"], position["fees_micros"]) == (0, 0) and runner.status.unexplained == {}
 
 
 def test_without_the_flag_it_is_kept_flat(

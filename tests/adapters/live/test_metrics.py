@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mmfold.adapters.live.metrics import LIVE_HISTOGRAMS, LIVE_METRICS, make_registry, render_live_metrics
 from mmfold.adapters.live.status import LATENCY_BOUNDS_MS
+from mmfold.config.aliases import Alias, AliasTable, Domain
 from mmfold.reports.metrics import METRICS
 from tests.adapters.live.sessions import example_status
 from tests.reports.examples import START_NS
@@ -103,3 +104,19 @@ def test_the_docs_list_every_metric_of_the_process() -> None:
     gauges = [[row.name, ", ".join(row.labels) or "-", row.help] for row in LIVE_METRICS]
     histograms = [[row.name, ", ".join(row.labels) or "-", row.help] for row in LIVE_HISTOGRAMS]
     assert rows[2:] == gauges + histograms
+
+
+def test_renamed_metrics_of_a_session_are_shown_by_both_names() -> None:
+    renames = {"loop_drift_ms": "event_loop_drift_ms", "order_ms": "mm_order_latency_ms", "fees_usd": "mm_fees_usd"}
+    rows = [
+        Alias(domain=Domain.METRIC, old=old, new=new, since="0.2.0", dropped="0.3.0") for old, new in renames.items()
+    ]
+    text = b"".join(render_live_metrics(make_registry(example_status(), AliasTable(tuple(rows), "0.2.0")))).decode()
+    found = samples(text)
+    for old, new in renames.items():
+        assert f"# HELP {old} alias of {new}, dropped in 0.3.0\n" in text
+        shown = {
+            line.removeprefix(old): value for line, value in found.items() if line.startswith((f"{old}{{", f"{old}_"))
+        }
+        assert shown
+        assert all(found[f"{new}{line}"] == value for line, value in shown.items())

@@ -115,6 +115,7 @@ def test_a_recording_is_a_market(running: RunningVenue, tmp_path: Path, venue: s
     assert not manifest.witnessed and (plan.journal / SEAL_NAME).exists()
     grids = [(each.symbol, Decimal(each.tick_size), each.lot_size) for each in manifest.instruments]
     assert grids == [("BTCUSDT", Decimal("0.1"), "0.001"), ("ETHUSDT", Decimal("0.01"), "0.01")]
+    assert [each.book_depth for each in manifest.instruments] == [50, 50]
     assert holds(rows, *kinds) and not holds(rows, EventKind.BOOK_GAP)
     assert (recorder.gaps, recorder.status.refused) == (0, 0)
     assert np.count_nonzero(rows["kind"] == EventKind.BOOK_SNAPSHOT) <= 200  # the first of each book, then deltas

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Awaitable, Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -173,7 +174,8 @@ def test_health_and_version() -> None:
     health, version = serve(status, use)
     assert health.status == 200 and set(health.json) == {"status", "uptime_seconds"} and health.json["status"] == "ok"
     assert health.json["uptime_seconds"] > 0 and isinstance(health.json["uptime_seconds"], int)
-    assert version.json == {"build_time": "2026-11-20T00:00:00Z", "commit": SHA, "params_hash": "5eed5eed5eed"}
+    built = {"build_time": "2026-11-20T00:00:00Z", "commit": SHA, "version": metadata.version("mmfold")}
+    assert version.json == {**built, "params_hash": "5eed5eed5eed"}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from mmfold.adapters.cli.errors import is_user_error, message_of
 from mmfold.adapters.secrets.aws import AwsBackend
 from mmfold.adapters.secrets.environment import SecretKey
 from mmfold.adapters.secrets.errors import BackendFailed, SecretNotFound
@@ -96,6 +97,6 @@ def test_a_binary_or_deleted_secret_and_a_missing_one() -> None:
 
 def test_without_boto3_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
-    with pytest.raises(BackendFailed, match="needs boto3") as caught:
+    with pytest.raises(ModuleNotFoundError) as caught:
         AwsBackend({})
-    assert "mm[aws]" in caught.value.hint
+    assert is_user_error(caught.value) and "pip install 'mmfold[aws]'" in message_of(caught.value)

@@ -142,7 +142,7 @@ class Recorder:
 def own_fills(recorder: Recorder, requests: list[tuple[int, int, int]]) -> list[tuple[int, int]]:
     """Return (time, lots) of an own order among the market's: (time, price, lots that remain) joins, or changes it.
 
-    A sale at a worse price has met the order before: it is filled whole.
+    A sale at a worse price meets the order first: it takes what is sold, up to its size.
     """
     bids, fills = Bids(), []
     price, left = 0, 0
@@ -150,7 +150,9 @@ def own_fills(recorder: Recorder, requests: list[tuple[int, int, int]]) -> list[
     for ts_ns, _, step in sorted(steps, key=lambda one: one[:2]):
         if isinstance(step, Act):
             if step.what == "sell":
-                lots = dict(bids.sell(step.price, step.lots)).get(OWN, 0) if step.price >= price else left
+                lots = (
+                    dict(bids.sell(step.price, step.lots)).get(OWN, 0) if step.price >= price else min(step.lots, left)
+                )
                 fills += [(ts_ns, lots)] if lots else []
                 left -= lots
                 bids.set(OWN, left)

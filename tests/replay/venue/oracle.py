@@ -13,9 +13,10 @@ from mmfold.engine.orders import SLOTS_PER_SIDE
 from mmfold.replay.venue.queue import QueueModel
 from mmfold.replay.venue.records import RejectCode
 from tests.replay.venue.oracle_book import MILLION, NO, Account, Book
-from tests.replay.venue.oracle_queue import Crowd, Order, requeue
+from tests.replay.venue.oracle_queue import Crowd, Order, hide, in_turn, settle, show
 from tests.replay.venue.scenario import BOOK, STREAM, Happening, Request, Scenario
 
+OTHER = {Side.BID: Side.ASK, Side.ASK: Side.BID}
 MARKET = (*STREAM, EventKind.TRADE, EventKind.MARK)
 # kind, time of the venue, time of the core, instrument, order id, side, price, qty, execution number, flags, code
 Answer = tuple[int, int, int, int, int, int, int, int, int, int, int]
@@ -29,7 +30,7 @@ class Oracle:
         self.rules = scenario.assumptions
         self.instrument = scenario.manifest.instruments[index]
         self.lot = float(self.instrument.lot_size)
-        self.book = Book(self.instrument.continuity == Continuity.BESIDE_STREAM)
+        self.book = Book(self.instrument.continuity == Continuity.BESIDE_STREAM, depth=self.instrument.book_depth)
         self.crowd = Crowd()
         self.orders: dict[int, Order] = {}  # by slot, the last one that was accepted
         self.accepted: dict[int, int] = {}  # by slot, the last id
@@ -118,16 +119,14 @@ class Oracle:
         return lots
 
     def reachable(self, side: Side, limit: int | None) -> list[tuple[int, int]]:
-        other = Side.ASK if side == Side.BID else Side.BID
         sign = 1 if side == Side.BID else -1
-        found = sorted(self.book.levels[other].items(), key=lambda level: sign * level[0])
+        found = sorted(self.book.levels[OTHER[side]].items(), key=lambda level: sign * level[0])
         return [(price, lots) for price, lots in found if limit is None or sign * price <= sign * limit]
 
     def meets_own(self, side: Side, price: int | None) -> int | None:
         """Return the best own price on the other side that a price reaches."""
-        other = Side.ASK if side == Side.BID else Side.BID
         sign = 1 if side == Side.BID else -1
-        own = sorted((order.price for order in self.resting(other)), key=lambda at: sign * at)
+        own = sorted((order.price for order in self.resting(OTHER[side])), key=lambda at: sign * at)
         return own[0] if own and (price is None or sign * own[0] <= sign * price) else None
 
     def expire(self, ts_ns: int) -> None:
@@ -150,6 +149,9 @@ class Oracle:
             for at, price, qty in one.levels:
                 self.level(Side(at), price, qty, ts_ns)
             self.book.joined(one)
+        if one.kind == EventKind.BOOK_DELTA:
+            self.book.look()
+            self.settle()
         elif one.kind == EventKind.BOOK_SNAPSHOT:
             self.snapshot(one, ts_ns)
         elif one.kind == EventKind.MARK:
@@ -160,43 +162,75 @@ class Oracle:
         before = self.book.shown(side, price)
         self.book.set(side, price, qty)
         for order in self.resting(side):
-            if order.price == price:
-                requeue(order, self.rules.queue_model, self.lot, before, qty)
-        if qty > 0 and self.book.best(side) == price:
-            self.reach(side, price, ts_ns)
+            if order.price == price and not qty and self.book.depth:
+                hide(order, before)
+            elif order.price == price:
+                show(order, self.rules.queue_model, self.lot, before, qty)
+        in_turn(self.resting(side))
+        self.deal(OTHER[side], price, qty - before, ts_ns)
+
+    def settle(self) -> None:
+        for side in (Side.BID, Side.ASK):
+            for order in self.resting(side):
+                settle(order, self.rules.queue_model, self.lot, self.book)
+            in_turn(self.resting(side))
 
     def snapshot(self, one: Happening, ts_ns: int) -> None:
-        """Messages may be missing before it: it counts as one change of every level, then as a new best price."""
-        own = [order for side in (Side.BID, Side.ASK) for order in self.resting(side)]
-        before = [self.book.shown(order.side, order.price) for order in own]
+        """Messages may be missing before it: it counts as one change of every level."""
+        own = {side: sorted(self.resting(side), key=lambda order: order.turn) for side in (Side.BID, Side.ASK)}
+        before = {order.order_id: self.book.shown(side, order.price) for side in own for order in own[side]}
+        # What reached the first order of a side before is not new.
+        seen = {side: sum(lots for _, lots in self.met(own[side][0])) if own[side] else 0 for side in own}
         if not self.book.restart(one):
             return
-        for order, lots in zip(own, before, strict=True):
-            requeue(order, self.rules.queue_model, self.lot, lots, self.book.shown(order.side, order.price))
+        for side, orders in own.items():
+            for order in orders:
+                shown = self.book.shown(side, order.price)
+                if shown:
+                    show(order, self.rules.queue_model, self.lot, before[order.order_id], shown)
+                else:
+                    hide(order, before[order.order_id])
+        self.settle()
         for side in (Side.ASK, Side.BID):
-            best = self.book.best(side)
-            if best is not None:
-                self.reach(side, best, ts_ns)
+            for price, lots in self.reachable(side, None):
+                if self.resting(side) and price in dict(self.met(min(self.resting(side), key=lambda each: each.turn))):
+                    self.deal(side, price, lots - min(lots, seen[side]), ts_ns)
+                    seen[side] -= min(lots, seen[side])
 
-    def reach(self, side: Side, price: int, ts_ns: int) -> None:
-        """A best price of one side fills what rests on the other side at it or better, whole."""
-        other = Side.ASK if side == Side.BID else Side.BID
-        for order in self.resting(other):
-            if order.price >= price if other == Side.BID else order.price <= price:
-                self.fill(order, order.left, ts_ns)
+    def met(self, order: Order) -> list[tuple[int, int]]:
+        """Return the levels of the other side that reach an order."""
+        return self.reachable(order.side, order.price)
+
+    def deal(self, side: Side, price: int, lots: int, ts_ns: int, better: bool = False) -> int:
+        """Lots at a price fill own orders of a side that they reach, in turn; returns what is left of them.
+
+        Without partial fills the first is filled whole; the next has what was left of the lots, not of the fill.
+        """
+        whole = not self.rules.partial_fills
+        for order in sorted(self.resting(side), key=lambda each: each.turn):
+            sign = 1 if side == Side.BID else -1
+            if lots > 0 and sign * order.price >= sign * price + better:
+                reached = min(lots, order.left)
+                order.front = 0.0
+                self.fill(order, order.left if whole else reached, ts_ns)
+                lots, whole = lots - reached, False
+        return lots
 
     def trade(self, one: Happening, ts_ns: int) -> None:
-        side = Side.ASK if one.aggressor == Side.BID else Side.BID
-        for order in self.resting(side):
+        """Own orders at better prices come first; at the trade's price its queue has what they left."""
+        side = OTHER[one.aggressor]
+        lots = self.deal(side, one.price, one.qty, ts_ns, better=True)
+        whole = not self.rules.partial_fills and lots == one.qty
+        for order in sorted(self.resting(side), key=lambda each: each.turn):
             if order.price == one.price:
-                order.front -= one.qty
+                order.front -= lots
                 order.traded += one.qty
                 past = max(0, int(-order.front + 0.5)) if order.front < 0 else 0
                 if past:
                     order.front = 0.0
-                    self.fill(order, min(past, order.left) if self.rules.partial_fills else order.left, ts_ns)
-            elif (order.price > one.price) == (side == Side.BID):
-                self.fill(order, order.left, ts_ns)
+                    reached = min(past, order.left)
+                    self.fill(order, order.left if whole else reached, ts_ns)
+                    lots, whole = lots - reached, False
 
     def fill(self, order: Order, lots: int, ts_ns: int) -> None:
         assert 0 < lots <= order.left
@@ -208,7 +242,7 @@ class Oracle:
     # The requests
 
     def crosses(self, side: Side, price: int) -> bool:
-        best = self.book.best(Side.ASK if side == Side.BID else Side.BID)
+        best = self.book.best(OTHER[side])
         return best is not None and (price >= best if side == Side.BID else price <= best)
 
     def request(self, one: Request) -> None:
@@ -267,8 +301,9 @@ class Oracle:
         life = self.rules.order_lifetime_ns
         order = Order(one.order_id, one.side, one.price, left, one.ts_ns)
         order.filled, order.flags, order.expiry_ns = one.qty - left, one.flags, one.ts_ns + life if life else None
-        self.crowd.join(order, self.book.shown(one.side, one.price))
+        self.crowd.join(order, self.book)
         self.orders[slot] = order
+        in_turn(self.resting(one.side))
 
     def trade_at_once(self, one: Request) -> int:
         """Take what may be taken, before an own order's price; returns what is left."""
@@ -301,7 +336,8 @@ class Oracle:
         else:
             if one.price != order.price or left > order.left:
                 order.price = one.price
-                self.crowd.join(order, self.book.shown(one.side, one.price))
+                self.crowd.join(order, self.book)
+                in_turn(self.resting(one.side))
             order.left = left
             self.answer(EventKind.AMENDED, one.ts_ns, one.order_id, price=one.price, qty=left)
 

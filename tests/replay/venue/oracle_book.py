@@ -2,13 +2,18 @@
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from math import ceil, floor
+from math import ceil, floor, inf
 
 from mmfold.engine.codes import BookStatus, Side
 from tests.replay.venue.scenario import Happening
 
 NO = -(1 << 62)
 MILLION = 1_000_000
+
+
+def away(side: Side, price: int) -> int:
+    """Return what is smaller for a better price."""
+    return -price if side == Side.BID else price
 
 
 @dataclass
@@ -21,6 +26,9 @@ class Book:
     seq: int = NO
     bridging: bool = False
     held: list[Happening] = field(default_factory=list)
+    depth: int = 0  # levels of a side that the feed shows at most, 0: any number
+    most: dict[Side, int] = field(default_factory=lambda: {Side.BID: 0, Side.ASK: 0})  # shown since the snapshot
+    known: dict[Side, float] = field(default_factory=dict)  # how far a feed without that bound is known, as `away`
 
     def best(self, side: Side) -> int | None:
         prices = self.levels[side]
@@ -33,6 +41,21 @@ class Book:
         self.levels[side][price] = qty
         if qty == 0:
             del self.levels[side][price]
+
+    def edge(self, side: Side) -> float:
+        """Return how far away a price may be to be known as empty when it shows nothing."""
+        if not self.depth:
+            return self.known.get(side, inf)
+        shown = sorted(away(side, price) for price in self.levels[side])
+        most = min(self.depth, self.most[side])
+        return shown[most - 1] if most and len(shown) >= most else inf
+
+    def look(self) -> None:
+        """Learn from a delta: more levels than ever, or where the other side is, where nobody can be then."""
+        for side, other in ((Side.BID, self.best(Side.ASK)), (Side.ASK, self.best(Side.BID))):
+            self.most[side] = max(self.most[side], len(self.levels[side]))
+            if other is not None and self.status == BookStatus.LIVE:
+                self.known[side] = max(self.known.get(side, inf), away(side, other))
 
     def takes(self, delta: Happening) -> bool:
         """Tell whether a delta joins; one that does not may leave the book stale or be held."""
@@ -73,6 +96,10 @@ class Book:
                     self.set(Side(side), price, qty) if qty else self.levels[Side(side)].pop(price, None)
                 self.joined(delta)
         self.check()
+        for at in (Side.BID, Side.ASK):
+            self.most[at] = len(self.levels[at])
+            told = [away(at, price) for side, price, _ in snapshot.levels if side == at]
+            self.known[at] = max(told, default=-inf) if self.beside else inf
         return True
 
 

@@ -22,8 +22,8 @@ from mmfold.replay.assumptions import Assumptions, FeeTier
 from mmfold.replay.venue.fifo import make_queues
 from mmfold.replay.venue.loop import Arrays, simulate
 from mmfold.replay.venue.queue import QueueModel
-from mmfold.replay.venue.records import MESSAGE, NEVER_NS, SIM, VENUE
-from mmfold.replay.window import Windows, measure_feed_latency
+from mmfold.replay.venue.records import MESSAGE, NEVER_NS, SIM, make_venues
+from mmfold.replay.window import Windows, feed_latency_of, measure_span
 from tests.engine.rows import T0_NS, book_event, event, make_manifest
 from tests.replay.venue.by_order import tell_orders
 
@@ -133,7 +133,7 @@ def make_arrays(manifest: Manifest, assumptions: Assumptions) -> Arrays:
         cells=state.cells,
         outs=make_out(False),
         venue_cells=make_state(manifest).cells,
-        venues=np.zeros(len(manifest.instruments), VENUE),
+        venues=make_venues(manifest.instruments),
         sims=np.zeros(1, SIM),
         queues=make_queues(len(manifest.instruments) if assumptions.queue_model == QueueModel.FIFO else 0),
     )
@@ -162,7 +162,7 @@ def play(scenario: Scenario, watch: Callable[[Arrays], None] = lambda arrays: No
     sim["requests"][: len(messages)] = messages
     sim["request_count"] = len(messages)
     chunks = chunks_of(scenario)
-    windows = Windows(iter(chunks), measure_feed_latency(iter(chunks)), arrays.sims)
+    windows = Windows(iter(chunks), feed_latency_of(measure_span(iter(chunks))), arrays.sims)
     taken, more = [np.zeros(0, EVENT)], True
     while more:
         more = windows.advance()
@@ -183,15 +183,16 @@ class Walk:
         self.mid = mid
         self.low, self.high = mid - reach, mid + reach
         self.seq = 10
+        self.depth = 0  # levels of a side that are told at most, 0: all
         self.book: dict[tuple[int, int], int] = {}
         self.gap = False
 
     def move(self) -> tuple[Level, ...]:
         """Change the book; returns the levels that differ."""
-        random, before = self.random, dict(self.book)
+        random, before = self.random, self.shown()
         self.mid += random.choice((-2, -1, -1, 0, 0, 0, 0, 0, 1, 1, 2))
         self.mid = min(max(self.mid, self.low), self.high)
-        self.book = {k: q for k, q in before.items() if (k[1] < self.mid) == (k[0] == Side.BID) and k[1] != self.mid}
+        self.book = {k: q for k, q in self.book.items() if (k[1] < self.mid) == (k[0] == Side.BID) and k[1] != self.mid}
         for _ in range(random.randrange(4)):
             side, depth = random.choice((Side.BID, Side.ASK)), random.randrange(1, 6)
             price = self.mid - depth if side == Side.BID else self.mid + depth
@@ -199,9 +200,17 @@ class Walk:
         if random.random() < 0.02:  # a crossed or locked book
             self.book[Side.BID, self.mid + random.randrange(3)] = 3
         self.book = {key: qty for key, qty in self.book.items() if qty}
-        changed = {key: 0 for key in before if key not in self.book}
-        changed |= {key: qty for key, qty in self.book.items() if before.get(key) != qty or random.random() < 0.1}
+        shown = self.shown()
+        changed = {key: 0 for key in before if key not in shown}
+        changed |= {key: qty for key, qty in shown.items() if before.get(key) != qty or random.random() < 0.1}
         return tuple((*key, qty) for key, qty in sorted(changed.items()))
+
+    def shown(self) -> dict[tuple[int, int], int]:
+        """Return what is told of the book: the best levels."""
+        sides = [sorted((key for key in self.book if key[0] == side), key=lambda key: key[1]) for side in (0, 1)]
+        bids, asks = sides[0][::-1], sides[1]
+        count = self.depth or len(self.book)
+        return {key: self.book[key] for key in (*bids[:count], *asks[:count])}
 
     def happening(self, exchange_ns: int | None, receive_ns: int) -> Happening:
         """Return the instrument's next market event."""
@@ -212,7 +221,7 @@ class Walk:
             self.move()
             self.gap = False
             self.seq += random.randrange(2)
-            levels = tuple((*key, qty) for key, qty in sorted(self.book.items()))
+            levels = tuple((*key, qty) for key, qty in sorted(self.shown().items()))
             return Happening(kind=EventKind.BOOK_SNAPSHOT, levels=levels, seq=self.seq, **at)
         if draw < 0.6:
             prev = self.seq
@@ -296,6 +305,9 @@ def random_scenario(seed: int, venue: str) -> Scenario:
     random = Random(seed)
     count = random.choice((1, 1, 2))
     walks = [Walk(index, random) for index in range(count)]
+    depth = random.choice((0, 1, 2, 3)) if venue == "bybit" else 0
+    for walk in walks:
+        walk.depth = depth
     market: list[Happening] = []
     exchange_ns = T0_NS
     behind_ns = random.choice((0, 0, 5 * MS))  # a receive clock that is behind the exchange's
@@ -314,7 +326,7 @@ def random_scenario(seed: int, venue: str) -> Scenario:
         "taker_fee_ppm": 500,
         "min_notional_micros": random.choice((0, 400_000)),
     }
-    rules |= {"lot_size": random.choice(("1", "0.001")), "min_qty_lots": 2}
+    rules |= {"lot_size": random.choice(("1", "0.001")), "min_qty_lots": 2, "book_depth": depth}
     assumptions = random_assumptions(random, rules["lot_size"])
     if random.random() < (0.9 if assumptions.queue_model == QueueModel.FIFO else 0.1):
         market = tell_orders(random, market)

@@ -110,3 +110,12 @@ def test_an_inverse_position_is_valued_downward(side: Side, value_micros: int) -
 def test_a_request_budget() -> None:
     desk = make_desk(request_per_s_max=2)
     assert [place(desk, number, number, 90, 2, POST) for number in (1, 2, 3)] == [["ack"], ["ack"], ["rate"]]
+
+
+def test_what_comes_before_an_order_is_what_a_trade_at_its_price_fills_first() -> None:
+    desk = make_desk()
+    placed = ((1, 2, 100, 3), (2, 0, 101, 4), (3, 1, 100, 5), (4, 3, 99, 6), (5, 33, 103, 7), (6, 32, 102, 8))
+    for number, slot, price, qty in placed:
+        assert place(desk, number, slot, price, qty, POST) == ["ack"]
+    before = {slot: desk.lots_before(0, number << 16 | slot) for number, slot, _, _ in placed}
+    assert before == {2: 4, 0: 0, 1: 7, 3: 12, 33: 8, 32: 0}

@@ -36,10 +36,53 @@ SCENARIOS = {
         trade ask 101x1            | fill #1 101x1
         trade bid 102x2            | fill #33 102x2
     """,
-    "a trade through the price fills whole": """
+    "a trade through the price has nothing ahead any more": """
         book 100x5 / 102x5
         place #1 bid 100x30        | ack #1
-        trade ask 99x1             | fill #1 100x30
+        trade ask 99x2             | fill #1 100x2
+        trade ask 100x3            | fill #1 100x3
+    """,
+    "own orders at one price share a trade in order of arrival": """
+        book 100x5 / 102x5
+        place #3 bid 100x10        | ack #3
+        place #1 bid 100x10        | ack #1
+        place #2 bid 100x10        | ack #2
+        trade ask 100x17           | fill #3 100x10; fill #1 100x2
+        trade ask 100x9            | fill #1 100x8; fill #2 100x1
+        trade ask 100x30           | fill #2 100x9
+    """,
+    "own orders at better prices come first": """
+        book 98x4 / 105x5
+        place #1 bid 98x3          | ack #1
+        place #2 bid 100x3         | ack #2
+        place #3 bid 99x3          | ack #3
+        trade ask 99x5             | fill #2 100x3; fill #3 99x2
+        trade ask 98x6             | fill #3 99x1; fill #1 98x1
+        trade ask 98x1             | fill #1 98x1
+        trade ask 97x9             | fill #1 98x1
+    """,
+    "asks share like bids": """
+        book 100x5 / 102x1
+        place #35 ask 102x2        | ack #35
+        place #33 ask 102x2        | ack #33
+        place #34 ask 101x2        | ack #34
+        trade bid 102x6            | fill #34 101x2; fill #35 102x2; fill #33 102x1
+    """,
+    "an amend to the end of the queue gives the turn away": """
+        book 99x5 / 102x5
+        place #1 bid 100x2         | ack #1
+        place #2 bid 100x2         | ack #2
+        amend #1 100x3             | amended #1 100x3
+        trade ask 100x3            | fill #2 100x2; fill #1 100x1
+    """,
+    "who joins between own orders is between them": """
+        book 100x2 / 102x5
+        place #1 bid 100x3         | ack #1
+        delta 100x6 /              |
+        place #2 bid 100x3         | ack #2
+        trade ask 100x4            | fill #1 100x2
+        trade ask 100x3            | fill #1 100x1
+        trade ask 100x3            | fill #2 100x1
     """,
     "a block trade is off the book": """
         book 100x5 / 102x5
@@ -48,12 +91,24 @@ SCENARIOS = {
         trade ask 99x50 block      |
         trade ask 100x6            | fill #1 100x1
     """,
-    "the other side's best reaches the price": """
+    "the other side's level reaches the price": """
         book 100x5 / 102x5
         place #1 bid 101x3         | ack #1
         place #2 bid 100x3         | ack #2
-        delta / 101x1              | fill #1 101x3
-        delta 100x0 / 100x1        | fill #2 100x3
+        delta / 101x1              | fill #1 101x1
+        delta 100x0 / 100x1        | fill #1 101x1
+        delta / 100x1              |
+        delta / 100x4 101x0        | fill #1 101x1; fill #2 100x2
+        delta / 101x7              |
+        delta / 99x9               | fill #2 100x1
+    """,
+    "every level that reaches own orders brings its lots": """
+        book 100x5 / 104x5
+        place #1 bid 102x2         | ack #1
+        place #2 bid 101x9         | ack #2
+        place #3 bid 101x9         | ack #3
+        delta 100x0 / 101x8 102x4  | fill #1 102x2; fill #2 101x6
+        delta / 101x12             | fill #2 101x3; fill #3 101x1
     """,
     "a level behind the best reaches nothing": """
         book 100x5 / 102x5
@@ -157,6 +212,15 @@ SCENARIOS = {
         book 97x5 / 99x5           | fill #1 100x3
         book 104x5 / 105x5         | fill #33 103x3
     """,
+    "a snapshot brings what reached nobody before": """
+        book 100x5 / 102x5
+        place #1 bid 100x9         | ack #1
+        place #2 bid 100x9         | ack #2
+        lost 99x1 / 103x1
+        book 97x5 / 99x5 100x5     | fill #1 100x5; fill #1 100x4; fill #2 100x1
+        lost 99x1 / 103x1
+        book 97x5 / 99x5 100x8     | fill #2 100x3
+    """,
     "a crossed book takes no orders until a snapshot": """
         book 100x5 / 102x5
         delta 103x1 / 103x1
@@ -208,13 +272,13 @@ class Tape:
             )
 
 
-def play_lines(text: str, **settings: object) -> list[tuple[str, str]]:
+def play_lines(text: str, instrument: dict[str, object] | None = None, **settings: object) -> list[tuple[str, str]]:
     """Return (line, answers as text) of a scenario."""
     tape, lines = Tape(), [line.partition("|")[0].strip() for line in lines_of(text)]
     for number, line in enumerate(lines):
         tape.take(line, T0_NS + number * STEP_NS)
     scenario = Scenario(
-        manifest=make_manifest(min_qty_lots=2),
+        manifest=make_manifest(**{"min_qty_lots": 2, **(instrument or {})}),
         market=tuple(tape.market),
         requests=tuple(tape.requests),
         assumptions=replace(PLAIN, **settings),  # type: ignore[arg-type]
@@ -240,6 +304,25 @@ def test_scenario(text: str) -> None:
 def test_without_partial_fills_an_order_that_is_reached_is_filled_whole() -> None:
     whole = QUEUE.replace("100x1\n    trade ask 100x9                | fill #1 100x2", "100x3\n    trade ask 100x9 |")
     assert play_lines(whole, partial_fills=False) == expected_of(whole)
+
+
+def test_without_partial_fills_the_next_order_gets_what_remains() -> None:
+    text = """
+        book 100x5 / 105x5
+        place #1 bid 100x10        | ack #1
+        place #2 bid 100x10        | ack #2
+        place #3 bid 101x2         | ack #3
+        trade ask 100x4            | fill #3 101x2
+        trade ask 100x4            | fill #1 100x10
+        trade ask 100x1            | fill #2 100x10
+        place #4 bid 100x10        | ack #4
+        place #5 bid 100x10        | ack #5
+        place #6 bid 100x10        | ack #6
+        trade ask 100x18           | fill #4 100x10; fill #5 100x3
+        delta / 100x12             | fill #5 100x7; fill #6 100x5
+        delta / 99x1               | fill #6 100x5
+    """
+    assert play_lines(text, partial_fills=False) == expected_of(text)
 
 
 @pytest.mark.parametrize("model", QueueModel)

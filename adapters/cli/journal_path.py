@@ -1,0 +1,26 @@
+"""A journal that a command only reads, by its path or by the word for the bundled one; must never name an output."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mmfold.adapters.bundled import DEMO
+
+WORD = "demo"
+
+
+class JournalPath(click.Path):
+    """A path of a journal in any form; `demo` is the bundled journal where nothing of that name exists."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path that was meant."""
+        path = super().convert(value, param, ctx)
+        return DEMO if value == WORD and not os.path.lexists(WORD) else path
+
+
+READ_JOURNAL = JournalPath()

@@ -1,0 +1,103 @@
+"""Orders that a former run of ours left resting: found by its tag, cancelled by REST; must never touch anybody else's.
+
+Two ask for it: a session that takes over, before its first reconciliation, and a start that fails, before it gives up.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+
+from mmfold.adapters.bybit.entries import read_text
+from mmfold.adapters.bybit.frames import MalformedFrame
+from mmfold.adapters.bybit.link_ids import is_of_runs
+from mmfold.adapters.bybit.listing import category_of, list_manifest
+from mmfold.adapters.bybit.requests import request_cancel
+from mmfold.adapters.bybit.rest import VenueError, entries_of, request_open_orders
+from mmfold.adapters.live.handover import former_runs
+from mmfold.adapters.live.rest_client import RestClient, VenueUnreachable
+from mmfold.adapters.live.session import has_segments
+from mmfold.adapters.logs import EventLog
+from mmfold.engine.manifest import Manifest
+from mmfold.journal.lock import is_locked
+from mmfold.journal.reader import Journal
+
+TURN_COUNT_MAX = 12
+TURN_PAUSE_S = 0.5
+LOG = EventLog("left_orders")
+
+
+class LeftOrders:
+    """The orders of some former runs in some instruments."""
+
+    def __init__(self, rest: RestClient, manifest: Manifest, run_ids: Iterable[str]) -> None:
+        self.rest = rest
+        self.symbols = [(category_of(each), each.symbol) for each in list_manifest(manifest).listings.values()]
+        self.run_ids = tuple(run_ids)
+        self.cancelled: set[str] = set()  # the venue's ids of orders that were asked to be cancelled
+
+    async def list(self) -> list[tuple[str, str, str]]:
+        """Return (category, symbol, the venue's order id) of every such order that rests.
+
+        Raises: VenueUnreachable, VenueError, MalformedFrame.
+        """
+        found = []
+        for category, symbol in self.symbols:
+            pages = await self.rest.pages(
+                lambda cursor, c=category, s=symbol: request_open_orders(c, s, cursor=cursor)  # type: ignore[misc]
+            )
+            for _, entry in entries_of(pages):
+                if is_of_runs(read_text(entry, "orderLinkId"), self.run_ids):
+                    found.append((category, symbol, read_text(entry, "orderId")))
+        return found
+
+    async def clear(self) -> int:
+        """Cancel all of them and wait until the venue lists none; returns how many there were.
+
+        Raises: VenueUnreachable when some still rest, VenueError, MalformedFrame.
+        """
+        for turn in range(TURN_COUNT_MAX):
+            await asyncio.sleep(min(turn, 1) * TURN_PAUSE_S)
+            left = await self.list()
+            if not left:
+                return len(self.cancelled)
+            for category, symbol, venue_order_id in left:
+                self.cancelled.add(venue_order_id)
+                LOG.warning("former_order_cancelled", symbol=symbol, venue_order_id=venue_order_id)
+                # Asked for, not awaited: an order that is gone by now is refused, and the list tells.
+                await self.rest.send(request_cancel(category, symbol, venue_order_id))
+        raise VenueUnreachable(f"{len(left)} orders of a former run still rest after {TURN_COUNT_MAX} turns")
+
+
+def read_left(journal: Path) -> Manifest | None:
+    """Return the manifest of a journal whose session may have left orders, None where there is none to know of.
+
+    A journal that is being written has a living session: its orders are not left.
+    """
+    try:
+        if not has_segments(journal) or is_locked(journal):
+            return None
+        return Journal(journal).manifest()
+    except Exception as error:  # whatever is broken there must not hide why the start failed
+        LOG.error("former_journal_unreadable", error=error, journal=str(journal))
+        return None
+
+
+async def cancel_left(rest: RestClient, journals: Iterable[Path]) -> str:
+    """Cancel what the sessions of some journals left resting; returns what became of it in words, empty if nothing.
+
+    For a start that fails: it raises nothing, because the reason of the failure has to be told.
+    """
+    count, runs = 0, 0
+    for journal in journals:
+        manifest = read_left(journal)
+        if manifest is None:
+            continue
+        runs += 1
+        try:
+            count += await LeftOrders(rest, manifest, (manifest.run_id, *former_runs(manifest))).clear()
+        except (VenueUnreachable, VenueError, MalformedFrame, OSError, TimeoutError) as error:
+            LOG.error("left_orders_uncancelled", error=error, journal=str(journal))
+            return f"orders of run {manifest.run_id} may still rest at the venue, cancel them there: {error}"
+    if not runs:
+        return ""
+    return f"orders of the former run that rested at the venue: {count}, all cancelled"

@@ -1,0 +1,22 @@
+"""Rules: the number that says how this build decides, and what every raise of it changed; must never be lowered.
+
+It is raised by hand in the commit that changes what the core decides, or counts, on any journal. docs/rules.md has
+the same lines with the reasons; a test compares the two.
+"""
+
+RULES = 2
+
+# rules -> what the core does otherwise than under the rules before.
+CHANGES = {
+    1: "the first release: journals whose manifest names no rules",
+    2: "a POSITION flagged OPENING takes over what was held before a journal began",
+}
+
+
+def changes_between(rules: int, other_rules: int) -> list[tuple[int, str]]:
+    """Return (rules, change) of every raise on the way from one to the other, oldest first."""
+    low, high = sorted((rules, other_rules))
+    return [(number, text) for number, text in sorted(CHANGES.items()) if low < number <= high]
+
+
+assert set(CHANGES) == set(range(1, RULES + 1)), "every raise says what it changes"
