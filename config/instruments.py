@@ -13,6 +13,8 @@ from mmfold.engine.manifest import Instrument, ManifestError
 
 TABLE_PATH = Path(__file__).with_name("instruments.yaml")
 CONTRACT_OF_MARKET = {"linear": "linear", "usdm": "linear", "inverse": "inverse", "coinm": "inverse", "spot": "spot"}
+# The quote value of a contract where a venue has only one. (Bybit v5 docs, "Inverse": the order size is in USD.)
+CONTRACT_VALUE_OF_VENUE = {"bybit": "1"}
 
 PlainDecimal = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?$", max_length=32)]
 Market = dict[str, "InstrumentFilters"]
@@ -25,7 +27,8 @@ class InstrumentTableError(ValueError):
 class InstrumentFilters(BaseModel):
     """One row of the table.
 
-    Units: decimal strings in the venue's units; min_notional in quote currency.
+    Units: decimal strings in the venue's units; min_notional in quote currency. The coins are empty where nothing
+        says them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,7 +37,10 @@ class InstrumentFilters(BaseModel):
     lot_size: PlainDecimal
     min_qty: PlainDecimal = "0"
     min_notional: PlainDecimal = "0"
-    contract_value: PlainDecimal = "1"
+    contract_value: PlainDecimal | None = None  # of inverse contracts alone
+    base_coin: str = ""
+    quote_coin: str = ""
+    settle_coin: str = ""
 
 
 class InstrumentTable(RootModel[dict[str, dict[str, Market]]]):
@@ -72,8 +78,12 @@ def find_instrument(venue: str, market: str, symbol: str) -> Instrument | None:
 def build_instrument(symbol: str, venue: str, market: str, filters: InstrumentFilters) -> Instrument:
     """Return the manifest's record of one instrument.
 
-    Raises: InstrumentTableError when the filters contradict each other.
+    Raises: InstrumentTableError when the filters contradict each other or do not say what a contract is worth.
     """
+    contract = CONTRACT_OF_MARKET[market]
+    contract_value = filters.contract_value or CONTRACT_VALUE_OF_VENUE.get(venue)
+    if contract == "inverse" and contract_value is None:
+        raise InstrumentTableError(f"{symbol}: contract_value is missing, and no inverse contract is counted without")
     try:
         lot_size = Fraction(filters.lot_size)
         if not lot_size:
@@ -81,13 +91,16 @@ def build_instrument(symbol: str, venue: str, market: str, filters: InstrumentFi
         instrument = Instrument(
             symbol=symbol,
             venue=venue,
-            contract=CONTRACT_OF_MARKET[market],
+            contract=contract,
             tick_size=filters.tick_size,
             lot_size=filters.lot_size,
             # A minimum between two steps can only be met by the step above it.
             min_qty_lots=max(1, -(-Fraction(filters.min_qty) // lot_size)),
             min_notional_micros=int(Fraction(filters.min_notional) * MICROS_PER_UNIT),
-            contract_value=filters.contract_value,
+            contract_value=contract_value if contract == "inverse" and contract_value else "1",
+            base_coin=filters.base_coin,
+            quote_coin=filters.quote_coin,
+            settle_coin=filters.settle_coin,
         )
     except ManifestError as error:
         raise InstrumentTableError(str(error)) from error

@@ -24,6 +24,9 @@ FIRST_RULES = 1  # of a manifest that names none, and so the one number that it 
 BOOK_DEPTH_MAX = 1_000_000
 DEFAULT_MAKER_FEE_PPM = 100  # spec/core.md 20: maker 1.0 bps, taker 5.0 bps; positive is a cost
 DEFAULT_TAKER_FEE_PPM = 500
+COINS = ("base_coin", "quote_coin", "settle_coin")
+# Keys of an instrument that are left out where they are empty or 0, so that a manifest of before has the bytes it had.
+LEFT_OUT_EMPTY = ("book_depth", *COINS)
 
 
 class ManifestError(ValueError):
@@ -56,6 +59,9 @@ class Instrument:
     taker_fee_ppm: int = DEFAULT_TAKER_FEE_PPM
     contract_value: str = "1"  # quote value of one contract, for inverse contracts
     book_depth: int = 0  # levels of a side that the recorded feed shows at most; 0, left out of the JSON: any number
+    base_coin: str = ""  # the venue's own words, empty where nothing said them
+    quote_coin: str = ""
+    settle_coin: str = ""
 
     def __post_init__(self) -> None:
         if not self.symbol or not self.symbol.isascii() or len(self.symbol) > 32:
@@ -68,6 +74,10 @@ class Instrument:
             raise ManifestError(f"{self.symbol}: unknown venue {self.venue!r}")
         if self.contract.upper() not in Contract.__members__:
             raise ManifestError(f"{self.symbol}: unknown contract {self.contract!r}")
+        for key in COINS:
+            coin = getattr(self, key)
+            if coin and not (coin.isascii() and coin.isalnum() and len(coin) <= 32):
+                raise ManifestError(f"{self.symbol}: {key} {coin!r} must be 1 to 32 ASCII letters and digits")
         if self.min_qty_lots < 1:
             raise ManifestError(f"{self.symbol}: min_qty_lots must be at least 1")
         if type(self.book_depth) is not int or not 0 <= self.book_depth <= BOOK_DEPTH_MAX:
@@ -169,7 +179,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
     names = Instrument.__dataclass_fields__
     document: dict[str, Any] = {name: getattr(manifest, name) for name in Manifest.__dataclass_fields__}
     document["instruments"] = [
-        {name: value for name in names if (value := getattr(instrument, name)) or name != "book_depth"}
+        {name: value for name in names if (value := getattr(instrument, name)) or name not in LEFT_OUT_EMPTY}
         for instrument in manifest.instruments
     ]
     # Left out where nothing was decided, or by a build before 0.2.0: bytes, and so heads, stay what they are.

@@ -9,9 +9,14 @@ from fractions import Fraction
 from mmfold.engine.limits import MICROS_PER_UNIT
 from mmfold.engine.manifest import Instrument
 
-# The manifest does not name currencies: venues spell them as the end of the symbol.
-QUOTE_CURRENCIES = ("USDT", "USDC", "FDUSD", "USD", "EUR", "BTC", "ETH")
-COIN_CURRENCIES = ("BTC", "ETH")
+# How venues spell currencies as the end of the symbol, for instruments whose listing did not say them. Where one is the
+# end of another the longer counts: DOTUSD taken for TUSD stands on a line of its own, the other way round it is summed.
+QUOTE_CURRENCIES = (
+    "FDUSD", "PYUSD", "USDT", "USDC", "TUSD", "BUSD", "USDP", "USDE", "USD1", "IDRT", "BIDR", "EURI", "USD", "EUR",
+    "TRY", "BRL", "GBP", "AUD", "JPY", "ZAR", "UAH", "RUB", "NGN", "PLN", "RON", "ARS", "MXN", "COP", "CZK", "VAI",
+    "DAI", "KRW", "BTC", "ETH", "BNB",
+)  # fmt: skip
+COIN_CURRENCIES = ("BTC", "ETH", "BNB")
 COIN_DECIMALS = 8
 CASH_DECIMALS = 2
 # An inverse contract's money is counted in thousandths of its base: mBTC. Currencies are upper case otherwise.
@@ -27,7 +32,8 @@ class Units:
 
     Units: `tick` = `tick_mantissa` x 10^-`price_decimals` in the venue's units, `lot` likewise; `tick_value` in `money`
         per ticklot; of inverse contracts `base_value` in ticklots of one lot at one tick, `lot_notional` in quote per
-        lot, else 0. `money` is what PnL, fees and funding are in: the quote, of inverse contracts base / 1,000.
+        lot, else 0. `money` is what PnL, fees and funding are in: the settlement currency, of inverse contracts a
+        thousandth of it; where nothing names it, one of the instrument's own, so that no sum mixes it with another.
     """
 
     tick: Fraction
@@ -65,7 +71,8 @@ class Units:
 def instrument_units(instrument: Instrument) -> Units:
     """Return the units of an instrument."""
     numerator, denominator = instrument.tick_value_micros()
-    base, quote = currencies(instrument.symbol)
+    base, quote = coins(instrument)
+    settled = instrument.settle_coin or quote or f"quote of {instrument.symbol}"
     notional_micros, parts = instrument.lot_notional_micros()
     tick, lot = Fraction(instrument.tick_size), Fraction(instrument.lot_size)
     price_decimals, qty_decimals = decimal_count(instrument.tick_size), decimal_count(instrument.lot_size)
@@ -81,8 +88,18 @@ def instrument_units(instrument: Instrument) -> Units:
         qty_decimals=qty_decimals,
         base=base,
         quote=quote,
-        money=MILLI + (base or instrument.symbol) if instrument.is_inverse else quote,
+        money=MILLI + (instrument.settle_coin or base or instrument.symbol) if instrument.is_inverse else settled,
     )
+
+
+def coins(instrument: Instrument) -> tuple[str, str]:
+    """Return (base, quote) as the listing says them, else as the symbol's end does."""
+    base, quote = currencies(instrument.symbol)
+    if instrument.is_inverse and (pair := CONTRACT_SUFFIX.sub("", instrument.symbol)).endswith("USD"):
+        base, quote = pair[:-3].rstrip("-_/"), "USD"
+    if instrument.quote_coin and instrument.quote_coin != quote:
+        base, quote = instrument.symbol.removesuffix(instrument.quote_coin).rstrip("-_/"), instrument.quote_coin
+    return instrument.base_coin or base, quote
 
 
 def currencies(symbol: str) -> tuple[str, str]:

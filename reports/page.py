@@ -111,7 +111,7 @@ def markdown_row(cells: list[str]) -> str:
 def markdown_cells(name: str, row: dict[str, Any], units: Units | None) -> list[str]:
     """Return the cells of a symbol or, without units, of a total; absent figures are a dash (spec/reports.md 0.2)."""
     position = fixed_text(row["position"], MARKDOWN_DECIMALS, group="") if units else "-"
-    counts = [str(row[key]) for key in ("fills", "placed", "amended", "cancelled")]
+    counts = [str(row.get(key, "-")) for key in ("fills", "placed", "amended", "cancelled")]
     return [name, *counts, position, *(fixed_text(row[key], MARKDOWN_DECIMALS, group="") for key in MONEY_KEYS)]
 
 
@@ -125,13 +125,16 @@ def render_markdown(result: ReplayResult, report: dict[str, Any]) -> str:
         markdown_row(list(MARKDOWN_COLUMNS)),
         markdown_row(["---", *["---:"] * (len(MARKDOWN_COLUMNS) - 1)]),
     ]
+    totals = report["totals"]
+    is_mixed = len(totals["money"]) > 1
     for instrument in result.manifest.instruments:
         row = report["symbols"][instrument.symbol]
-        lines.append(markdown_row(markdown_cells(instrument.symbol, row, instrument_units(instrument))))
-    totals = report["totals"]
+        name = f"{instrument.symbol} {row['currency']}" if is_mixed else instrument.symbol
+        lines.append(markdown_row(markdown_cells(name, row, instrument_units(instrument))))
     for currency, money in totals["money"].items():
-        name = "TOTAL" if len(totals["money"]) == 1 else f"TOTAL {currency}".strip()
-        lines.append(markdown_row(markdown_cells(name, {**totals, **money}, None)))
+        # The counts are of all symbols: they stand on no line of one currency.
+        name, row = (f"TOTAL {currency}", money) if is_mixed else ("TOTAL", {**totals, **money})
+        lines.append(markdown_row(markdown_cells(name, row, None)))
     lines += ["", "| what | value |", "| --- | --- |"]
     lines += [f"| {key} | {value} |" for key, value in report["digests"].items()]
     lines += [f"| sealed | {str(result.sealed).lower()} |", "", f"{witness_text(result)}.", ""]

@@ -36,6 +36,7 @@ from mmfold.adapters.bybit.ret_codes import HTTP_OK, Verdict, judge, judge_http,
 from mmfold.adapters.bybit.signing import UNSAFE_IN_QUERY, RestRequest, get_request
 from mmfold.adapters.importers.bybit import MARKETS, read_instrument
 from mmfold.adapters.importers.grid import read_integer
+from mmfold.adapters.importers.outcome import RefusedError
 from mmfold.adapters.importers.rows import TS_MS_MAX, Row, book_rows, read_ts_ns
 from mmfold.adapters.importers.table import SymbolTable
 from mmfold.engine.codes import EventKind, Side
@@ -187,17 +188,28 @@ def parse_time(body: bytes, status: int = HTTP_OK) -> int:
     return int(text)
 
 
-def parse_instruments(body: bytes, status: int = HTTP_OK) -> tuple[list[Instrument], str]:
+def parse_instruments(
+    body: bytes, status: int = HTTP_OK, odd: dict[str, str] | None = None
+) -> tuple[list[Instrument], str]:
     """Return the instruments of a page, those that do not trade left out, and the cursor of the next page.
 
-    Raises: VenueError, MalformedFrame.
+    A row that cannot be taken hides no other: its symbol and the reason go into `odd`.
+    Raises: VenueError; MalformedFrame, also when no row can be taken.
     """
     page = read_page(body, status)
     if page.category not in MARKETS:
         raise MalformedFrame(f"instruments of category {page.category!r}, expected one of {', '.join(MARKETS)}", body)
-    with keeping(body):
-        trading = [entry for entry in page.entries if entry.get("status", "Trading") == "Trading"]
-        return [read_instrument(entry, page.category) for entry in trading], page.next_cursor
+    found: list[Instrument] = []
+    left_out: dict[str, str] = {} if odd is None else odd
+    trading = [entry for entry in page.entries if entry.get("status", "Trading") == "Trading"]
+    for entry in trading:
+        try:
+            found.append(read_instrument(entry, page.category))
+        except RefusedError as error:
+            left_out[ascii(entry.get("symbol"))] = str(error)
+    if trading and not found:
+        raise MalformedFrame(next(reversed(left_out.values())), body)
+    return found, page.next_cursor
 
 
 def parse_fee_rates(body: bytes, status: int = HTTP_OK) -> list[FeeRate]:

@@ -1,5 +1,7 @@
 """`mm import`: recorded market data to a journal; must never load an importer before it is asked for."""
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,17 +14,25 @@ if TYPE_CHECKING:
 
 USUAL_UNITS = {"receive": "ns", "exchange": "ms"}
 MARKETS = ("linear", "inverse", "spot", "usdm", "coinm")
+PLAIN_NUMBER = re.compile(r"[0-9]{1,32}(\.[0-9]{1,32})?")
 
 
 def parse_steps(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    """Return {symbol: step} of SYMBOL=STEP options."""
+    """Return {symbol: number} of SYMBOL=NUMBER options."""
     steps = {}
     for value in values:
         symbol, equals, step = value.partition("=")
         if not symbol or not equals or not step:
-            raise click.BadParameter(f"{value!r} is not SYMBOL=STEP, such as BTCUSDT=0.1", ctx, parameter)
+            raise click.BadParameter(f"{value!r} is not SYMBOL=NUMBER, such as BTCUSDT=0.1", ctx, parameter)
+        if not PLAIN_NUMBER.fullmatch(step):
+            raise click.BadParameter(f"{value!r}: {step} is no plain decimal number", ctx, parameter)
         steps[symbol] = step
     return steps
+
+
+def number_option(flag: str, name: str, help_text: str) -> "Callable[[Callable[..., None]], Callable[..., None]]":
+    """Return an option that says a number of a symbol."""
+    return click.option(flag, name, multiple=True, callback=parse_steps, metavar="SYMBOL=NUMBER", help=help_text)
 
 
 def parse_symbols(ctx: click.Context, parameter: click.Parameter, value: str | None) -> frozenset[str]:
@@ -43,9 +53,13 @@ def parse_symbols(ctx: click.Context, parameter: click.Parameter, value: str | N
 @click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="The journal to write.")
 @click.option("--symbols", callback=parse_symbols, metavar="A,B", help="Take these symbols only.")
 @click.option("--market", type=click.Choice(MARKETS), help="The market, where the content does not show it.")
-@click.option("--tick", "ticks", multiple=True, callback=parse_steps, metavar="SYMBOL=STEP", help="A price step.")
-@click.option("--lot", "lots", multiple=True, callback=parse_steps, metavar="SYMBOL=STEP", help="A size step.")
+@number_option("--tick", "ticks", "A price step.")
+@number_option("--lot", "lots", "A size step.")
+@number_option("--min-qty", "min_qtys", "A smallest order, in the size's unit.")
+@number_option("--min-notional", "min_notionals", "A smallest order value, in quote currency.")
+@number_option("--contract-value", "contract_values", "The quote value of an inverse contract.")
 @click.option("--strict", is_flag=True, help="Stop at the first line that is refused, instead of setting it aside.")
+@click.option("--salvage", is_flag=True, help="Take a compressed file that is cut short, up to the cut.")
 @click.option("--force", is_flag=True, help="Replace an output that exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
@@ -56,7 +70,11 @@ def command(
     market: str | None,
     ticks: dict[str, str],
     lots: dict[str, str],
+    min_qtys: dict[str, str],
+    min_notionals: dict[str, str],
+    contract_values: dict[str, str],
     strict: bool,
+    salvage: bool,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -72,8 +90,9 @@ def command(
     from mmfold.adapters.importers.outcome import ImportRequest
 
     request = ImportRequest(
-        files=files, out=out, symbols=symbols, market=market or "", ticks=ticks, lots=lots, strict=strict, force=force
-    )
+        files=files, out=out, symbols=symbols, market=market or "", ticks=ticks, lots=lots, min_qtys=min_qtys,
+        min_notionals=min_notionals, contract_values=contract_values, strict=strict, salvage=salvage, force=force,
+    )  # fmt: skip
     started_s = time.perf_counter()
     total = sum(path.stat().st_size for path in files if path.is_file())
     with progress(total, "import", "bytes") as report:
@@ -100,6 +119,8 @@ def print_summary(result: "ImportResult", seconds: float) -> None:
     for name, units in result.units.items():
         if units != USUAL_UNITS:
             click.echo(f"units     {name}: receive times in {units['receive']}, exchange times in {units['exchange']}")
+    for note in result.notes:
+        click.echo(f"note      {note}")
     if result.rejected:
         click.echo(f"refused   {result.out}.quarantine.jsonl")
     click.echo(f"next      mm replay --events {result.out}")

@@ -185,8 +185,8 @@ def check_skew(offset_ns: int, trip_ns: int) -> Check:
     return ok("clock", text)
 
 
-def list_instruments(endpoint: Endpoint, category: str) -> list[Instrument]:
-    """Return the instruments that trade in a category.
+def list_instruments(endpoint: Endpoint, category: str, odd: dict[str, str]) -> list[Instrument]:
+    """Return the instruments that trade in a category; `odd` gets the rows that cannot be taken, with the reason.
 
     Raises: OSError, HTTPException, Unreachable, MalformedFrame, VenueError.
     """
@@ -194,7 +194,7 @@ def list_instruments(endpoint: Endpoint, category: str) -> list[Instrument]:
     cursor = ""
     for _ in range(PAGE_COUNT_MAX):
         answer = ask_once(endpoint, request_instruments(category, cursor=cursor))
-        page, cursor = parse_instruments(answer.body, answer.status)
+        page, cursor = parse_instruments(answer.body, answer.status, odd)
         found += page
         if not cursor:
             return found
@@ -204,12 +204,13 @@ def list_instruments(endpoint: Endpoint, category: str) -> list[Instrument]:
 def check_instruments(endpoint: Endpoint, symbols: Sequence[str], config: Config | None) -> list[Check]:
     """Look the symbols up at the venue and lay the configuration over their ticks and lots."""
     listed: dict[str, Instrument] = {}
+    odd: dict[str, str] = {}
     linear_count = 0
     try:
         for category in MARKETS:
             if category != MARKETS[0] and set(symbols) <= set(listed):
                 break  # the other categories are asked for symbols that are missing only
-            listed = {one.symbol: one for one in list_instruments(endpoint, category)} | listed
+            listed = {one.symbol: one for one in list_instruments(endpoint, category, odd)} | listed
             linear_count = linear_count or len(listed)
     except VenueError as error:
         if not listed:
@@ -220,7 +221,8 @@ def check_instruments(endpoint: Endpoint, symbols: Sequence[str], config: Config
     missing = [symbol for symbol in symbols if symbol not in listed]
     if missing:
         return [
-            fail("instruments", f"unknown_symbol:{one}", f"{one} does not trade here{nearest_text(one, list(listed))}",
+            fail("instruments", f"unknown_symbol:{one}",
+                 odd.get(ascii(one)) or f"{one} does not trade here{nearest_text(one, list(listed))}",
                  "correct the symbol")
             for one in missing
         ]  # fmt: skip
@@ -234,7 +236,8 @@ def check_instruments(endpoint: Endpoint, symbols: Sequence[str], config: Config
             ]
     if symbols:
         return [ok("instruments", f"{', '.join(sorted(symbols))}: listed, and the settings fit their ticks and lots")]
-    return [ok("instruments", f"{linear_count:,} {MARKETS[0]} instruments trade")]
+    left_out = f"; left out, because they cannot be read: {', '.join(sorted(odd))}" if odd else ""
+    return [ok("instruments", f"{linear_count:,} {MARKETS[0]} instruments trade{left_out}")]
 
 
 def check_accepted(endpoint: Endpoint, keys: Credentials, offset_ns: int, path: str) -> Check:

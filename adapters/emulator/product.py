@@ -21,6 +21,12 @@ def plain(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def quote_coin_of(instrument: Instrument) -> str:
+    """Return the coin of price, margin and profit as the listing says it, else as the symbol ends; "" for others."""
+    told = instrument.settle_coin or instrument.quote_coin
+    return told or next((coin for coin in QUOTE_COINS if instrument.symbol.endswith(coin)), "")
+
+
 @dataclass(frozen=True)
 class Product:
     """One instrument as the venue lists it."""
@@ -46,12 +52,12 @@ class Product:
     @cached_property
     def quote_coin(self) -> str:
         """Coin of price, margin and profit."""
-        return next(coin for coin in QUOTE_COINS if self.symbol.endswith(coin))
+        return quote_coin_of(self.instrument)
 
     @property
     def base_coin(self) -> str:
         """Coin that is bought and sold."""
-        return self.symbol.removesuffix(self.quote_coin)
+        return self.instrument.base_coin or self.symbol.removesuffix(self.quote_coin)
 
     @cached_property
     def price_places(self) -> int:
@@ -145,7 +151,7 @@ def checked(instrument: Instrument) -> Instrument:
 
     Raises: VenueSetupError.
     """
-    if instrument.contract != "linear" or not instrument.symbol.endswith(QUOTE_COINS):
+    if instrument.contract != "linear" or quote_coin_of(instrument) not in QUOTE_COINS:
         raise VenueSetupError(
             f"{instrument.symbol}: the emulator trades linear contracts in {' or '.join(QUOTE_COINS)}",
             "choose others with --symbols",

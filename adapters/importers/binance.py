@@ -13,7 +13,17 @@ import numpy as np
 import orjson
 
 from mmfold.adapters.importers.grid import E8_GRID, E8_MAX, read_integer, read_steps
-from mmfold.adapters.importers.outcome import Parsed, PassedOverError, Refusal, RefusedError, Skipped
+from mmfold.adapters.importers.listed import offer_exchange_info
+from mmfold.adapters.importers.outcome import (
+    ImportFailedError,
+    Parsed,
+    PassedOverError,
+    Refusal,
+    RefusedError,
+    Skipped,
+    UnknownSymbolError,
+    UnnamedSnapshotError,
+)
 from mmfold.adapters.importers.rows import bbo_rows, book_rows, finish_event, mark_rows, read_ts_ns, trade_row
 from mmfold.adapters.importers.table import AGGREGATE_TRADES, SINGLE_TRADES, Context, Listing, choose_trades
 from mmfold.engine.codes import EventKind, Side
@@ -37,8 +47,9 @@ def parse_message(raw: bytes, ts_receive_ns: int, context: Context) -> Parsed:
     """Return the rows of one received message, with `seq` 0, or why there are none.
 
     Shape:  EVENT rows of one event.
-    Raises: ImportFailedError for a symbol without a grid.
+    Raises: UnknownSymbolError for an instrument that nothing describes, ImportFailedError.
     """
+    context.named = ""
     try:
         message = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -50,7 +61,10 @@ def parse_message(raw: bytes, ts_receive_ns: int, context: Context) -> Parsed:
         data = message.get("data", message)
         if not isinstance(data, dict) or not isinstance(stream, str):
             return Refusal('"stream" or "data" of the frame is not what it should be')
+        context.named = "" if stream.startswith("!") else stream.partition("@")[0].upper()
         return parse_data(data, stream, ts_receive_ns, context)
+    except UnknownSymbolError:
+        raise
     except PassedOverError as passed:
         return Skipped(str(passed))
     except RefusedError as refused:
@@ -73,6 +87,10 @@ def parse_data(data: dict[str, Any], stream: str, ts_receive_ns: int, context: C
         return mark_price_rows(data, ts_receive_ns, context)
     if event is None and "lastUpdateId" in data:
         return snapshot_rows(data, stream, ts_receive_ns, context)
+    if event is None and isinstance(data.get("symbols"), list):
+        offer_exchange_info(data, context)
+    if event is None and "optionSymbols" in data:
+        raise PassedOverError("instruments list of options")
     if event is None and "result" in data and "id" in data:
         raise PassedOverError("ack")
     if isinstance(event, str) and event in UNUSED_EVENTS:
@@ -87,15 +105,32 @@ def resolve(data: dict[str, Any], symbol: object, context: Context) -> Listing:
     known by its symbols: `...USD_PERP` and `...USD_<date>`.
     Raises: RefusedError, PassedOverError, ImportFailedError.
     """
-    market = context.market
-    if not context.market_forced and isinstance(symbol, str):
-        futures = "M" not in data and ("T" in data or "pu" in data)
-        market = ("coinm" if COINM_SYMBOL.fullmatch(symbol) else "usdm") if futures else "spot"
-        if context.market and market != context.market:
-            raise RefusedError(f"a {market} message in a {context.market} capture; import them apart or give --market")
-    listing = context.table.resolve(symbol, market)
+    market, wanted = context.market, context.table.wanted
+    if isinstance(symbol, str):
+        shown = shown_market(data, symbol)
+        if not context.market_forced:
+            if market not in ("", shown):
+                raise RefusedError(f"a {shown} message ({symbol}) in a {market} capture; import them apart")
+            market = shown
+        elif shown != market and shows_market(data) and (not wanted or symbol in wanted):
+            raise ImportFailedError(
+                f"--market {market}: {symbol} is {shown}, as its messages show", f"--market {shown}"
+            )
+    listing = context.resolve(symbol, market)
     context.market = market
     return listing
+
+
+def shown_market(data: dict[str, Any], symbol: str) -> str:
+    """Return the market that a message looks like."""
+    if "M" in data or not ("T" in data or "pu" in data):
+        return "spot"
+    return "coinm" if COINM_SYMBOL.fullmatch(symbol) else "usdm"
+
+
+def shows_market(data: dict[str, Any]) -> bool:
+    """Tell whether a message could be of no other market: spot's best prices and snapshots have no mark."""
+    return "M" in data or "T" in data or "pu" in data or data.get("e") == "depthUpdate"
 
 
 def depth_rows(data: dict[str, Any], stream: str, ts_receive_ns: int, context: Context) -> np.ndarray:
@@ -154,14 +189,14 @@ def mark_price_rows(data: dict[str, Any], ts_receive_ns: int, context: Context) 
 def snapshot_rows(data: dict[str, Any], stream: str, ts_receive_ns: int, context: Context) -> np.ndarray:
     """Return the BOOK_SNAPSHOT of a REST depth response.
 
-    Only COIN-M's names its symbol: else it is the URL's, else the only symbol of the file.
-    Raises: RefusedError when neither says it; PassedOverError for a partial book stream.
+    Only COIN-M's names its symbol: else it is the URL's, else the streams of the capture show it (unnamed.py).
+    Raises: UnnamedSnapshotError when neither says it; PassedOverError for a partial book stream.
     """
     if stream:
         raise PassedOverError("partial depth")
     symbol = data.get("symbol") or parse_qs(urlsplit(context.url).query).get("symbol", [context.symbol_hint])[0]
     if not symbol:
-        raise RefusedError("a depth snapshot without its symbol, in a capture of several (--symbols A chooses one)")
+        raise UnnamedSnapshotError
     listing = resolve(data, symbol, context)
     times = (read_ts_ns(data, "T", "E", unit_ns=context.exchange_unit_ns), ts_receive_ns)
     seqs = (read_integer(data, "lastUpdateId"), NO_ORDER_ID)

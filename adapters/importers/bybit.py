@@ -5,16 +5,26 @@ repeats `u`, and `u` = 1 follows a restart of the venue).
 Source: Bybit v5 docs, websocket public channels: orderbook, trade, ticker.
 """
 
+import re
 from typing import Any
 
 import numpy as np
 import orjson
 
 from mmfold.adapters.importers.grid import E8_GRID, E8_MAX, read_integer, read_steps
-from mmfold.adapters.importers.outcome import Parsed, PassedOverError, Refusal, RefusedError, Skipped
+from mmfold.adapters.importers.listed import instrument_of
+from mmfold.adapters.importers.outcome import (
+    ImportFailedError,
+    Parsed,
+    PassedOverError,
+    Refusal,
+    RefusedError,
+    Skipped,
+    UnknownSymbolError,
+)
 from mmfold.adapters.importers.rows import Row, book_rows, mark_rows, read_ts_ns, trade_row
 from mmfold.adapters.importers.table import Context, Listing, depth_number
-from mmfold.config.instruments import CONTRACT_OF_MARKET, InstrumentFilters, InstrumentTableError, build_instrument
+from mmfold.config.instruments import CONTRACT_OF_MARKET
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.limits import EVENT_ROW_COUNT_MAX
 from mmfold.engine.manifest import BOOK_DEPTH_MAX, Instrument
@@ -32,14 +42,17 @@ UNUSED_TOPICS = {
 }
 NAMED_DEPTHS = {"rpi": 50}  # orderbook.rpi.SYMBOL
 SIDES = {"Buy": Side.BID, "Sell": Side.ASK}
+INVERSE_SYMBOL = re.compile(r"[A-Z0-9]+USD(-[0-9A-Z]+|[FGHJKMNQUVXZ][0-9]{2})?")
+LINEAR_SYMBOL = re.compile(r"[A-Z0-9]+(USDT|USDC|PERP)(-[0-9A-Z]+)?")
 
 
 def parse_message(raw: bytes, ts_receive_ns: int, context: Context) -> Parsed:
     """Return the rows of one received message, `seq` counting its events from 0, or why there are none.
 
     Shape:  EVENT rows; several events only for trades.
-    Raises: ImportFailedError for a symbol without a grid.
+    Raises: UnknownSymbolError for an instrument that nothing describes, ImportFailedError.
     """
+    context.named = ""
     try:
         message = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -48,6 +61,8 @@ def parse_message(raw: bytes, ts_receive_ns: int, context: Context) -> Parsed:
         return Refusal("not a JSON object")
     try:
         return parse_object(message, ts_receive_ns, context)
+    except UnknownSymbolError:
+        raise
     except PassedOverError as passed:
         return Skipped(str(passed))
     except RefusedError as refused:
@@ -57,7 +72,7 @@ def parse_message(raw: bytes, ts_receive_ns: int, context: Context) -> Parsed:
 def parse_object(message: dict[str, Any], ts_receive_ns: int, context: Context) -> np.ndarray:
     """Return the rows of one message by its topic.
 
-    Raises: RefusedError, PassedOverError, ImportFailedError.
+    Raises: RefusedError, PassedOverError, UnknownSymbolError, ImportFailedError.
     """
     topic = message.get("topic")
     if topic is None and "retCode" in message:
@@ -67,6 +82,7 @@ def parse_object(message: dict[str, Any], ts_receive_ns: int, context: Context) 
     if not isinstance(topic, str):
         raise RefusedError("unknown kind of message: it has neither topic, op nor retCode")
     channel, *parts = topic.split(".")
+    context.named = parts[-1] if parts else ""
     if channel == "orderbook":
         return orderbook_rows(message, parts, ts_receive_ns, context)
     if channel == "publicTrade":
@@ -81,13 +97,47 @@ def parse_object(message: dict[str, Any], ts_receive_ns: int, context: Context) 
 def resolve(symbol: object, context: Context) -> Listing:
     """Return the listing of a symbol.
 
-    Bybit's messages do not say their market: where no flag and no address does, it is that of the instruments list, or
-    linear.
+    Bybit's messages do not say their market: where no flag and no address does, the capture's own list does, else the
+    symbol's form: BTCUSD and BTCUSDZ24 are inverse, BTCUSDT and BTCPERP are not. Of linear and spot, linear is taken.
+    Raises: RefusedError, PassedOverError, UnknownSymbolError; ImportFailedError for a symbol of several lists.
     """
-    if not context.market:
-        categories = {category for category, _ in context.table.offered}
-        context.market = categories.pop() if len(categories) == 1 else "linear"
-    return context.table.resolve(symbol, context.market)
+    market, table = context.market, context.table
+    if isinstance(symbol, str) and symbol not in table.listings and (not table.wanted or symbol in table.wanted):
+        market = market or find_market(symbol, context)
+        if (market, symbol) not in table.offered:
+            check_market(symbol, market, context)
+    listing = context.resolve(symbol, market)
+    context.market = market
+    return listing
+
+
+def find_market(symbol: str, context: Context) -> str:
+    """Return the market of a symbol that neither a flag nor an address names.
+
+    Raises: ImportFailedError.
+    """
+    listed = sorted(market for market, name in context.table.offered if name == symbol)
+    if len(listed) > 1:
+        hint = " or ".join(f"--market {market}" for market in listed)
+        raise ImportFailedError(f"{symbol} is in several lists of the capture: {', '.join(listed)}", f"say {hint}")
+    if listed:
+        return listed[0]
+    market = "inverse" if INVERSE_SYMBOL.fullmatch(symbol) else "linear"
+    context.table.assumed[f"market {market}, by the form of {symbol}: no address and no list says it (--market)"] = None
+    return market
+
+
+def check_market(symbol: str, market: str, context: Context) -> None:
+    """Check that the form of a symbol is one of its market.
+
+    Raises: RefusedError, ImportFailedError when the market is the caller's word.
+    """
+    is_inverse = INVERSE_SYMBOL.fullmatch(symbol) is not None
+    if (market == "linear" and is_inverse) or (market == "inverse" and LINEAR_SYMBOL.fullmatch(symbol)):
+        other = "inverse" if is_inverse else "linear"
+        if context.market_forced:
+            raise ImportFailedError(f"--market {market}: {symbol} is {other}", f"give --market {other}, or --symbols")
+        raise RefusedError(f"{symbol} is {other}, in a capture of {market}; import them apart with --symbols")
 
 
 def read_object(message: dict[str, Any]) -> dict[str, Any]:
@@ -204,40 +254,35 @@ def offer_instruments(message: dict[str, Any], context: Context) -> np.ndarray:
     result = message.get("result")
     if not isinstance(result, dict) or not isinstance(result.get("list"), list):
         raise RefusedError("a response without a result list")
-    category = result.get("category")
-    if category not in MARKETS or not all(isinstance(row, dict) and "lotSizeFilter" in row for row in result["list"]):
+    category, rows = result.get("category"), result["list"]
+    if not any(isinstance(row, dict) and "lotSizeFilter" in row for row in rows):
         raise PassedOverError("response")
-    for row in result["list"]:
-        offer_instrument(row, category, context)
+    if category not in MARKETS:
+        raise PassedOverError(f"instruments list of {category}")
+    for row in rows:
+        try:
+            context.table.offer(read_instrument(row, category), category)
+        except RefusedError as odd:
+            context.table.leave_out(row.get("symbol") if isinstance(row, dict) else row, str(odd))
     raise PassedOverError("instruments list")
 
 
-def offer_instrument(row: dict[str, Any], category: str, context: Context) -> None:
-    """Take one instrument's filters into the symbol table.
-
-    Raises: RefusedError when they are not complete decimal numbers.
-    """
-    instrument = read_instrument(row, category)
-    context.table.offered[category, instrument.symbol] = instrument
-
-
-def read_instrument(row: dict[str, Any], category: str) -> Instrument:
+def read_instrument(row: object, category: str) -> Instrument:
     """Return one instrument of an instruments list.
 
     Raises: RefusedError when its filters are not complete decimal numbers.
     """
     assert category in CONTRACT_OF_MARKET
+    if not isinstance(row, dict):
+        raise RefusedError(f"instrument {row!a} of the instruments list: not an object")
     symbol, prices, sizes = row.get("symbol"), row.get("priceFilter"), row.get("lotSizeFilter")
     if not isinstance(symbol, str) or not isinstance(prices, dict) or not isinstance(sizes, dict):
-        raise RefusedError("an instrument without symbol, priceFilter or lotSizeFilter")
-    try:
-        filters = InstrumentFilters(
-            tick_size=prices.get("tickSize", ""),
-            lot_size=sizes.get("qtyStep") or sizes.get("basePrecision", ""),  # spot names it so
-            min_qty=sizes.get("minOrderQty") or "0",
-            min_notional=sizes.get("minNotionalValue") or sizes.get("minOrderAmt") or "0",
-        )
-        return build_instrument(symbol, "bybit", category, filters)
-    except (InstrumentTableError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise RefusedError(f"instrument {symbol!r} of the instruments list: {reason}") from error
+        raise RefusedError(f"instrument {symbol!a} of the instruments list: no symbol, priceFilter or lotSizeFilter")
+    filters = {
+        "tick_size": prices.get("tickSize", ""),
+        "lot_size": sizes.get("qtyStep") or sizes.get("basePrecision", ""),  # spot names it so
+        "min_qty": sizes.get("minOrderQty") or "0",
+        "min_notional": sizes.get("minNotionalValue") or sizes.get("minOrderAmt") or "0",
+        **{f"{coin}_coin": row.get(f"{coin}Coin") or "" for coin in ("base", "quote", "settle")},
+    }
+    return instrument_of(symbol, "bybit", category, filters)

@@ -29,11 +29,31 @@ STAMPED_LINE = re.compile(rb"([0-9]{1,19}) (.+)", re.DOTALL)
 RECEIVED_LINE = re.compile(SECONDS + rb": (.*)", re.DOTALL)
 SPOKEN_LINE = re.compile(rb"([a-z]+://[^ ]+) (<->|<-|->) " + SECONDS + rb"(?:: (.*))?", re.DOTALL)
 CAPTURE_TIME = re.compile(rb'[,{]"ts": ?' + SECONDS + rb"[,}]")
-SYMBOL_KEY = b'"s":"'
-SYMBOL_IN_MESSAGE = re.compile(SYMBOL_KEY + rb'([A-Z0-9_]{1,32})"')
 SNIFF_LINE_COUNT = 100
+BOM = b"\xef\xbb\xbf"
 EXCHANGE_TIME = re.compile(rb'"(?:E|T|ts|cts)": ?([0-9]{1,19})[,}]')
-MARKET_IN_URL = re.compile(r"/public/(linear|inverse|spot)\b|//(fapi|fstream)|//(dapi|dstream)|//(api|stream)\.binance")
+MARKET_IN_URL = re.compile(
+    r"/public/(linear|inverse|spot|option)\b|//(fapi|fstream)|//(dapi|dstream)|//(api|stream)\.binance"
+)
+
+
+CAPTURES = "mm import takes what a venue sent: raw JSON messages with their receive times, as `mm record` keeps them"
+UNPACK = f"unpack it and import the files in it; {CAPTURES}"
+UTF_8 = "convert it to UTF-8, such as with iconv -f UTF-16 -t UTF-8"
+FOREIGN = (
+    (b"PK\x03\x04", "a zip archive", UNPACK),
+    (b"PK\x05\x06", "an empty zip archive", UNPACK),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", UNPACK),
+    (b"Rar!\x1a\x07", "a rar archive", UNPACK),
+    (b"\xfd7zXZ\x00", "an xz file", "unpack it with xz -d"),
+    (b"BZh", "a bzip2 file", "unpack it with bzip2 -d"),
+    (b"\x04\x22\x4d\x18", "an lz4 file", "unpack it with lz4 -d"),
+    (b"PAR1", "a Parquet file", CAPTURES),
+    (b"\xff\xfe", "UTF-16 text", UTF_8),
+    (b"\xfe\xff", "UTF-16 text", UTF_8),
+)
+# At least two separators and nothing of JSON: a header, or numbers.
+SEPARATED_LINE = re.compile(rb"[^{}\[\],;\t]*(?:[,;\t][^{}\[\],;\t]*){2,}")
 
 
 class Form(enum.IntEnum):
@@ -81,21 +101,21 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Sniffed:
-    """What the start of a file shows: its form, its first receive time, its symbol when it has only one."""
+    """What the start of a file shows: its form and its first receive time."""
 
     path: Path
     form: Form
     units: Units
     ts_receive_ns: int
-    symbol_hint: str
 
 
 def parse_frame(form: Form, line: bytes, units: Units | None = None) -> Frame:
     """Return what one line without its LF holds; units are the file's, by default those of its form.
 
+    A byte order mark before it, which editors write, says nothing.
     Raises: RefusedError.
     """
-    units = units or FORM_UNITS[form]
+    line, units = line.removeprefix(BOM), units or FORM_UNITS[form]
     if form == Form.STAMPED:
         match = STAMPED_LINE.fullmatch(line)
         if match is None:
@@ -171,18 +191,22 @@ def sniff(path: Path) -> Sniffed:
     head = next(read_lines(path, lambda _: None), b"")
     if not head.strip():
         raise ImportFailedError(f"{path.name}: the file is empty")
-    first_symbol = SYMBOL_IN_MESSAGE.search(head)
-    # Counting is what makes this cheap: the head may be megabytes.
-    alone = first_symbol is not None and head.count(first_symbol[0]) == head.count(SYMBOL_KEY)
-    lines = [line.rstrip(b"\r") for line in head.split(b"\n", SNIFF_LINE_COUNT)[:SNIFF_LINE_COUNT] if line.strip()]
-    for form in Form:
-        units = sniff_units(form, lines)
-        for line in lines:
+    for magic, what, hint in FOREIGN:
+        if head.startswith(magic):
+            raise ImportFailedError(f"{path.name}: {what}, no capture of a stream", hint)
+    first_lines = head.split(b"\n", SNIFF_LINE_COUNT)[:SNIFF_LINE_COUNT]
+    lines = [line.rstrip(b"\r").removeprefix(BOM) for line in first_lines if line.strip()]
+    forms: tuple[Form, ...] = tuple(Form)
+    units = {form: sniff_units(form, lines) for form in forms}
+    for line in lines:
+        for form in forms:
             with suppress(RefusedError):
-                frame = parse_frame(form, line, units)
+                frame = parse_frame(form, line, units[form])
                 if frame.ts_receive_ns != NO_TS_NS:
-                    hint = first_symbol[1].decode() if first_symbol is not None and alone else ""
-                    return Sniffed(path, form, units, frame.ts_receive_ns, hint)
+                    return Sniffed(path, form, units[form], frame.ts_receive_ns)
+                forms = (form,)
+    if SEPARATED_LINE.fullmatch(lines[0]):
+        raise ImportFailedError(f"{path.name}: separated values (CSV), no capture of a stream", CAPTURES)
     raise ImportFailedError(
         f"{path.name} line 1 (byte 0): no form of capture that is known",
         "expected `<time> <json>` lines, cryptofeed text, or one JSON object a line with t, ts, data",

@@ -27,9 +27,11 @@ def import_jsonl(request: ImportRequest, on_progress: Callable[[int], None]) -> 
     """
     if len(request.files) != 1:
         raise ImportFailedError("one JSONL file is one journal", "import the files one by one")
-    if request.symbols or request.market or request.ticks or request.lots:
+    given = (request.ticks, request.lots, request.min_qtys, request.min_notionals, request.contract_values)
+    if request.symbols or request.market or request.salvage or any(given):
         raise ImportFailedError(
-            "--symbols, --market, --tick and --lot are for venue captures", "a JSONL journal brings its own manifest"
+            "--symbols, --market, --salvage and what is said of instruments are for venue captures",
+            "a JSONL journal brings its own manifest",
         )
     check_out(request)
     path = request.files[0]

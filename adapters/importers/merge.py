@@ -13,8 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from mmfold.adapters.importers.frames import Sniffed, parse_frame
-from mmfold.adapters.importers.outcome import RefusedError
-from mmfold.adapters.importers.session import Place
+from mmfold.adapters.importers.outcome import Place, RefusedError
 from mmfold.engine.limits import NS_PER_MS
 from mmfold.engine.records import NO_TS_NS
 

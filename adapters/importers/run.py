@@ -18,10 +18,10 @@ from mmfold.adapters.importers import binance, bybit
 from mmfold.adapters.importers.frames import Sniffed, sniff
 from mmfold.adapters.importers.lane import FastLane
 from mmfold.adapters.importers.merge import LineFeed, Merged, StampLines, merge_lines, stamp_lines_slowly
-from mmfold.adapters.importers.outcome import ImportFailedError, ImportRequest, ImportResult
+from mmfold.adapters.importers.outcome import ImportFailedError, ImportRequest, ImportResult, Place
 from mmfold.adapters.importers.output import check_out, work_directory, write_journal
 from mmfold.adapters.importers.quarantine import Quarantine
-from mmfold.adapters.importers.session import ParseMessage, Place, Session
+from mmfold.adapters.importers.session import LateListError, ParseMessage, Session
 from mmfold.adapters.importers.spool import Spool
 from mmfold.adapters.importers.streams import InputHash, read_ahead, read_lines, run_id_of
 from mmfold.adapters.importers.table import Context, SymbolTable
@@ -97,33 +97,66 @@ def read_files(
     quarantine: Quarantine,
     spool: Spool,
 ) -> tuple[Session, str]:
-    """Read all files into a session; returns the run id as well, made of every byte of them.
+    """Read all files into a session, again if the list comes late; returns the run id as well.
 
     Raises: ImportFailedError.
     """
-    table = SymbolTable(venue=venue.name, wanted=request.symbols, ticks=request.ticks, lots=request.lots)
-    session = Session(
-        parse_message=venue.parse_message,
-        context=Context(table=table, market=request.market, market_forced=bool(request.market)),
-        spool=spool,
-        quarantine=quarantine,
-        fast_lane=open_fast_lane(venue, sum(file.path.stat().st_size for file in files)),
-        strict=request.strict,
+    input_bytes = sum(file.path.stat().st_size for file in files)
+    offered = dict[tuple[str, str], Instrument]()
+    while True:
+        spool.clear()
+        quarantine.clear()
+        table = open_table(venue, request, offered)
+        session = Session(
+            parse_message=venue.parse_message,
+            context=Context(table=table, market=request.market, market_forced=bool(request.market)),
+            spool=spool,
+            quarantine=quarantine,
+            fast_lane=open_fast_lane(venue, input_bytes),
+            strict=request.strict,
+        )
+        try:
+            return session, read_session(files, session, on_progress, salvage=request.salvage)
+        except LateListError:
+            assert offered.keys() < table.offered.keys(), "a list is late only once"
+            offered = table.offered
+
+
+def open_table(venue: Venue, request: ImportRequest, offered: dict[tuple[str, str], Instrument]) -> SymbolTable:
+    """Return an empty table with what is said of instruments beforehand."""
+    return SymbolTable(
+        venue=venue.name,
+        wanted=request.symbols,
+        ticks=request.ticks,
+        lots=request.lots,
+        min_qtys=request.min_qtys,
+        min_notionals=request.min_notionals,
+        contract_values=request.contract_values,
+        offered=dict(offered),
     )
-    inputs = [InputHash() for _ in files]
+
+
+def read_session(files: list[Sniffed], session: Session, on_progress: OnProgress, *, salvage: bool) -> str:
+    """Read all files into a session to its end, and return the run id, made of every byte of them.
+
+    Raises: ImportFailedError, LateListError.
+    """
+    inputs, cuts = [InputHash() for _ in files], list[str]()
 
     def reader(index: int) -> Generator[bytes, None, None]:
         def on_bytes(data: bytes) -> None:
             inputs[index].update(data)
             on_progress(sum(one.byte_count for one in inputs))
 
-        return read_ahead(read_lines(files[index].path, on_bytes))
+        return read_ahead(read_lines(files[index].path, on_bytes, cuts.append if salvage else None))
 
     if len(files) == 1:
         read_alone(files[0], session, reader(0))
     else:
         read_merged(files, session, reader)
-    return session, run_id_of(inputs)
+    session.finish()
+    session.context.table.assumed.update(dict.fromkeys(sorted(cuts)))
+    return run_id_of(inputs)
 
 
 def open_fast_lane(venue: Venue, input_bytes: int) -> FastLane | None:
@@ -135,18 +168,12 @@ def open_fast_lane(venue: Venue, input_bytes: int) -> FastLane | None:
     return FastLane(venue.scanner) if JIT_ENABLED else None
 
 
-def hint_symbol(file: Sniffed, session: Session) -> str:
-    """Return the symbol of messages that do not name theirs: the only one wanted, else the only one of the file."""
-    wanted = session.context.table.wanted
-    return next(iter(wanted)) if len(wanted) == 1 else file.symbol_hint
-
-
 def read_alone(file: Sniffed, session: Session, buffers: Generator[bytes, None, None]) -> None:
     """Read one file.
 
     Raises: ImportFailedError.
     """
-    session.context.symbol_hint, session.units = hint_symbol(file, session), file.units
+    session.units = file.units
     line, byte = 1, 0
     with closing(buffers):
         for buffer in buffers:
@@ -160,14 +187,12 @@ def read_merged(files: list[Sniffed], session: Session, reader: Callable[[int], 
 
     Raises: ImportFailedError.
     """
-    hints = {file.path: hint_symbol(file, session) for file in files}
     with ExitStack() as stack:
         readers = [stack.enter_context(closing(opened_late(reader, index))) for index in range(len(files))]
         stamp = open_stamper(session)
         for merged in merge_lines([LineFeed(*pair, stamp) for pair in zip(files, readers, strict=True)]):
 
             def place_of(index: int, _: int, merged: Merged = merged) -> Place:
-                session.context.symbol_hint = hints[merged.source_of(index).path]
                 return merged.place(index)
 
             session.units = merged.source.units
@@ -206,7 +231,9 @@ def write_result(
     listings = [listing for listing in table.listings.values() if table.records["event_count"][listing.index]]
     if not listings:
         names = ", ".join(file.path.name for file in files)
-        first = f"the first refusal: {session.quarantine.first}" if session.quarantine.count else "check --symbols"
+        skipped = ", ".join(f"{what} {count:,}" for what, count in sorted(session.skipped.items()))
+        first = f"check --symbols; skipped: {skipped}" if skipped else "check --symbols"
+        first = f"the first refusal: {session.quarantine.first}" if session.quarantine.count else first
         raise ImportFailedError(f"{names}: no market event to import in {session.message_count:,} messages", first)
     listings.sort(key=lambda listing: listing.symbol)
     manifest = Manifest(
@@ -218,7 +245,7 @@ def write_result(
     for index, listing in enumerate(listings):
         index_of[listing.index] = index
     journal = work / "journal"
-    head = write_journal(journal, manifest, renumber(session.spool, index_of))
+    head = write_journal(journal, manifest, renumber(session.spool, index_of, session.seqs_unused))
     publish(journal, Path(os.path.realpath(out)), work)
     return ImportResult(
         messages=session.message_count,
@@ -231,6 +258,7 @@ def write_result(
         head=head,
         symbols=tuple(listing.symbol for listing in listings),
         out=str(out),
+        notes=table_notes(table, request),
     )
 
 
@@ -240,10 +268,25 @@ def with_depth(instrument: Instrument, context: Context) -> Instrument:
     return instrument if depth is None else replace(instrument, book_depth=bybit.shown_depth(depth))
 
 
-def renumber(spool: Spool, index_of: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the spooled rows with the manifest's instrument indices."""
+def table_notes(table: SymbolTable, request: ImportRequest) -> tuple[str, ...]:
+    """Return what was left out of the capture's list, assumed of an instrument, or given for none."""
+    notes = [f"left out: {reason}" for reason in table.odd.values()]
+    notes += [f"{symbol} is listed twice, otherwise the second time: the first counts" for symbol in table.changed]
+    notes += table.assumed
+    given = [request.ticks, request.lots, request.min_qtys, request.min_notionals, request.contract_values]
+    unused = sorted({symbol for values in given for symbol in values} - table.listings.keys())
+    if unused:
+        notes.append(f"flags for symbols that the capture does not have: {', '.join(unused)}")
+    return tuple(notes)
+
+
+def renumber(spool: Spool, index_of: np.ndarray, seqs_unused: list[int]) -> Iterator[np.ndarray]:
+    """Yield the spooled rows with the manifest's instrument indices, and without the numbers that no event has."""
     changed = bool((index_of != np.arange(len(index_of))).any())
+    unused = np.array(seqs_unused, np.int64)
     for rows in spool.parts():
         if changed:
             rows["instrument_index"] = index_of[rows["instrument_index"]]
+        if unused.size:
+            rows["seq"] -= np.searchsorted(unused, rows["seq"])
         yield rows

@@ -12,31 +12,34 @@ import numpy as np
 
 from mmfold.adapters.importers.frames import FORM_UNITS, Form, Frame, Origin, market_of_url, parse_frame
 from mmfold.adapters.importers.lane import ROWS_FULL, FastLane, set_units
-from mmfold.adapters.importers.outcome import ImportFailedError, Parsed, Refusal, RefusedError, Skipped
+from mmfold.adapters.importers.outcome import (
+    ImportFailedError,
+    Parsed,
+    Place,
+    Refusal,
+    RefusedError,
+    Skipped,
+    UnknownSymbolError,
+    UnnamedSnapshotError,
+)
 from mmfold.adapters.importers.quarantine import Quarantine
 from mmfold.adapters.importers.spool import Spool
 from mmfold.adapters.importers.table import TOLD_TWICE, Context
 from mmfold.adapters.importers.units import Units
+from mmfold.adapters.importers.unknown import UnknownSymbols
+from mmfold.adapters.importers.unnamed import Held, Streams
 from mmfold.engine.codes import EventKind, Flag
 from mmfold.engine.records import EVENT, NO_SEQ, NO_TS_NS
 
 ParseMessage = Callable[[bytes, int, Context], Parsed]
-FUTURES = ("usdm", "coinm")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a line stands."""
-
-    path: Path
-    line: int
-    byte: int
-
-    def __str__(self) -> str:
-        return f"{self.path.name} line {self.line:,} (byte {self.byte:,})"
-
-
 PlaceOf = Callable[[int, int], Place]
+FUTURES = ("usdm", "coinm")
+OPTIONS = "option"
+SPLIT = "split the capture by connection"
+
+
+class LateListError(Exception):
+    """The capture's list of instruments stands behind messages that were read without it: all is read again."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,6 +62,9 @@ class Session:
     market_of_connection: dict[str, str] = field(default_factory=dict)
     events: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
+    unknown: UnknownSymbols = field(default_factory=UnknownSymbols)
+    held: list[Held] = field(default_factory=list)
+    seqs_unused: list[int] = field(default_factory=list)  # numbers kept for held snapshots that are nobody's
 
     def read_buffer(self, path: Path, form: Form, buffer: bytes, line: int, byte: int) -> int:
         """Take a buffer of whole lines and return the number of the line after it."""
@@ -133,15 +139,15 @@ class Session:
         Raises: ImportFailedError for a second market in a form of capture whose lines do not name their connection.
         """
         market = market_of_url(frame.url)
-        self.context.market = self.context.market or market
+        if market == OPTIONS and not frame.connection:
+            raise ImportFailedError(f"{place}: a connection to options, which are not imported", SPLIT)
+        if market != OPTIONS:
+            self.context.market = self.context.market or market
         self.market_of_connection[frame.connection] = market
         if self.fast_lane is not None:
             self.fast_lane.forget_connections()
         if market not in ("", self.context.market) and not frame.connection:
-            raise ImportFailedError(
-                f"{place}: a connection to {market} in a {self.context.market} capture",
-                "split the capture by connection",
-            )
+            raise ImportFailedError(f"{place}: a connection to {market} in a {self.context.market} capture", SPLIT)
 
     def is_of_other_market(self, connection: str) -> bool:
         """Tell whether a connection's messages are passed over."""
@@ -157,6 +163,14 @@ class Session:
             parsed = self.parse_message(frame.message, frame.ts_receive_ns, self.context)
         except ImportFailedError as error:
             raise ImportFailedError(f"{place}: {error}", error.hint) from error
+        except UnnamedSnapshotError:
+            times = (frame.ts_receive_ns, self.context.exchange_unit_ns)
+            self.held.append(Held(place, frame.message, *times, line, self.seq, self.spool.open_hole()))
+            self.seq += 1
+            return
+        except UnknownSymbolError as unknown:
+            self.unknown.note(unknown, place, line)
+            return
         if isinstance(parsed, Skipped):
             self.skipped[parsed.what] += 1
         elif isinstance(parsed, Refusal):
@@ -197,6 +211,54 @@ class Session:
             record["venue_seq"] = rows["aux"][0]
         elif kind == EventKind.BOOK_SNAPSHOT and self.context.table.venue == "bybit":
             record["venue_seq"] = rows["aux"][0]
+
+    def finish(self) -> None:
+        """Decide what only the last line shows: which symbols nothing describes, and whose the held snapshots are.
+
+        Raises: ImportFailedError; LateListError when the capture's own list describes one after all.
+        """
+        table = self.context.table
+        described = {symbol for _, symbol in table.offered}
+        if table.has_late_list or described & self.unknown.found.keys():
+            raise LateListError
+        for place, reason, line in self.unknown.take_flipped(table):
+            self.refuse(place, reason, line)
+        if unwanted := self.unknown.take_unwanted(table):
+            self.skipped["other symbol"] += unwanted
+        self.unknown.check(table)
+        if self.held:
+            streams = Streams(self.spool)
+            for held in self.held:
+                self.name_snapshot(held, streams)
+
+    def name_snapshot(self, held: Held, streams: Streams) -> None:
+        """Put a held snapshot into its place as the one symbol's that it fits, or set it aside.
+
+        Raises: ImportFailedError when the import is strict.
+        """
+        found: dict[str, np.ndarray] = {}
+        for symbol in self.context.table.listings:
+            self.context.symbol_hint, self.context.url = symbol, ""
+            self.context.exchange_unit_ns = held.exchange_unit_ns
+            rows = self.parse_message(held.message, held.ts_receive_ns, self.context)
+            if isinstance(rows, np.ndarray) and streams.fits(rows):
+                found[symbol] = rows
+        self.context.symbol_hint = ""
+        if len(found) == 1:
+            (rows,) = found.values()
+            rows["seq"] = held.seq
+            self.spool.fill_hole(held.hole, rows)
+            self.events[EventKind.BOOK_SNAPSHOT.name.lower()] += 1
+            self.context.table.records["event_count"][rows["instrument_index"][0]] += 1
+            return
+        self.seqs_unused.append(held.seq)
+        if found:
+            self.refuse(held.place, f"a depth snapshot without its symbol, that of {' or '.join(found)}", held.line)
+        elif self.context.table.wanted:
+            self.skipped["depth snapshot of no symbol asked for"] += 1
+        else:
+            reason = "a depth snapshot without its symbol, whose id and best prices are in no stream of the capture"
+            self.refuse(held.place, reason, held.line)
 
     def refuse(self, place: Place, reason: str, line: bytes) -> None:
         """Set a line aside.

@@ -1,11 +1,13 @@
 """A capture file as a stream of whole lines, decompressed on the way; must never hold more than a few chunks.
 
-gzip, zstd and plain files are told apart by their first bytes, not by their names. A thread reads and decompresses
-ahead: zlib and zstd let the interpreter go meanwhile.
+gzip, zstd and plain files are told apart by their first bytes, not by their names. Zeros behind a compressed member are
+padding, as gzip has it, and a zstd frame that is to be skipped is. A thread reads and decompresses ahead: zlib and zstd
+let the interpreter go meanwhile.
 """
 
 import hashlib
 import queue
+import re
 import threading
 import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -21,11 +23,13 @@ CHUNK_BYTES = 1 << 21
 LINE_BYTES_MAX = 1 << 26
 AHEAD_COUNT = 4
 GZIP_MAGIC = b"\x1f\x8b"
-ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+ZSTD_MAGIC = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", re.DOTALL)  # a frame, or one to be skipped
 GZIP_WBITS = 31
 REFETCH = "fetch or copy the file again; nothing was written"
+SALVAGE = f"take what could be read with --salvage, or {REFETCH}"
 
 OnBytes = Callable[[bytes], None]
+OnCut = Callable[[str], None]  # gets what is told of a file that is cut short, whose lines before the cut are taken
 
 
 class Decoder(Protocol):
@@ -43,14 +47,23 @@ class Decoder(Protocol):
         """Return what some more input decompresses to."""
 
 
-def read_lines(path: Path, on_bytes: OnBytes) -> Iterator[bytes]:
-    """Yield buffers of whole lines, each ending with LF; a last line without one gets it.
+def read_lines(path: Path, on_bytes: OnBytes, on_cut: OnCut | None = None) -> Iterator[bytes]:
+    """Yield buffers of whole lines, each ending with LF; a last line without one gets it, unless the file is cut there.
 
     Raises: ImportFailedError for a file that cannot be read, is cut short or has a line without end.
     """
     carry: list[bytes] = []
     carry_bytes = 0
-    for chunk in read_chunks(path, on_bytes):
+    is_cut = False
+
+    def note_cut(what: str) -> None:
+        nonlocal is_cut
+        is_cut = True
+        if on_cut is not None:
+            left = f"; its last line, {carry_bytes:,} bytes without an end, is left out" if carry_bytes else ""
+            on_cut(f"{what}: what stands before is taken{left}")
+
+    for chunk in read_chunks(path, on_bytes, None if on_cut is None else note_cut):
         cut = chunk.rfind(b"\n") + 1
         if cut:
             yield b"".join([*carry, chunk[:cut]]) if carry else chunk[:cut]
@@ -60,11 +73,11 @@ def read_lines(path: Path, on_bytes: OnBytes) -> Iterator[bytes]:
             carry_bytes += len(chunk) - cut
         if carry_bytes > LINE_BYTES_MAX:
             raise ImportFailedError(f"{path.name}: a line of more than {LINE_BYTES_MAX:,} bytes")
-    if carry:
+    if carry and not is_cut:
         yield b"".join([*carry, b"\n"])
 
 
-def read_chunks(path: Path, on_bytes: OnBytes) -> Iterator[bytes]:
+def read_chunks(path: Path, on_bytes: OnBytes, on_cut: OnCut | None) -> Iterator[bytes]:
     """Yield the decompressed bytes of a file in chunks, giving the compressed ones to `on_bytes`.
 
     Raises: ImportFailedError with file and byte offset.
@@ -73,10 +86,11 @@ def read_chunks(path: Path, on_bytes: OnBytes) -> Iterator[bytes]:
         with path.open("rb") as file:
             magic = file.read(4)
             file.seek(0)
+            blocks = iter(lambda: file.read(READ_BYTES), b"")
             if magic.startswith(GZIP_MAGIC):
-                yield from decompress(path, iter(lambda: file.read(READ_BYTES), b""), on_bytes, new_gzip_decoder)
-            elif magic == ZSTD_MAGIC:
-                yield from decompress(path, iter(lambda: file.read(READ_BYTES), b""), on_bytes, new_zstd_decoder)
+                yield from decompress(path, blocks, (on_bytes, on_cut), new_gzip_decoder)
+            elif ZSTD_MAGIC.fullmatch(magic):
+                yield from decompress(path, blocks, (on_bytes, on_cut), new_zstd_decoder)
             else:
                 for data in iter(lambda: file.read(CHUNK_BYTES), b""):
                     on_bytes(data)
@@ -98,12 +112,14 @@ def new_zstd_decoder() -> Decoder:
 
 
 def decompress(
-    path: Path, blocks: Iterator[bytes], on_bytes: OnBytes, new_decoder: Callable[[], Decoder]
+    path: Path, blocks: Iterator[bytes], tell: tuple[OnBytes, OnCut | None], new_decoder: Callable[[], Decoder]
 ) -> Iterator[bytes]:
     """Yield what a file of one or more compressed members holds.
 
-    Raises: ImportFailedError when it is damaged or ends within a member.
+    Raises: ImportFailedError when it is damaged, or ends within a member and nobody wants what stands before.
     """
+    on_bytes, on_cut = tell
+    is_first = True
     decoder: Decoder | None = None  # none between two members
     read_bytes = text_bytes = 0
     for block in blocks:
@@ -111,7 +127,11 @@ def decompress(
         read_bytes += len(block)
         rest = block
         while rest:
-            decoder = decoder or new_decoder()
+            if decoder is None and not is_first:
+                rest = rest.lstrip(b"\0")  # padding, to a tape's or a sector's block
+                if not rest:
+                    break
+            decoder, is_first = decoder or new_decoder(), False
             try:
                 text = decoder.decompress(rest)
             except (zlib.error, zstandard.ZstdError) as error:
@@ -124,7 +144,9 @@ def decompress(
                 yield text
     if decoder is not None:
         place = f"cut short at byte {read_bytes:,}, after {text_bytes:,} bytes of text"
-        raise ImportFailedError(f"{path.name}: {place}", REFETCH)
+        if on_cut is None:
+            raise ImportFailedError(f"{path.name}: {place}", SALVAGE)
+        on_cut(f"{path.name}: {place}")
 
 
 def read_ahead(chunks: Iterator[bytes]) -> Generator[bytes, None, None]:

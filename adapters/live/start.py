@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import orjson
 
+from mmfold.adapters.bybit.frames import MalformedFrame
 from mmfold.adapters.bybit.ledger import OrderLedger
 from mmfold.adapters.bybit.private import PrivateParser
 from mmfold.adapters.bybit.requests import RequestEncoder
@@ -151,6 +152,8 @@ async def find_instruments(venue: str, symbols: tuple[str, ...], rest: RestClien
         except VenueError as error:
             instruments = []
             LOG.warning("instrument_refused", symbol=symbol, reason=str(error))
+        except MalformedFrame as error:
+            raise CannotStart(f"{venue} {symbol}: {error}", "choose others with --symbols") from error
         if symbol not in [instrument.symbol for instrument in instruments]:
             raise CannotStart(f"{venue} has no {CATEGORY} instrument {symbol} that trades", "check --symbols")
         instrument = next(each for each in instruments if each.symbol == symbol)

@@ -136,6 +136,8 @@ def read_market(market: dict[str, Any], precision_mode: int) -> tuple[Instrument
     if not (market.get("spot") or market.get("linear") or market.get("inverse")):
         raise RefusedError("it is no spot, linear or inverse market")
     contract = "spot" if market.get("spot") else "inverse" if market.get("inverse") else "linear"
+    if contract != "spot" and not market.get("contractSize"):
+        raise RefusedError("the venue does not say what one contract is worth")
     told = decimal_text(market.get("contractSize") or 1)
     size = told if contract == "linear" else "1"
     precision, limits = market.get("precision") or {}, market.get("limits") or {}
@@ -154,6 +156,7 @@ def read_market(market: dict[str, Any], precision_mode: int) -> tuple[Instrument
         taker_fee_ppm=read_fee(market.get("taker"), DEFAULT_TAKER_FEE_PPM),
         contract_value=told if contract == "inverse" else "1",
         book_depth=BOOK_DEPTH,
+        **{f"{coin}_coin": str(market.get(coin) or "") for coin in ("base", "quote", "settle")},
     )
     return instrument, size
 

@@ -15,7 +15,7 @@ from mmfold.replay.parity.compare import Difference
 from mmfold.replay.parity.session import NOT_PLACED, OwnEvent, Session
 from mmfold.reports.artifact import write_artifact
 from mmfold.reports.audit import enum_name
-from mmfold.reports.money import currencies, instrument_units, shifted_text
+from mmfold.reports.money import instrument_units, shifted_text
 from mmfold.reports.page import markdown_row
 from mmfold.reports.parity.pnl import Parity, PnlDifference
 from mmfold.reports.parity.words import difference_lines, own_text
@@ -106,7 +106,7 @@ def parity_document(parity: Parity) -> dict[str, Any]:
     totals: dict[str, tuple[int, int, PnlDifference]] = {}
     for index, instrument in enumerate(manifest.instruments):
         net_a, net_b = (pnl_parts(session.result.state, index).total for session in (a, b))
-        currency = currencies(instrument.symbol)[1]
+        currency = instrument_units(instrument).money
         money = money_document(net_a, net_b, parity.pnl[index])
         symbols[instrument.symbol] = {"currency": currency, "pnl_micros": money, **counts_document(parity, index)}
         before = totals.get(currency, (0, 0, PnlDifference()))

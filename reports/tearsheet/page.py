@@ -167,7 +167,7 @@ def render_markdown(documents: Documents) -> str:
     tables = tables_of(documents)
     for currency, of_currency in tables.items():
         if len(tables) > 1:
-            lines += [f"# {currency or 'unknown currency'}", ""]
+            lines += [f"# {currency}", ""]
         for table in of_currency:
             lines += markdown_table(table, cases)
     lines += ["## Proof", "", markdown_row(["what", *cases]), markdown_row(["---"] * (1 + len(cases)))]

@@ -42,6 +42,7 @@ def frame_document(watch: Watch, seq: int, head: bytes, now_ns: int | None) -> d
         "decisions": [decision(row, manifest) for row in watch.decisions()],
         "exposure": exact(Fraction(int(clock["gross_micros"]), MICROS_PER_UNIT)),
         "exposure_max": exact(Fraction(limit_micros, MICROS_PER_UNIT)) if limit_micros else None,
+        "exposures": exposures(manifest, state),
         "head": head.hex(),
         "latency": latency_fields(watch.latencies_ns()),
         "mode": "/".join(sorted({enum_name(Mode, int(mode)) for mode in state.params["mode"]})),
@@ -55,6 +56,17 @@ def frame_document(watch: Watch, seq: int, head: bytes, now_ns: int | None) -> d
         "time": {"event": None if ts_ns == NO_TS_NS else time_text(ts_ns), "lag_s": lag_s},
         "witnessed": watch.witnessed_count(),
     }
+
+
+def exposures(manifest: Manifest, state: State) -> dict[str, str | None]:
+    """Return what is held, by the currency that it is valued in; the limit's own sum takes them all for one."""
+    sums: dict[str, Fraction] = {}
+    for index, instrument in enumerate(manifest.instruments):
+        units = instrument_units(instrument)
+        currency = units.quote or f"quote of {instrument.symbol}"
+        value = position_amounts(manifest, state, index).exposure
+        sums[currency] = sums.get(currency, Fraction(0)) + (value or 0)
+    return {currency: exact(value) for currency, value in sorted(sums.items())}
 
 
 def time_text(ts_ns: int) -> str:

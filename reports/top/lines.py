@@ -95,11 +95,19 @@ def header_lines(document: dict[str, Any], width: int) -> list[Text]:
         f"seq {document['seq']:,}",
         f"head {head[:8]}…{head[-4:]}",
         f"requests p50 {milliseconds(latency['p50_ms'])}  p99 {milliseconds(latency['p99_ms'])} ms",
-        f"exposure {of_limit(document['exposure'], document['exposure_max'], 0)}",
+        f"exposure {exposure_text(document)}",
         "inputs only" if witnessed is None else f"{witnessed:,} decisions identical",
         (document["time"]["event"] or "-").replace("T", " "),
     )
     return [title.append(state), fitting(parts, width)]
+
+
+def exposure_text(document: dict[str, Any]) -> str:
+    """Return what is held against its limit; in several currencies each for itself, as no sum of them says anything."""
+    exposures = document["exposures"]
+    if len(exposures) == 1:
+        return of_limit(document["exposure"], document["exposure_max"], 0)
+    return ", ".join(f"{money(value, 0)} {currency}" for currency, value in exposures.items())
 
 
 def fitting(parts: tuple[str, ...], width: int) -> Text:

@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from mmfold.adapters.importers import binance, bybit
-from mmfold.adapters.importers.outcome import ImportFailedError, Refusal, Skipped
+from mmfold.adapters.importers.outcome import Refusal, Skipped, UnknownSymbolError, UnnamedSnapshotError
 from mmfold.adapters.importers.table import Context, SymbolTable
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
@@ -16,7 +16,8 @@ NO_P, NO_ID = NO_PRICE_TICKS, NO_ORDER_ID
 
 
 def context_of(venue, **values):
-    return Context(table=SymbolTable(venue=venue, ticks=TICKS, lots=LOTS), **values)
+    table = SymbolTable(venue=venue, ticks=TICKS, lots=LOTS, contract_values={"CUSD_PERP": "10"})
+    return Context(table=table, **values)
 
 
 def parse(module, message, context=None, ts_receive_ns=7):
@@ -102,7 +103,6 @@ BINANCE_REFUSED = [
     ({**TRADE, "q": "0"}, "trade of size 0"),
     ({**TRADE, "m": 1}, "true or false"),
     ({**REST, "bids": [["1", "0"]]}, "level of size 0"),
-    (without(REST, "symbol"), "without its symbol"),
     ({**MARK, "p": "1.123456789"}, "off the grid"),
 ]
 
@@ -151,6 +151,11 @@ def test_binance_snapshot_symbol(hint, url, symbol):
     context = context_of("binance", symbol_hint=hint, url=url)
     parse(binance, {**without(REST, "symbol"), "bids": [], "asks": []}, context)
     assert list(context.table.listings) == [symbol]
+
+
+def test_binance_snapshot_without_a_symbol_is_held():
+    with pytest.raises(UnnamedSnapshotError):
+        parse(binance, without(REST, "symbol"))
 
 
 def book(kind, update=9, **values):
@@ -231,11 +236,11 @@ def test_bybit_book_is_the_first_depth():
     assert parse(bybit, book("delta", topic="orderbook.1.A"), context) == Skipped("orderbook.1 beside orderbook.50")
 
 
-def test_no_grid_names_the_three_ways():
-    with pytest.raises(ImportFailedError, match="Q: tick and lot size unknown") as caught:
+def test_no_grid_is_told_to_the_import():
+    with pytest.raises(UnknownSymbolError) as caught:
         parse(binance, {**BBO, "s": "Q"})
-    for way in ("instruments list", "config/instruments.yaml", "--tick Q=0.1"):
-        assert way in caught.value.hint
+    error = caught.value
+    assert (error.symbol, error.market, error.missing) == ("Q", "usdm", ("tick_size", "lot_size"))
 
 
 def test_a_flag_comes_before_the_table():

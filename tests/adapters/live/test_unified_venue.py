@@ -52,6 +52,8 @@ def test_market(market: dict[str, Any], mode: int, wanted: tuple[Any, ...], size
         ({}, 3, "significant digits"),
         ({"precision": {}}, 4, "no number"),
         ({"linear": None, "option": True}, 4, "no spot, linear or inverse"),
+        ({"contractSize": None}, 4, "what one contract is worth"),
+        ({"contractSize": None, "linear": False, "inverse": True}, 4, "what one contract is worth"),
     ],
 )
 def test_market_without_a_grid_is_refused(change: dict[str, Any], mode: int, said: str) -> None:
