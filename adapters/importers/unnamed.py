@@ -112,7 +112,7 @@ def told_once(rows: np.ndarray) -> np.ndarray:
 def is_of_book(rows: np.ndarray) -> np.ndarray:
     """Tell of each row whether it is of a symbol's book stream."""
     kinds = np.ascontiguousarray(rows["kind"])
-    return (kinds == EventKind.BOOK_DELTA) | (kinds == EventKind.BBO)  # type: ignore[no-any-return]
+    return (kinds == EventKind.BOOK_DELTA) | (kinds == EventKind.BBO)
 
 
 def chain_start(deltas: np.ndarray, update: int) -> int | None:

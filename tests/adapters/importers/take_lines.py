@@ -45,7 +45,7 @@ def take(venue, lines, market, fast, form=Form.STAMPED, table=None):
         context=Context(table=table, market=market),
         spool=Spool(Path("never-written")),
         quarantine=MemoryQuarantine(Path("never-written")),
-        fast_lane=FastLane(f"adapters.importers.{venue}_kernel:scan_lines") if fast else None,
+        fast_lane=FastLane(f"mmfold.adapters.importers.{venue}_kernel:scan_lines") if fast else None,
         strict=False,
     )
     failure = ""
