@@ -161,8 +161,8 @@ def parse_segment_header(data: bytes, path: Path) -> SegmentHeader:
     whole = sha256(data[:CHECKED_HEADER_BYTES]).digest() == data[CHECKED_HEADER_BYTES:SEGMENT_HEADER_BYTES]
     if not is_readable(version):
         also = "" if whole else " (the header's check fails as well)"
-        this = f"mm {CODE_VERSION} reads schema versions up to {SCHEMA_VERSION}"
-        message = f"{this}, this is of a build with schema version {version}{also}"
+        this = f"expected a schema version that mm {CODE_VERSION} reads, up to {SCHEMA_VERSION}"
+        message = f"{this}, found that of another build, {version}{also}"
         raise WrongVersion(path, message, offset=8, hint="read it with the build that wrote it")
     if not whole:
         raise Corrupt(path, "expected the header's check to be the sha256 of its first 96 bytes", offset=96)

@@ -87,6 +87,7 @@ class Bench:
         self.process: subprocess.Popen[bytes] | None = None
         self.asked = ""
         self.work.mkdir(parents=True, exist_ok=True)
+        self.program = Path(shutil.copy(trial.__file__, self.work))
         if not self.home.exists():
             self.copy()
 
@@ -122,7 +123,7 @@ class Bench:
             "repeat": repeat,
             "tries": tries,
         }
-        command = [sys.executable, "-P", str(trial.__file__), name, json.dumps(asked)]
+        command = [sys.executable, "-P", str(self.program), name, json.dumps(asked)]
         self.asked = name
         with self.printed("out").open("wb") as out, self.printed("log").open("wb") as log:
             self.process = subprocess.Popen(command, stdout=out, stderr=log, env=self.environment(), cwd=self.work)

@@ -21,6 +21,7 @@ from mmfold.engine.manifest import Manifest
 from mmfold.journal.lock import is_locked
 from mmfold.journal.reader import Journal
 
+ACCOUNT_MODES = ("testnet", "live")
 TURN_COUNT_MAX = 12
 TURN_PAUSE_S = 0.5
 LOG = EventLog("left_orders")
@@ -76,7 +77,8 @@ def read_left(journal: Path) -> Manifest | None:
     try:
         if not has_segments(journal) or is_locked(journal):
             return None
-        return Journal(journal).manifest()
+        manifest = Journal(journal).manifest()
+        return manifest if manifest.extra.get("mode") in ACCOUNT_MODES else None  # a rehearsal sends no order
     except Exception as error:  # whatever is broken there must not hide why the start failed
         LOG.error("former_journal_unreadable", error=error, journal=str(journal))
         return None

@@ -151,7 +151,7 @@ def test_what_is_no_export(tmp_path: Path) -> None:
 
 def test_a_failed_export_leaves_nothing(tmp_path: Path) -> None:
     bad = ROWS.copy()
-    bad["order_id"][bad["kind"] == EventKind.TRADE] = 1
-    with pytest.raises(RowError, match=r"seq 1 \(trade\): row is not canonical: order_id"):
+    bad["code"][bad["kind"] == EventKind.TRADE] = 1
+    with pytest.raises(RowError, match=r"seq 1 \(trade\): row is not canonical: code"):
         export_parquet([bad], MANIFEST, tmp_path / "x.parquet")
     assert list(tmp_path.iterdir()) == []

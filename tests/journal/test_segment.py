@@ -48,9 +48,13 @@ def test_segment_header_has_the_documented_bytes() -> None:
         (
             with_check(BYTES[:8] + struct.pack("<I", 2) + BYTES[12:]),
             WrongVersion,
-            "schema versions up to 1, this is of a build with schema version 2",
+            "found that of another build, 2",
         ),
-        (BYTES[:8] + struct.pack("<I", 9) + BYTES[12:], WrongVersion, "version 9 (the header's check fails as well)"),
+        (
+            BYTES[:8] + struct.pack("<I", 9) + BYTES[12:],
+            WrongVersion,
+            "another build, 9 (the header's check fails as well)",
+        ),
         (BYTES[:40] + b"x" + BYTES[41:], Corrupt, "header's check"),
         (BYTES[:100] + b"\0" + BYTES[101:], Corrupt, "header's check"),
         (with_check(BYTES[:16] + struct.pack("<q", 5) + BYTES[24:]), Corrupt, "block boundary, found seq 5"),

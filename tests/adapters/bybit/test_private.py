@@ -187,17 +187,17 @@ def test_a_settlement_is_a_funding(rate, rate_e9):
 
 
 POSITIONS = [
-    ({"side": "Buy", "size": "0.005", "entryPrice": "100.07"}, ("POSITION", 1000, 5)),
-    ({"side": "Sell", "size": "0.005", "avgPrice": "100.1"}, ("POSITION", 1001, -5)),
-    ({"side": "", "size": "0", "entryPrice": "0"}, ("POSITION", None, 0)),
-    ({"side": "None", "size": "0", "entryPrice": ""}, ("POSITION", None, 0)),
+    ({"side": "Buy", "size": "0.005", "entryPrice": "100.07"}, ("POSITION", 1000, 5, None, 10_007_000_000)),
+    ({"side": "Sell", "size": "0.005", "avgPrice": "100.1"}, ("POSITION", 1001, -5, None, 10_010_000_000)),
+    ({"side": "", "size": "0", "entryPrice": "0"}, ("POSITION", None, 0, None, None)),
+    ({"side": "None", "size": "0", "entryPrice": ""}, ("POSITION", None, 0, None, None)),
 ]
 
 
 @pytest.mark.parametrize(("entry", "row"), POSITIONS)
 def test_positions(entry, row):
     found = private().parse(frame("position.linear", [{"symbol": "A", "positionIdx": 0, **entry}]), TS)
-    assert short(found.rows) == [(*row, None, None, 0)]
+    assert short(found.rows) == [(*row, 0)]
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_positions_of_every_instrument():
         {"symbol": "Z", "side": "Buy", "size": "1"},
     ]
     found = parser().parse_positions([page(entries)], "linear", TS)
-    assert short(found.rows) == [("POSITION", None, 0, None, None, 0), ("POSITION", 101, -3, None, None, 0)]
+    assert short(found.rows) == [("POSITION", None, 0, None, None, 0), ("POSITION", 101, -3, None, 5_070_000_000, 0)]
     assert [each.symbol for each in found.foreign] == ["Z"]
 
 

@@ -75,7 +75,8 @@ def test_force_replaces_a_backtest_and_nothing_else(capsys: pytest.CaptureFixtur
     assert run([*arguments, "--force"]) == 0
     (tmp_path / "bt" / "notes.txt").write_text("mine")
     assert run([*arguments, "--force"]) == 1
-    assert "holds notes.txt, which no backtest wrote" in capsys.readouterr().err
+    said = 'expected an earlier backtest and nothing else in what --force replaces, found "notes.txt"'
+    assert said in capsys.readouterr().err
     assert (tmp_path / "bt" / "notes.txt").read_text() == "mine"
 
 

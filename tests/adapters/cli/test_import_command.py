@@ -27,6 +27,7 @@ def test_json_is_one_sorted_object(capture, tmp_path, capsys):
     document = json.loads(text)
     assert text == json.dumps(document, sort_keys=True, separators=(",", ":")) + "\n"
     assert document.pop("run").keys() == {"seconds", "rows_per_s"} and len(document.pop("head")) == 64
+    assert document.pop("units") == {"capture": {"exchange": "ms", "receive": "ns"}} and len(document.pop("notes")) == 1
     assert document == {
         "messages": 3, "events": {"bbo": 2}, "rows": 4, "gaps": 0, "rejected": 1, "skipped": {}, "symbols": ["A"],
         "out": str(tmp_path / "j"),
@@ -46,11 +47,11 @@ def test_summary_says_what_next(capture, tmp_path, capsys):
         (["binance", "FILE"], 64, "--out"),
         (["kraken", "FILE", "--out", "OUT"], 64, "kraken"),
         (["binance", "--out", "OUT"], 64, "FILE"),
-        (["binance", "FILE", "--out", "OUT", "--tick", "A"], 64, "SYMBOL=STEP"),
+        (["binance", "FILE", "--out", "OUT", "--tick", "A"], 64, "SYMBOL=NUMBER"),
         (["binance", "FILE", "--out", "OUT", "--symbols", ","], 64, "no symbol"),
         (["binance", "FILE", "--out", "OUT", "--market", "linear"], 1, "binance has usdm, coinm, spot"),
-        (["binance", "FILE", "--out", "OUT"], 1, "--tick A=0.1"),
-        (["binance", "FILE", "--out", "OUT", "--tick", "A=1e5", "--lot", "A=1"], 1, "1e5"),
+        (["binance", "FILE", "--out", "OUT"], 1, "A: tick and lot size unknown"),
+        (["binance", "FILE", "--out", "OUT", "--tick", "A=1e5", "--lot", "A=1"], 64, "1e5"),
         (["binance", "FILE", "--out", "OUT", "--strict", *GRID], 1, "line 2 (byte 83): not JSON"),
         (["binance", "NONE", "--out", "OUT"], 1, "No such file"),
         (["jsonl", "FILE", "--out", "OUT"], 1, "line 1"),

@@ -92,7 +92,7 @@ def test_info_of_a_torn_journal_says_where_to_go(mm, place: Path) -> None:
     segment = segment_paths(place / "j")[-1]
     segment.write_bytes(segment.read_bytes()[:-7])
     code, out, _ = mm("info", place / "j")
-    assert code == 0 and "fault     000002.mmj: expected" in out and f"mm journal recover {place / 'j'}" in out
+    assert code == 1 and "fault     000002.mmj: expected" in out and f"mm journal recover {place / 'j'}" in out
 
 
 def test_info_of_a_journal_without_events_still_shows_what_is_there(mm, place: Path) -> None:

@@ -93,7 +93,7 @@ HARMS = {
     "a segment missing": (lambda j: segment_paths(j)[1].unlink(), 2, 1024, "expected segment 000001.mmj", "L"),
     "no manifest": (no_manifest, 2, 0, "expected the manifest at seq 0, found kind 11", "C"),
     "seal not one": (lambda j: (j / "seal.json").write_text("{"), 2, 2100, "expected a seal", "K"),
-    "another version": (version_9, 1, None, "schema versions up to 1, this is of a build with schema version 9", "L"),
+    "another version": (version_9, 1, None, "mm 0.2.0 reads, up to 1, found that of another build, 9", "L"),
     "other bytes": (lambda j: rewrite(segment_paths(j)[0], lambda d: b"x" + d[1:]), 1, None, "expected a segment", "L"),
 }
 

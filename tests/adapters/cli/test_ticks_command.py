@@ -82,7 +82,7 @@ def test_acceptance_run_and_walk_forward_twice(ticks: Path, tmp_path: Path) -> N
         "net_bps": 364.0,
         "net_bps_avg": 2.0,
         "order_age_p95_ms": 0.0,
-        "runtime": {"mode": "backtest", "utc": "1970-01-01T00:00:00Z", "version": "0.1.0"},
+        "runtime": {"mode": "backtest", "utc": "1970-01-01T00:00:00Z", "version": "0.2.0"},
         "taker_share_pct": 0.0,
         "turnover_usd": 9145.5,
     }

@@ -119,7 +119,7 @@ def test_no_request_overtakes_another(assumptions: Assumptions) -> None:
 def test_the_share_of_toxic_fills_is_its_chance() -> None:
     desk = Desk(make_manifest(), Assumptions(entry_latency_ns=0, response_latency_ns=0, toxic_fill_ppm=300_000), seed=2)
     desk.apply_market(book_event(EventKind.BOOK_SNAPSHOT, [(100, 5)], [(102, 5)], aux=1), T0_NS)
-    through = event(EventKind.TRADE, side=Side.ASK, price_ticks=99, qty_lots=1)
+    through = event(EventKind.TRADE, side=Side.ASK, price_ticks=99, qty_lots=2)
     makers, count = [], 1_500
     for number in range(1, count + 1):
         order = {"order_id": number << 16, "side": Side.BID, "price_ticks": 100, "qty_lots": 2, "flags": Flag.POST_ONLY}
