@@ -71,8 +71,8 @@ def find_build(checkout: Path) -> Build:
     except (OSError, ValueError) as error:
         raise CannotCompare(f"{checkout}/pyproject.toml cannot be read: {error}", hint) from error
     mapped = project.get("tool", {}).get("setuptools", {}).get("package-dir", {})
-    names = [name for name, folder in mapped.items() if folder == "engine"]
-    return Build("other", tree, names[0].removesuffix("engine").rstrip(".") if names else "")
+    names = [name.removesuffix(".engine") for name, folder in mapped.items() if folder in (".", "engine")]
+    return Build("other", tree, names[0] if names else "")
 
 
 class Bench:

@@ -134,13 +134,10 @@ def test_other_work_is_told(monkeypatch, capsys):
 # Trees
 
 
-def copy_of(tree: Path, old_style: bool = False) -> Path:
+def copy_of(tree: Path) -> Path:
     for package in PACKAGES:
         shutil.copytree(REPO / package, tree / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(REPO / "pyproject.toml", tree)
-    if old_style:
-        for path in [*tree.rglob("*.py"), tree / "pyproject.toml"]:
-            path.write_text(path.read_text().replace("mmfold.", ""))
     return tree
 
 
@@ -197,7 +194,7 @@ def test_what_is_no_checkout_is_refused_in_one_line(tmp_path, capsys, there, sai
 
 def test_each_build_runs_its_own_tree(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
-    other = copy_of(tmp_path / "other", old_style=True)
+    other = copy_of(tmp_path / "other")
     change(other / "engine" / "manifest.py", 'CODE_VERSION = "0.', 'CODE_VERSION = "9.')
     change(other / "engine" / "quoting" / "ladder.py", "spread_bps * 0.5 + max", "spread_bps * 0.75 + max")
     before = sorted(other.rglob("*"))

@@ -132,7 +132,7 @@ def test_a_failed_gate_exits_2_and_leaves_the_report(
     told = capsys.readouterr()
     assert told.out == f"WROTE:{out}:{out.stat().st_size}\n"
     assert told.err.endswith("gate failed: net_bps is 0.000000, needs >= 2.5\n")
-    assert call("sim", "--events", orders, "--out", out, "--mode", "conservative") == 0
+    assert call("sim", "--events", orders, "--out", out, "--mode", "conservative", "--force") == 0
 
 
 def test_a_bad_line_is_told_and_nothing_is_written(
