@@ -49,7 +49,7 @@ class Broken:
 def broken(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Broken:
     """Return a backtest of either strategy on two instruments."""
     directory = tmp_path_factory.mktemp("outages")
-    source = write_market(directory / "m", market_events(9, 3_000, instruments=2, faults=False), make_instruments(2))
+    source = write_market(directory / "m", market_events(14, 3_000, instruments=2, faults=False), make_instruments(2))
     with Writer(directory / "bt") as writer:
         backtest = Backtest(source, config_of(request.param), BROKEN, seed=5, writer=writer)
         result = backtest.run()
