@@ -300,17 +300,17 @@ class Writer:
 
     def _write_frame(self, body: bytes | memoryview, chain: Chain, row_count: int) -> None:
         """Write one frame with one call, or nothing; `chain` is the one after it."""
-        head = chain.head
-        header = encode_frame_header(head, self._chain.seq_next, chain.seq_next - 1, row_count)
-        data: list[bytes | memoryview] = [header, body]
+        head, seq_first = chain.head, self._chain.seq_next
+        data: list[bytes | memoryview] = [encode_frame_header(head, seq_first, chain.seq_next - 1, row_count), body]
         is_new = self._fd is None
+        if self._fd is not None and os.fstat(self._fd).st_size != self._offset:
+            self.check_in_place()  # cut from outside: writing on would fill the hole with zeros and hide it
         try:
             if self._fd is None:
-                path = self.directory / segment_name(self._index)
-                self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+                flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                self._fd = os.open(self.directory / segment_name(self._index), flags, 0o644)
                 day = day_of(np.frombuffer(body, EVENT, 1), 0)
-                ts_ns = NO_VALUE if day is None else day
-                start = SegmentHeader(self._index, self._chain.seq_next, self._chain.head, ts_ns)
+                start = SegmentHeader(self._index, seq_first, self._chain.head, NO_VALUE if day is None else day)
                 data.insert(0, encode_segment_header(start))
             end = write_all(self._fd, data, self._offset)
             if self._sync == "commit":

@@ -37,7 +37,10 @@ class Session:
 
     async def run(self, on_message: Callable[[dict[str, Any] | None], None]) -> web.WebSocketResponse:
         """Serve the connection until it ends."""
-        await self.socket.prepare(self.request)
+        try:
+            await self.socket.prepare(self.request)
+        except ConnectionResetError:  # the client went away while it was being answered
+            return self.socket
         writer = self.loop.create_task(self.write())
         try:
             while not self.closing:

@@ -68,7 +68,7 @@ def test_the_files_are_the_document(pair: tuple[Session, Session], tmp_path: Pat
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     text = (tmp_path / "one" / "PARITY.md").read_text(encoding="ascii")
     # B lacks 3 lots worth 10 each: -30 of the fills; 2 lots as taker for 9.99, 5 as maker for 4.995.
-    assert "| X | - | +45.005 | +10.01 | -30 | 0 | -4.995 | 0 | -34.995 | 0 |" in text
+    assert "| X | quote of X | +45.005 | +10.01 | -30 | 0 | -4.995 | 0 | -34.995 | 0 |" in text
     assert "after market event 2:  FILL X bid 9,990 x 2 (order 1, taker)\n```" in text
 
 
