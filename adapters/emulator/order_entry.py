@@ -39,7 +39,7 @@ class OrderEntry:
         self.account: Account | None = None
         self.request_ids: OrderedDict[str, None] = OrderedDict()
 
-    async def run(self) -> web.WebSocketResponse:
+    async def run(self) -> web.StreamResponse:
         """Serve the client until it goes."""
         return await self.session.run(self.on_message)
 

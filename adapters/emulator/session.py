@@ -35,12 +35,14 @@ class Session:
         self.closing = False
         self.loop = asyncio.get_running_loop()
 
-    async def run(self, on_message: Callable[[dict[str, Any] | None], None]) -> web.WebSocketResponse:
+    async def run(self, on_message: Callable[[dict[str, Any] | None], None]) -> web.StreamResponse:
         """Serve the connection until it ends."""
         try:
             await self.socket.prepare(self.request)
-        except ConnectionResetError:  # the client went away while it was being answered
-            return self.socket
+        except ConnectionResetError:
+            return (
+                web.Response()
+            )  # the client went away while it was answered; a socket that is not open cannot be closed
         writer = self.loop.create_task(self.write())
         try:
             while not self.closing:

@@ -102,7 +102,7 @@ class Stream:
 class PublicStream(Stream):
     """`/v5/public/linear`."""
 
-    async def run(self) -> web.WebSocketResponse:
+    async def run(self) -> web.StreamResponse:
         """Serve the client until it goes."""
         try:
             return await self.session.run(self.on_message)
@@ -135,7 +135,7 @@ class PrivateStream(Stream):
         self.account: Account | None = None
         self.message_count = 0
 
-    async def run(self) -> web.WebSocketResponse:
+    async def run(self) -> web.StreamResponse:
         """Serve the client until it goes."""
         try:
             return await self.session.run(self.on_message)

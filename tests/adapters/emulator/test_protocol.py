@@ -5,7 +5,9 @@ import time
 from typing import Any
 
 import pytest
-from websockets.exceptions import ConnectionClosed
+from aiohttp import web
+from websockets.exceptions import ConnectionClosed, InvalidMessage
+from websockets.sync.client import connect
 
 from mmfold.adapters.emulator.keys import sign
 from mmfold.adapters.emulator.server import BODY_BYTES_MAX, PRIVATE_PATH, PUBLIC_PATH, TRADE_PATH
@@ -254,3 +256,20 @@ def test_dead_man_switch(running: RunningVenue) -> None:
 def test_made_keys_are_told_to_this_machine(running: RunningVenue) -> None:
     told = http(running, "GET", "/emulator/keys").json()["keys"]
     assert [(entry["key"], entry["secret"]) for entry in told] == [(key.key, key.secret) for key in running.keys]
+
+
+@pytest.mark.parametrize("path", [PUBLIC_PATH, PRIVATE_PATH, TRADE_PATH])
+def test_a_client_that_leaves_while_it_is_answered_is_no_error(
+    path: str, running: RunningVenue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def lose_the_client(opened: web.WebSocketResponse, request: web.BaseRequest) -> None:
+        assert request.transport is not None
+        request.transport.abort()
+        await prepare(opened, request)
+
+    prepare = web.WebSocketResponse.prepare
+    monkeypatch.setattr(web.WebSocketResponse, "prepare", lose_the_client)
+    with pytest.raises(InvalidMessage), connect(running.urls["rest"].replace("http", "ws", 1) + path):
+        pass
+    assert http(running, "GET", "/v5/market/time").status == 200  # the loop went on
+    assert [found.getMessage() for found in caplog.records if found.levelname == "ERROR"] == []
