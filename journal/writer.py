@@ -303,7 +303,7 @@ class Writer:
         head, seq_first = chain.head, self._chain.seq_next
         data: list[bytes | memoryview] = [encode_frame_header(head, seq_first, chain.seq_next - 1, row_count), body]
         is_new = self._fd is None
-        if self._fd is not None and os.fstat(self._fd).st_size != self._offset:
+        if self._fd is not None and os.lseek(self._fd, 0, os.SEEK_END) != self._offset:
             self.check_in_place()  # cut from outside: writing on would fill the hole with zeros and hide it
         try:
             if self._fd is None:
