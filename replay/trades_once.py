@@ -14,7 +14,7 @@ from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import NO_ORDER_ID
 from mmfold.journal import told
 
-was_told = kernel(told.was_told)
+key_of_trade, was_told = kernel(told.key_of_trade), kernel(told.was_told)
 NO_ID, BY_NUMBER, BY_ID = range(3)  # what tells an instrument's trades apart
 ID_OF_VENUE = {"binance": BY_NUMBER, "bybit": BY_ID}
 
@@ -31,7 +31,12 @@ def mark_told(rows, kinds_of_id, keys, place, again):
         if row["kind"] != EventKind.TRADE or kind == NO_ID:
             continue
         trade_id = row["aux"] if kind == BY_NUMBER else row["order_id"]
-        again[i] = trade_id != NO_ORDER_ID and was_told(keys, place, row["instrument_index"], trade_id)
+        if trade_id == NO_ORDER_ID:
+            continue
+        key = key_of_trade(
+            row["instrument_index"], trade_id, row["ts_exchange_ns"], row["price_ticks"], row["qty_lots"]
+        )
+        again[i] = was_told(keys, place, key)
 
 
 class TradesOnce:

@@ -259,10 +259,13 @@ def apply_trade(lane, ts_exchange_ns):
         work["skip_counts"][SKIP_SINGLE if is_single else SKIP_AGGREGATE] += 1
         return True
     number = fields[number_field, 0]
-    if is_new_trade(lane, work["symbol_index"], number):
-        row_first = work["row_count"]
-        add_level(lane, fields[PRICE, 0], fields[QTY, 0], Side.ASK if fields[MAKER, 0] else Side.BID)
+    row_first = work["row_count"]
+    add_level(lane, fields[PRICE, 0], fields[QTY, 0], Side.ASK if fields[MAKER, 0] else Side.BID)
+    lane.rows[row_first]["instrument_index"] = work["symbol_index"]
+    if is_new_trade(lane, lane.rows[row_first], number, ts_exchange_ns):
         finish_event(lane, row_first, EventKind.TRADE, ts_exchange_ns, (number, NO_ORDER_ID))
+    else:
+        work["row_count"] = row_first
     return True
 
 

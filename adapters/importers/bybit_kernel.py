@@ -189,7 +189,7 @@ def keep_new_trades(lane, row_first):
     count = row_first
     for index in range(row_first, work["row_count"]):
         row = rows[index]
-        if not is_new_trade(lane, row["instrument_index"], row["order_id"]):
+        if not is_new_trade(lane, row, row["order_id"], row["ts_exchange_ns"]):
             continue
         row["seq"] = work["seq"]
         work["seq"] += 1

@@ -37,7 +37,7 @@ CAPTURE_TIME = literal_text('","ts":')
 CAPTURE_DATA = literal_text(',"data":"')
 CAPTURE_END = literal_text("}\n")
 
-was_told = kernel(told.was_told)
+key_of_trade, was_told = kernel(told.key_of_trade), kernel(told.was_told)
 
 
 @kernel
@@ -186,9 +186,12 @@ def finish_delta(lane, row_first, ts_exchange_ns, venue_seq, venue_seq_prev):
 
 
 @kernel
-def is_new_trade(lane, instrument_index, trade_id):
+def is_new_trade(lane, row, trade_id, ts_exchange_ns):
     """Tell whether a trade is told for the first time, or has no id; count it if not. Its message must be whole."""
-    if trade_id == NO_ORDER_ID or not was_told(lane.told_keys, lane.told_place, instrument_index, trade_id):
+    if trade_id == NO_ORDER_ID:
+        return True
+    key = key_of_trade(row["instrument_index"], trade_id, ts_exchange_ns, row["price_ticks"], row["qty_lots"])
+    if not was_told(lane.told_keys, lane.told_place, key):
         return True
     lane.work[0]["skip_counts"][SKIP_TOLD] += 1
     return False

@@ -237,11 +237,12 @@ class Session:
         Raises: ImportFailedError when the import is strict.
         """
         found: dict[str, np.ndarray] = {}
+        is_alone = len(self.context.table.listings) == 1 and not self.skipped["other symbol"]
         for symbol in self.context.table.listings:
             self.context.symbol_hint, self.context.url = symbol, ""
             self.context.exchange_unit_ns = held.exchange_unit_ns
             rows = self.parse_message(held.message, held.ts_receive_ns, self.context)
-            if isinstance(rows, np.ndarray) and streams.fits(rows):
+            if isinstance(rows, np.ndarray) and streams.fits(rows, is_alone=is_alone):
                 found[symbol] = rows
         self.context.symbol_hint = ""
         if len(found) == 1:

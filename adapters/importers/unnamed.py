@@ -2,7 +2,8 @@
 
 Binance's REST answers for spot and USD-M name no symbol, and the symbols of USD-M share their update ids. A snapshot is
 a symbol's when the id stands in its stream and everything that the stream says about the book at that id is so: the
-best prices, the sizes of the levels that were set before, the best prices later; and when that is true of no other.
+best prices, the sizes of the levels that were set before (not asked where the whole input is of one symbol), the best
+prices later; and when that is true of no other.
 """
 
 from dataclasses import dataclass
@@ -79,8 +80,11 @@ class Streams:
         near = np.concatenate(found)
         return told_once(near[near["kind"] == EventKind.BOOK_DELTA]), told_once(near[near["kind"] == EventKind.BBO])
 
-    def fits(self, snapshot: np.ndarray) -> bool:
-        """Tell whether a snapshot, in a symbol's own ticks and lots, is of that symbol's book."""
+    def fits(self, snapshot: np.ndarray, *, is_alone: bool) -> bool:
+        """Tell whether a snapshot, in a symbol's own ticks and lots, is of that symbol's book.
+
+        Where the whole input is of one symbol, the sizes of single levels do not speak against it.
+        """
         update = int(snapshot["aux"][0])
         deltas, tops = self.around(int(snapshot["instrument_index"][0]), update)
         if len(deltas):
@@ -94,7 +98,7 @@ class Streams:
         book = book_of(snapshot)
         return (
             is_top_equal(book, tops[(tops["aux"] <= update) & (tops["aux"] >= start)])
-            and are_levels_equal(book, deltas, start, update)
+            and (is_alone or are_levels_equal(book, deltas, start, update))
             and is_followed(book, deltas[deltas["aux"] > update], tops[tops["aux"] > update])
         )
 

@@ -22,6 +22,7 @@ from tests.adapters.importers.take_lines import note_slow_lines, take
 T0_NS = 1_767_225_600_000_000_000
 T0_MS = T0_NS // 1_000_000
 GRIDS = {"ticks": {"A": "0.1", "B": "0.1", **made.TICKS}, "lots": {"A": "0.001", "B": "0.001", **made.LOTS}}
+COMPILED = pytest.mark.skipif(not JIT_ENABLED, reason="without JIT there is no fast lane")
 UUID_TEXT = "a9188a0a-82bc-50de-be60-0123456789ab"
 
 
@@ -104,6 +105,26 @@ def test_the_same_file_twice(tmp_path, source, messages):
     assert (trades_of(tmp_path)[same] == rows[same]).all()
 
 
+OF_ONE_ID = {
+    "same": {},
+    "price": {"p": "60000.1"},
+    "size": {"v": "0.002"},
+    "time": {"T": T0_MS + 1},
+}
+
+
+@pytest.mark.parametrize("what", OF_ONE_ID)
+@pytest.mark.parametrize("fast", [False, pytest.param(True, marks=COMPILED)])
+def test_trades_that_share_an_id_are_told_apart_by_time_price_and_size(what, fast, tmp_path, monkeypatch):
+    monkeypatch.setattr(run_module, "FAST_LANE_BYTES_MIN", 0 if fast else 1 << 40)
+    other = bybit_trade("x")
+    other["data"][0] |= OF_ONE_ID[what]
+    messages = [made.book(0, made.SYMBOLS[0], 1, "snapshot", 3), bybit_trade("x"), other, other]
+    found = run(tmp_path, capture(stamped(messages)), source="bybit")
+    assert found.events["trade"] == (1 if what == "same" else 2)
+    assert found.skipped["trade told twice"] == 3 - found.events["trade"]
+
+
 BESIDE = [
     ([trade(1), trade(2), aggregate(9, 1, 2), trade(3), aggregate(10, 3, 3)], [1, 2, 3], "aggTrade beside trade", 2),
     ([aggregate(9, 1, 2), trade(1), trade(2), aggregate(10, 3, 3), trade(3)], [9, 10], "trade beside aggTrade", 3),
@@ -180,7 +201,7 @@ def test_ids(text, trade_id):
         assert found not in (told.trade_id_of(text + " "), told.trade_id_of("1" + text), 7)
 
 
-@pytest.mark.skipif(not JIT_ENABLED, reason="without JIT there is no fast lane")
+@COMPILED
 @pytest.mark.parametrize("text", [text for text, _ in IDS] + ["", "1 ", "-1", "4" * 20, UUID_TEXT[:-1] + "g"])
 def test_both_lanes_read_the_same_id(text):
     table = {"ticks": made.TICKS, "lots": made.LOTS}
@@ -189,7 +210,7 @@ def test_both_lanes_read_the_same_id(text):
     assert take("bybit", lines, "linear", True, table=table) == take("bybit", lines, "linear", False, table=table)
 
 
-@pytest.mark.skipif(not JIT_ENABLED, reason="without JIT there is no fast lane")
+@COMPILED
 @pytest.mark.parametrize("form", Form)
 @pytest.mark.parametrize("copies", [2, 5])
 def test_both_lanes_drop_the_same(form, copies, monkeypatch):
@@ -204,7 +225,7 @@ def test_both_lanes_drop_the_same(form, copies, monkeypatch):
     assert len(slow) < 10 * copies
 
 
-@pytest.mark.skipif(not JIT_ENABLED, reason="without JIT there is no fast lane")
+@COMPILED
 def test_binances_lanes_drop_the_same(monkeypatch):
     mixed = [
         message for n in range(1, 60) for message in (trade(n), aggregate(n, n, n), trade(n), aggregate(n, n, n, "B"))
@@ -219,7 +240,7 @@ def test_binances_lanes_drop_the_same(monkeypatch):
         assert len(slow) <= 3
 
 
-@pytest.mark.skipif(not JIT_ENABLED, reason="without JIT there is no fast lane")
+@COMPILED
 @pytest.mark.parametrize("forms", [(Form.STAMPED, Form.STAMPED), (Form.CAPTURE, Form.CRYPTOFEED, Form.STAMPED)])
 def test_merged_files_are_the_same_on_both_lanes(tmp_path, forms, monkeypatch):
     messages = made.messages(1_500)
@@ -247,7 +268,11 @@ def test_the_memory_is_bounded_and_exact_within_it(monkeypatch):
     memory = told.no_trades()
     rng = np.random.default_rng(4)
     ids = rng.permutation(8 * count)
-    again = lambda number, index=3: told.was_told(memory.keys, memory.place, index, np.int64(number))  # noqa: E731
+
+    def again(number, index=3):
+        key = told.key_of_trade(index, np.int64(number), np.int64(T0_NS), np.int64(7), np.int64(9))
+        return told.was_told(memory.keys, memory.place, key)
+
     for at, number in enumerate(ids.tolist()):
         assert not again(number)
         assert again(ids[max(0, at - count + 1)]), "one of the last is remembered"

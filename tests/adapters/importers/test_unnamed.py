@@ -146,8 +146,6 @@ NOBODYS = [
     ("its id is before the stream", snapshot(90, BTC[1]), list(stream(BTC))),
     ("its id is behind the stream", snapshot(190, BTC[1]), list(stream(BTC))),
     ("another best bid", snapshot(125, BTC[1] + 2), list(stream(BTC))),
-    ("a level set before has another size", snapshot(130, BTC[1]), [depth(BTC, 130, bids=[(0, "9")]), depth(BTC, 140)]),
-    ("a level set before is not in it", snapshot(130, BTC[1]), [depth(BTC, 130, bids=[(-1, "2")]), depth(BTC, 140)]),
     ("other best prices are said later", snapshot(105, BTC[1]), [depth(BTC, 110), top(BTC, 110, step=-3)]),
     ("the stream crosses it", snapshot(105, BTC[1]), [depth(BTC, 110, asks=[(-2, "1")])]),
 ]
@@ -161,6 +159,23 @@ def test_a_snapshot_that_fits_no_stream_is_set_aside(tmp_path, why, message, res
     assert "in no stream of the capture" in json.loads((tmp_path / "j.quarantine.jsonl").read_bytes())["reason"]
     with pytest.raises(ImportFailedError, match=r"in0 line 1 .*without its symbol"):
         run(tmp_path, data, strict=True)
+
+
+OTHER_SIZES = [depth(BTC, 130, bids=[(0, "9")]), depth(BTC, 130, bids=[(-1, "2")])]
+
+
+@pytest.mark.parametrize("told", OTHER_SIZES, ids=["another size", "a level that is not in it"])
+@pytest.mark.parametrize("values", [{}, {"symbols": ("BTCUSDT",)}])
+def test_sizes_speak_against_a_snapshot_where_there_are_several_symbols(tmp_path, told, values):
+    alone = [snapshot(130, BTC[1]), told, depth(BTC, 140)]
+    assert run(tmp_path, lines(alone), **values).rejected == 0
+    assert [book[:2] for book in books(tmp_path)] == [("BTCUSDT", BTC[1])]
+    beside = [*alone, *stream(ETH)]
+    result = run(tmp_path, lines(beside), **values)
+    assert (result.rejected + result.skipped.get("depth snapshot of no symbol asked for", 0), books(tmp_path)) == (
+        1,
+        [],
+    )
 
 
 def test_a_gap_makes_old_best_prices_no_evidence(tmp_path):
