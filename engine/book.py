@@ -70,10 +70,7 @@ def find_far(far_levels, count, key):
 
 @kernel
 def set_far(cell, side, key, qty_lots):
-    """Set one level beyond the window.
-
-    Returns False when the far list is full: the caller makes the book stale.
-    """
+    """Set one level beyond the window; when the list is full the farthest level goes, and is counted."""
     book_side = cell["sides"][side]
     far_levels = cell["far_levels"][side]
     count = book_side["far_level_count"]
@@ -88,16 +85,21 @@ def set_far(cell, side, key, qty_lots):
         far_levels[count - 1]["key"] = 0
         far_levels[count - 1]["qty_lots"] = 0
         book_side["far_level_count"] = count - 1
+    elif qty_lots > 0 and count == BOOK_FAR_COUNT_MAX:
+        cell["book"]["far_dropped_count"] += 1
+        if index > 0:
+            for i in range(index - 1):
+                far_levels[i]["key"] = far_levels[i + 1]["key"]
+                far_levels[i]["qty_lots"] = far_levels[i + 1]["qty_lots"]
+            far_levels[index - 1]["key"] = key
+            far_levels[index - 1]["qty_lots"] = qty_lots
     elif qty_lots > 0:
-        if count == BOOK_FAR_COUNT_MAX:
-            return False
         for i in range(count, index, -1):
             far_levels[i]["key"] = far_levels[i - 1]["key"]
             far_levels[i]["qty_lots"] = far_levels[i - 1]["qty_lots"]
         far_levels[index]["key"] = key
         far_levels[index]["qty_lots"] = qty_lots
         book_side["far_level_count"] = count + 1
-    return True
 
 
 @kernel
@@ -141,21 +143,17 @@ def set_window(cell, side, key, qty_lots):
 
 @kernel
 def move_window(cell, side, best_key):
-    """Put the window's start a fixed distance before a new best key; levels enter from and leave to the far list.
-
-    Returns False when the far list overflows.
-    """
+    """Put the window's start a fixed distance before a new best key; levels enter from and leave to the far list."""
     book_side = cell["sides"][side]
     old_start = book_side["window_start_key"]
     new_start = (best_key - BOOK_BETTER_TICKS) & ~BLOCK_MASK
-    room = True
     if new_start < old_start:
         key = max(old_start, new_start + BOOK_WINDOW_TICKS)
         key = next_key(cell, side, key)
         while key < old_start + BOOK_WINDOW_TICKS:
             qty_lots = cell["window_qty_lots"][side, key & WINDOW_MASK]
             set_window(cell, side, key, 0)
-            room = set_far(cell, side, key, qty_lots) and room
+            set_far(cell, side, key, qty_lots)
             key = next_key(cell, side, key + 1)
     book_side["window_start_key"] = new_start
     far_levels = cell["far_levels"][side]
@@ -168,52 +166,45 @@ def move_window(cell, side, best_key):
         far_levels[last]["key"] = 0
         far_levels[last]["qty_lots"] = 0
         book_side["far_level_count"] = last
-    return room
 
 
 @kernel
 def set_best(cell, side, key):
-    """Write a side's best key and price; moves the window when the best has drifted away from its start.
-
-    Returns False when the far list overflows.
-    """
+    """Write a side's best key and price; moves the window when the best has drifted away from its start."""
     book_side = cell["sides"][side]
     book_side["best_key"] = key
     if key == NO_KEY:
         book_side["best_price_ticks"] = NO_PRICE_TICKS
-        return True
+        return
     book_side["best_price_ticks"] = key if side == Side.ASK else -key
     start = book_side["window_start_key"]
     if key < start or key - start > BOOK_WINDOW_TICKS // 2:
-        return move_window(cell, side, key)
-    return True
+        move_window(cell, side, key)
 
 
 @kernel
 def set_level(cell, side, price_ticks, qty_lots):
     """Set one price level of one side.
 
-    Units: qty_lots 0 removes the level. Returns False when the far list overflows.
+    Units: qty_lots 0 removes the level.
     """
     assert 0 <= qty_lots <= QTY_LOTS_MAX
     assert 0 < price_ticks <= PRICE_TICKS_MAX
     book_side = cell["sides"][side]
     key = key_of(side, price_ticks)
     best_key = book_side["best_key"]
-    room = True
     if best_key == NO_KEY or key < book_side["window_start_key"]:
         if qty_lots == 0:
-            return True
-        room = move_window(cell, side, key)
+            return
+        move_window(cell, side, key)
     if key < book_side["window_start_key"] + BOOK_WINDOW_TICKS:
         set_window(cell, side, key, qty_lots)
     else:
-        room = set_far(cell, side, key, qty_lots) and room
+        set_far(cell, side, key, qty_lots)
     if qty_lots > 0 and key < best_key:
-        room = set_best(cell, side, key) and room
+        set_best(cell, side, key)
     elif qty_lots == 0 and key == best_key:
-        room = set_best(cell, side, next_key(cell, side, key + 1)) and room
-    return room
+        set_best(cell, side, next_key(cell, side, key + 1))
 
 
 @kernel

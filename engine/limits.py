@@ -26,6 +26,10 @@ BOOK_BETTER_TICKS = 1 << 15  # room kept between the window's start and the best
 BOOK_BLOCK_TICKS = 64  # ticks counted together, so that the scan for the next level skips empty blocks
 BOOK_FAR_COUNT_MAX = 1 << 13  # levels of one side beyond the window
 BOOK_HELD_ROW_COUNT_MAX = 1 << 13  # rows of deltas kept while a book waits for its snapshot
+BOOK_HELD_DROP_ROW_COUNT = 1 << 11  # rows of the oldest that go together when there is no room: less is moved
+BOOK_STAMP_AHEAD_NS = 60 * NS_PER_S  # a venue's stamp further ahead of its receive time is no time
+BOOK_LATE_RUN_COUNT = 3  # late messages that continue each other: the venue numbers anew
+BOOK_LATE_RUN_NS = 200 * NS_PER_MS  # those whose stamps are not later have to go on for so long: no burst does
 
 PRICE_TICKS_MAX = 1 << 40
 QTY_LOTS_MAX = 1 << 44

@@ -30,6 +30,8 @@ NO_SEQ = -(1 << 62)
 NO_ORDER_ID = -(1 << 62)
 NO_VALUE = -(1 << 62)
 
+SEQ_RESTARTED = 1  # of the snapshot that a venue sends in the stream of a book after a restart
+
 NO_FEE_CODE = 0  # `code` of a FILL whose fee rate the venue did not tell
 FEE_CODE_ZERO = 1 << 15  # `code` of a FILL that cost 0 ppm; a rate stands as its distance from here
 
@@ -131,24 +133,33 @@ CLOCK = record(
 )
 
 BOOK = record(
-    128,
+    200,
     [
         ("status", I8),
         ("venue_seq", I8),
-        ("bridging", I8),  # 1 between a snapshot beside the stream and the first delta that joins it
+        ("bridging", I8),  # before the first delta after a snapshot beside the stream: 1, or 2 whatever its number
         ("ts_exchange_ns", I8),
         ("ts_receive_ns", I8),
         ("held_row_count", I8),
         ("snapshot_count", I8),
         ("delta_count", I8),
-        ("gap_count", I8),
-        ("ignored_count", I8),  # messages older than the book
+        ("gap_count", I8),  # breaks of the numbering, restarts and books that a message did not continue
+        ("ignored_count", I8),  # messages that are old, told again or late
         ("crossed_count", I8),
         ("clear_count", I8),
         ("trade_count", I8),
         ("trade_price_ticks", I8),
         ("mark_price_e8", I8),
         ("score_e9", I8),
+        ("stream_seq", I8),  # of the newest message of the stream, taken, held or left; never of a snapshot beside it
+        ("stream_ts_ns", I8),  # what the venue stamped it with, or the sentinel
+        ("late_seq", I8),  # of the last late message: engine/numbering.py
+        ("late_run_count", I8),  # late messages up to it that continue each other
+        ("late_run_ts_ns", I8),  # receive time of the first of them
+        ("restart_count", I8),  # times that the venue began to number anew
+        ("held_is_cut", I8),  # 1: of the deltas that wait for a snapshot the oldest are gone
+        ("held_dropped_count", I8),  # deltas that found no room to wait
+        ("far_dropped_count", I8),  # levels that found no room beyond the window, the farthest ones
     ],
 )
 

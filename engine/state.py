@@ -130,8 +130,9 @@ def set_absent(state: State) -> None:
     clock["cash_micros"] = NO_VALUE
     books = state.books
     books["status"] = BookStatus.EMPTY
-    books["venue_seq"] = NO_SEQ
-    for name in ("ts_exchange_ns", "ts_receive_ns"):
+    for name in ("venue_seq", "stream_seq", "late_seq"):
+        books[name] = NO_SEQ
+    for name in ("ts_exchange_ns", "ts_receive_ns", "stream_ts_ns", "late_run_ts_ns"):
         books[name] = NO_TS_NS
     books["trade_price_ticks"] = NO_PRICE_TICKS
     for name in ("mark_price_e8", "score_e9"):

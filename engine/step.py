@@ -18,7 +18,7 @@ from mmfold.engine.codes import (
     Stop,
 )
 from mmfold.engine.effects import emit_alert, emit_audit
-from mmfold.engine.integrity import apply_clear, apply_delta, apply_snapshot
+from mmfold.engine.integrity import News, apply_clear, apply_delta, apply_snapshot
 from mmfold.engine.jit import entry, kernel
 from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT, EFFECT_COUNT_MAX, EFFECT_COUNT_PER_EVENT_MAX
 from mmfold.engine.opening import apply_opening, note_opening
@@ -44,19 +44,19 @@ def step(clock, cells, rows, start, end, out):
     cell = cells[np.int64(row["instrument_index"])]
     match kind:
         case EventKind.BOOK_DELTA:
-            stale = apply_delta(cell, rows, start, end)
-            apply_book(clock, cell, out, row, stale)
+            news = apply_delta(cell, rows, start, end)
+            apply_book(clock, cell, out, row, news)
         case EventKind.TRADE:
             apply_trade(cell, row)
         case EventKind.BBO:
             assert end - start == 2
             apply_bbo(cell, rows[start], rows[start + 1])
         case EventKind.BOOK_SNAPSHOT:
-            stale = apply_snapshot(cell, rows, start, end)
-            apply_book(clock, cell, out, row, stale)
+            news = apply_snapshot(cell, rows, start, end)
+            apply_book(clock, cell, out, row, news)
         case EventKind.BOOK_CLEAR | EventKind.BOOK_GAP:
-            stale = apply_clear(cell, kind == EventKind.BOOK_GAP)
-            apply_book(clock, cell, out, row, stale)
+            news = apply_clear(cell, kind == EventKind.BOOK_GAP)
+            apply_book(clock, cell, out, row, news)
         case EventKind.BOOK_ORDER:
             return Stop.END  # counted by now; the delta behind it has what the book needs
         case EventKind.FILL:
@@ -109,16 +109,23 @@ def apply_clock(clock, row, row_count):
 
 
 @kernel
-def apply_book(clock, cell, out, row, stale):
-    """Refresh what follows from a book; a gap or an overflow is told to the adapter, which asks for a snapshot."""
+def apply_book(clock, cell, out, row, news):
+    """Refresh what follows from a book; that it is stale is told to the adapter, which asks for a snapshot.
+
+    A message that is nothing to the book makes it no younger.
+    """
+    if news == News.NONE:
+        return
     book = cell["book"]
     book["ts_exchange_ns"] = row["ts_exchange_ns"]
     book["ts_receive_ns"] = clock["ts_now_ns"]
     apply_mid(clock, cell)
     note_opening(cell)
     apply_gross(clock, cell)
-    if stale:
+    if news == News.STALE:
         emit_alert(clock, cell, out, AlertCode.BOOK_GAP, book["venue_seq"])
+    elif news == News.OVERFLOW:
+        emit_alert(clock, cell, out, AlertCode.BOOK_OVERFLOW, book["venue_seq"])
 
 
 @kernel

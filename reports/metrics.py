@@ -163,6 +163,9 @@ METRICS: tuple[MetricRow, ...] = (
     of_symbol("mm_book_clears_total", "Books cleared by the venue.", "books.clear_count"),
     of_symbol("mm_book_gaps_total", "Gaps in the book's sequence.", "books.gap_count"),
     of_symbol("mm_book_ignored_total", "Book messages older than the book.", "books.ignored_count"),
+    of_symbol("mm_book_restarts_total", "Times that the venue numbered the book anew.", "books.restart_count"),
+    of_symbol("mm_book_deltas_dropped_total", "Deltas without room to wait.", "books.held_dropped_count"),
+    of_symbol("mm_book_levels_dropped_total", "Far levels without room.", "books.far_dropped_count"),
     of_symbol("mm_book_crossed_total", "Times the book was crossed or locked.", "books.crossed_count"),
     of_symbol("mm_trades_total", "Public trades seen.", "books.trade_count"),
     # Quotes and orders

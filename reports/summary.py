@@ -37,12 +37,16 @@ BOOK_COUNTS = {
     "clears": "clear_count",
     "crossed": "crossed_count",
     "deltas": "delta_count",
+    "deltas_dropped": "held_dropped_count",
     "gaps": "gap_count",
     "ignored": "ignored_count",
+    "levels_dropped": "far_dropped_count",
+    "restarts": "restart_count",
     "snapshots": "snapshot_count",
     "trades": "trade_count",
 }
-BOOK_FAULTS = ("gaps", "ignored", "crossed")
+BOOK_FAULTS = ("gaps", "restarts", "ignored", "crossed")
+BOOK_DROPPED = {"levels_dropped": "levels", "deltas_dropped": "deltas before a snapshot"}
 
 
 def exact(value: Fraction | None) -> str | None:
@@ -189,6 +193,11 @@ def name_assumptions(result: ReplayResult, symbols: dict[str, dict[str, Any]]) -
         faults = [f"{key} {row['book'][key]:,}" for key in BOOK_FAULTS if row["book"][key]]
         if faults:
             notes.append(f"{symbol} book: {', '.join(faults)}; quotes are pulled while a book is not sound.")
+        dropped = [f"{row['book'][key]:,} {what}" for key, what in BOOK_DROPPED.items() if row["book"][key]]
+        if dropped:
+            notes.append(
+                f"{symbol} book: no room for {' and '.join(dropped)}, the farthest and the oldest; it goes on."
+            )
     return notes
 
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,14 @@ def shared_data() -> Path:
 def seeds() -> range:
     """Return the seeds of a randomised test: MM_TEST_SEEDS of them, few unless asked for."""
     return range(int(os.environ.get("MM_TEST_SEEDS", "3")))
+
+
+@pytest.fixture(autouse=True)
+def chosen_anew() -> Iterator[None]:
+    """Let no command that a test runs choose for the tests that follow whether kernels are compiled."""
+    before = os.environ.get("NUMBA_DISABLE_JIT")
+    yield
+    if before is None:
+        os.environ.pop("NUMBA_DISABLE_JIT", None)
+    else:
+        os.environ["NUMBA_DISABLE_JIT"] = before

@@ -1,9 +1,9 @@
 """Bybit v5 public streams to rows, live; must never do I/O and never know another rule than the import.
 
-One rule per message: what the importer's parser (adapters/importers/bybit.py) makes of it, with three differences
-that a live book needs. A message with `u` = 1 is a snapshot whatever its type, because the venue restarted; a restart
-of a book that was seen before starts with a BOOK_CLEAR; and a symbol's grid is the manifest's alone. Deltas and trades
-go through the import's compiled lane, which hands over to that parser whenever anything is out of the ordinary.
+One rule per message: what the importer's parser (adapters/importers/bybit.py) makes of it, with two differences that a
+live book needs. A restart (`u` = 1) of a book that was seen before starts with a BOOK_CLEAR; and a symbol's grid is the
+manifest's alone. Deltas and trades go through the import's compiled lane, which hands over to that parser whenever
+anything is out of the ordinary.
 
 A ticker is a MARK when it has a mark or an index price. Its fundingRate is a forecast that moves until the
 settlement: no FUNDING comes from here, but from the private executions (adapters/bybit/entries.py).
@@ -25,7 +25,7 @@ from mmfold.adapters.importers.units import STAMPED_UNITS
 from mmfold.engine.codes import EventKind, Side
 from mmfold.engine.limits import ROW_BYTES
 from mmfold.engine.manifest import Manifest
-from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
+from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE, SEQ_RESTARTED
 
 Parsed = np.ndarray | Control | Ignored
 
@@ -122,11 +122,8 @@ class PublicParser:
 
         Raises: RefusedError, PassedOverError.
         """
-        data = message.get("data")
-        restarts = isinstance(data, dict) and type(data.get("u")) is int and data.get("u") == 1
-        if restarts:
-            message = {**message, "type": "snapshot"}
         rows = orderbook_rows(message, parts, ts_receive_ns, self.context)
+        restarts = int(rows["aux"][0]) == SEQ_RESTARTED
         index = int(rows["instrument_index"][0])
         if restarts and topic in self.seen_topics:
             rows = np.concatenate([clear_rows(index, int(rows["ts_exchange_ns"][0]), ts_receive_ns), rows])

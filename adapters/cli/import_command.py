@@ -83,11 +83,13 @@ def command(
     Captures may be gzip, zstd or plain; their form is found from the content. Several files become one stream, merged
     by receive time where they overlap. What is refused goes to DIR.quarantine.jsonl with its reason and place.
     """
+    import os
     import time
 
     from mmfold.adapters.cli.output import emit_json, progress
     from mmfold.adapters.importers import load_importer
     from mmfold.adapters.importers.outcome import ImportRequest
+    from mmfold.adapters.importers.run import FAST_LANE_BYTES_MIN
 
     request = ImportRequest(
         files=files, out=out, symbols=symbols, market=market or "", ticks=ticks, lots=lots, min_qtys=min_qtys,
@@ -95,6 +97,8 @@ def command(
     )  # fmt: skip
     started_s = time.perf_counter()
     total = sum(path.stat().st_size for path in files if path.is_file())
+    if total < FAST_LANE_BYTES_MIN:  # done before the kernels are loaded: those that count its gaps are interpreted
+        os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
     with progress(total, "import", "bytes") as report:
         result = load_importer(source)(request, report)
     seconds = time.perf_counter() - started_s

@@ -13,10 +13,21 @@ import numpy as np
 from mmfold.adapters.emulator.product import Product
 from mmfold.engine.codes import Continuity, EventKind, Flag, Side
 from mmfold.engine.limits import BOOK_HELD_ROW_COUNT_MAX, E8, NS_PER_MS
-from mmfold.engine.records import EVENT, NO_SEQ, NO_TS_NS, NO_VALUE
+from mmfold.engine.numbering import Place, run_follow_stream
+from mmfold.engine.records import BOOK, EVENT, NO_SEQ, NO_TS_NS, NO_VALUE
 
 TRADE_COUNT_MAX = 1_000
 BOOK_KINDS = (EventKind.BOOK_SNAPSHOT, EventKind.BOOK_DELTA)
+
+
+def new_stream() -> np.ndarray:
+    """Return the numbering of a book that nothing was heard of.
+
+    Shape: (1,) BOOK, of which the numbering alone is used.
+    """
+    stream = np.zeros(1, BOOK)
+    stream["stream_seq"], stream["stream_ts_ns"] = NO_SEQ, NO_TS_NS
+    return stream
 
 
 class BookSide:
@@ -75,7 +86,9 @@ class SymbolMarket:
     fresh: bool = False  # directly after a snapshot
     rebuilt_count: int = 0  # a topic that saw another count needs a snapshot
     feed_seq: int = NO_SEQ  # the recorded feed's number
+    stream: np.ndarray = field(default_factory=new_stream)  # its numbering
     held: list[np.ndarray] = field(default_factory=list)
+    held_is_cut: bool = False  # the oldest of them are gone
     update_id: int = 1  # our numbering: 1 is kept for restarts
     cross_seq: int = 1_000
     ts_book_ns: int = 0
@@ -95,6 +108,7 @@ class SymbolMarket:
         """Forget the book: the feed begins anew."""
         self.live, self.feed_seq = False, NO_SEQ
         self.held.clear()
+        self.held_is_cut = False
 
     def apply(self, rows: np.ndarray, now_ns: int) -> list[np.ndarray]:
         """Take one event of the feed and return what the desks have to see of it, stamped and numbered."""
@@ -103,6 +117,7 @@ class SymbolMarket:
             return self.apply_book(rows, now_ns)
         if kind in (EventKind.BOOK_CLEAR, EventKind.BOOK_GAP):
             self.restart()
+            self.stream = new_stream()
         elif kind == EventKind.MARK:
             self.mark_e8 = int(rows[0]["aux"])
             self.index_e8 = int(rows[0]["order_id"]) if rows[0]["order_id"] != NO_VALUE else self.mark_e8
@@ -114,34 +129,64 @@ class SymbolMarket:
 
     def apply_book(self, rows: np.ndarray, now_ns: int) -> list[np.ndarray]:
         """Apply a book message if it continues the book, in the recorded feed's own rules."""
-        venue_seq = int(rows[0]["aux"])
-        beside = self.continuity == Continuity.BESIDE_STREAM
         if rows[0]["kind"] == EventKind.BOOK_SNAPSHOT:
-            if beside and self.live and venue_seq < self.feed_seq:
-                return []
-            held, self.held = self.held, []
-            self.feed_seq = venue_seq
-            told = [self.rebuild(rows, now_ns)]
-            for event in held:
-                told += self.apply_book(event, now_ns)
-            return told
+            return self.apply_snapshot(rows, now_ns)
+        place = run_follow_stream(self.stream, rows)
+        if place in (Place.REPEAT, Place.LATE):
+            return []
+        if place == Place.RESTART:
+            self.restart()
+        return self.join(rows, now_ns)
+
+    def apply_snapshot(self, rows: np.ndarray, now_ns: int) -> list[np.ndarray]:
+        """Rebuild the book, unless the snapshot is of before it; what was held follows."""
+        venue_seq = int(rows[0]["aux"])
+        if self.continuity == Continuity.IN_STREAM:
+            self.stream = new_stream()
+            run_follow_stream(self.stream, rows)
+        elif self.live and venue_seq < self.feed_seq:
+            self.end_if_later(int(rows[0]["ts_exchange_ns"]))
+            return []
+        held, self.held = self.held, []
+        self.feed_seq = venue_seq
+        told = [self.rebuild(rows, now_ns)]
+        for event in held:
+            told += self.join(event, now_ns)
+        self.held_is_cut = self.held_is_cut and self.feed_seq < int(self.stream["stream_seq"][0])
+        return told
+
+    def end_if_later(self, ts_ns: int) -> None:
+        """Give up a live book of which an older snapshot is stamped later than its stream: the venue restarted."""
+        stream_ts_ns = int(self.stream["stream_ts_ns"][0])
+        if ts_ns > stream_ts_ns != NO_TS_NS:
+            self.restart()
+            self.stream = new_stream()
+
+    def join(self, rows: np.ndarray, now_ns: int) -> list[np.ndarray]:
+        """Apply a delta that is forward in its stream, or hold it, or find that messages are missing before it."""
+        venue_seq, beside = int(rows[0]["aux"]), self.continuity == Continuity.BESIDE_STREAM
         if not self.live:
             if beside:
-                self.held.append(rows)
-                if sum(map(len, self.held)) > BOOK_HELD_ROW_COUNT_MAX:
-                    self.held.clear()
+                self.hold(rows)
             return []
         if venue_seq != NO_VALUE and self.feed_seq != NO_VALUE:
             if venue_seq <= self.feed_seq:
                 return []
             previous = int(rows[0]["order_id"])
-            bridging = beside and self.fresh and previous < self.feed_seq
+            bridging = beside and self.fresh and (previous < self.feed_seq or self.held_is_cut)
             if previous != self.feed_seq and not bridging:
                 self.restart()
                 return []
         self.feed_seq = venue_seq
-        self.fresh = False
+        self.fresh = self.held_is_cut = False
         return [self.change(rows, now_ns)]
+
+    def hold(self, rows: np.ndarray) -> None:
+        """Keep a delta for the snapshot that it may continue; where there is no room the oldest go."""
+        self.held.append(rows)
+        while sum(map(len, self.held)) > BOOK_HELD_ROW_COUNT_MAX:
+            self.held.pop(0)
+            self.held_is_cut = True
 
     def rebuild(self, rows: np.ndarray, now_ns: int) -> np.ndarray:
         """Replace the book."""

@@ -1,7 +1,7 @@
 """Bybit v5 public messages to rows; must never do I/O and never read a clock.
 
 Book numbers: `venue_seq` is `u`, a delta continues `u - 1`; a snapshot restarts the book whatever its `u` (depth 1
-repeats `u`, and `u` = 1 follows a restart of the venue).
+repeats `u`). `u` = 1 follows a restart of the venue: a snapshot whatever its type, of which sizes 0 are left out.
 Source: Bybit v5 docs, websocket public channels: orderbook, trade, ticker.
 """
 
@@ -28,7 +28,7 @@ from mmfold.config.instruments import CONTRACT_OF_MARKET
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.limits import EVENT_ROW_COUNT_MAX
 from mmfold.engine.manifest import BOOK_DEPTH_MAX, Instrument
-from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_VALUE
+from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_VALUE, SEQ_RESTARTED
 from mmfold.journal.told import trade_id_of
 
 MARKETS = ("linear", "inverse", "spot")
@@ -41,6 +41,8 @@ UNUSED_TOPICS = {
     "adlAlert": "adl alert",
 }
 NAMED_DEPTHS = {"rpi": 50}  # orderbook.rpi.SYMBOL
+BOOK_TYPES = ("snapshot", "delta")
+ZERO_SIZE = re.compile(r"0+(\.0*)?")
 SIDES = {"Buy": Side.BID, "Sell": Side.ASK}
 INVERSE_SYMBOL = re.compile(r"[A-Z0-9]+USD(-[0-9A-Z]+|[FGHJKMNQUVXZ][0-9]{2})?")
 LINEAR_SYMBOL = re.compile(r"[A-Z0-9]+(USDT|USDC|PERP)(-[0-9A-Z]+)?")
@@ -169,11 +171,26 @@ def orderbook_rows(message: dict[str, Any], parts: list[str], ts_receive_ns: int
     times = (read_ts_ns(message, "cts", "ts", unit_ns=context.exchange_unit_ns), ts_receive_ns)
     update = read_integer(data, "u")
     levels = (data.get("b"), data.get("a"))
+    if update == SEQ_RESTARTED and message.get("type") in BOOK_TYPES:
+        shown = (shown_levels(levels[0]), shown_levels(levels[1]))
+        return book_rows(EventKind.BOOK_SNAPSHOT, listing, times, (update, NO_ORDER_ID), shown)
     if message.get("type") == "snapshot":
         return book_rows(EventKind.BOOK_SNAPSHOT, listing, times, (update, NO_ORDER_ID), levels)
     if message.get("type") == "delta":
         return book_rows(EventKind.BOOK_DELTA, listing, times, (update, update - 1), levels)
     raise RefusedError(f"orderbook message of unknown type {message.get('type')!r}")
+
+
+def shown_levels(levels: Any) -> Any:
+    """Return the levels of a book that begins anew: those of size 0 remove what is gone with the book before."""
+    if not isinstance(levels, list):
+        return levels
+    return [level for level in levels if not (isinstance(level, list) and len(level) == 2 and is_zero(level[1]))]
+
+
+def is_zero(text: object) -> bool:
+    """Tell whether a size is a plain decimal zero."""
+    return isinstance(text, str) and ZERO_SIZE.fullmatch(text) is not None
 
 
 def shown_depth(topic_depth: str) -> int:

@@ -44,7 +44,7 @@ from mmfold.adapters.importers.scan import (
 )
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.jit import entry, kernel
-from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
+from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE, SEQ_RESTARTED
 
 E8_EXPONENT, E8_MANTISSA = 8, 1  # mark and index prices are in steps of 1e-8
 SYMBOL, MARK_PRICE, INDEX_PRICE = range(3)  # fields of a ticker that are noted
@@ -134,10 +134,10 @@ def scan_book(lane, pos):
     if pos < 0:
         return pos
     symbol = lane.symbols[work["symbol_index"]]
+    if update == SEQ_RESTARTED and not is_snapshot and depth == symbol["book_depth"]:
+        return -1
     if depth == symbol["book_depth"] and is_snapshot:
-        seqs = (update, NO_ORDER_ID)
-        finish_event(lane, row_first, EventKind.BOOK_SNAPSHOT, ts_ns, seqs)
-        symbol["venue_seq"] = update
+        finish_event(lane, row_first, EventKind.BOOK_SNAPSHOT, ts_ns, (update, NO_ORDER_ID))
     elif depth == symbol["book_depth"]:
         finish_delta(lane, row_first, ts_ns, update, update - 1)
     elif depth == symbol["beside_depth"]:
@@ -354,8 +354,8 @@ def scan_lines(lane):
 def scan_frame(lane, text_bytes, ts_receive_ns):
     """Write the rows of one book delta or list of trades, `seq` 0, and return their count; 0 for any other frame.
 
-    A book that restarts (`u` = 1) is left to the parser, and so is one of a depth that it has not seen, and trades
-    that were all told before.
+    A book that begins or restarts (`u` = 1) is left to the parser, and so is one of a depth that it has not seen, and
+    trades that were all told before.
     Shape:  lane.text is the frame and a LF, text_bytes long.
     """
     text, rows, place = lane.text, lane.rows, lane.work[0]
@@ -371,8 +371,7 @@ def scan_frame(lane, text_bytes, ts_receive_ns):
     row_count = place["row_count"]
     if pos != text_bytes or row_count == 0:
         return np.int64(0)
-    row = rows[0]
-    if row["kind"] == EventKind.BOOK_SNAPSHOT or (row["kind"] == EventKind.BOOK_DELTA and row["aux"] == 1):
+    if rows[0]["kind"] == EventKind.BOOK_SNAPSHOT:
         return np.int64(0)
     for index in range(row_count):
         rows[index]["seq"] = 0

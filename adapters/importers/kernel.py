@@ -25,7 +25,7 @@ from mmfold.adapters.importers.scan import (
 )
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.jit import kernel
-from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_SEQ, NO_TS_NS
+from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS
 from mmfold.journal import told
 
 PASSED_OVER = -3  # instead of a position: the line is done without its message having been read
@@ -177,12 +177,8 @@ def finish_event(lane, row_first, kind, ts_exchange_ns, seqs):
 
 @kernel
 def finish_delta(lane, row_first, ts_exchange_ns, venue_seq, venue_seq_prev):
-    """Make a BOOK_DELTA of the rows from row_first on and follow the venue's numbering."""
+    """Make a BOOK_DELTA of the rows from row_first on."""
     finish_event(lane, row_first, EventKind.BOOK_DELTA, ts_exchange_ns, (venue_seq, venue_seq_prev))
-    symbol = lane.symbols[lane.work[0]["symbol_index"]]
-    if symbol["venue_seq"] != NO_SEQ and symbol["venue_seq"] != venue_seq_prev:
-        symbol["gap_count"] += 1
-    symbol["venue_seq"] = venue_seq
 
 
 @kernel
@@ -267,4 +263,4 @@ def has_line(lane):
     return work["pos"] < work["text_bytes"]
 
 
-assert NO_ORDER_ID == NO_SEQ == NO_TS_NS
+assert NO_ORDER_ID == NO_TS_NS

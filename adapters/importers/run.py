@@ -16,6 +16,7 @@ import numpy as np
 
 from mmfold.adapters.importers import binance, bybit
 from mmfold.adapters.importers.frames import Sniffed, sniff
+from mmfold.adapters.importers.gaps import GapCounter
 from mmfold.adapters.importers.lane import FastLane
 from mmfold.adapters.importers.merge import LineFeed, Merged, StampLines, merge_lines, stamp_lines_slowly
 from mmfold.adapters.importers.outcome import ImportFailedError, ImportRequest, ImportResult, Place
@@ -245,13 +246,15 @@ def write_result(
     for index, listing in enumerate(listings):
         index_of[listing.index] = index
     journal = work / "journal"
-    head = write_journal(journal, manifest, renumber(session.spool, index_of, session.seqs_unused))
+    gaps = GapCounter(manifest)
+    rows = renumber(session.spool, index_of, session.seqs_unused)
+    head = write_journal(journal, manifest, gaps.counted(rows))
     publish(journal, Path(os.path.realpath(out)), work)
     return ImportResult(
         messages=session.message_count,
         events=dict(session.events),
         rows=len(session.spool),
-        gaps=int(table.records["gap_count"].sum()),
+        gaps=gaps.gap_count,
         rejected=session.quarantine.count,
         skipped=dict(session.skipped),
         units={file.path.name: file.units.names() for file in files},

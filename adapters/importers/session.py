@@ -29,7 +29,7 @@ from mmfold.adapters.importers.units import Units
 from mmfold.adapters.importers.unknown import UnknownSymbols
 from mmfold.adapters.importers.unnamed import Held, Streams
 from mmfold.engine.codes import EventKind, Flag
-from mmfold.engine.records import EVENT, NO_SEQ, NO_TS_NS
+from mmfold.engine.records import EVENT, NO_TS_NS
 
 ParseMessage = Callable[[bytes, int, Context], Parsed]
 PlaceOf = Callable[[int, int], Place]
@@ -195,22 +195,7 @@ class Session:
         self.events[EventKind(int(rows["kind"][0])).name.lower()] += len(ends)
         for end in ends.tolist():
             self.context.table.records["event_count"][rows["instrument_index"][end]] += 1
-        self.follow(rows)
         self.spool.append(rows)
-
-    def follow(self, rows: np.ndarray) -> None:
-        """Follow the venue's numbering of a book: count a delta that does not continue the message before.
-
-        A REST snapshot stands beside Binance's stream and is no part of its numbering; Bybit's is in the stream.
-        """
-        kind, record = int(rows["kind"][0]), self.context.table.records[int(rows["instrument_index"][0])]
-        if kind == EventKind.BOOK_DELTA:
-            known, previous = int(record["venue_seq"]), int(rows["order_id"][0])
-            if known not in (NO_SEQ, previous):
-                record["gap_count"] += 1
-            record["venue_seq"] = rows["aux"][0]
-        elif kind == EventKind.BOOK_SNAPSHOT and self.context.table.venue == "bybit":
-            record["venue_seq"] = rows["aux"][0]
 
     def finish(self) -> None:
         """Decide what only the last line shows: which symbols nothing describes, and whose the held snapshots are.

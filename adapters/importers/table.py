@@ -11,7 +11,7 @@ from mmfold.adapters.importers.outcome import ImportFailedError, PassedOverError
 from mmfold.config.instruments import CONTRACT_OF_MARKET, CONTRACT_VALUE_OF_VENUE, find_instrument
 from mmfold.engine.limits import INSTRUMENT_COUNT_MAX, MICROS_PER_UNIT, NS_PER_MS, PRICE_TICKS_MAX, QTY_LOTS_MAX
 from mmfold.engine.manifest import Instrument
-from mmfold.engine.records import I8, NO_SEQ, NO_VALUE, record
+from mmfold.engine.records import I8, NO_VALUE, record
 from mmfold.journal.decimals import FieldError, Grid, grid_of, units_max
 from mmfold.journal.told import Told, no_trades, told_again
 
@@ -24,7 +24,7 @@ TRADE_STREAMS = ("", "trade", "aggTrade")  # as the venue names them
 TOLD_TWICE = "trade told twice"
 
 SYMBOL = record(
-    152,
+    136,
     [
         ("name", "u1", (SYMBOL_BYTES_MAX,)),
         ("name_bytes", I8),
@@ -34,8 +34,6 @@ SYMBOL = record(
         ("lot_exponent", I8),
         ("price_ticks_max", I8),
         ("qty_lots_max", I8),
-        ("venue_seq", I8),  # of the last book message; NO_SEQ before the first
-        ("gap_count", I8),
         ("event_count", I8),
         ("mark_e8", I8),  # last mark price that the stream said
         ("book_depth", I8),  # of the book that is taken, and of the one beside it, where they are plain numbers
@@ -184,7 +182,6 @@ class SymbolTable:
         row["tick_mantissa"], row["tick_exponent"] = tick
         row["lot_mantissa"], row["lot_exponent"] = lot
         row["price_ticks_max"], row["qty_lots_max"] = price_ticks_max, qty_lots_max
-        row["venue_seq"] = NO_SEQ
         row["mark_e8"] = row["book_depth"] = row["beside_depth"] = NO_VALUE
         self.listings[instrument.symbol] = listing
         return listing

@@ -15,9 +15,14 @@ Levels = dict[tuple[int, int], int]  # (side, price_ticks): qty_lots
 
 
 class BookDeltas:
-    """The books of one connection as they were told last."""
+    """The books of one connection as they were told last.
 
-    def __init__(self) -> None:
+    A book's first number is beyond `number`, which has to be above those of any connection before: a numbering that
+    begins anew is a restart of the venue.
+    """
+
+    def __init__(self, number: int = 0) -> None:
+        self.number = number
         self.levels: dict[int, Levels] = {}  # by instrument_index
         self.numbers: dict[int, int] = {}  # of each book's last message
 
@@ -32,7 +37,7 @@ class BookDeltas:
         self.levels[index] = levels
         if before == levels:
             return as_rows([])
-        number = self.numbers[index] = self.numbers.get(index, 0) + 1
+        number = self.numbers[index] = self.numbers.get(index, self.number) + 1
         if before is None or touches(before):
             snapshot["aux"] = number
             return snapshot

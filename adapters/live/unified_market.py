@@ -84,7 +84,7 @@ class UnifiedMarket:
         """
         exchange = self.venue.connect()
         self.tap(exchange)
-        self.books = BookDeltas()
+        self.books = BookDeltas(time.time_ns() // NS_PER_MS)  # no book has a thousand messages a second for long
         self.cut_asked.clear()
         loops: list[Coroutine[Any, Any, Any]] = [self.cut_asked.wait()]
         for symbol, ours in self.venue.symbols.items():

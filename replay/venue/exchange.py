@@ -4,13 +4,13 @@ import numpy as np
 
 from mmfold.engine.book import key_of, level_qty_lots, next_key, set_level
 from mmfold.engine.codes import EventKind, Flag, Side
-from mmfold.engine.integrity import apply_delta, apply_joined, apply_snapshot, is_joining
+from mmfold.engine.integrity import News, admit_delta, apply_joined, apply_snapshot, set_levels
 from mmfold.engine.jit import kernel
 from mmfold.engine.limits import ORDER_COUNT_MAX
 from mmfold.engine.orders import SLOTS_PER_SIDE, side_of_slot
 from mmfold.engine.position import apply_funding
 from mmfold.engine.state import NO_KEY
-from mmfold.replay.venue.account import check_margin
+from mmfold.replay.venue.account import cancel_all, check_margin
 from mmfold.replay.venue.priority import NO_SLOT, deal_lots, deal_queued, first_slot, keep_turns
 from mmfold.replay.venue.shown import hide_order, note_delta, note_snapshot, settle_hidden, show_order
 
@@ -44,12 +44,11 @@ def match_level(sim, venue, cell, row):
     side = np.int64(row["side"])
     key = key_of(side, row["price_ticks"])
     before_lots = level_qty_lots(cell, side, row["price_ticks"])
-    room = set_level(cell, side, row["price_ticks"], row["qty_lots"])
+    set_level(cell, side, row["price_ticks"], row["qty_lots"])
     if venue["resting_counts"][side] > 0 and key >= venue["best_keys"][side]:
         move_queue(sim, venue, cell, row, before_lots)
     if row["qty_lots"] > before_lots and venue["resting_counts"][1 - side] > 0:
         deal_lots(sim, venue, cell, 1 - side, -key, row["qty_lots"] - before_lots)
-    return room
 
 
 @kernel
@@ -89,6 +88,13 @@ def note_displayed(venue, cell, side):
 
 
 @kernel
+def drop_orders(sim, venue, cell, restart_count):
+    """Drop all own orders when the venue began to number this book anew: it restarted, and what rested is gone."""
+    if cell["book"]["restart_count"] != restart_count:
+        cancel_all(sim, venue, cell, EventKind.CANCELED, sim["ts_now_ns"])
+
+
+@kernel
 def match_snapshot(sim, venue, cell, rows, start, end):
     """Rebuild the book with own orders resting: one change of every level's quantity, then what is new at prices that
     reach them.
@@ -97,8 +103,9 @@ def match_snapshot(sim, venue, cell, rows, start, end):
     """
     bid_seen_lots = note_displayed(venue, cell, np.int64(Side.BID))
     ask_seen_lots = note_displayed(venue, cell, np.int64(Side.ASK))
-    snapshot_count = cell["book"]["snapshot_count"]
+    snapshot_count, restart_count = cell["book"]["snapshot_count"], cell["book"]["restart_count"]
     apply_snapshot(cell, rows, start, end)
+    drop_orders(sim, venue, cell, restart_count)
     if cell["book"]["snapshot_count"] == snapshot_count:
         return
     note_snapshot(venue, cell, rows, start, end)
@@ -133,23 +140,33 @@ def match_trade(sim, venue, cell, row):
 
 
 @kernel
+def match_delta(sim, venue, cell, rows, start, end):
+    """Apply a delta that continues the book, with own orders resting level by level."""
+    resting = venue["resting_counts"][0] + venue["resting_counts"][1]
+    restart_count = cell["book"]["restart_count"]
+    news = admit_delta(cell, rows, start, end)
+    drop_orders(sim, venue, cell, restart_count)
+    if news != News.FRESH:
+        return
+    if resting == 0:
+        set_levels(cell, rows, start, end)
+    else:
+        for i in range(start, end):
+            if rows[i]["side"] != Side.NONE:
+                match_level(sim, venue, cell, rows[i])
+    apply_joined(cell, rows[start])
+    note_delta(venue, cell)
+    if resting > 0:
+        settle_hidden(sim, venue, cell)
+
+
+@kernel
 def apply_market(sim, venue, cell, rows, start, end):
     """Fold one market event into the venue's book and match own orders against it."""
     kind = rows[start]["kind"]
     if kind == EventKind.BOOK_DELTA:
         venue["arrival_shown"] = venue["arrival_count"]
-        resting = venue["resting_counts"][0] + venue["resting_counts"][1]
-        if resting == 0 or not is_joining(cell, rows[start]):
-            apply_delta(cell, rows, start, end)
-            note_delta(venue, cell)
-        else:
-            room = True
-            for i in range(start, end):
-                if rows[i]["side"] != Side.NONE:
-                    room = match_level(sim, venue, cell, rows[i]) and room
-            apply_joined(cell, rows[start], room)
-            note_delta(venue, cell)
-            settle_hidden(sim, venue, cell)
+        match_delta(sim, venue, cell, rows, start, end)
     elif kind == EventKind.TRADE:
         match_trade(sim, venue, cell, rows[start])
     elif kind == EventKind.BOOK_SNAPSHOT:

@@ -149,11 +149,13 @@ def parse_levels(words: list[str]) -> tuple[list[tuple[int, int]], list[tuple[in
 
 
 def parse_book(kind: EventKind, words: list[str]) -> np.ndarray:
-    """Return the event of `... / ... [@seq[<prev]]`."""
+    """Return the event of `... / ... [@seq[<prev][~ms]]`; the milliseconds are the venue's stamp, from T0 on."""
     fields: dict[str, int] = {}
     if words[-1].startswith("@"):
-        own, _, prev = words.pop()[1:].partition("<")
+        numbers, _, ms = words.pop()[1:].partition("~")
+        own, _, prev = numbers.partition("<")
         fields = {"aux": int(own)} | ({"order_id": int(prev)} if prev else {})
+        fields |= {"ts_exchange_ns": T0_NS + int(ms) * NS_PER_MS} if ms else {}
     return book_event(kind, *parse_levels(words), **fields)
 
 

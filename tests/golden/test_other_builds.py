@@ -28,7 +28,7 @@ Edits = list[tuple[str, str, str]]
 COUNTED, NOVEL = '        ("crossed_count", I8),\n', '        ("novel", I8),\n'
 LAYOUT: Edits = [
     ("engine/records.py", COUNTED, COUNTED + NOVEL),
-    ("engine/records.py", "BOOK = record(\n    128,", "BOOK = record(\n    136,"),
+    ("engine/records.py", "BOOK = record(\n    200,", "BOOK = record(\n    208,"),
 ]
 CODES: Edits = [
     ("engine/codes.py", "    WARMUP = 27\n", "    WARMUP = 27\n    NOVEL = 28\n"),

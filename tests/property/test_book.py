@@ -1,18 +1,27 @@
 """The book against a naive dictionary, whatever the prices: near the window, beyond it, and far enough to move it."""
 
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmfold.adapters.importers.gaps import GapCounter
 from mmfold.engine.book import levels
 from mmfold.engine.codes import BookStatus, EventKind, Side
-from mmfold.engine.limits import BOOK_BETTER_TICKS, BOOK_BLOCK_TICKS, BOOK_WINDOW_TICKS, PRICE_TICKS_MAX, QTY_LOTS_MAX
+from mmfold.engine.limits import (
+    BOOK_BETTER_TICKS,
+    BOOK_BLOCK_TICKS,
+    BOOK_WINDOW_TICKS,
+    NS_PER_MS,
+    PRICE_TICKS_MAX,
+    QTY_LOTS_MAX,
+)
 from mmfold.engine.records import NO_PRICE_TICKS
 from mmfold.engine.state import NO_KEY
-from tests.engine.rows import House, book_event
+from tests.engine.rows import T0_NS, House, book_event, make_manifest
 
 ANCHORS = (1, 700_000, 1 << 30, PRICE_TICKS_MAX)
 FAR = (BOOK_BLOCK_TICKS, BOOK_BETTER_TICKS, BOOK_WINDOW_TICKS // 2, BOOK_WINDOW_TICKS)
@@ -112,3 +121,108 @@ def test_top_of_book_signals(bids: list[tuple[int, int]], asks: list[tuple[int, 
     assert float(signal["microprice_ticks"]) == pytest.approx(float(microprice), rel=1e-14)
     assert bid < float(signal["microprice_ticks"]) < ask or min(bid_qty, ask_qty) * 10**9 < max(bid_qty, ask_qty)
     assert float(signal["spread_bps"]) == pytest.approx(float(Fraction(2 * (ask - bid) * 10_000, ask + bid)), rel=1e-12)
+
+
+class Told(NamedTuple):
+    """One message of a venue, and its whole book after it."""
+
+    epoch: int  # counted up at each restart of the numbering
+    seq: int
+    prev: int
+    ts_ms: int
+    change: list[tuple[Side, int, int]]
+    book: Book
+
+
+class TrueVenue:
+    """A venue that numbers its messages, restarts now and then with lower numbers, and forgets nothing."""
+
+    def __init__(self) -> None:
+        self.told: list[Told] = []
+        self.book: Book = {Side.BID: {100: 1}, Side.ASK: {200: 1}}
+        self.epoch, self.seq, self.ts_ms = 0, 1 << 20, 0
+
+    def restart(self, distance: int) -> None:
+        """Number anew, from below every number so far; a book of other prices."""
+        self.epoch += 1
+        self.seq = (1 << 20) - 10_000 * self.epoch
+        self.book = {Side.BID: {90 - self.epoch: distance}, Side.ASK: {300: 1}}
+
+    def tell(self, step: int, price: int, qty: int) -> Told:
+        """Change one level and return the message."""
+        side = Side.BID if price < 150 else Side.ASK
+        apply(self.book, [(side, price, qty)])
+        prev, self.seq = self.seq, self.seq + step
+        self.ts_ms += step
+        book = {one: dict(found) for one, found in self.book.items()}
+        self.told.append(Told(self.epoch, self.seq, prev, self.ts_ms, [(side, price, qty)], book))
+        return self.told[-1]
+
+
+def delta_of(told: Told) -> np.ndarray:
+    """Return a message as a BOOK_DELTA."""
+    bids, asks = ([(price, qty) for one, price, qty in told.change if one == side] for side in (Side.BID, Side.ASK))
+    stamp = T0_NS + told.ts_ms * NS_PER_MS
+    return book_event(EventKind.BOOK_DELTA, bids, asks, aux=told.seq, order_id=told.prev, ts_exchange_ns=stamp)
+
+
+def snapshot_of(told: Told) -> np.ndarray:
+    """Return the book after a message as a BOOK_SNAPSHOT."""
+    bids, asks = (list(told.book[side].items()) for side in (Side.BID, Side.ASK))
+    stamp = T0_NS + told.ts_ms * NS_PER_MS
+    return book_event(EventKind.BOOK_SNAPSHOT, bids, asks, aux=told.seq, ts_exchange_ns=stamp)
+
+
+acts = st.lists(
+    st.tuples(
+        st.sampled_from(("next", "next", "next", "next", "lost", "late", "late", "restart", "snapshot", "snapshot")),
+        st.integers(1, 6),
+        st.sampled_from((97, 98, 99, 100, 200, 201, 202)),
+        st.integers(0, 3),
+    ),
+    max_size=40,
+)
+
+
+@pytest.mark.parametrize("venue_name", ["bybit", "binance"])
+@given(acts)
+def test_a_live_book_is_the_venues_book(venue_name: str, history: list[tuple[str, int, int, int]]) -> None:
+    """Whatever is lost, late, told again or numbered anew: live says that the book is the venue's, at its number."""
+    venue = TrueVenue()
+    manifest = make_manifest(venue=venue_name)
+    house, gaps = House(manifest, enabled=0), GapCounter(manifest)
+    heard_epoch = -1  # of the newest numbering that the stream has shown
+
+    def hear(rows: np.ndarray, told: Told) -> None:
+        house.feed(rows)
+        gaps.count(house.rows[-1])
+        book = house.cell["book"]
+        assert book["gap_count"] == gaps.gap_count
+        if book["status"] != BookStatus.LIVE:
+            return
+        same = [one for one in venue.told if (one.epoch, one.seq) == (heard_epoch, book["venue_seq"])]
+        assert same, "a live book is of the numbering that was heard last"
+        assert book["ts_receive_ns"] <= house.ts_ns
+        for side in (Side.BID, Side.ASK):
+            assert dict(levels(house.cell, side)) == same[0].book[side]
+
+    venue.tell(1, 100, 2)
+    for act, step, price, qty in [*history, ("next", 1, 99, 1), ("last", 1, 99, 1)]:
+        back = venue.told[-min(step, len(venue.told))]
+        match act:
+            case "next":
+                told = venue.tell(step, price, qty)
+                heard_epoch = told.epoch
+                hear(delta_of(told), told)
+            case "lost":
+                venue.tell(step, price, qty)
+            case "late" if back.epoch == heard_epoch:
+                hear(delta_of(back), back)
+            case "restart":
+                venue.restart(step)
+                venue.tell(step, price, qty)
+            case "snapshot" if back.epoch == heard_epoch or (venue_name == "binance" and heard_epoch > back.epoch):
+                hear(snapshot_of(back), back)
+            case "last":
+                hear(snapshot_of(venue.told[-1]), venue.told[-1])
+    assert house.cell["book"]["status"] == BookStatus.LIVE and house.cell["book"]["venue_seq"] == venue.seq

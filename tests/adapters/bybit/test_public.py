@@ -84,6 +84,19 @@ def test_rows(frames, rows):
     assert found["flags"][-1] & Flag.LAST
 
 
+def test_a_restart_is_a_whole_book_whatever_its_type_and_its_empty_levels():
+    parser = public()
+    parser.parse(book("snapshot", SNAPSHOT), TS)
+    gone = SNAPSHOT | {"u": 1, "b": [*SNAPSHOT["b"], ["90.0", "0"]], "a": [["190.0", "0.000"], *SNAPSHOT["a"]]}
+    for kind in ("delta", "snapshot"):
+        assert short(parser.parse(book(kind, gone), TS)) == [
+            ("BOOK_CLEAR", None, 0, None, None, 0),
+            *restarted(SNAPSHOT_ROWS),
+        ]
+    with pytest.raises(MalformedFrame, match="unknown type"):
+        parser.parse(book("whole", gone), TS)
+
+
 IN_LANE = [book("delta", DELTA), book("delta", DELTA | {"b": [], "a": []}), TRADES]
 NOT_IN_LANE = [
     book("snapshot", SNAPSHOT),

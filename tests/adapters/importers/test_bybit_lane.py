@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmfold.adapters.importers.frames import Form
-from mmfold.adapters.importers.table import SymbolTable
 from mmfold.engine.codes import EventKind
 from mmfold.engine.jit import JIT_ENABLED
 from mmfold.engine.records import EVENT
@@ -199,11 +198,15 @@ def test_a_second_depth_is_passed_over_at_full_speed(monkeypatch):
     assert both(made.frame_lines([unnamed, *[BOOK] * 3], Form.STAMPED))[1][2] == {"orderbook.200 beside orderbook.": 3}
 
 
-def test_gaps_are_counted_alike():
-    frames = [BOOK, DELTA, DELTA, made.book(4, A, 4), BOOK, DELTA, made.book(4, B, 4, "snapshot"), made.book(5, B, 6)]
-    symbols = both(made.frame_lines(frames, Form.STAMPED))[2]
-    table = np.frombuffer(symbols, SymbolTable(venue="").records.dtype)
-    assert table["gap_count"].tolist() == [2, 1]
+def test_a_restart_is_the_parsers(monkeypatch):
+    restart = json.dumps(made.book(4, A, 1)).replace(", ", ",").replace(": ", ":").encode()
+    empty = restart.replace(b'"b":[[', b'"b":[["59000.0","0.000"],[')
+    lines = made.frame_lines([BOOK, DELTA, restart, DELTA, empty, empty.replace(b"delta", b"snapshot")], Form.STAMPED)
+    counts = both(lines)[1]
+    assert counts[1] == {"book_snapshot": 4, "book_delta": 2} and not counts[2]
+    slow = note_slow_lines(monkeypatch)
+    take("bybit", lines, "linear", True, Form.STAMPED, TABLE)
+    assert len(slow) == 4
 
 
 def test_an_index_price_comes_with_the_last_mark_price():
@@ -215,7 +218,7 @@ def test_an_index_price_comes_with_the_last_mark_price():
 
 
 def test_symbols_that_are_not_wanted():
-    frames = [made.book(number, symbol, number) for number in range(1, 9) for symbol in (A, B)]
+    frames = [made.book(number, symbol, number) for number in range(2, 10) for symbol in (A, B)]
     counts = both(made.frame_lines(frames, Form.STAMPED), table={**TABLE, "wanted": frozenset({"BBBUSDT"})})[1]
     assert counts[1:3] == ({"book_delta": 8}, {"other symbol": 8})
 

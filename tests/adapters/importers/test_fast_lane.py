@@ -3,13 +3,11 @@
 import gzip
 import json
 
-import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mmfold.adapters.importers.frames import Form
-from mmfold.adapters.importers.table import SymbolTable
 from mmfold.engine.jit import JIT_ENABLED
 from tests.adapters.importers.take_lines import cuts_and_bytes, note_slow_lines, spoil
 from tests.adapters.importers.take_lines import take as take_of_venue
@@ -154,13 +152,6 @@ def test_decimals(price, tick):
     lines = stamped([message.replace(b'"%s"' % price.encode(), b'"1000"'), message])
     grids = {"ticks": {"A": tick}, "lots": {"A": "0.001"}}
     assert take(lines, "usdm", fast=False, table=grids) == take(lines, "usdm", fast=True, table=grids)
-
-
-def test_gaps_are_counted_alike():
-    lines = stamped([USDM[0], USDM[1], USDM[0], USDM[0], USDM[2], USDM[2]])
-    table = np.frombuffer(take(lines, "usdm", fast=True)[2], SymbolTable(venue="").records.dtype)
-    assert table["gap_count"].tolist() == [2, 1]
-    assert take(lines, "usdm", fast=False) == take(lines, "usdm", fast=True)
 
 
 def test_more_rows_than_the_buffer_holds():

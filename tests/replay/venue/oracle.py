@@ -4,6 +4,7 @@ What is meant, rule by rule; a comment stands where a rule is not obvious. Share
 of the queue models and of the codes.
 """
 
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil, floor
 
@@ -143,20 +144,30 @@ class Oracle:
             return
         if one.kind in BOOK:
             self.crowd.fresh.clear()
+        restarts = self.book.restarts
         if one.kind == EventKind.TRADE and not one.block:  # a block trade happens off the book
             self.trade(one, ts_ns)
-        elif one.kind == EventKind.BOOK_DELTA and self.book.takes(one):
-            for at, price, qty in one.levels:
-                self.level(Side(at), price, qty, ts_ns)
-            self.book.joined(one)
-        if one.kind == EventKind.BOOK_DELTA:
-            self.book.look()
-            self.settle()
+        elif one.kind == EventKind.BOOK_DELTA:
+            is_taken = self.book.takes(one)
+            self.drop(restarts, ts_ns)
+            if is_taken:
+                for at, price, qty in one.levels:
+                    self.level(Side(at), price, qty, ts_ns)
+                self.book.joined(one)
+                self.book.look()
+                self.settle()
         elif one.kind == EventKind.BOOK_SNAPSHOT:
             self.snapshot(one, ts_ns)
         elif one.kind == EventKind.MARK:
             self.account.mark = Fraction(one.price) if one.price else None
         self.check_margin(ts_ns)
+
+    def drop(self, restarts: int, ts_ns: int) -> None:
+        """End all orders when the venue has begun to number anew: nothing of before rests there."""
+        for _, order in sorted(self.orders.items()):
+            if order.resting and self.book.restarts != restarts:
+                order.resting = False
+                self.answer(EventKind.CANCELED, ts_ns, order.order_id)
 
     def level(self, side: Side, price: int, qty: int, ts_ns: int) -> None:
         before = self.book.shown(side, price)
@@ -181,8 +192,11 @@ class Oracle:
         before = {order.order_id: self.book.shown(side, order.price) for side in own for order in own[side]}
         # What reached the first order of a side before is not new.
         seen = {side: sum(lots for _, lots in self.met(own[side][0])) if own[side] else 0 for side in own}
-        if not self.book.restart(one):
+        restarts, is_taken = self.book.restarts, self.book.restart(one)
+        self.drop(restarts, ts_ns)
+        if not is_taken:
             return
+        own = {side: [order for order in orders if order.resting] for side, orders in own.items()}
         for side, orders in own.items():
             for order in orders:
                 shown = self.book.shown(side, order.price)
@@ -353,7 +367,9 @@ def venue_times(market: tuple[Happening, ...], shift_ns: int, by_order: bool) ->
     timed, book_ns = [], {}
     for one in market:
         if one.kind in MARKET and (by_order or one.kind != EventKind.BOOK_ORDER):
-            ts_ns = one.receive_ns + shift_ns if one.exchange_ns is None else one.exchange_ns
+            if one.exchange_ns is None:  # then it happened when it was received
+                one = replace(one, exchange_ns=one.receive_ns + shift_ns)
+            ts_ns = one.exchange_ns
             if one.kind in STREAM:
                 ts_ns = book_ns[one.instrument] = max(ts_ns, book_ns.get(one.instrument, ts_ns))
             timed.append((ts_ns, one))
