@@ -67,6 +67,7 @@ class Flag(IntEnum):
     FOK = 64  # PLACE: all of it trades at once, or nothing
     LIQUIDATION = 128  # FILL: the venue closed a position that its margin no longer carried
     OPENING = 256  # POSITION: what is held before the journal's first fill; a second row follows
+    PAID = 512  # FUNDING: the account's own settlement; a second row says what was paid
 
 
 class Venue(IntEnum):
@@ -185,6 +186,9 @@ class AlertCode(IntEnum):
     POSITION_DIFFERS = 4
     BOOK_OVERFLOW = 5
     FILL_UNKNOWN_ORDER = 6
+    FUNDING_DIFFERS = 7  # what was paid less what rate, price and size make
+    FUNDING_UNMARKED = 8  # no mark price: paid at the book's mid, the last trade or the last fill
+    FUNDING_REFUSED = 9  # not paid: the rate or the value is beyond the limits, or nothing tells a price
 
 
 class Reason(IntEnum):

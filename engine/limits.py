@@ -36,6 +36,7 @@ QTY_LOTS_MAX = 1 << 44
 TS_NS_MAX = 1 << 62
 VALUE_LOTS_MAX = 1 << 32  # lots that are valued at once: a position turned round
 VALUE_TICKLOTS_MAX = 1 << 61  # value of lots of an inverse contract, in 1e-9 base
+VALUE_E8_MAX = 1 << 61  # of lots at a price from outside, in 1e-8 quote: its parts stay in 64 bits
 BASE_VALUE_MAX = 1 << 60  # of one lot of an inverse contract at one tick, numerator; in 1e-9 base
 BASE_VALUE_DENOMINATOR_MAX = 1 << 5
 LOT_NOTIONAL_MICROS_MAX = 1 << 31  # of one lot of an inverse contract

@@ -10,7 +10,7 @@ from mmfold.engine.jit import kernel
 from mmfold.engine.limits import E8
 from mmfold.engine.position import POSITION_LOTS_MAX, unrealized_micros
 from mmfold.engine.records import NO_PRICE_TICKS, NO_VALUE
-from mmfold.engine.value import base_value_e8, quote_value_e8
+from mmfold.engine.value import base_value_e8, fits_value_e8, quote_value_e8
 from mmfold.engine.views import (
     average_price_e8_of,
     fees_before_micros_of,
@@ -18,7 +18,6 @@ from mmfold.engine.views import (
     pnl_before_micros_of,
 )
 
-VALUE_E8_MAX = 1 << 61  # of a position taken over, in 1e-8 quote: its parts stay in 64 bits
 MICRO_E8 = E8 // 1_000_000
 
 
@@ -30,13 +29,7 @@ def is_opening_valid(cell, row):
         return False
     if lots == 0:
         return True
-    if price_e8 <= 0 or price_e8 > VALUE_E8_MAX:
-        return False
-    instrument = cell["instrument"]
-    if instrument["contract"] == Contract.INVERSE:
-        return price_e8 * 1.0 * instrument["lot_notional_denominator"] <= VALUE_E8_MAX // 10
-    units = abs(lots) * 1.0 * instrument["lot_size_numerator"] / instrument["lot_size_denominator"]
-    return (units + instrument["lot_size_denominator"]) * price_e8 <= VALUE_E8_MAX
+    return fits_value_e8(cell["instrument"], lots, price_e8)
 
 
 @kernel

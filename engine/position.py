@@ -1,13 +1,12 @@
-"""Fills to position, average cost, PnL, fees and funding, in integers; must never round in our favour."""
+"""Fills to position, average cost, PnL and fees, in integers; must never round in our favour."""
 
 import numpy as np
 
-from mmfold.engine.codes import Contract, Flag, Side
+from mmfold.engine.codes import Flag, Side
 from mmfold.engine.jit import kernel
-from mmfold.engine.limits import E8, E9, MICROS_PER_UNIT, QTY_LOTS_MAX, VALUE_LOTS_MAX
+from mmfold.engine.limits import QTY_LOTS_MAX, VALUE_LOTS_MAX
 from mmfold.engine.records import FEE_CODE_ZERO, NO_FEE_CODE, NO_PRICE_TICKS, NO_VALUE
-from mmfold.engine.value import base_value_e8, fee_micros, quote_value_e8, value_half_ticklots, value_ticklots
-from mmfold.engine.views import funding_mark_e8_of, funding_rate_e9_of
+from mmfold.engine.value import fee_micros, value_half_ticklots, value_ticklots
 
 POSITION_LOTS_MAX = 1 << 31  # cost x lots stays in 64 bits
 assert POSITION_LOTS_MAX <= QTY_LOTS_MAX and 2 * POSITION_LOTS_MAX <= VALUE_LOTS_MAX
@@ -68,27 +67,6 @@ def apply_fill(clock, cell, event):
     position["sold_lots"] += qty_lots if sign < 0 else 0
     position["ts_fill_ns"] = clock["ts_now_ns"]
     position["price_fill_ticks"] = price_ticks
-
-
-@kernel
-def apply_funding(cell, event):
-    """Charge a funding settlement at the mark price: longs pay a positive rate; rounded up, by a micro at most.
-
-    An inverse contract's position is worth lots x contract value / mark price, in its base currency.
-    Units: aux = rate x 1e9, order_id = mark price x 1e8 in quote currency, absent: the last MARK's (docs/data.md).
-    """
-    rate_e9, mark_price_e8 = funding_rate_e9_of(event), funding_mark_e8_of(event)
-    if mark_price_e8 == NO_VALUE:
-        mark_price_e8 = cell["book"]["mark_price_e8"]
-    assert abs(rate_e9) <= E9 and mark_price_e8 > 0
-    instrument, lots = cell["instrument"], cell["position"]["position_lots"]
-    if instrument["contract"] == Contract.INVERSE:
-        value_e8 = base_value_e8(instrument, lots, mark_price_e8, rate_e9 > 0)
-    else:
-        value_e8 = quote_value_e8(instrument, lots, mark_price_e8, rate_e9 > 0)
-    # value x rate in two parts, so that the product stays in 64 bits.
-    paid_e8 = value_e8 // E9 * rate_e9 - (-(value_e8 % E9 * rate_e9) // E9)
-    cell["position"]["funding_micros"] += -(-paid_e8 // (E8 // MICROS_PER_UNIT))
 
 
 @kernel

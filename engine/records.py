@@ -290,7 +290,9 @@ COUNTER = record(
         ("late_event_count", I8),  # venue answers for an order that is done or not known
         ("post_only_adjust_count", I8),
         ("guard_trip_count", I8),
-        ("reserved", I8, (COUNTER_ROOM - 12,)),  # a new counter takes the first of them: no layout changes
+        ("funding_count", I8),  # settlements told, by the market or the account
+        ("settlement_count", I8),  # of them the account's own
+        ("reserved", I8, (COUNTER_ROOM - 14,)),  # a new counter takes the first of them: no layout changes
     ],
 )
 

@@ -18,13 +18,13 @@ from mmfold.engine.codes import (
     Stop,
 )
 from mmfold.engine.effects import emit_alert, emit_audit
+from mmfold.engine.funding import apply_funding
 from mmfold.engine.integrity import News, apply_clear, apply_delta, apply_snapshot
 from mmfold.engine.jit import entry, kernel
 from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT, EFFECT_COUNT_MAX, EFFECT_COUNT_PER_EVENT_MAX
 from mmfold.engine.opening import apply_opening, note_opening
 from mmfold.engine.orders import apply_answer, apply_open_orders, apply_order_fill, apply_rate
 from mmfold.engine.placing import decide_quotes
-from mmfold.engine.position import apply_funding
 from mmfold.engine.records import NO_TS_NS
 from mmfold.engine.risk import apply_gross
 from mmfold.engine.signals import apply_mid
@@ -71,7 +71,7 @@ def step(clock, cells, rows, start, end, out):
         case EventKind.MARK | EventKind.SCORE:
             apply_reference(cell, row)
         case EventKind.FUNDING:
-            apply_funding(cell, row)
+            apply_funding(clock, cell, out, rows, start, end)
         case EventKind.POSITION:
             apply_venue_position(clock, cell, out, rows, start)
         case EventKind.TIMER:

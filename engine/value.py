@@ -7,12 +7,13 @@ it rises with the price, as price x lots does, and average cost, PnL and spread 
 
 from mmfold.engine.codes import Contract
 from mmfold.engine.jit import kernel
-from mmfold.engine.limits import BASE_DIVISOR_MAX, PPM, VALUE_LOTS_MAX, VALUE_TICKLOTS_MAX
+from mmfold.engine.limits import BASE_DIVISOR_MAX, PPM, VALUE_E8_MAX, VALUE_LOTS_MAX, VALUE_TICKLOTS_MAX
 
 LOW_BITS = 16
 LOW_MASK = (1 << LOW_BITS) - 1
 # Micros of quote over a price x 1e8 are units of 1e-2 base: 13 digits more are 1e-8 of a thousandth of the base.
 FUNDING_DIGIT_COUNT = 13
+FUNDING_SCALE = 10.0**FUNDING_DIGIT_COUNT
 
 
 @kernel
@@ -81,6 +82,37 @@ def fee_micros(instrument, price_ticks, qty_lots, rate_ppm):
     # Rounding up twice is rounding up once, and keeps the products within 64 bits.
     part_micros_ppm = -(-(rest * rate_ppm) // denominator)
     return whole // PPM * rate_ppm - (-(whole % PPM * rate_ppm + part_micros_ppm) // PPM)
+
+
+@kernel
+def fits_value_e8(instrument, qty_lots, price_e8):
+    """Tell whether lots may be valued at a price x 1e8: `quote_value_e8` and `base_value_e8` stay in 64 bits.
+
+    A price comes from outside: what does not fit is told, never counted wrong.
+    """
+    if price_e8 <= 0 or price_e8 > VALUE_E8_MAX:
+        return False
+    lots = abs(qty_lots) * 1.0
+    if instrument["contract"] == Contract.INVERSE:
+        amount, divisor = lots * instrument["lot_notional_numerator"], price_e8 * 1.0
+        divisor = divisor * instrument["lot_notional_denominator"]
+        fits = amount <= VALUE_E8_MAX and divisor <= VALUE_TICKLOTS_MAX // 10
+        return fits and amount / divisor * FUNDING_SCALE <= VALUE_TICKLOTS_MAX // 2
+    denominator = instrument["lot_size_denominator"]
+    units = lots * instrument["lot_size_numerator"] / denominator
+    return units * denominator <= VALUE_E8_MAX and (units + denominator) * price_e8 <= VALUE_E8_MAX
+
+
+@kernel
+def fits_half_ticks(instrument, price_half_ticks, qty_lots):
+    """Tell whether lots may be valued at a price in half ticks within 64 bits."""
+    lots = abs(qty_lots) * 1.0
+    if lots > VALUE_LOTS_MAX or price_half_ticks <= 0:
+        return False
+    if instrument["contract"] == Contract.INVERSE:
+        whole = 2.0 * instrument["base_value_numerator"] / instrument["base_value_denominator"] / price_half_ticks
+        return (whole + 1.0) * lots <= VALUE_TICKLOTS_MAX // 4
+    return lots * price_half_ticks * instrument["tick_value_numerator"] <= VALUE_TICKLOTS_MAX
 
 
 @kernel

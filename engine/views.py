@@ -40,6 +40,8 @@ MEANINGS: dict[EventKind, dict[str, str]] = {
 }  # fmt: skip
 # The second row of a POSITION flagged OPENING.
 OPENING_MEANINGS = {"aux": "fees_before_micros", "order_id": "funding_before_micros"}
+# The second row of a FUNDING flagged PAID.
+PAID_MEANINGS = {"aux": "paid_micros", "order_id": "execution_number"}
 
 
 def view_dtype(meanings: dict[str, str]) -> np.dtype:
@@ -50,7 +52,8 @@ def view_dtype(meanings: dict[str, str]) -> np.dtype:
 
 VIEWS = {kind: view_dtype(MEANINGS.get(kind, {})) for kind in EventKind}
 OPENING_VIEW = view_dtype(OPENING_MEANINGS)
-assert all(view.itemsize == EVENT.itemsize for view in (*VIEWS.values(), OPENING_VIEW))
+PAID_VIEW = view_dtype(PAID_MEANINGS)
+assert all(view.itemsize == EVENT.itemsize for view in (*VIEWS.values(), OPENING_VIEW, PAID_VIEW))
 
 
 def view_rows(rows: np.ndarray, kind: EventKind) -> np.ndarray:
@@ -86,6 +89,12 @@ def funding_rate_e9_of(row):
 def funding_mark_e8_of(row):
     """Return the mark price of a FUNDING x 1e8, or the sentinel."""
     return row["order_id"]
+
+
+@kernel
+def paid_micros_of(row):
+    """Return what a settlement cost: the second row of a FUNDING flagged PAID."""
+    return row["aux"]
 
 
 @kernel

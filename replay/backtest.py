@@ -26,6 +26,8 @@ from mmfold.journal.writer import Writer
 from mmfold.replay.assumptions import Assumptions, BadAssumption
 from mmfold.replay.clock import Clock, find_clock, needs_clock
 from mmfold.replay.feeds import Feeds, clocks_of, open_market, shifts_of, utc_text
+from mmfold.replay.funding import FundingFeed, make_feed
+from mmfold.replay.funding_file import FundingHistory
 from mmfold.replay.run import EFFECT_NAMES, config_document
 from mmfold.replay.source import EventSource
 from mmfold.replay.strategy.blame import strategy_blamed
@@ -56,6 +58,7 @@ class BacktestResult:
     timers_left_out: int  # in gaps of more timers than TIMER_COUNT_BETWEEN_MAX
     trades_told_twice: int  # by two of the recordings, and taken once
     params: dict[str, Any]
+    funding: FundingFeed | None  # a history of rates that was laid over the recording
     outside_counts: dict[str, int]  # by symbol: orders that rested outside of what the recording shows of the book
     seconds: float
 
@@ -79,9 +82,13 @@ def check_samples(assumptions: Assumptions, feed: FeedLatency) -> None:
         raise SamplesBeside(f"latencies of {measured} for a recording of {recorded}: they do not overlap")
 
 
-def backtest_manifest(source: Manifest, document: dict[str, Any], assumptions: Assumptions, seed: int) -> Manifest:
+def backtest_manifest(
+    source: Manifest, document: dict[str, Any], assumptions: Assumptions, seed: int, funding: FundingFeed | None = None
+) -> Manifest:
     """Return the new journal's manifest: a run id from what it depends on, and the parent's."""
     words = assumptions.named()
+    if funding is not None:
+        words["funding"] = funding.word
     depends = {"assumptions": dict(words), "config": document, "parent": source.run_id, "seed": seed}
     if uses_strategy(document) and (strategy := loaded()) is not None:
         words |= strategy.words()
@@ -102,7 +109,7 @@ class Backtest:
     """One backtest under way, on one recording or several at once.
 
     Refused input raises here or in `measure`, before anything is journaled.
-    Raises: FeedsConflict, NoMarket, JournalError, ConfigError, StrategyMissing.
+    Raises: FeedsConflict, NoMarket, JournalError, ConfigError, StrategyMissing, FundingFileError.
     """
 
     def __init__(
@@ -112,6 +119,7 @@ class Backtest:
         assumptions: Assumptions,
         *,
         seed: int = 0,
+        funding: FundingHistory | None = None,
         writer: Writer | None = None,
     ) -> None:
         self.source = open_market([events] if isinstance(events, Path) else events)
@@ -119,7 +127,8 @@ class Backtest:
         check_configured(self.document)
         if loaded() is not None and not uses_strategy(self.document):
             raise StrategyMissing("no instrument is quoted by the strategy file", "leave strategy.name to --strategy")
-        self.manifest = backtest_manifest(self.source.manifest, self.document, assumptions, seed)
+        self.funding = None if funding is None else make_feed(funding, self.source.manifest)
+        self.manifest = backtest_manifest(self.source.manifest, self.document, assumptions, seed, self.funding)
         self.core = Core(self.manifest)
         self.core.out["witnessed"] = 0
         self.assumptions = assumptions
@@ -188,7 +197,9 @@ class Backtest:
         sim["ts_timer_ns"] = feed.ts_first_ns + sim["rules"]["timer_interval_ns"]
         begin_schedule(self.arrays, feed.ts_first_ns)
         chunks = self.source.chunks(pool=self.pool)
-        windows = Windows(self.clock.correct(chunks) if self.clock else chunks, feed, self.arrays.sims)
+        chunks = self.clock.correct(chunks) if self.clock else chunks
+        chunks = self.funding.join(chunks, feed.shift_ns) if self.funding else chunks
+        windows = Windows(chunks, feed, self.arrays.sims)
         more = True
         while more and not self.stop_requested:
             more = windows.advance()
@@ -284,6 +295,7 @@ class Backtest:
             timers_left_out=int(sim["timer_left_out_count"]),
             trades_told_twice=self.source.told_twice_count if isinstance(self.source, Feeds) else 0,
             params=self.document["params"],
+            funding=self.funding,
             outside_counts={
                 symbol: int(self.arrays.venues[index]["outside_count"])
                 for symbol, index in self.manifest.symbol_index().items()

@@ -95,6 +95,12 @@ def is_market_kind(kind):
 
 
 @kernel
+def is_account_row(row):
+    """Tell whether a row of a FUNDING says what an account paid: the row before it is the market's word."""
+    return row["kind"] == EventKind.FUNDING and row["flags"] & Flag.PAID != 0 and row["flags"] & Flag.LAST != 0
+
+
+@kernel
 def measure_told(span, told_ns):
     """Add the time of one market event to a SPAN."""
     if told_ns == NO_TS_NS:
@@ -255,7 +261,8 @@ def insert_event(sim, event):
 def take_chunk(sims, chunk, shift_ns):
     """Append a chunk's market events to the window, on the exchange's clock, and find their place in its order.
 
-    What else a recording holds (timers, a session's own answers, decisions) is not market: the backtest makes its own.
+    What else a recording holds (timers, a session's own answers, what its account paid as funding, decisions) is not
+    market: the backtest makes its own.
     """
     sim = sims[0]
     rows, starts = sim["rows"], sim["starts"]
@@ -263,10 +270,12 @@ def take_chunk(sims, chunk, shift_ns):
     tells_orders = sim["rules"]["queue_model"] == QueueModel.FIFO
     for i in range(chunk.size):
         kind = chunk[i]["kind"]
-        if not is_market_kind(kind):
+        if not is_market_kind(kind) or is_account_row(chunk[i]):
             continue
         rows[count] = chunk[i]
         row = rows[count]
+        if kind == EventKind.FUNDING:
+            row["flags"] = Flag.LAST
         if row["ts_receive_ns"] == NO_TS_NS:
             row["ts_receive_ns"] = row["ts_exchange_ns"]
         else:

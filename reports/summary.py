@@ -19,6 +19,7 @@ from mmfold.engine.rules import RULES
 from mmfold.replay.result import ReplayResult
 from mmfold.replay.strategy.file import loaded
 from mmfold.reports.audit import utc_text
+from mmfold.reports.funding import funding_notes
 from mmfold.reports.money import decimal_text, fixed_text, instrument_units, money_decimals
 from mmfold.reports.opening import opening_fields, opening_lines
 from mmfold.reports.position import PositionAmounts, position_amounts
@@ -175,7 +176,7 @@ def name_assumptions(result: ReplayResult, symbols: dict[str, dict[str, Any]]) -
         notes.append("Shadow: nothing is sent; a quote counts as resting from the moment it is decided.")
         if not result.fills:
             notes.append("No fills are assumed: position and PnL move on FILL events only, and the journal has none.")
-    notes += venue_notes(result.manifest)
+    notes += venue_notes(result.manifest) + funding_notes(result)
     notes.append("Open positions are valued at the mid, or at the last fill where there is no mid.")
     notes.append("Net PnL = realised + unrealised - fees - funding; fees and funding are positive when paid.")
     inverse = [one.symbol for one in result.manifest.instruments if one.is_inverse]

@@ -22,7 +22,7 @@ from mmfold.adapters.bybit.ledger import (
 from mmfold.adapters.bybit.link_ids import execution_number
 from mmfold.adapters.bybit.ret_codes import EXPIRES, end_reason
 from mmfold.adapters.importers.bybit import SIDES
-from mmfold.adapters.importers.grid import E8_GRID, E8_MAX, read_steps
+from mmfold.adapters.importers.grid import read_mark_e8
 from mmfold.adapters.importers.outcome import PassedOverError, RefusedError
 from mmfold.adapters.importers.rows import TS_MS_MAX, Row, read_price, read_qty
 from mmfold.adapters.importers.table import Listing, SymbolTable
@@ -45,7 +45,8 @@ ORDER_WORDS = {
     "Rejected": OrderWord.REJECTED,
 }
 TRADE_TYPES = ("", "Trade")  # execType of an order's own fills; execution.fast tells none
-CASH_MICROS_MAX = 1 << 61
+CASH_MICROS_MAX = 10**18 - 1  # what the journal's text form can spell
+MILLI = 1_000  # money of an inverse contract is in thousandths of its base
 
 
 def read_text(entry: dict[str, Any], key: str) -> str:
@@ -144,8 +145,8 @@ def parse_order(
 
 def parse_execution(
     entry: dict[str, Any], ts_receive_ns: int, table: SymbolTable, ledger: OrderLedger, topic: str = "execution"
-) -> Execution | Row | Foreign:
-    """Return an execution of an own order, the FUNDING of a settlement, or what is foreign.
+) -> Execution | list[Row] | Foreign:
+    """Return an execution of an own order, the rows of a FUNDING, or what is foreign.
 
     Raises: RefusedError.
     """
@@ -155,7 +156,7 @@ def parse_execution(
         return Foreign(topic=topic, symbol=symbol, what=what, venue_order_id=venue_order_id, link_id=link_id)
     times = (read_time_ns(entry, "execTime"), ts_receive_ns)
     if what == "Funding":
-        return funding_row(entry, listing, times)
+        return settlement_rows(entry, listing, times)
     number, is_maker = read_text(entry, "execId"), entry.get("isMaker", False)
     if not number or type(is_maker) is not bool:
         raise RefusedError('"execId" is missing or "isMaker" is no truth value')
@@ -180,20 +181,43 @@ def parse_execution(
     return execution
 
 
-def funding_row(entry: dict[str, Any], listing: Listing, times: tuple[int, int]) -> Row:
-    """Return the FUNDING of a settlement of our position: the rate settled and the mark price.
+def settlement_rows(entry: dict[str, Any], listing: Listing, times: tuple[int, int]) -> list[Row]:
+    """Return the FUNDING of a settlement of our position: the market's word, then what the account paid.
 
+    `execFee` is what counts, positive when we paid, in the settlement currency; `side` is the position's, `execQty` the
+    size that was settled: the position may be another one by now. The rate is the venue's word, rounded by it.
     A ticker's fundingRate is a forecast of the next settlement and never a FUNDING: only an execution settles.
     Raises: RefusedError.
     """
     rate = read_signed(entry.get("feeRate"), "funding rate")
     if abs(rate) > 1:
         raise RefusedError(f"funding rate {entry.get('feeRate')!r} is beyond 100 %")
-    price = read_text(entry, "markPrice") or entry.get("execPrice")
-    mark_e8 = read_steps(price, E8_GRID, E8_MAX, f"{listing.symbol} mark price")
+    number = read_text(entry, "execId")
+    if not number:
+        raise RefusedError('"execId" is missing')
+    price = read_text(entry, "markPrice") or read_text(entry, "execPrice")
+    mark_e8 = read_mark_e8(price, f"{listing.symbol} mark price") if price else NO_VALUE
+    lots = abs(read_signed(entry.get("execQty"), "settled size")) / Fraction(listing.instrument.lot_size)
+    if lots > listing.qty_lots_max:
+        raise RefusedError(f"settled size {entry.get('execQty')!r} is out of range")
+    paid_micros = money_micros(entry.get("execFee"), listing, '"execFee"')
+    flags, index, kind = int(Flag.PAID), listing.index, EventKind.FUNDING
     # The core takes what the longs pay: up is against us for a long and for us for a short, by 1e-9 at most.
-    head = (0, *times, NO_PRICE_TICKS, 0, mark_e8, -(-rate * E9 // 1))
-    return (*head, EventKind.FUNDING, Side.NONE, Flag.LAST, listing.index, 0)
+    market = (0, *times, NO_PRICE_TICKS, 0, mark_e8, -(-rate * E9 // 1), kind, Side.NONE, flags, index, 0)
+    account = (0, *times, NO_PRICE_TICKS, int(lots), execution_number(number), paid_micros)
+    return [market, (*account, kind, read_side(entry), flags | Flag.LAST, index, 0)]
+
+
+def money_micros(text: object, listing: Listing, what: str) -> int:
+    """Return an amount of an instrument's settlement currency in micros, of an inverse contract of a thousandth of its
+    base, rounded up: a cost is never too small.
+
+    Raises: RefusedError.
+    """
+    amount = read_signed(text, what) * MICROS_PER_UNIT * (MILLI if listing.instrument.is_inverse else 1)
+    if abs(amount) > CASH_MICROS_MAX:
+        raise RefusedError(f"{what} {text!r} is out of range")
+    return int(-(-amount // 1))
 
 
 def fee_ppm_of(text: str) -> int:

@@ -179,8 +179,10 @@ class OrderLedger:
         row[3], row[4] = order.price_ticks, remaining_lots
         return tuple(row)
 
-    def fold(self, told: "OrderReport | Execution | Row", venue_order_id: str = "") -> list[Row]:
+    def fold(self, told: "OrderReport | Execution | Row | list[Row]", venue_order_id: str = "") -> list[Row]:
         """Return the rows of what was told, which is taken as told from here on: a frame is read whole before."""
+        if isinstance(told, list):
+            return told
         if isinstance(told, OrderReport):
             return self.order_rows(told, venue_order_id)
         return [self.fill_row(told) if isinstance(told, Execution) else told]

@@ -1,7 +1,7 @@
 """Bybit v5 private streams to rows: own orders, executions, position, wallet; must never lose what is not ours.
 
-Executions may come twice, by `execution` and `execution.fast`, and again by REST: `aux` of a FILL is the key by which
-the session tells them apart; a FUNDING is told apart by its instrument and `ts_exchange_ns`.
+Executions may come twice, by `execution` and `execution.fast`, and again by REST: the execution number of a FILL, or
+of the second row of a FUNDING, is the key by which the session tells them apart.
 Source: Bybit v5 docs, websocket private channels.
 """
 
@@ -78,7 +78,7 @@ class PrivateParser:
 
     def parse_entry(
         self, channel: str, entry: dict[str, Any], times: tuple[int, int]
-    ) -> OrderReport | Execution | Row | Foreign | None:
+    ) -> OrderReport | Execution | Row | list[Row] | Foreign | None:
         """Return what one entry says, None for a wallet without our coin.
 
         Raises: RefusedError.

@@ -44,7 +44,7 @@ from mmfold.engine.limits import NS_PER_MS
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS
 
-Told = OrderReport | Execution | Row | Foreign
+Told = OrderReport | Execution | Row | list[Row] | Foreign
 PAGE_COUNT_INSTRUMENTS = 1000
 PAGE_COUNT_ORDERS = 50
 PAGE_COUNT_EXECUTIONS = 100
@@ -298,12 +298,12 @@ class RestParser:
         pages: list[Page],
         parse: Callable[[dict[str, Any], int, SymbolTable, OrderLedger], Told],
         ts_receive_ns: int,
-    ) -> tuple[list[tuple[OrderReport | Execution | Row, dict[str, Any]]], list[Foreign]]:
+    ) -> tuple[list[tuple[OrderReport | Execution | Row | list[Row], dict[str, Any]]], list[Foreign]]:
         """Return what the entries of all pages say, each with its entry, and what is foreign.
 
         Raises: MalformedFrame.
         """
-        told: list[tuple[OrderReport | Execution | Row, dict[str, Any]]] = []
+        told: list[tuple[OrderReport | Execution | Row | list[Row], dict[str, Any]]] = []
         foreign: list[Foreign] = []
         for page, entry in entries_of(pages):
             with keeping(page.body):

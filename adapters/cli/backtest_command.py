@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 REPORT_NAMES = frozenset(("REPORT.md", "report.html", "report.json"))
 CASE_NAMES = frozenset(("pessimistic", "base", "optimistic"))
 GROUPS = {
-    "Market and strategy": ("events", "config_path", "profile", "strategy", "overrides"),
+    "Market and strategy": ("events", "funding", "config_path", "profile", "strategy", "overrides"),
     "Assumptions about the venue": (
         "assumptions_path", "calibration", "latency", "latency_file", "queue_model", "partial_fills", "timer_ms",
         "band", "seed",
@@ -53,6 +53,7 @@ FILE = click.Path(path_type=Path)
     type=READ_JOURNAL,
     help="Recorded market, demo for the bundled one; repeat it to merge several.",
 )
+@click.option("--funding", metavar="FILE", type=FILE, help="History of funding rates, CSV or JSON: mm docs backtest.")
 @click.option("--config", "config_path", metavar="FILE", type=click.Path(path_type=Path), help="Configuration.")
 @click.option("--profile", metavar="NAME", help="A profile of config/profiles; by default the strategy's own.")
 @click.option("--strategy", metavar="NAME|FILE:FUNCTION", help="ladder, grid, or a file of yours: my.py:quote.")
@@ -113,7 +114,7 @@ def command(
 
 def input_files(asked: dict[str, Any]) -> list[Path]:
     """Return the files that a backtest reads beside its recordings."""
-    names = ("config_path", "assumptions_path", "calibration", "latency_file")
+    names = ("config_path", "assumptions_path", "calibration", "latency_file", "funding")
     strategy = (asked["strategy_file"] or "").partition(":")[0]
     return [Path(path) for path in (*(asked[name] for name in names), strategy) if path]
 
@@ -173,11 +174,13 @@ def prepare_case(
 ) -> "Backtest":
     """Return a backtest whose input was looked through; nothing is written yet.
 
-    Raises: FeedsConflict, NoMarket, JournalError, ConfigError, SamplesBeside.
+    Raises: FeedsConflict, NoMarket, JournalError, ConfigError, SamplesBeside, FundingFileError.
     """
     from mmfold.replay.backtest import Backtest, SamplesBeside
+    from mmfold.replay.funding_file import read_funding
 
-    backtest = Backtest(events, config, assumptions, seed=asked["seed"])
+    funding = None if asked["funding"] is None else read_funding(asked["funding"])
+    backtest = Backtest(events, config, assumptions, seed=asked["seed"], funding=funding)
     try:
         backtest.measure()
     except SamplesBeside as error:
@@ -202,11 +205,12 @@ def print_results(
 ) -> None:
     """Print the base case, or the one there is, and the others beside it."""
     from mmfold.adapters.cli.output import print_table
+    from mmfold.reports.funding import funding_notes
     from mmfold.reports.summary import print_summary
     from mmfold.reports.venue import venue_notes
 
     print_summary(shown, page, command="backtest", is_one_journal=is_one_journal)
-    notes = [*venue_notes(shown.manifest), *run_notes(main_result(results))]
+    notes = [*venue_notes(shown.manifest), *funding_notes(shown), *run_notes(main_result(results))]
     for label, note in zip(("assumed", *[""] * len(notes)), notes, strict=False):
         click.echo(f"{label:10}{note}")
     if len(results) > 1:
@@ -302,11 +306,12 @@ def main_result(results: "dict[str, tuple[Path, BacktestResult]]") -> "BacktestR
 
 def run_notes(result: "BacktestResult") -> tuple[str, ...]:
     """Return the assumptions that a run knew and its journal does not tell."""
+    from mmfold.reports.funding import history_notes
     from mmfold.reports.recording import recording_notes
     from mmfold.reports.venue import shown_notes
 
     shown = shown_notes(result.manifest, result.outside_counts, result.effect_counts["place"])
-    return (*recording_notes(result), *shown)
+    return (*recording_notes(result), *history_notes(result), *shown)
 
 
 def as_replay(result: "BacktestResult", source: str) -> "ReplayResult":
@@ -338,6 +343,7 @@ def as_replay(result: "BacktestResult", source: str) -> "ReplayResult":
 
 def result_document(result: "BacktestResult", page: Path | None) -> dict[str, Any]:
     """Return what --json prints."""
+    from mmfold.reports.funding import history_document
     from mmfold.reports.recording import clock_document
     from mmfold.reports.summary import build_report
 
@@ -364,6 +370,7 @@ def result_document(result: "BacktestResult", page: Path | None) -> dict[str, An
             "trades_told_twice": result.trades_told_twice,
         },
         "fills": result.fills,
+        "funding": history_document(result),
         "head": result.head,
         "orders": result.effect_counts["place"],
         "pnl": {

@@ -5,7 +5,7 @@ The desk (replay/venue/desk.py) matches; this file gives its slots to orders, ke
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,16 @@ import numpy as np
 from mmfold.adapters.emulator.clock import VenueClock
 from mmfold.adapters.emulator.codes import VenueCode, VenueError
 from mmfold.adapters.emulator.keys import ApiKey
-from mmfold.adapters.emulator.ledger import Execution, Position, Wallet, fast_payload, make_execution, parse_leverage
+from mmfold.adapters.emulator.ledger import (
+    MONEY_PLACES,
+    Execution,
+    Position,
+    Wallet,
+    fast_payload,
+    make_execution,
+    make_settlement,
+    parse_leverage,
+)
 from mmfold.adapters.emulator.market import SymbolMarket
 from mmfold.adapters.emulator.orders import EXPIRY_REASONS, NewOrder, Order, Params, find_product, parse_new_order
 from mmfold.adapters.emulator.payloads import make_uuid
@@ -370,12 +379,19 @@ class Account:
         self.tell("wallet", [self.wallet.payload(self.order_margin())])
 
     def settle_funding(self, symbol: str, rate_e9: int) -> None:
-        """Pay or receive funding on an open position; longs pay a positive rate."""
+        """Pay or receive funding on an open position; longs pay a positive rate. It is told as an execution."""
         position = self.positions[symbol]
-        if position.lots:
-            value = position.value() if position.lots > 0 else -position.value()
-            self.wallet.funding += value * rate_e9 / E9
-            self.tell("wallet", [self.wallet.payload(self.order_margin())])
+        if not position.lots:
+            return
+        value = position.value() if position.lots > 0 else -position.value()
+        fee = (value * rate_e9 / E9).quantize(MONEY_PLACES, ROUND_CEILING)
+        self.wallet.funding += fee
+        self.execution_count += 1
+        now_ms = self.clock.now_ms()
+        execution = make_settlement(self.execution_count, position, Decimal(rate_e9) / E9, fee, now_ms, self.key.key)
+        self.executions.append(execution)
+        self.tell("execution", [{"category": "linear", "isLeverage": "0"} | execution.payload()])
+        self.tell("wallet", [self.wallet.payload(self.order_margin())])
 
     def tell(self, topic: str, entries: list[dict[str, Any]]) -> None:
         """Hand entries of a private topic to those who listen."""

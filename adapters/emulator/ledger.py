@@ -186,6 +186,44 @@ def make_execution(
     return Execution(number, now_ms, product.symbol, order.order_id, order.link_id, body)
 
 
+def make_settlement(number: int, position: Position, rate: Decimal, fee: Decimal, now_ms: int, owner: str) -> Execution:
+    """Return the record of a funding settlement: an execution of no order, of the position's side and size."""
+    product, order_id = position.product, make_uuid("settlement", owner, number)
+    mark = price_e8_text(position.market, position.market.mark_price_e8())
+    fields = {
+        "symbol": product.symbol,
+        "orderType": "UNKNOWN",
+        "underlyingPrice": "",
+        "orderLinkId": "",
+        "orderId": order_id,
+        "stopOrderType": "UNKNOWN",
+        "execTime": str(now_ms),
+        "feeCurrency": "",
+        "createType": "",
+        "side": SIDES[Side.BID if position.lots > 0 else Side.ASK],
+        "indexPrice": "",
+        "leavesQty": "0",
+        "isMaker": False,
+        "execFee": plain(fee),
+        "feeRate": plain(rate),
+        "execId": make_uuid("execution", owner, number),
+        "tradeIv": "",
+        "blockTradeId": "",
+        "markPrice": mark,
+        "execPrice": mark,
+        "markIv": "",
+        "orderQty": "0",
+        "orderPrice": "0",
+        "execValue": plain(abs(position.value())),
+        "execType": "Funding",
+        "execQty": product.qty_text(abs(position.lots)),
+        "closedSize": "0",
+        "seq": position.market.cross_seq,
+    }
+    body = memoryview(orjson.dumps(fields)).tobytes()
+    return Execution(number, now_ms, product.symbol, order_id, "", body)
+
+
 def fast_payload(fields: dict[str, Any]) -> dict[str, Any]:
     """Return an execution as `execution.fast` tells it."""
     names = (

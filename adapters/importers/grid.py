@@ -1,16 +1,27 @@
 """Decimal texts and integers of venue messages to what a row holds; must never round and never see a float."""
 
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from mmfold.adapters.importers.outcome import RefusedError
-from mmfold.engine.limits import PRICE_TICKS_MAX
+from mmfold.engine.limits import E8, PRICE_TICKS_MAX
+from mmfold.engine.manifest import is_plain_decimal
 from mmfold.engine.records import NO_VALUE
-from mmfold.journal.decimals import FieldError, Grid, format_units, grid_of, parse_units, units_max
+from mmfold.journal.decimals import (
+    DECIMAL_CHAR_COUNT_MAX,
+    FieldError,
+    Grid,
+    format_units,
+    grid_of,
+    parse_units,
+    units_max,
+)
 
 INTEGER_MAX = -NO_VALUE - 1
 E8_GRID = grid_of(Decimal("0.00000001"))
 E8_MAX = units_max(E8_GRID, INTEGER_MAX)
+MARK_E8_MIN = 1_000  # below, half a step of 1e-8 is more than 0.05 %
 assert PRICE_TICKS_MAX < INTEGER_MAX
 
 
@@ -29,6 +40,20 @@ def read_steps(text: object, grid: Grid, steps_max: int, what: str) -> int:
     if steps > steps_max:
         raise RefusedError(f"{what} {text!r} is beyond the limit of {steps_max:,} steps")
     return steps
+
+
+def read_mark_e8(text: object, what: str) -> int:
+    """Return a mark or index price x 1e8, to the nearest; the sentinel of one too small to be told to 0.05 %.
+
+    Such prices value and never trade: one with more decimals than its column has is rounded, where that is no matter.
+    Raises: RefusedError.
+    """
+    if not isinstance(text, str) or len(text) > DECIMAL_CHAR_COUNT_MAX or not is_plain_decimal(text):
+        return read_steps(text, E8_GRID, E8_MAX, what)  # which says what is wrong
+    exact = Fraction(text) * E8
+    if exact > E8_MAX:
+        raise RefusedError(f"{what} {text!r} is beyond the limit of {E8_MAX:,} steps")
+    return round(exact) if exact.denominator == 1 or exact >= MARK_E8_MIN else NO_VALUE
 
 
 def read_integer(message: dict[str, Any], key: str, largest: int = INTEGER_MAX) -> int:

@@ -18,7 +18,7 @@ from mmfold.adapters.bybit.rest import (
     request_wallet,
 )
 from mmfold.adapters.live.rest_client import RestClient
-from mmfold.engine.codes import EventKind
+from mmfold.engine.codes import EventKind, Flag
 from mmfold.engine.limits import NS_PER_MS
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import EVENT, NO_TS_NS
@@ -37,7 +37,8 @@ class Seen:
     """
 
     executions: dict[tuple[int, int], int] = field(default_factory=dict)  # instrument_index, number: ts_exchange_ns
-    fundings: set[tuple[int, int]] = field(default_factory=set)  # instrument_index, ts_exchange_ns
+    # instrument_index, ts_exchange_ns of FUNDINGs without an execution number: journals before rules 3
+    fundings: set[tuple[int, int]] = field(default_factory=set)
     ts_last_ms: int = 0
     ts_forgotten_ns: int = 0
 
@@ -46,14 +47,17 @@ class Seen:
         for row in rows[rows["kind"] == EventKind.FILL]:
             self.remember((int(row["instrument_index"]), int(row["aux"])), int(row["ts_exchange_ns"]))
         for row in rows[rows["kind"] == EventKind.FUNDING]:
-            self.fundings.add((int(row["instrument_index"]), int(row["ts_exchange_ns"])))
+            if not row["flags"] & Flag.PAID:
+                self.fundings.add((int(row["instrument_index"]), int(row["ts_exchange_ns"])))
+            elif row["flags"] & Flag.LAST:
+                self.remember((int(row["instrument_index"]), int(row["order_id"])), int(row["ts_exchange_ns"]))
         # A fill does not prove that those before it were told; each list of open orders was asked for after the fills.
         for row in rows[rows["kind"] == EventKind.OPEN_ORDERS]:
             if row["ts_exchange_ns"] != NO_TS_NS:
                 self.ts_last_ms = max(self.ts_last_ms, int(row["ts_exchange_ns"]) // NS_PER_MS)
 
     def news(self, rows: np.ndarray) -> np.ndarray:
-        """Return rows of one-row events without what was told before, and note the rest."""
+        """Return rows of whole events without what was told before, and note the rest."""
         kinds = rows["kind"]
         if not ((kinds == EventKind.FILL) | (kinds == EventKind.FUNDING)).any():
             return rows
@@ -64,10 +68,11 @@ class Seen:
                 key = (index, int(row["aux"]))
                 keep[place] = key not in self.executions
                 self.remember(key, int(row["ts_exchange_ns"]))
-            elif row["kind"] == EventKind.FUNDING:
-                key = (index, int(row["ts_exchange_ns"]))
-                keep[place] = key not in self.fundings
-                self.fundings.add(key)
+            elif row["kind"] == EventKind.FUNDING and row["flags"] & Flag.PAID and row["flags"] & Flag.LAST:
+                key = (index, int(row["order_id"]))
+                is_old = (index, int(row["ts_exchange_ns"])) in self.fundings
+                keep[place - 1 : place + 1] = key not in self.executions and not is_old
+                self.remember(key, int(row["ts_exchange_ns"]))
         return rows if keep.all() else rows[keep]
 
     def remember(self, key: tuple[int, int], ts_exchange_ns: int) -> None:

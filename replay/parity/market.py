@@ -76,8 +76,18 @@ def fill_up(rest: np.ndarray, chunks: Iterator[np.ndarray]) -> np.ndarray:
         chunk = next(chunks, None)
         if chunk is None:
             return rest
-        rest = chunk[is_market(chunk["kind"])]
+        rest = market_word(chunk[is_market(chunk["kind"])])
     return rest
+
+
+def market_word(rows: np.ndarray) -> np.ndarray:
+    """Return a copy of market rows without what an account paid as funding, as a backtest takes them."""
+    is_paid = (rows["kind"] == EventKind.FUNDING) & ((rows["flags"] & Flag.PAID) != 0)
+    if not is_paid.any():
+        return rows
+    kept = rows[~(is_paid & ((rows["flags"] & Flag.LAST) != 0))]
+    kept["flags"][kept["kind"] == EventKind.FUNDING] = Flag.LAST
+    return kept
 
 
 def compare_markets(path_a: Path, path_b: Path) -> tuple[int, MarketDifference | None]:

@@ -4,11 +4,11 @@ import numpy as np
 
 from mmfold.engine.book import key_of, level_qty_lots, next_key, set_level
 from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.funding import pay_computed
 from mmfold.engine.integrity import News, admit_delta, apply_joined, apply_snapshot, set_levels
 from mmfold.engine.jit import kernel
 from mmfold.engine.limits import ORDER_COUNT_MAX
 from mmfold.engine.orders import SLOTS_PER_SIDE, side_of_slot
-from mmfold.engine.position import apply_funding
 from mmfold.engine.state import NO_KEY
 from mmfold.replay.venue.account import cancel_all, check_margin
 from mmfold.replay.venue.priority import NO_SLOT, deal_lots, deal_queued, first_slot, keep_turns
@@ -176,6 +176,6 @@ def apply_market(sim, venue, cell, rows, start, end):
         cell["book"]["mark_price_e8"] = rows[start]["aux"]
     else:
         assert kind == EventKind.FUNDING
-        apply_funding(cell, rows[start])
+        pay_computed(cell, rows[start])
     if sim["rules"]["equity_micros"] > 0:
         check_margin(sim, venue, cell, sim["ts_now_ns"])

@@ -246,6 +246,13 @@ def parse_input(house: House, text: str) -> tuple[np.ndarray, int]:
         case "funding":
             mark = {"order_id": int(words[1]) * E8} if len(words) > 1 else {}
             return event(EventKind.FUNDING, aux=int(words[0]), **mark), after_ms
+        case "settled":  # RATE MARK|- PAID_MICROS side LOTS, of the account
+            mark = NO_VALUE if words[1] == "-" else int(words[1]) * E8
+            rows = event(EventKind.FUNDING, 2, aux=[int(words[0]), int(words[2])])
+            rows["order_id"], rows["qty_lots"] = (mark, house.seq), (0, int(words[4]))
+            rows["side"][1] = Side[words[3].upper()]
+            rows["flags"] |= np.uint16(Flag.PAID)
+            return rows, after_ms
         case "clear" | "gap":
             return event(EventKind[f"BOOK_{word.upper()}"]), after_ms
         case "mark" | "score" | "balance" | "health":

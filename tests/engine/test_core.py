@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmfold.engine.codes import EventKind, Reason, Side
+from mmfold.engine.codes import EventKind, Flag, Reason, Side
 from mmfold.engine.core import Core, DigestDiffers, WitnessDiffers
 from mmfold.engine.layout import LAYOUT_ID
 from mmfold.engine.manifest import Manifest, canonical_json, encode_manifest
@@ -258,7 +258,7 @@ def test_a_given_configuration_is_laid_over_the_journals_own() -> None:
         (event(EventKind.BOOK_DELTA, seq=5, side=0, price_ticks=-1, qty_lots=1), None),  # the book is empty: ignored
         (book_event(EventKind.BOOK_SNAPSHOT, [(-1, 1)], [], seq=5), 5),
         (book_event(EventKind.BOOK_SNAPSHOT, [(1, -1)], [], seq=5), 5),
-        (event(EventKind.FUNDING, seq=5, aux=1), 5),  # no mark price known
+        (event(EventKind.FUNDING, seq=5, aux=1, flags=Flag.PAID), 5),  # half a settlement
     ],
 )
 def test_a_broken_invariant_stops_with_its_seq(rows: np.ndarray, seq: int | None) -> None:

@@ -22,7 +22,7 @@ HERE = f"rules-{RULES}-layout-{LAYOUT_ID[:12]}.mmj"
 HEADS = {
     "rules-1-layout-unnamed.mmj": "6d3cc3a7",
     "rules-2-layout-82d466681aaa.mmj": "48994024",
-    "rules-3-layout-ac951f4a04a5.mmj": "291f007f",
+    "rules-3-layout-ac951f4a04a5.mmj": "10740f00",
 }
 NAMES = sorted(path.name for path in GOLDEN.iterdir())
 

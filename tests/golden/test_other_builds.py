@@ -26,14 +26,18 @@ CHANGE = "quotes stand two ticks further out"
 # name of a build -> (file, what stands there, what stands there in that build)
 Edits = list[tuple[str, str, str]]
 COUNTED, NOVEL = '        ("crossed_count", I8),\n', '        ("novel", I8),\n'
+RESERVED = '("reserved", I8, (COUNTER_ROOM - {}'
 LAYOUT: Edits = [
     ("engine/records.py", COUNTED, COUNTED + NOVEL),
     ("engine/records.py", "BOOK = record(\n    200,", "BOOK = record(\n    208,"),
 ]
 CODES: Edits = [
     ("engine/codes.py", "    WARMUP = 27\n", "    WARMUP = 27\n    NOVEL = 28\n"),
-    ("engine/records.py", '("guard_trip_count", I8),\n', '("guard_trip_count", I8),\n        ("novel_count", I8),\n'),
-    ("engine/records.py", "(COUNTER_ROOM - 12,)", "(COUNTER_ROOM - 13,)"),
+    (
+        "engine/records.py",
+        '("reserved", I8, (COUNTER_ROOM - 14',
+        '("novel_count", I8),\n        ("reserved", I8, (COUNTER_ROOM - 15',
+    ),
 ]
 DECIDING: Edits = [
     ("engine/rules.py", f"RULES = {RULES}\n", f"RULES = {NEW_RULES}\n"),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmfold.adapters.bybit import Control, Ignored, MalformedFrame, Private
+from mmfold.adapters.bybit import Control, Ignored, MalformedFrame, Private, PrivateParser
 from mmfold.adapters.bybit.ledger import ENDED_COUNT_MAX, NOBODYS_ORDER_ID, OrderLedger
 from mmfold.adapters.bybit.link_ids import (
     LINK_ID_CHARS_MAX,
@@ -17,6 +17,7 @@ from mmfold.adapters.bybit.link_ids import (
 )
 from mmfold.adapters.bybit.ret_codes import EndReason
 from mmfold.engine.codes import Flag, Side
+from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.engine.records import FEE_CODE_ZERO
 from tests.adapters.bybit.test_public import JSON
 from tests.adapters.bybit.words import (
@@ -177,13 +178,58 @@ def test_a_foreign_fill_brings_its_row(more):
     assert short(foreign.row) == [("FILL", 1000, 4, order_id, NUMBER, 0)]
 
 
-FUNDING = {"execType": "Funding", "orderLinkId": "", "feeRate": "0.0001", "markPrice": "100.05"}
+FUNDING = {
+    "execType": "Funding",
+    "orderLinkId": "",
+    "feeRate": "0.0001",
+    "markPrice": "100.05",
+    "execFee": "0.00004002",
+}
 
 
 @pytest.mark.parametrize(("rate", "rate_e9"), [("0.0001", 100_000), ("-0.00000000015", 0), ("0.0000000001", 1)])
 def test_a_settlement_is_a_funding(rate, rate_e9):
     found = private().parse(frame("execution", [execution(**FUNDING | {"feeRate": rate})]), TS)
-    assert short(found.rows) == [("FUNDING", None, 0, 10_005_000_000, rate_e9, 0)] and not found.foreign
+    assert short(found.rows)[0] == ("FUNDING", None, 0, 10_005_000_000, rate_e9, 0) and not found.foreign
+
+
+# (entry, paid micros, lots, side, mark x 1e8): up is against us, whoever pays; the size is what was settled.
+SETTLED = [
+    ({}, 41, 4, Side.BID, 10_005_000_000),
+    ({"execFee": "-0.00004002"}, -40, 4, Side.BID, 10_005_000_000),
+    (
+        {"side": "Sell", "execFee": "1.5", "execQty": "0.5", "feeRate": "-0.0001"},
+        1_500_000,
+        500,
+        Side.ASK,
+        10_005_000_000,
+    ),
+    ({"execFee": "0", "execQty": "0.0019"}, 0, 1, Side.BID, 10_005_000_000),  # what is off the grid is a check's size
+    ({"markPrice": "", "execPrice": "100.1"}, 41, 4, Side.BID, 10_010_000_000),
+    ({"markPrice": "", "execPrice": ""}, 41, 4, Side.BID, None),
+    ({"markPrice": "0.0000123456"}, 41, 4, Side.BID, 1_235),  # more decimals than the column: to the nearest
+    ({"markPrice": "0.0000004501"}, 41, 4, Side.BID, None),  # or, where that is too coarse, not at all
+]
+
+
+@pytest.mark.parametrize(("more", "paid", "lots", "side", "mark_e8"), SETTLED)
+def test_a_settlement_says_what_was_paid(more, paid, lots, side, mark_e8):
+    rows = private().parse(frame("execution", [execution(**FUNDING | more)]), TS).rows
+    market, account = short(rows)
+    assert market[3] == mark_e8 and account == ("FUNDING", None, lots, NUMBER, paid, 0)
+    assert rows["side"].tolist() == [Side.NONE, side]
+    assert rows["flags"].tolist() == [Flag.PAID, Flag.PAID | Flag.LAST]
+
+
+def test_an_inverse_settlement_is_in_thousandths_of_the_base():
+    inverse = Instrument(
+        symbol="BTCUSD", venue="bybit", contract="inverse", tick_size="0.5", lot_size="1", contract_value="1"
+    )
+    parser = PrivateParser(Manifest(run_id=RUN_ID, instruments=(inverse,)), ledger())
+    entry = execution(
+        **FUNDING | {"symbol": "BTCUSD", "execQty": "1000", "execFee": "0.00000123", "markPrice": "50000"}
+    )
+    assert parser.parse(frame("execution", [entry]), TS).rows["aux"][1] == 1_230
 
 
 POSITIONS = [
@@ -231,6 +277,12 @@ MALFORMED = [
     (frame("execution", [execution(qty="0")]), "size 0"),
     (frame("execution", [execution(feeRate="1e-4")]), "plain decimal"),
     (frame("execution", [execution(**FUNDING | {"feeRate": "1.1"})]), "beyond 100 %"),
+    (frame("execution", [execution(**FUNDING | {"execFee": ""})]), "execFee"),
+    (frame("execution", [execution(**FUNDING | {"execFee": "9e9"})]), "execFee"),
+    (frame("execution", [execution(**FUNDING | {"execFee": "9999999999999999"})]), "out of range"),
+    (frame("execution", [execution(**FUNDING | {"execId": ""})]), "execId"),
+    (frame("execution", [execution(**FUNDING | {"side": "None"})]), "neither Buy nor Sell"),
+    (frame("execution", [execution(**FUNDING | {"execQty": "99999999999999999"})]), "out of range"),
     (frame("position", [{"symbol": "A", "size": "1", "side": ""}]), "neither Buy nor Sell"),
     (frame("wallet", [{}]), "missing or not a list"),
     (frame("wallet", [{"coin": [{"coin": "USDT", "walletBalance": "NaN"}]}]), "plain decimal"),

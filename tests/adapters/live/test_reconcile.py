@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from mmfold.adapters.live.reconcile import Seen
-from mmfold.engine.codes import EventKind
+from mmfold.engine.codes import EventKind, Flag
 from mmfold.engine.limits import NS_PER_MS
-from mmfold.engine.records import EVENT, NO_TS_NS
+from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_TS_NS
 from tests.engine.rows import event
 
 
@@ -40,10 +40,26 @@ def test_executions_are_told_once(journaled: list[np.ndarray], told: list[np.nda
     assert numbers(seen.news(np.concatenate(told))) == [number for number in news if number == 9]
 
 
-def test_fundings_are_told_apart_by_their_time() -> None:
+def settlement(number: int, ts_ms: int) -> np.ndarray:
+    rows = event(EventKind.FUNDING, 2, aux=7, ts_exchange_ns=ts_ms * NS_PER_MS)
+    rows["flags"] |= np.uint16(Flag.PAID)
+    rows["order_id"][1] = number
+    return rows
+
+
+def test_settlements_are_told_once_by_stream_and_list() -> None:
+    seen = Seen()
+    seen.note(settlement(1, 5))
+    told = np.concatenate([fill(8), settlement(1, 5), settlement(2, 6), settlement(2, 6), settlement(3, 6)])
+    news = seen.news(told)
+    assert news["order_id"].tolist() == [5, NO_ORDER_ID, 2, NO_ORDER_ID, 3], "both rows, or none"
+    assert not len(seen.news(told))
+
+
+def test_a_settlement_of_a_journal_of_before_is_known_by_its_time() -> None:
     seen = Seen()
     seen.note(funding(5))
-    assert len(seen.news(np.concatenate([funding(5), funding(6), funding(6)]))) == 1
+    assert not len(seen.news(settlement(1, 5))) and len(seen.news(settlement(2, 6))) == 2
 
 
 def test_a_fill_does_not_prove_the_fills_before_it() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mmfold.engine.codes import EventKind, Side
+from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.manifest import Manifest
 from mmfold.replay.parity.market import differing_instrument, is_market, walk_markets
 from tests.engine.rows import T0_NS, book_event, event, make_manifest
@@ -51,6 +51,26 @@ def add_ours(events: list[np.ndarray]) -> None:
     events.insert(9, event(EventKind.PLACE, side=Side.BID, price_ticks=5, qty_lots=1, order_id=3))
     events.insert(12, event(EventKind.FILL, side=Side.BID, price_ticks=5, qty_lots=1, order_id=3))
     events.insert(15, event(EventKind.TIMER, ts_receive_ns=T0_NS))
+
+
+def settle(events: list[np.ndarray]) -> None:
+    """Let one side's account pay a settlement that the other side only heard of."""
+    for place in (22, 7):
+        rows = event(EventKind.FUNDING, 2, aux=7, order_id=5)
+        rows["flags"] |= np.uint16(Flag.PAID)
+        rows["side"][1], rows["qty_lots"][1] = Side.ASK, 3
+        events.insert(place, rows)
+
+
+def hear(events: list[np.ndarray]) -> None:
+    for place in (22, 7):
+        events.insert(place, event(EventKind.FUNDING, aux=7, order_id=5))
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 7, 1_000])
+def test_what_an_account_paid_is_no_market(chunk_rows: int) -> None:
+    assert walk(edited(settle), edited(hear), chunk_rows) == (MARKET_COUNT + 2, None)
+    assert walk(edited(hear), edited(settle), chunk_rows) == (MARKET_COUNT + 2, None)
 
 
 def change(name: str) -> Edit:

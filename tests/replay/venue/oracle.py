@@ -4,7 +4,6 @@ What is meant, rule by rule; a comment stands where a rule is not obvious. Share
 of the queue models and of the codes.
 """
 
-from dataclasses import replace
 from fractions import Fraction
 from math import ceil, floor
 
@@ -15,10 +14,10 @@ from mmfold.replay.venue.queue import QueueModel
 from mmfold.replay.venue.records import RejectCode
 from tests.replay.venue.oracle_book import MILLION, NO, Account, Book
 from tests.replay.venue.oracle_queue import Crowd, Order, hide, in_turn, settle, show
-from tests.replay.venue.scenario import BOOK, STREAM, Happening, Request, Scenario
+from tests.replay.venue.oracle_times import shift_of, venue_times
+from tests.replay.venue.scenario import BOOK, Happening, Request, Scenario
 
 OTHER = {Side.BID: Side.ASK, Side.ASK: Side.BID}
-MARKET = (*STREAM, EventKind.TRADE, EventKind.MARK)
 # kind, time of the venue, time of the core, instrument, order id, side, price, qty, execution number, flags, code
 Answer = tuple[int, int, int, int, int, int, int, int, int, int, int]
 
@@ -354,26 +353,6 @@ class Oracle:
                 in_turn(self.resting(one.side))
             order.left = left
             self.answer(EventKind.AMENDED, one.ts_ns, one.order_id, price=one.price, qty=left)
-
-
-def shift_of(market: tuple[Happening, ...]) -> int:
-    """Return what makes the lowest feed latency zero if it is negative."""
-    low = min(one.receive_ns - one.exchange_ns for one in market if one.exchange_ns is not None and one.kind in MARKET)
-    return max(0, -low)
-
-
-def venue_times(market: tuple[Happening, ...], shift_ns: int, by_order: bool) -> list[tuple[int, Happening]]:
-    """Return the venue's events in its order: by exchange time, but one book's messages in their stream's order."""
-    timed, book_ns = [], {}
-    for one in market:
-        if one.kind in MARKET and (by_order or one.kind != EventKind.BOOK_ORDER):
-            if one.exchange_ns is None:  # then it happened when it was received
-                one = replace(one, exchange_ns=one.receive_ns + shift_ns)
-            ts_ns = one.exchange_ns
-            if one.kind in STREAM:
-                ts_ns = book_ns[one.instrument] = max(ts_ns, book_ns.get(one.instrument, ts_ns))
-            timed.append((ts_ns, one))
-    return sorted(timed, key=lambda pair: pair[0])
 
 
 def run_oracle(scenario: Scenario) -> tuple[list[Oracle], list[Answer | Happening]]:
