@@ -76,7 +76,7 @@ def command(
     """Check what a session needs, before it starts.
 
     Environment, packages, configuration, disk, ports, venue, clock, instruments, keys. Nothing is changed and no order
-    is placed; with keys, one signed question is asked. Exit 0: all well, or warnings only. 2: a check failed. 1: an
+    is placed; with keys, signed questions are asked. Exit 0: all well, or warnings only. 2: a check failed. 1: an
     input that cannot be used.
     """
     from mmfold.adapters.bybit.endpoints import REST_ENDPOINTS
@@ -114,7 +114,7 @@ def examine(
 
     from mmfold.adapters.doctor import machine
     from mmfold.adapters.doctor.check import Report, Status
-    from mmfold.adapters.doctor.credentials import check_credentials
+    from mmfold.adapters.doctor.credentials import Door, check_credentials
     from mmfold.adapters.doctor.venue import check_instruments, check_reachable, parse_endpoint, unique
     from mmfold.adapters.secrets.environment import resolve_environment
 
@@ -127,9 +127,11 @@ def examine(
     report.add([*directory, *free])
     reached = check_reachable(endpoint, url)
     report.add(reached.checks)
+    wanted = unique(symbols or (config.per_symbol if config else ()))
     if reached.offset_ns is not None:
-        report.add(check_instruments(endpoint, unique(symbols or (config.per_symbol if config else ())), config))
-    report.add(check_credentials(mode, venue, os.environ, endpoint, reached.offset_ns, datetime.now(UTC)))
+        report.add(check_instruments(endpoint, wanted, config))
+    door = Door(endpoint, reached.offset_ns, wanted)
+    report.add(check_credentials(mode, venue, os.environ, door, datetime.now(UTC)))
     report.facts = {
         "config_ok": config is not None,
         "env": {

@@ -49,6 +49,7 @@ USER_ERRORS = frozenset(
         "mmfold.adapters.bench.soak.SoakFailed",
         "mmfold.adapters.live.endpoints.BadEndpoint",
         "mmfold.adapters.live.handover.CannotHandOver",
+        "mmfold.adapters.bybit.position_mode.HedgeMode",
         "mmfold.adapters.live.start.CannotStart",
         "mmfold.adapters.live.stopping.CannotStop",
         "mmfold.adapters.live.unified_venue.UnknownVenue",

@@ -1,12 +1,13 @@
 """The keys of a venue in the preflight: are they there, how old, does the venue take them; must never show a value."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 from mmfold.adapters.bybit.signing import Credentials
 from mmfold.adapters.doctor.check import Check, Status, fail, ok, warn
-from mmfold.adapters.doctor.venue import Endpoint, check_accepted
+from mmfold.adapters.doctor.venue import Endpoint, check_accepted, check_one_way
 from mmfold.adapters.requirements import missing_requirement
 from mmfold.adapters.secrets.backend import Stored, rotation_warning
 from mmfold.adapters.secrets.environment import FIELDS, PREFIX, make_key, resolve_environment
@@ -16,9 +17,15 @@ from mmfold.adapters.secrets.registry import open_backend
 MODES_THAT_TRADE = ("testnet", "live")
 
 
-def check_credentials(
-    mode: str, venue: str, environ: Mapping[str, str], endpoint: Endpoint, offset_ns: int | None, now: datetime
-) -> list[Check]:
+class Door(NamedTuple):
+    """Where keys are tried, for which symbols; without an offset the venue does not answer."""
+
+    endpoint: Endpoint
+    offset_ns: int | None
+    symbols: Sequence[str]
+
+
+def check_credentials(mode: str, venue: str, environ: Mapping[str, str], door: Door, now: datetime) -> list[Check]:
     """Look for the keys and try them; a mode that sends nothing is only warned of what is wrong with them."""
     secret_env = resolve_environment(environ).secret_env
     path = f"{PREFIX}/{secret_env}/{venue}"
@@ -47,11 +54,14 @@ def check_credentials(
         for one in stored.values():
             if line := rotation_warning(one.key, one.saved_at, now):
                 found.append(warn("credentials", f"rotation_due:{one.key.field}", line, "make a new key at the venue"))
-        if offset_ns is None:
+        if door.offset_ns is None:
             found.append(ok("credentials", f"{path}: kept, not tried: the venue does not answer"))
         else:
             keys = Credentials(stored["api_key"].value, stored["api_secret"].value)
-            found.append(check_accepted(endpoint, keys, offset_ns, path))
+            accepted = check_accepted(door.endpoint, keys, door.offset_ns, path)
+            found.append(accepted)
+            if accepted.status is Status.OK:
+                found += check_one_way(door.endpoint, keys, door.offset_ns, door.symbols)
     return found if mode in MODES_THAT_TRADE else [soften(one) for one in found]
 
 

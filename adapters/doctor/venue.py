@@ -10,12 +10,14 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from mmfold.adapters.bybit.frames import MalformedFrame
+from mmfold.adapters.bybit.position_mode import HedgeMode, hedged_symbols
 from mmfold.adapters.bybit.rest import (
     VenueError,
     parse_instruments,
     parse_time,
     read_page,
     request_instruments,
+    request_positions,
     request_time,
     request_wallet,
 )
@@ -256,6 +258,23 @@ def check_accepted(endpoint: Endpoint, keys: Credentials, offset_ns: int, path: 
     except (OSError, HTTPException, Unreachable, MalformedFrame) as error:
         return fail("credentials", "venue_unreachable", f"{path}: {reason_of(error)}", "try again")
     return ok("credentials", f"{path}: the venue accepts them")
+
+
+def check_one_way(endpoint: Endpoint, keys: Credentials, offset_ns: int, symbols: Sequence[str]) -> list[Check]:
+    """Ask for the position mode of the symbols: in hedge mode a session does not start."""
+    hedged: dict[str, bool] = {}
+    for symbol in symbols:
+        request = request_positions(MARKETS[0], symbol)
+        ts_ms = (time.time_ns() + offset_ns) // NS_PER_MS
+        try:
+            answer = ask_once(endpoint, request, sign_rest(request, keys, ts_ms))
+            hedged |= hedged_symbols([read_page(answer.body, answer.status)])
+        except (VenueError, OSError, HTTPException, Unreachable, MalformedFrame) as error:
+            text = f"{symbol}: {reason_of(error)}"
+            return [warn("position mode", "position_mode_unknown", text, "try again; mm live asks once more")]
+    if hedged:
+        return [fail("position mode", "hedge_mode", str(HedgeMode(hedged)), HedgeMode.hint)]
+    return [ok("position mode", f"{', '.join(symbols)}: one-way")] if symbols else []
 
 
 def unique(symbols: Iterable[str]) -> list[str]:

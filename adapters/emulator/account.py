@@ -88,7 +88,7 @@ class Account:
         new = parse_new_order(params, self.products)
         if new.link_id and new.link_id in self.by_link:
             raise VenueError(VenueCode.LINK_ID_DUPLICATE)
-        position = self.positions[new.product.symbol]
+        position = self.positions[new.product.symbol].one_way()
         if new.reduce_only and (position.lots >= 0 if new.side == Side.BID else position.lots <= 0):
             raise VenueError(VenueCode.REDUCE_ONLY)
         self.check_margin(new)

@@ -27,8 +27,9 @@ class VenueCode(IntEnum):
     MARGIN = 110007
     REDUCE_ONLY = 110017
     ORDER_COUNT = 110020
+    HELD = 110024
     POSITION_MODE_SAME = 110025
-    HEDGE_MODE = 110029
+    ORDERED = 110028
     LEVERAGE_SAME = 110043
     QTY_FILLED = 110064
     LINK_ID_DUPLICATE = 110072
@@ -55,8 +56,9 @@ MESSAGES = {
     VenueCode.MARGIN: "ab not enough for new order",
     VenueCode.REDUCE_ONLY: "current position is zero, cannot fix reduce-only order qty",
     VenueCode.ORDER_COUNT: "Too many active orders",
+    VenueCode.HELD: "You have an existing position, so position mode cannot be switched",
     VenueCode.POSITION_MODE_SAME: "Position mode is not modified",
-    VenueCode.HEDGE_MODE: "Hedge mode is not available for this symbol",
+    VenueCode.ORDERED: "You have an existing order, so position mode cannot be switched",
     VenueCode.LEVERAGE_SAME: "leverage not modified",
     VenueCode.QTY_FILLED: "The number of contracts modified cannot be less than or equal to the filled quantity",
     VenueCode.LINK_ID_DUPLICATE: "OrderLinkedID is duplicate",

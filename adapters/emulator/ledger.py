@@ -42,6 +42,16 @@ class Position:
     leverage: Decimal = Decimal(LEVERAGE_DEFAULT)
     created_ms: int = 0
     updated_ms: int = 0
+    is_hedged: bool = False  # long and short apart: this venue lists the mode and takes no order in it
+
+    def one_way(self) -> "Position":
+        """Return the position for an order of one-way mode.
+
+        Raises: VenueError.
+        """
+        if self.is_hedged:
+            raise VenueError(VenueCode.PARAMETER, "position idx not match position mode")
+        return self
 
     @property
     def product(self) -> Product:
@@ -120,6 +130,11 @@ class Position:
             "createdTime": str(self.created_ms),
             "updatedTime": str(self.updated_ms),
         }
+
+    def payloads(self) -> list[dict[str, Any]]:
+        """Return what REST lists of a symbol: its position, or in hedge mode both sides, which are flat here."""
+        told = self.payload()
+        return [told | {"positionIdx": side} for side in (1, 2)] if self.is_hedged else [told]
 
     def stream_payload(self) -> dict[str, Any]:
         """Return the position as the private stream tells it: some names differ."""

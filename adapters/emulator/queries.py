@@ -21,6 +21,7 @@ CATEGORIES = ("linear", "spot", "inverse", "option")
 CURSOR_WORD = "before_"
 CLOSED_SHOWN_MAX = 500
 DCP_WINDOW_S = (3, 300)
+ONE_WAY_MODE, HEDGE_MODE = "0", "3"
 
 Document = dict[str, Any]
 PublicQuery = Callable[[Venue, Params], Document]
@@ -193,7 +194,8 @@ def get_positions(venue: Venue, account: Account, params: Params) -> Document:
         held = [position for position in account.positions.values() if position.lots]
     else:
         raise VenueError(VenueCode.PARAMETER, "params error: symbol or settleCoin is required")
-    return {"list": [position.payload() for position in held], "nextPageCursor": "", "category": "linear"}
+    listed = [sides for position in held for sides in position.payloads()]
+    return {"list": listed, "nextPageCursor": "", "category": "linear"}
 
 
 def set_leverage(venue: Venue, account: Account, params: Params) -> Document:
@@ -204,9 +206,26 @@ def set_leverage(venue: Venue, account: Account, params: Params) -> Document:
 
 
 def switch_mode(venue: Venue, account: Account, params: Params) -> Document:
-    """Refuse another position mode: there is the one-way mode."""
+    """Set the position mode of a symbol or a coin's symbols: 0 one-way, 3 hedge, in which this venue takes no order."""
     require_category(params)
-    raise VenueError(VenueCode.POSITION_MODE_SAME if str(params.get("mode")) == "0" else VenueCode.HEDGE_MODE)
+    if str(params.get("mode")) not in (ONE_WAY_MODE, HEDGE_MODE):
+        raise VenueError(VenueCode.PARAMETER, "params error: mode invalid")
+    if params.get("symbol"):
+        chosen = [find_market(venue, params).product.symbol]
+    elif params.get("coin"):
+        chosen = [symbol for symbol, one in account.products.items() if one.quote_coin == params["coin"]]
+    else:
+        raise VenueError(VenueCode.PARAMETER, "params error: symbol or coin is required")
+    positions, is_hedged = [account.positions[symbol] for symbol in chosen], str(params["mode"]) == HEDGE_MODE
+    if all(position.is_hedged == is_hedged for position in positions):
+        raise VenueError(VenueCode.POSITION_MODE_SAME)
+    if any(position.lots for position in positions):
+        raise VenueError(VenueCode.HELD)
+    if any(order.product.symbol in chosen for order in account.open.values()):
+        raise VenueError(VenueCode.ORDERED)
+    for position in positions:
+        position.is_hedged = is_hedged
+    return {}
 
 
 def get_wallet(venue: Venue, account: Account, params: Params) -> Document:

@@ -43,6 +43,7 @@ from mmfold.adapters.live.handover import (
     read_seen,
 )
 from mmfold.adapters.live.left_orders import LeftOrders
+from mmfold.adapters.live.position_mode import check_one_way
 from mmfold.adapters.live.raw import RawFrames
 from mmfold.adapters.live.reconcile import Reconciler, Seen
 from mmfold.adapters.live.rest_client import RestClient
@@ -197,7 +198,8 @@ async def check_clock(rest: RestClient) -> None:
 async def make_runner(plan: Plan, http: aiohttp.ClientSession) -> Runner:
     """Open or take up the journal and wire a runner; nothing is connected yet.
 
-    Raises: CannotStart, UnknownVenue, VenueUnreachable, VenueError, MalformedFrame, JournalError, ConfigError.
+    Raises: CannotStart, HedgeMode, UnknownVenue, VenueUnreachable, VenueError, MalformedFrame, JournalError,
+        ConfigError.
     """
     await await_emulator(plan.endpoints)
     name = unified_name(plan.venue)
@@ -209,7 +211,10 @@ async def make_runner(plan: Plan, http: aiohttp.ClientSession) -> Runner:
     )
     await check_clock(rest)  # before the keys: an address where nobody listens is told as that
     rest.keys = await find_keys(plan, http)
-    runner = open_runner(plan, await find_instruments(plan.venue, plan.symbols, rest))
+    instruments = await find_instruments(plan.venue, plan.symbols, rest)
+    if plan.has_account:
+        await check_one_way(rest, CATEGORY, [one.symbol for one in instruments])
+    runner = open_runner(plan, instruments)
     runner.status.clock_offset_ns = rest.offset_ns
     session = runner.session
     is_new = not session.resumed_events and not former_runs(session.manifest)

@@ -17,7 +17,7 @@ from mmfold.adapters.cli.main import run
 from mmfold.engine.codes import EventKind
 from mmfold.journal.errors import JournalError
 from mmfold.journal.lock import Lock
-from tests.adapters.emulator.running import RunningVenue
+from tests.adapters.emulator.running import RunningVenue, rest
 from tests.live.laws import check_against_venue, check_journal, check_replay, read_rows
 from tests.live.processes import running_venue
 from tests.live.stage import TIGHT, Stage, stage
@@ -104,6 +104,32 @@ def test_wrong_keys(
     code, told = mm(*asked(running, tmp_path / "j"))
     assert code == 1 and text in told, name
     assert made.secret not in told and (secret or made.secret) not in told
+
+
+def test_an_account_in_hedge_mode(
+    mm: Mm, running: RunningVenue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, chosen = running.keys[0], {"category": "linear", "symbol": "BTCUSDT"}
+
+    def ask(method: str, path: str, more: dict[str, Any]) -> Any:
+        return rest(running, method, path, chosen | more, made).json()
+
+    def switch(mode: int) -> int:
+        return int(ask("POST", "/v5/position/switch-mode", {"mode": mode})["retCode"])
+
+    monkeypatch.setenv("SECRETS_BACKEND", "env")
+    monkeypatch.setenv("BYBIT_API_KEY", made.key)
+    monkeypatch.setenv("BYBIT_API_SECRET", made.secret)
+    assert [switch(0), switch(3), switch(3)] == [110025, 0, 110025]
+    sides = ask("GET", "/v5/position/list", {})["result"]["list"]
+    assert [side["positionIdx"] for side in sides] == [1, 2]
+    order = ask("POST", "/v5/order/create", {"side": "Buy", "orderType": "Limit", "qty": "0.1", "price": "1000"})
+    assert order["retCode"] == 10001 and "position mode" in order["retMsg"]
+    code, told = mm(*asked(running, tmp_path / "j"))
+    assert code == 1 and "in hedge mode for BTCUSDT; mm trades in one-way mode" in told and "switch-mode" in told
+    assert not (tmp_path / "j").exists(), "nothing was begun"
+    assert mm(*asked(running, tmp_path / "j", mode="shadow"))[0] == 0, "what sends nothing asks for no account"
+    assert switch(0) == 0
 
 
 def test_a_clock_that_is_off_by_a_minute(mm: Mm, running: RunningVenue, tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ class SmallVenue:
         self.ahead_ms = 0
         self.code = 0  # of every answer
         self.body: bytes | None = None  # instead of every answer
+        self.hedged: dict[str, str] = {}  # symbol: size of its long side
         self.asked: list[str] = []
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
@@ -54,6 +55,7 @@ class SmallVenue:
         app.router.add_get("/v5/market/time", self.on_time)
         app.router.add_get("/v5/market/instruments-info", self.on_instruments)
         app.router.add_get("/v5/account/wallet-balance", self.on_wallet)
+        app.router.add_get("/v5/position/list", self.on_positions)
         self.runner = web.AppRunner(app)
         await self.runner.setup()
         await web.TCPSite(self.runner, "127.0.0.1", 0).start()
@@ -113,6 +115,14 @@ class SmallVenue:
             code = 10002
         return self.answer(request, {"list": [{"accountType": "UNIFIED", "coin": []}]}, code)
 
+    async def on_positions(self, request: web.Request) -> web.Response:
+        symbol = request.query["symbol"]
+        if symbol not in self.hedged:
+            return self.answer(request, {"list": [{"symbol": symbol, "positionIdx": 0, "size": "0"}]})
+        sizes = {1: self.hedged[symbol], 2: "0"}
+        sides = [{"symbol": symbol, "positionIdx": index, "size": size} for index, size in sizes.items()]
+        return self.answer(request, {"list": sides, "nextPageCursor": ""})
+
 
 @pytest.fixture(scope="module")
 def small_venue() -> Iterator[SmallVenue]:
@@ -125,6 +135,7 @@ def small_venue() -> Iterator[SmallVenue]:
 def venue(small_venue: SmallVenue) -> SmallVenue:
     small_venue.ahead_ms, small_venue.code, small_venue.body = 0, 0, None
     small_venue.asked.clear()
+    small_venue.hedged.clear()
     return small_venue
 
 
@@ -174,7 +185,7 @@ LIVE = {"EXCHANGE_ENV": "live", "MM_LIVE_ENABLE": "1"}
 
 def test_all_well_is_exit_0_with_the_keys_of_the_spec(mm: Call, venue: SmallVenue, free_port: int) -> None:
     code, found, _ = mm("--symbols", "ETHUSDT,btcusdt", "--journal", "out/s", **TESTNET, **keys("testnet"))
-    assert [one["name"] for one in found["checks"]] == NAMES
+    assert [one["name"] for one in found["checks"]] == [*NAMES, "position mode"]
     assert {one["status"] for one in found["checks"]} <= {"ok", "warn"} and code == 0
     assert set(found) == {
         "checks", "config_ok", "env", "errors", "ports_free", "status", "system", "warnings", "writable_dirs",
@@ -185,6 +196,15 @@ def test_all_well_is_exit_0_with_the_keys_of_the_spec(mm: Call, venue: SmallVenu
         "EXCHANGE_ENV": "testnet", "MM_LIVE_ENABLE": False, "mode": "testnet", "secret_env": "testnet",
     }  # fmt: skip
     assert venue.asked.count("/v5/account/wallet-balance") == 1 and not Path("out").exists()
+
+
+@pytest.mark.parametrize(("size", "text"), [("0", ""), ("0.00", ""), ("0.5", " (with a position)")])
+def test_hedge_mode_is_told_before_a_session_meets_it(mm: Call, venue: SmallVenue, size: str, text: str) -> None:
+    venue.hedged["ETHUSDT"] = size
+    code, found, _ = mm("--symbols", "ETHUSDT,btcusdt", **TESTNET, **keys("testnet"))
+    assert (code, found["errors"]) == (2, ["hedge_mode"])
+    assert f"in hedge mode for ETHUSDT{text}; mm trades" in found["checks"][-1]["found"]
+    assert "switch-mode with mode 0" in found["checks"][-1]["next"]
 
 
 def test_without_keys_shadow_is_well(mm: Call, venue: SmallVenue) -> None:
