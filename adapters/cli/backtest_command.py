@@ -15,6 +15,7 @@ from mmfold.adapters.cli.errors import is_user_error
 from mmfold.adapters.cli.grouped import GroupedCommand
 from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.output import emit_json, print_warnings, progress
+from mmfold.adapters.cli.own_strategy import load_strategy
 from mmfold.adapters.cli.places import tell_made
 
 if TYPE_CHECKING:
@@ -92,7 +93,9 @@ def command(
     if no_journal == (out is not None):
         raise click.UsageError("give either --out DIR or --no-journal")
     asked["strategy_file"] = None
-    load_strategy(asked)
+    if ":" in (asked["strategy"] or ""):
+        load_strategy(asked["strategy"])
+        asked["strategy_file"], asked["strategy"] = asked["strategy"], "user"
     config, assumptions = read_config(asked), read_assumptions(asked)
     cases = band_of(assumptions) if asked["band"] else {"base": assumptions}
     if out is not None:
@@ -225,19 +228,6 @@ def figures(result: "BacktestResult") -> dict[str, Any]:
     document = result_document(result, None)
     money = {currency: values["total"] for currency, values in document["pnl"].items()}
     return {"orders": document["orders"], "fills": result.fills, **{f"pnl {key}": money[key] for key in money}}
-
-
-def load_strategy(asked: dict[str, Any]) -> None:
-    """Load a strategy file if one was named, before anything imports the kernels; the configuration then says `user`.
-
-    Raises: StrategyRefused.
-    """
-    if ":" not in (asked["strategy"] or ""):
-        return
-    from mmfold.replay.strategy.file import install_strategy, read_strategy
-
-    install_strategy(read_strategy(asked["strategy"]))
-    asked["strategy_file"], asked["strategy"] = asked["strategy"], "user"
 
 
 def read_config(asked: dict[str, Any]) -> "Config":

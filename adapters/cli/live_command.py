@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shlex
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +43,9 @@ def parse_duration(ctx: click.Context, parameter: click.Parameter, value: str | 
 
 @click.command(
     name="live",
-    epilog="Example: mm live --venue bybit --mode paper --symbols BTCUSDT --journal out/paper --for 10m",
+    epilog="""Example: mm live --venue bybit --mode paper --symbols BTCUSDT --journal out/paper --for 10m
+
+    With a strategy of your own: mm live --mode shadow --symbols BTCUSDT --strategy my.py:quote --journal out/s""",
     short_help="Trade at a venue, or rehearse it in paper or shadow.",
 )
 @click.option("--venue", default="bybit", show_default=True, metavar="V",
@@ -52,6 +55,7 @@ def parse_duration(ctx: click.Context, parameter: click.Parameter, value: str | 
 @click.option("--journal", required=True, metavar="DIR", type=click.Path(path_type=Path), help="New, or to go on with.")
 @click.option("--config", "config_path", metavar="FILE", type=click.Path(path_type=Path), help="Configuration.")
 @click.option("--profile", metavar="NAME", help="A profile of config/profiles.")
+@click.option("--strategy", metavar="FILE:FUNCTION", help="A strategy of your own: mm docs strategies.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one configuration key.")
 @click.option("--endpoint", metavar="URL", help="Another address of the venue, such as an emulator's.")
 @click.option("--for", "duration_s", callback=parse_duration, metavar="60s", help="Stop cleanly after so long.")
@@ -108,13 +112,15 @@ def split_symbols(text: str) -> tuple[str, ...]:
 def make_plan(asked: dict[str, Any]) -> "Plan":
     """Return what was asked for, checked.
 
-    Raises: click.UsageError, ConfigError, BadEndpoint.
+    Raises: click.UsageError, ConfigError, StrategyError, BadEndpoint.
     """
+    refused = load_own_strategy(asked)  # first: nothing may have imported the kernels
     from mmfold.adapters.live.endpoints import find_endpoints, unified_name
     from mmfold.adapters.live.runner import Pace
     from mmfold.adapters.live.start import Plan
     from mmfold.config.errors import ConfigError
     from mmfold.config.load import load_config
+    from mmfold.replay.strategy.file import StrategyError
 
     symbols, has_account = split_symbols(asked["symbols"]), asked["mode"] in ("testnet", "live")
     if has_account and unified_name(asked["venue"]) is not None:
@@ -135,12 +141,28 @@ def make_plan(asked: dict[str, Any]) -> "Plan":
         continue_from=asked["continue_from"],
     )  # fmt: skip
     try:
+        if refused is not None:
+            raise refused
         config = read_config(asked)
-    except (ConfigError, OSError):
+    except (ConfigError, StrategyError, OSError):
         asyncio.run(tell_left(plan))
         raise
     print_warnings(config.warnings)
     return replace(plan, config=config)
+
+
+def load_own_strategy(asked: dict[str, Any]) -> Exception | None:
+    """Load the strategy file that was named; returns why it cannot be, for when left orders have been seen to."""
+    if asked["strategy"] is None:
+        return None
+    from mmfold.adapters.cli.own_strategy import load_strategy
+    from mmfold.replay.strategy.file import StrategyError
+
+    try:
+        load_strategy(asked["strategy"])
+    except (StrategyError, OSError) as error:
+        return error
+    return None
 
 
 async def tell_left(plan: "Plan") -> None:
@@ -157,21 +179,36 @@ async def tell_left(plan: "Plan") -> None:
 def read_config(asked: dict[str, Any]) -> "Config":
     """Return the configuration; the core's mode follows from ours.
 
-    Raises: ConfigError.
+    Raises: ConfigError, StrategyMissing where the configuration and --strategy do not belong together.
     """
     from mmfold.config.load import load_config
+    from mmfold.replay.strategy.file import StrategyMissing, check_given, loaded
 
     core_mode = "shadow" if asked["mode"] == "shadow" else "sent"
-    return load_config(asked["config_path"], asked["profile"], [*asked["overrides"], f"mode={core_mode}"])
+    own = ["strategy.name=user"] if loaded() is not None else []
+    config = load_config(asked["config_path"], asked["profile"], [*own, *asked["overrides"], f"mode={core_mode}"])
+    names = {config.strategy.name, *(config.for_symbol(symbol).strategy.name for symbol in config.per_symbol)}
+    if "user" in names:
+        check_given()
+    elif own:
+        raise StrategyMissing(
+            f"strategy.name is {config.strategy.name}, and --strategy names another",
+            "leave strategy.name to --strategy",
+        )
+    return config
 
 
 def tell_plan(plan: "Plan") -> None:
     """Say what will be traded, where and how, before the first order."""
+    from mmfold.replay.strategy.file import loaded
+
     risk = plan.config.risk
     click.echo(f"mm live  {plan.venue} {plan.mode}  {', '.join(plan.symbols)}  {plan.endpoints.rest}", err=True)
     limits = f"{risk.max_inv_usd_per_symbol} USD a symbol, {risk.max_total_notional_usd} USD in all"
     click.echo(f"limits   {limits}, {plan.config.strategy.target_usd} USD quoted a side", err=True)
     click.echo(f"journal  {plan.journal}", err=True)
+    if (strategy := loaded()) is not None:
+        click.echo(f"strategy {strategy.name}  sha256 {strategy.words()['strategy_sha256']}", err=True)
     tell_compiling(CORE)
 
 
@@ -258,11 +295,12 @@ async def reload_config(runner: "Runner", asked: dict[str, Any]) -> None:
     from mmfold.adapters.live.reload import changed_keys, immutable_keys
     from mmfold.config.errors import ConfigError
     from mmfold.replay.run import config_document
+    from mmfold.replay.strategy.file import StrategyError
 
     try:
         config = read_config(asked)
         document = config_document(config, runner.session.manifest)
-    except (ConfigError, OSError) as error:
+    except (ConfigError, StrategyError, OSError) as error:
         runner.log.error("config_refused", reason=str(error))
         return
     for line in config.warnings:
@@ -304,9 +342,13 @@ def describe_end(runner: "Runner") -> dict[str, Any]:
 
 def tell_result(result: dict[str, Any]) -> None:
     """Print what a session came to and what to do next."""
+    from mmfold.replay.strategy.file import loaded
+
     position = ", ".join(f"{symbol} {lots} lots" for symbol, lots in result["position"].items())
     click.echo(f"orders {result['orders']}  fills {result['fills']}  rejected {result['rejected']}  {position}")
     click.echo(f"open orders {result['open_orders']}  head {result['head'][:12]}  {result['events']:,} events")
     for symbol, reason in result["unexplained"].items():
         click.echo(f"kept flat: {symbol}: {reason}; on a new journal --adopt-position takes it over")
-    click.echo(f"next      mm replay --events {result['journal']}")
+    strategy = loaded()
+    given = "" if strategy is None else f" --strategy {shlex.quote(f'{strategy.path}:{strategy.function}')}"
+    click.echo(f"next      mm replay --events {shlex.quote(result['journal'])}{given}")

@@ -34,6 +34,7 @@ from mmfold.adapters.logs import EventLog
 from mmfold.engine.codes import AlertCode, BookStatus, ConnectionState, EventKind
 from mmfold.engine.limits import NS_PER_S
 from mmfold.journal.errors import JournalError
+from mmfold.replay.strategy.file import StrategyError
 
 TIMER_MS = 100
 HEALTH_S = 5.0
@@ -113,7 +114,7 @@ class Runner:
             return
         try:
             effects = fold(told)
-        except (JournalError, OSError, AssertionError) as error:
+        except (JournalError, OSError, AssertionError, StrategyError) as error:
             self.fail(error)
             return
         self.status.seq_next = self.session.seq_next
@@ -163,7 +164,8 @@ class Runner:
         """Stop for good: nothing is folded or journaled any more, the orders are cancelled on the way out."""
         if self.failure is None:
             self.failure = error
-            self.log.error("session_failed", error=error)
+            said = {"reason": str(error)} if isinstance(error, StrategyError) else {"error": error}
+            self.log.error("session_failed", **said)
         self.stop_asked.set()
 
     def ask_venue(self, reason: str) -> None:

@@ -22,6 +22,7 @@ from mmfold.journal.rows_kernel import number_event
 from mmfold.journal.segment import segment_paths
 from mmfold.journal.writer import Writer
 from mmfold.replay.checkpoint import checkpoint_key, find_checkpoint, load_checkpoint, save_checkpoint
+from mmfold.replay.strategy.blame import explain, strategy_blamed
 
 UNCOMMITTED_ROW_COUNT_MAX = 16  # market rows that a crash may lose, and that a decision has to write first
 CHECKPOINT_BLOCK_COUNT = 256  # chain blocks between two checkpoints
@@ -56,7 +57,7 @@ def read_session_manifest(directory: Path) -> Manifest | None:
 class Session:
     """One journal with its core: a new one, or a former one taken up where it ended.
 
-    Raises: JournalError, WitnessDiffers, DigestDiffers.
+    Raises: JournalError, WitnessDiffers, DigestDiffers, StrategyRaised.
     """
 
     def __init__(self, directory: Path, manifest: Manifest, sync: Literal["none", "commit"] = "none") -> None:
@@ -69,7 +70,8 @@ class Session:
         self.uncommitted_rows = 0
         self.failed = False  # a write failed: nothing is folded any more
         is_new = not has_segments(directory)
-        unwitnessed = [] if is_new else self.resume()
+        with strategy_blamed(self.core):
+            unwitnessed = [] if is_new else self.resume()
         self.writer = Writer(directory, sync=sync)
         self.block_saved = self.writer.seq_next // 1024
         if is_new:
@@ -135,15 +137,18 @@ class Session:
     def decide(self, event: np.ndarray) -> np.ndarray | None:
         """Fold and journal one numbered event and, behind it, what it decides; returns that.
 
-        Raises: what breaks the core, with the event journaled; JournalFull, JournalError.
+        Raises: what breaks the core, with the event journaled, StrategyRaised where a strategy file does; JournalError.
         """
         data = event.tobytes()
         event = np.frombuffer(data, EVENT)  # read-only, as the core takes it
         try:
             self.core.advance(event, 0)
             self.core.drain()
-        except BaseException:
+        except BaseException as error:
             self.writer.append(event)
+            told = explain(error, self.core.state)
+            if told is not None:
+                raise told from error
             raise
         if not self.decided:
             self.writer.append(event)

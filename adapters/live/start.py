@@ -66,6 +66,7 @@ from mmfold.engine.limits import NS_PER_MS, NS_PER_S
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.journal.reader import Journal
 from mmfold.replay.run import config_document
+from mmfold.replay.strategy.file import check_configured, check_recorded, loaded
 
 CATEGORY = "linear"
 BOOK_DEPTH = 50
@@ -249,11 +250,12 @@ async def make_unified_runner(plan: Plan, name: str) -> Runner:
 def open_runner(plan: Plan, instruments: tuple[Instrument, ...]) -> Runner:
     """Open or take up the journal of a session in some instruments.
 
-    Raises: CannotStart, CannotHandOver, JournalError, ConfigError.
+    Raises: CannotStart, CannotHandOver, JournalError, ConfigError, StrategyError.
     """
     place = find_place(plan.journal, plan.continue_from)
     manifest = find_manifest(place.journal, plan.mode, plan.venue, instruments)
     document = config_document(plan.config, manifest)
+    check_configured(document)
     session = open_session(place, manifest, plan.config.journal.sync)
     status = LiveStatus(
         mode=plan.mode, venue=plan.venue, manifest=session.manifest, state=session.core.state,
@@ -295,12 +297,13 @@ def open_session(place: Place, manifest: Manifest, sync: Literal["none", "commit
 def find_manifest(journal: Path, mode: str, venue: str, instruments: tuple[Instrument, ...]) -> Manifest:
     """Return the manifest of what a directory holds, which must be of the same kind, or of something new.
 
-    Raises: CannotStart when the journal there is of something else, JournalError.
+    Raises: CannotStart when the journal there is of something else, StrategyMissing, JournalError.
     """
-    former = read_session_manifest(journal)
+    former, is_session = read_session_manifest(journal), mode != RECORD
     if former is None:
         run_id, extra = make_run_id(mode, venue, time.time_ns()), {"mode": mode, "venue": venue}
-        is_session = mode != RECORD
+        if is_session and (strategy := loaded()) is not None:
+            extra |= strategy.words()
         source = "live" if is_session else RECORD
         manifest = Manifest(run_id=run_id, instruments=instruments, source=source, extra=extra)
         return manifest.renewed(witnessed=True, layout=LAYOUT_ID) if is_session else manifest
@@ -313,6 +316,9 @@ def find_manifest(journal: Path, mode: str, venue: str, instruments: tuple[Instr
             f"{journal} holds other instruments, ticks or lots than were asked for",
             "give the same --symbols, or another --journal",
         )
+    if is_session:
+        go_on = f"--continue-from {journal} --journal {journal}-new goes on with the one you have"
+        check_recorded(former, (go_on, go_on))
     return former
 
 

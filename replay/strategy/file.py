@@ -27,6 +27,8 @@ from mmfold.replay.strategy.rules import refusals
 from mmfold.replay.strategy.words import public_module
 
 MODULE_NAME = "mm_strategy"
+RUN_ON_MARKET = "mm backtest --strategy FILE:FUNCTION runs one on the journal's market"
+RUN_AGAIN = "run mm backtest with the new one"
 
 
 class StrategyError(Exception):
@@ -170,15 +172,25 @@ def check_configured(document: dict[str, Any]) -> None:
 
     Raises: StrategyMissing.
     """
-    if uses_strategy(document) and loaded_file is None:
+    if uses_strategy(document):
+        check_given()
+
+
+def check_given() -> None:
+    """Check that this process has a strategy file.
+
+    Raises: StrategyMissing.
+    """
+    if loaded_file is None:
         raise StrategyMissing(
             "strategy.name is user, a strategy of your own, and none was given", "give --strategy FILE:FUNCTION"
         )
 
 
-def check_recorded(manifest: Manifest) -> None:
+def check_recorded(manifest: Manifest, instead: tuple[str, str] = (RUN_ON_MARKET, RUN_AGAIN)) -> None:
     """Check that the strategy file of this process is the one that a journal was made with.
 
+    `instead` says what else can be done: where a file was given and the journal has none, and where it has another.
     Raises: StrategyMissing.
     """
     words = manifest.extra
@@ -187,7 +199,7 @@ def check_recorded(manifest: Manifest) -> None:
         if loaded_file is not None:
             raise StrategyMissing(
                 "this journal was not made with a strategy file",
-                "leave --strategy out; mm backtest --strategy FILE:FUNCTION runs one on the journal's market",
+                f"leave --strategy out; {instead[0]}",
             )
         return
     name = printable(f"{words.get('strategy_file')}:{words.get('strategy_function')}")
@@ -198,7 +210,7 @@ def check_recorded(manifest: Manifest) -> None:
     if (given["strategy_sha256"], given["strategy_function"]) != (sha256, words.get("strategy_function")):
         raise StrategyMissing(
             f"{made}; {loaded_file.path}:{loaded_file.function} has {given['strategy_sha256']}",
-            "give the file as it was then, or run mm backtest with the new one",
+            f"give the file as it was then, or {instead[1]}",
         )
 
 
