@@ -108,6 +108,7 @@ def renumbered(seen: Seen, old: Manifest, new: Manifest) -> Seen:
         executions={(indexes[i], number): ts for (i, number), ts in seen.executions.items() if i in indexes},
         fundings={(indexes[i], ts) for i, ts in seen.fundings if i in indexes},
         ts_last_ms=seen.ts_last_ms,
+        ts_first_ms=seen.ts_first_ms,
         ts_forgotten_ns=seen.ts_forgotten_ns,
     )
 

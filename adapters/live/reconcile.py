@@ -32,7 +32,8 @@ SEEN_COUNT_MAX = 1 << 11  # executions that are remembered; what is older than a
 class Seen:
     """The executions and fundings that are in the journal: the venue tells them more than once.
 
-    Units: ts_last_ms is the venue's time up to which all executions were asked for, ts_forgotten_ns that of the newest
+    Units: ts_last_ms is the venue's time up to which all executions were asked for, ts_first_ms that of the first look
+    at the account, before which nothing is the session's (0: it has not looked), ts_forgotten_ns that of the newest
     execution that is no longer remembered.
     """
 
@@ -40,6 +41,7 @@ class Seen:
     # instrument_index, ts_exchange_ns of FUNDINGs without an execution number: journals before rules 3
     fundings: set[tuple[int, int]] = field(default_factory=set)
     ts_last_ms: int = 0
+    ts_first_ms: int = 0
     ts_forgotten_ns: int = 0
 
     def note(self, rows: np.ndarray) -> None:
@@ -51,10 +53,15 @@ class Seen:
                 self.fundings.add((int(row["instrument_index"]), int(row["ts_exchange_ns"])))
             elif row["flags"] & Flag.LAST:
                 self.remember((int(row["instrument_index"]), int(row["order_id"])), int(row["ts_exchange_ns"]))
+        if not self.ts_first_ms:
+            openings = rows[(rows["kind"] == EventKind.POSITION) & (rows["flags"] & Flag.OPENING != 0)]
+            if len(openings):
+                self.ts_first_ms = int(openings["ts_receive_ns"][0]) // NS_PER_MS
         # A fill does not prove that those before it were told; each list of open orders was asked for after the fills.
         for row in rows[rows["kind"] == EventKind.OPEN_ORDERS]:
             if row["ts_exchange_ns"] != NO_TS_NS:
                 self.ts_last_ms = max(self.ts_last_ms, int(row["ts_exchange_ns"]) // NS_PER_MS)
+                self.ts_first_ms = self.ts_first_ms or self.ts_last_ms
 
     def news(self, rows: np.ndarray) -> np.ndarray:
         """Return rows of whole events without what was told before, and note the rest."""
@@ -85,7 +92,7 @@ class Seen:
     def start_ms(self, now_ms: int) -> int:
         """Return from when on executions have to be asked for, so that none is told twice."""
         start_ms = max(self.ts_last_ms, now_ms - AGE_MS_MAX) - LOOK_BACK_MS
-        return max(start_ms, self.ts_forgotten_ns // NS_PER_MS + 1) if self.ts_forgotten_ns else start_ms
+        return max([start_ms, *(ms + 1 for ms in (self.ts_forgotten_ns // NS_PER_MS, self.ts_first_ms) if ms)])
 
 
 class Reconciler:

@@ -218,8 +218,9 @@ async def make_runner(plan: Plan, http: aiohttp.ClientSession) -> Runner:
     runner = open_runner(plan, instruments)
     runner.status.clock_offset_ns = rest.offset_ns
     session = runner.session
-    is_new = not session.resumed_events and not former_runs(session.manifest)
-    seen = Seen(ts_last_ms=rest.ts_ms()) if is_new else read_seen(session.directory, session.manifest)
+    seen = read_seen(session.directory, session.manifest)
+    if is_first_look(seen, session.manifest):
+        seen = Seen(ts_last_ms=rest.ts_ms())
     runner.gateway = make_gateway(plan, runner, rest, seen)
     is_armed = plan.has_account and await arm_dead_man(rest, plan.config.live.dead_man_window_s)
     add_streams(plan, runner, http, rest, (DEAD_MAN_TOPIC,) if is_armed else ())
@@ -337,10 +338,10 @@ def make_gateway(plan: Plan, runner: Runner, rest: RestClient, seen: Seen) -> Ga
     ledger = OrderLedger(manifest.run_id)
     answers = RestParser(manifest, ledger)
     session = runner.session
-    if session.resumed_events or former_runs(session.manifest):
-        reconciler = Reconciler(manifest, rest, answers, seen)
+    if is_first_look(seen, manifest):
+        reconciler: Reconciler = FirstLook(session, rest, answers, seen, adopts=plan.adopt_position)
     else:
-        reconciler = FirstLook(runner.session, rest, answers, seen, adopts=plan.adopt_position)
+        reconciler = Reconciler(manifest, rest, answers, seen)
     runner.account = Account(runner, PrivateParser(manifest, ledger), reconciler)
     if former_runs(manifest):
         parent = parent_of(session.directory, manifest)
@@ -350,6 +351,11 @@ def make_gateway(plan: Plan, runner: Runner, rest: RestClient, seen: Seen) -> Ga
         runner.account.left = LeftOrders(rest, of_orders, former_runs(manifest))
     encoder = RequestEncoder(manifest, ledger, plan.pace.recv_window_ms)
     return BybitGateway(encoder, RequestBook(ledger), rest, runner.take_answers, runner.ask_venue)
+
+
+def is_first_look(seen: Seen, manifest: Manifest) -> bool:
+    """Tell whether a session has yet to look at its account: a new one, or one that ended before it could."""
+    return not seen.ts_first_ms and not former_runs(manifest)
 
 
 def plan_public(endpoints: Endpoints, manifest: Manifest, pace: Pace = PACE) -> StreamPlan:

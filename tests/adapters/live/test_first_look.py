@@ -1,13 +1,16 @@
 """A new journal on an account with a past: its position adopted or kept flat, the venue's dead-man switch armed."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import aiohttp
 import numpy as np
 import pytest
 
 from mmfold.adapters.bybit.private import PrivateParser
 from mmfold.adapters.live.runner import Runner
+from mmfold.adapters.live.start import Plan, make_runner
 from mmfold.config.errors import ConfigError
 from mmfold.config.load import load_config
 from mmfold.engine.codes import EventKind, Flag
@@ -80,6 +83,34 @@ def test_executions_of_the_minute_before_are_no_fills(running: RunningVenue, tmp
     assert not (rows["kind"] == EventKind.FILL).any()
     position = runner.session.core.state.positions[0]
     assert (position["position_lots"], position["fees_micros"]) == (0, 0) and runner.status.unexplained == {}
+
+
+async def begin(plan: Plan) -> None:
+    """Begin a journal and go no further."""
+    async with aiohttp.ClientSession() as http:
+        (await make_runner(plan, http)).session.close()
+
+
+@pytest.mark.parametrize("first", ["a whole session", "one that died before its first look"])
+def test_a_restart_within_that_minute_inherits_nothing_either(
+    running: RunningVenue, tmp_path: Path, first: str
+) -> None:
+    key = running.keys[0]
+    for side, qty in (("Buy", "0.005"), ("Sell", "0.002")):
+        assert rest(running, "POST", "/v5/order/create", place(side, qty, None), key).json()["retCode"] == 0
+    plan = plan_session(running, tmp_path / "j", "enabled=false", adopt=True)
+    try:
+        if first == "a whole session":
+            assert run_session(plan, trades).session.core.state.positions[0]["position_lots"] == 3
+        else:
+            asyncio.run(begin(plan))
+        again = run_session(plan, trades)
+    finally:
+        running.call(running.venue.accounts[key.key].executions.clear)
+        hold(running, "Sell", "0.003")
+    position = again.session.core.state.positions[0]
+    assert (position["position_lots"], position["opening_lots"], position["fill_count"]) == (3, 3, 0)
+    assert again.status.unexplained == {}
 
 
 def test_without_the_flag_it_is_kept_flat(
