@@ -7,6 +7,7 @@ beside them, so that a lost connection, a full disk or a fault of ours leaves no
 import asyncio
 from typing import TYPE_CHECKING
 
+from mmfold.adapters.live.thaw import END
 from mmfold.adapters.logs import EventLog
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class KillSwitch:
         runner.is_stopping = True
         runner.status.phase = "stopping"
         self.log.warning("kill_switch_pulled", open_orders=len(runner.session.open_orders()))
-        ways = asyncio.gather(runner.command({"command": "freeze"}), runner.cancel_all(), return_exceptions=True)
+        ways = asyncio.gather(runner.command(END), runner.cancel_all(), return_exceptions=True)
         try:
             for outcome in await asyncio.wait_for(ways, KILL_S):
                 if isinstance(outcome, BaseException):

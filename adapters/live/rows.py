@@ -41,3 +41,11 @@ def resident_bytes() -> int:
     """Return the memory that the process holds now."""
     with open("/proc/self/statm", encoding="ascii") as statm:
         return int(statm.read().split()[1]) * resource.getpagesize()
+
+
+def events_of(rows: np.ndarray) -> list[np.ndarray]:
+    """Return the events of rows, each whole."""
+    if len(rows) == 1:
+        return [rows]
+    ends = np.flatnonzero(rows["flags"] & 1) + 1
+    return np.split(rows, ends[:-1])

@@ -24,10 +24,11 @@ from mmfold.adapters.live.gateway import BybitGateway, Gateway
 from mmfold.adapters.live.heap import give_back, settled_heap
 from mmfold.adapters.live.raw import RawFrames
 from mmfold.adapters.live.rest_client import VenueUnreachable
-from mmfold.adapters.live.rows import connection_row, health_row, timeout_row, timer_row
+from mmfold.adapters.live.rows import connection_row, events_of, health_row, timeout_row, timer_row
 from mmfold.adapters.live.session import IN_DOUBT, Session, orders_of
 from mmfold.adapters.live.status import LiveStatus
 from mmfold.adapters.live.stream import Stream
+from mmfold.adapters.live.thaw import END, ended_symbols
 from mmfold.adapters.live.unified_market import UnifiedMarket
 from mmfold.adapters.live.watch_journal import watch_journal
 from mmfold.adapters.logs import EventLog
@@ -313,6 +314,8 @@ class Runner:
         await self.doubt_former_orders()
         if self.document is not None and self.session.core.document != self.document:
             await self.configure(self.document)  # after the connection counts as down: it must not quote yet
+        for symbol in ended_symbols(self.session.directory, self.session.manifest):
+            await self.command({"command": "unfreeze", "symbol": symbol})
         self.status.phase = "reconciling"
         loops: list[Awaitable[None]] = [stream.run() for stream in self.streams]
         loops += [self.timer_loop(), self.health_loop(), self.commit_loop(), watch_journal(self)]
@@ -345,7 +348,7 @@ class Runner:
         self.status.phase = "stopping"
         self.log.info("stopping", failed=self.failure is not None)
         if self.failure is None:
-            await self.command({"command": "freeze"})
+            await self.command(END)
             if await self.confirm_flat(STOP_S):
                 return
         await self.cancel_all()
@@ -390,11 +393,3 @@ class Runner:
                     self.log.error("cancel_all_failed", symbol=instrument.symbol, error=error)
                 with suppress(VenueUnreachable, VenueError, MalformedFrame):
                     await gateway.rest.read_clock()  # a clock that is off is a reason to be refused
-
-
-def events_of(rows: np.ndarray) -> list[np.ndarray]:
-    """Return the events of rows, each whole."""
-    if len(rows) == 1:
-        return [rows]
-    ends = np.flatnonzero(rows["flags"] & 1) + 1
-    return np.split(rows, ends[:-1])

@@ -1,0 +1,43 @@
+"""Which freezes a session lifts when it goes on: that of its own former end, never one that somebody else asked for."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmfold.engine.codes import EventKind
+from mmfold.engine.json_text import parse_json
+from mmfold.engine.manifest import Manifest
+from mmfold.engine.payload import payload_bytes
+from mmfold.journal.reader import Journal
+
+END = {"command": "freeze", "why": "session_end"}  # the core reads the first key only
+
+
+def ended_symbols(journal: Path, manifest: Manifest) -> tuple[str, ...]:
+    """Return the symbols that the session's end froze, without those that are frozen for another reason too.
+
+    Raises: JournalError.
+    """
+    ended: set[str] = set()
+    asked: set[str] = set()
+    for command in commands_of(journal):
+        symbols = {command["symbol"]} if "symbol" in command else set(manifest.symbol_index())
+        if command == END:
+            ended |= symbols
+        elif command["command"] == "freeze":
+            asked |= symbols
+        elif command["command"] == "unfreeze":
+            ended -= symbols
+            asked -= symbols
+    return tuple(sorted(ended - asked))
+
+
+def commands_of(journal: Path) -> Iterator[dict[str, Any]]:
+    """Yield the COMMANDs of a journal that was folded before, so they are well formed."""
+    for rows in Journal(journal).chunks():
+        found = rows[rows["kind"] == EventKind.COMMAND]
+        for event in np.split(found, np.flatnonzero(np.diff(found["seq"])) + 1):
+            if len(event):
+                yield parse_json(payload_bytes(event))

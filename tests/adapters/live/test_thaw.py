@@ -1,0 +1,58 @@
+"""A session that ended as asked quotes again when it is started again; what somebody froze stays frozen."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mmfold.adapters.live.session import Session
+from mmfold.adapters.live.thaw import END, ended_symbols
+from mmfold.engine.manifest import Instrument, Manifest
+from tests.adapters.emulator.running import RunningVenue
+from tests.adapters.live.test_first_look import has_placed
+from tests.adapters.live.until import plan_session, run_session
+
+LISTED = tuple(Instrument(symbol=symbol, tick_size="0.1", lot_size="0.001") for symbol in "AB")
+MANIFEST = Manifest(run_id="t", instruments=LISTED, source="live")
+
+
+def freeze(*symbols: str) -> list[dict[str, Any]]:
+    return [{"command": "freeze", "symbol": symbol} for symbol in symbols]
+
+
+def unfreeze(*symbols: str) -> list[dict[str, Any]]:
+    return [{"command": "unfreeze", "symbol": symbol} for symbol in symbols]
+
+
+@pytest.mark.parametrize(
+    "commands, thawed",
+    [
+        ([], ""),
+        ([END], "AB"),
+        ([*freeze("A"), END], "B"),
+        ([END, *freeze("A")], "B"),
+        ([*freeze("A"), *unfreeze("A"), END], "AB"),
+        ([END, *unfreeze("A", "B")], ""),
+        ([*freeze("A"), END, *unfreeze("B"), END], "B"),
+        ([{"command": "freeze"}, END], ""),
+        ([END, {"command": "cancel", "symbol": "A", "order_id": 9}], "AB"),
+    ],
+)
+def test_what_the_end_froze_and_nothing_else(tmp_path: Path, commands: list[dict[str, Any]], thawed: str) -> None:
+    session = Session(tmp_path, MANIFEST)
+    for command in commands:
+        session.fold_command(command)
+    session.commit()
+    assert "".join(ended_symbols(tmp_path, MANIFEST)) == thawed
+    session.close()
+
+
+def test_a_session_quotes_again(running: RunningVenue, tmp_path: Path) -> None:
+    running.set_faults()
+    plan = plan_session(running, tmp_path / "j", "maker.post_only_offset_bps=0", "strategy.min_spread_bps=40",
+                        "strategy.max_spread_bps=60")  # fmt: skip
+    first = run_session(plan, has_placed)
+    placed = int(first.session.core.state.counters["placed_count"].sum())
+    assert first.session.core.state.quoters["frozen"].all()
+    again = run_session(plan, lambda runner: runner.session.core.state.counters["placed_count"].sum() > placed)
+    assert again.session.core.state.counters["placed_count"].sum() > placed > 0
