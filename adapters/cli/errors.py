@@ -50,7 +50,7 @@ USER_ERRORS = frozenset(
         "mmfold.adapters.live.endpoints.BadEndpoint",
         "mmfold.adapters.live.handover.CannotHandOver",
         "mmfold.adapters.bybit.position_mode.HedgeMode",
-        "mmfold.adapters.live.start.CannotStart",
+        "mmfold.adapters.live.opening.CannotStart",
         "mmfold.adapters.live.stopping.CannotStop",
         "mmfold.adapters.live.unified_venue.UnknownVenue",
         "mmfold.adapters.live.rest_client.VenueUnreachable",

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmfold.adapters.cli.errors import EXIT_KILLED
+from mmfold.adapters.cli.errors import EXIT_KILLED, print_error
 from mmfold.adapters.cli.interpreted import CORE, tell_compiling
 from mmfold.adapters.cli.output import emit_json, print_warnings
-from mmfold.adapters.cli.places import check_journal_place
+from mmfold.adapters.cli.places import check_journal_place, keep_private
 
 if TYPE_CHECKING:
     from mmfold.adapters.live.kill_switch import KillSwitch
@@ -64,6 +64,7 @@ def parse_duration(ctx: click.Context, parameter: click.Parameter, value: str | 
 @click.option("--continue-from", metavar="DIR", type=click.Path(path_type=Path),
               help="Take over from this journal's session in a new --journal: position, money, orders.")  # fmt: skip
 @click.option("--adopt-position", is_flag=True, help="Take over a position that the account has before a new journal.")
+@click.option("--share-account", is_flag=True, help="Trade beside orders of another mm session on the account.")
 @click.option(
     "--port",
     default=None,
@@ -77,8 +78,8 @@ def command(**asked: Any) -> int:
 
     Everything that is seen and decided is in the journal: mm replay of it gives the same decisions. SIGINT and SIGTERM
     stop cleanly: all orders are cancelled and confirmed, the journal is sealed. SIGUSR1 (mm stop --now) is the kill
-    switch, exit code 3. SIGHUP reads the configuration again, as does a change of its file.
-    Mode live needs MM_LIVE_ENABLE=1 in the environment too.
+    switch, exit code 3: its account stays stopped until mm resume. SIGHUP reads the configuration again, as does a
+    change of its file. Mode live needs MM_LIVE_ENABLE=1 in the environment too.
     """
     from mmfold.adapters.crash import forbid_core_dumps
     from mmfold.adapters.logs import setup_logs
@@ -88,9 +89,16 @@ def command(**asked: Any) -> int:
     setup_logs(os.environ.get("LOG_LEVEL", "INFO"))
     forbid_core_dumps()
     plan = make_plan(asked)
+    from mmfold.adapters.live.account_stop import AccountStopped  # the kernels come with it: after a strategy file
+
+    keep_private()
     check_journal_place(plan.journal)
     tell_plan(plan)
-    result = asyncio.run(trade(plan, asked))
+    try:
+        result = asyncio.run(trade(plan, asked))
+    except AccountStopped as error:
+        print_error(str(error), error.hint)
+        return EXIT_KILLED
     if asked["as_json"]:
         emit_json(result)
     else:
@@ -138,7 +146,7 @@ def make_plan(asked: dict[str, Any]) -> "Plan":
     plan = Plan(
         venue=asked["venue"], mode=asked["mode"], endpoints=endpoints, symbols=symbols, journal=asked["journal"],
         config=load_config(None), pace=pace, keep_raw=asked["keep_raw"], adopt_position=asked["adopt_position"],
-        continue_from=asked["continue_from"],
+        continue_from=asked["continue_from"], share_account=asked["share_account"],
     )  # fmt: skip
     try:
         if refused is not None:
@@ -235,7 +243,8 @@ async def trade(plan: "Plan", asked: dict[str, Any]) -> dict[str, Any]:
             runner.raw.close()
             if pages is not None:
                 await pages.stop()
-    return describe_end(runner) | {"killed": switch.is_pulled}
+    stop = runner.account_stop if switch.is_pulled else None
+    return describe_end(runner) | {"killed": switch.is_pulled, "stopped_account": stop.account if stop else None}
 
 
 async def open_pages(runner: "Runner", port: int | None) -> "WebServer":
@@ -349,6 +358,8 @@ def tell_result(result: dict[str, Any]) -> None:
     click.echo(f"open orders {result['open_orders']}  head {result['head'][:12]}  {result['events']:,} events")
     for symbol, reason in result["unexplained"].items():
         click.echo(f"kept flat: {symbol}: {reason}; on a new journal --adopt-position takes it over")
+    if result["stopped_account"]:
+        click.echo(f"stopped   no session of this account starts until: mm resume {result['stopped_account']}")
     strategy = loaded()
     given = "" if strategy is None else f" --strategy {shlex.quote(f'{strategy.path}:{strategy.function}')}"
     click.echo(f"next      mm replay --events {shlex.quote(result['journal'])}{given}")

@@ -85,6 +85,10 @@ COMMANDS = {
         "mmfold.adapters.cli.stop_command:command",
         "Stop a running mm live or mm record, gently or at once.",
     ),
+    "resume": Entry(
+        "mmfold.adapters.cli.resume_command:command",
+        "Lift the stop of an account, or list those that are stopped.",
+    ),
     "bench": Entry(
         "mmfold.adapters.cli.bench_command:command",
         "Measure this machine and print rates and ratios.",

@@ -1,5 +1,6 @@
 """Directories that a command makes for its outputs; must never make one without saying so."""
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -44,6 +45,12 @@ def tell_made(made: list[Path]) -> None:
     """Say which directories were made on the way to the one that was asked for."""
     if made:
         click.echo(f"made      {made[-1]}, which was not there", err=True)
+
+
+def keep_private() -> None:
+    """Let what this command makes from here on be the user's alone: files 0600, directories 0700."""
+    before = os.umask(0o077)
+    click.get_current_context().call_on_close(lambda: os.umask(before))
 
 
 def check_journal_place(path: Path) -> None:

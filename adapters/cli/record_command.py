@@ -11,7 +11,7 @@ import click
 
 from mmfold.adapters.cli.live_command import parse_duration, split_symbols
 from mmfold.adapters.cli.output import emit_json
-from mmfold.adapters.cli.places import check_journal_place
+from mmfold.adapters.cli.places import check_journal_place, keep_private
 
 if TYPE_CHECKING:
     from mmfold.adapters.live.recorder import Recorder, RecordPlan
@@ -52,6 +52,7 @@ def command(**asked: Any) -> None:
         symbols=split_symbols(asked["symbols"]), journal=asked["journal"], keep_raw=asked["keep_raw"],
         sync=config.journal.sync,
     )  # fmt: skip
+    keep_private()
     check_journal_place(plan.journal)
     setup_logs(os.environ.get("LOG_LEVEL", "INFO"))
     click.echo(f"mm record  {plan.venue}  {', '.join(plan.symbols)}  {plan.endpoints.rest}  {plan.journal}", err=True)

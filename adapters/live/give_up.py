@@ -5,8 +5,9 @@ from pathlib import Path
 import aiohttp
 
 from mmfold.adapters.live.left_orders import cancel_left
+from mmfold.adapters.live.opening import CannotStart
 from mmfold.adapters.live.rest_client import RestClient
-from mmfold.adapters.live.start import CannotStart, Plan, find_keys
+from mmfold.adapters.live.start import Plan, find_keys
 
 
 async def give_up(plan: Plan, http: aiohttp.ClientSession) -> str:

@@ -77,6 +77,16 @@ def former_runs(manifest: Manifest) -> tuple[str, ...]:
     return tuple(one for one in str(manifest.extra.get(FORMER_RUNS, "")).split(",") if one)
 
 
+def own_runs(place: "Place", manifest: Manifest) -> tuple[str, ...]:
+    """Return the run ids whose orders are a session's own: its own, those before and those it takes over.
+
+    Raises: JournalError, ManifestError.
+    """
+    runs = (manifest.run_id, *former_runs(manifest))
+    former = None if place.former is None else read_session_manifest(place.former)
+    return runs if former is None else (*runs, former.run_id, *former_runs(former))
+
+
 def parent_of(journal: Path, manifest: Manifest) -> Path | None:
     """Return the journal that a session took over from, None where it did not or where that is not there any more."""
     if PARENT_JOURNAL not in manifest.extra:

@@ -1,4 +1,5 @@
 """The kill switch of a running session: every order is cancelled at once, two ways; must never wait for one of them.
+The account stays stopped until a person lifts it (account_stop.py).
 
 The core's cancels are journaled first and leave by order entry, as always; the venue's own cancel-all leaves by REST
 beside them, so that a lost connection, a full disk or a fault of ours leaves no order behind.
@@ -13,6 +14,7 @@ from mmfold.adapters.logs import EventLog
 if TYPE_CHECKING:
     from mmfold.adapters.live.runner import Runner
 
+REASON = "kill switch"
 KILL_S = 10.0  # for both ways together; the session's own end comes after
 
 
@@ -34,13 +36,23 @@ class KillSwitch:
         if self.cut is None:
             self.cut = asyncio.ensure_future(self.cancel_and_stop())
 
+    async def keep(self) -> None:
+        """Stop the account until a person lifts it; off the loop, so that no cancel waits for a disk."""
+        stop = self.runner.account_stop
+        if stop is None:
+            return
+        try:
+            await asyncio.to_thread(stop.keep, REASON)
+        except OSError as error:  # the session ends as killed all the same
+            self.log.error("account_stop_not_kept", account=stop.account, error=error)
+
     async def cancel_and_stop(self) -> None:
         """Freeze the core and cancel at the venue, side by side; then the session winds down as ever."""
         runner = self.runner
         runner.is_stopping = True
         runner.status.phase = "stopping"
         self.log.warning("kill_switch_pulled", open_orders=len(runner.session.open_orders()))
-        ways = asyncio.gather(runner.command(END), runner.cancel_all(), return_exceptions=True)
+        ways = asyncio.gather(runner.command(END), runner.cancel_all(), self.keep(), return_exceptions=True)
         try:
             for outcome in await asyncio.wait_for(ways, KILL_S):
                 if isinstance(outcome, BaseException):

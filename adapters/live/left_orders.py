@@ -12,7 +12,7 @@ from mmfold.adapters.bybit.frames import MalformedFrame
 from mmfold.adapters.bybit.link_ids import is_of_runs
 from mmfold.adapters.bybit.listing import category_of, list_manifest
 from mmfold.adapters.bybit.requests import request_cancel
-from mmfold.adapters.bybit.rest import VenueError, entries_of, request_open_orders
+from mmfold.adapters.bybit.rest import Page, VenueError, entries_of, request_open_orders
 from mmfold.adapters.live.handover import former_runs
 from mmfold.adapters.live.rest_client import RestClient, VenueUnreachable
 from mmfold.adapters.live.session import has_segments
@@ -43,10 +43,7 @@ class LeftOrders:
         """
         found = []
         for category, symbol in self.symbols:
-            pages = await self.rest.pages(
-                lambda cursor, c=category, s=symbol: request_open_orders(c, s, cursor=cursor)  # type: ignore[misc]
-            )
-            for _, entry in entries_of(pages):
+            for _, entry in entries_of(await open_pages(self.rest, category, symbol)):
                 if is_of_runs(read_text(entry, "orderLinkId"), self.run_ids):
                     found.append((category, symbol, read_text(entry, "orderId")))
         return found
@@ -67,6 +64,14 @@ class LeftOrders:
                 # Asked for, not awaited: an order that is gone by now is refused, and the list tells.
                 await self.rest.send(request_cancel(category, symbol, venue_order_id))
         raise VenueUnreachable(f"{len(left)} orders of a former run still rest after {TURN_COUNT_MAX} turns")
+
+
+async def open_pages(rest: RestClient, category: str, symbol: str) -> list[Page]:
+    """Return the venue's pages of the open orders in a symbol.
+
+    Raises: VenueUnreachable, VenueError, MalformedFrame.
+    """
+    return await rest.pages(lambda cursor: request_open_orders(category, symbol, cursor=cursor))
 
 
 def read_left(journal: Path) -> Manifest | None:

@@ -15,10 +15,11 @@ import numpy as np
 from mmfold.adapters.bybit.frames import MalformedFrame
 from mmfold.adapters.bybit.public import PublicParser, gap_rows
 from mmfold.adapters.live.endpoints import Endpoints, unified_name
+from mmfold.adapters.live.opening import RECORD, find_manifest
 from mmfold.adapters.live.raw import RawFrames
 from mmfold.adapters.live.rest_client import RestClient
 from mmfold.adapters.live.session import has_segments
-from mmfold.adapters.live.start import RECORD, await_emulator, check_clock, find_instruments, find_manifest, plan_public
+from mmfold.adapters.live.start import await_emulator, check_clock, find_instruments, plan_public
 from mmfold.adapters.live.status import StreamStatus
 from mmfold.adapters.live.stream import Stream
 from mmfold.adapters.live.unified_market import UnifiedMarket

@@ -20,6 +20,7 @@ from mmfold.adapters.bybit.frames import MalformedFrame
 from mmfold.adapters.bybit.public import PublicParser, gap_rows
 from mmfold.adapters.bybit.rest import VenueError, read_result
 from mmfold.adapters.live.account import Account
+from mmfold.adapters.live.account_stop import AccountStop
 from mmfold.adapters.live.gateway import BybitGateway, Gateway
 from mmfold.adapters.live.heap import give_back, settled_heap
 from mmfold.adapters.live.raw import RawFrames
@@ -82,6 +83,7 @@ class Runner:
         self.public_parser = PublicParser(session.manifest)
         self.gateway: Gateway
         self.account: Account | None = None
+        self.account_stop: AccountStop | None = None  # what a kill switch leaves behind
         self.streams: list[Stream | UnifiedMarket] = []
         self.stop_asked = asyncio.Event()
         self.failure: BaseException | None = None

@@ -5,7 +5,6 @@ import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -27,28 +26,21 @@ from mmfold.adapters.bybit.rest import (
 )
 from mmfold.adapters.bybit.signing import Credentials
 from mmfold.adapters.live.account import Account
+from mmfold.adapters.live.account_stop import AccountStop, account_of, check_stop
 from mmfold.adapters.live.dead_man import TOPIC as DEAD_MAN_TOPIC
 from mmfold.adapters.live.dead_man import arm_dead_man
 from mmfold.adapters.live.endpoints import Endpoints, unified_name
 from mmfold.adapters.live.first_look import FirstLook
+from mmfold.adapters.live.foreign_orders import check_foreign
 from mmfold.adapters.live.gateway import BybitGateway, Gateway, NoGateway, PaperGateway
-from mmfold.adapters.live.handover import (
-    Place,
-    describe,
-    find_place,
-    former_runs,
-    opening_rows,
-    parent_of,
-    read_former,
-    read_seen,
-)
+from mmfold.adapters.live.handover import Place, find_place, former_runs, own_runs, parent_of, read_seen
 from mmfold.adapters.live.left_orders import LeftOrders
+from mmfold.adapters.live.opening import CannotStart, find_manifest, open_session
 from mmfold.adapters.live.position_mode import check_one_way
 from mmfold.adapters.live.raw import RawFrames
 from mmfold.adapters.live.reconcile import Reconciler, Seen
 from mmfold.adapters.live.rest_client import RestClient
 from mmfold.adapters.live.runner import Pace, Runner
-from mmfold.adapters.live.session import Session, has_segments, make_run_id, read_session_manifest
 from mmfold.adapters.live.status import LiveStatus
 from mmfold.adapters.live.stream import Stream, StreamPlan
 from mmfold.adapters.live.unified_market import UnifiedMarket
@@ -60,32 +52,22 @@ from mmfold.adapters.secrets.registry import open_backend
 from mmfold.adapters.secrets.value import Secret
 from mmfold.config.models import Config
 from mmfold.config.params import config_digest
-from mmfold.engine.core import DigestDiffers, WitnessDiffers
-from mmfold.engine.layout import LAYOUT_ID
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.journal.reader import Journal
 from mmfold.replay.run import config_document
-from mmfold.replay.strategy.file import check_configured, check_recorded, loaded
+from mmfold.replay.strategy.file import check_configured
 
 CATEGORY = "linear"
 BOOK_DEPTH = 50
-RECORD = "record"  # the mode of a recording: the market only, no core
 CLOCK_SKEW_MAX_NS = 1 * NS_PER_S  # what a venue forgives ahead of its own clock
 CLOCK_READING_COUNT_MAX = 3
 EMULATOR_START_S = 60.0
 EMULATOR_TOLD_S = 2.0
+LENT_BYTES_MAX = 1 << 16
 PAPER_LATENCY_NS = 10 * NS_PER_MS
 PACE = Pace()
 LOG = EventLog("start")
-
-
-class CannotStart(Exception):
-    """Something is missing before the first order; the message says what, the hint what to do."""
-
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.hint = hint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +84,7 @@ class Plan:
     keep_raw: bool = False
     continue_from: Path | None = None  # a former session's journal that this one takes over from
     adopt_position: bool = False  # a position that a new journal's account has already
+    share_account: bool = False  # with another session of mm, whose orders rest there
 
     @property
     def has_account(self) -> bool:
@@ -135,7 +118,8 @@ async def lend_keys(plan: Plan, http: aiohttp.ClientSession) -> Credentials | No
     """Ask an emulator for a test key, None when it has none to give."""
     try:
         async with http.get(f"{plan.endpoints.rest}/emulator/keys", timeout=aiohttp.ClientTimeout(total=5)) as answer:
-            keys = orjson.loads(await answer.read())["keys"] if answer.status == 200 else []
+            body = await answer.content.read(LENT_BYTES_MAX)
+            keys = orjson.loads(body)["keys"] if answer.status == 200 else []
     except (OSError, TimeoutError, aiohttp.ClientError, ValueError, KeyError, TypeError):
         return None
     return Credentials(Secret(keys[0]["key"]), Secret(keys[0]["secret"])) if keys else None
@@ -212,10 +196,19 @@ async def make_runner(plan: Plan, http: aiohttp.ClientSession) -> Runner:
     )
     await check_clock(rest)  # before the keys: an address where nobody listens is told as that
     rest.keys = await find_keys(plan, http)
+    stop = None
+    if rest.keys is not None:
+        stop = AccountStop(account=account_of(plan.venue, plan.mode, rest.keys), venue=plan.venue, mode=plan.mode)
+        check_stop(stop)
     instruments = await find_instruments(plan.venue, plan.symbols, rest)
     if plan.has_account:
         await check_one_way(rest, CATEGORY, [one.symbol for one in instruments])
-    runner = open_runner(plan, instruments)
+    place, manifest = find_start(plan, instruments)
+    if stop is not None:
+        await check_foreign(rest, manifest, own_runs(place, manifest), is_shared=plan.share_account)
+        stop = replace(stop, run_id=manifest.run_id, journal=str(place.journal.absolute()))
+    runner = open_runner(plan, place, manifest)
+    runner.account_stop = stop
     runner.status.clock_offset_ns = rest.offset_ns
     session = runner.session
     seen = read_seen(session.directory, session.manifest)
@@ -234,7 +227,7 @@ async def make_unified_runner(plan: Plan, name: str) -> Runner:
     """
     assert not plan.has_account
     venue = await load_venue(name, plan.endpoints.rest if plan.endpoints.sockets else None, plan.symbols)
-    runner = open_runner(plan, venue.instruments)
+    runner = open_runner(plan, *find_start(plan, venue.instruments))
     runner.gateway = simulate_gateway(plan, runner)
     raw = runner.raw
     assert raw is not None
@@ -248,13 +241,20 @@ async def make_unified_runner(plan: Plan, name: str) -> Runner:
     return runner
 
 
-def open_runner(plan: Plan, instruments: tuple[Instrument, ...]) -> Runner:
-    """Open or take up the journal of a session in some instruments.
+def find_start(plan: Plan, instruments: tuple[Instrument, ...]) -> tuple[Place, Manifest]:
+    """Return where a session in some instruments is journaled and its manifest; nothing is begun.
+
+    Raises: CannotStart, CannotHandOver, JournalError, StrategyError.
+    """
+    place = find_place(plan.journal, plan.continue_from)
+    return place, find_manifest(place.journal, plan.mode, plan.venue, instruments)
+
+
+def open_runner(plan: Plan, place: Place, manifest: Manifest) -> Runner:
+    """Open or take up the journal of a session.
 
     Raises: CannotStart, CannotHandOver, JournalError, ConfigError, StrategyError.
     """
-    place = find_place(plan.journal, plan.continue_from)
-    manifest = find_manifest(place.journal, plan.mode, plan.venue, instruments)
     document = config_document(plan.config, manifest)
     check_configured(document)
     session = open_session(place, manifest, plan.config.journal.sync)
@@ -265,62 +265,6 @@ def open_runner(plan: Plan, instruments: tuple[Instrument, ...]) -> Runner:
     runner = Runner(session, status, plan.pace, RawFrames(place.journal, keep_all=plan.keep_raw))
     runner.document = document
     return runner
-
-
-def open_session(place: Place, manifest: Manifest, sync: Literal["none", "commit"]) -> Session:
-    """Return the session of a journal; a new one, or one that a crash left without them, opens with what a former
-    session held.
-
-    Raises: CannotStart, CannotHandOver, JournalError.
-    """
-    former, opening = None, None
-    is_new = not has_segments(place.journal)
-    if place.former is not None and (is_new or Journal(place.journal).seq_next() <= 1):
-        former = read_former(place.former)
-        if is_new:
-            manifest = replace(
-                manifest, parent_run=former.manifest.run_id, extra=manifest.extra | former.extra(place.journal)
-            )
-        opening = opening_rows(former, manifest, time.time_ns())
-    try:
-        session = Session(place.journal, manifest, sync)
-    except (WitnessDiffers, DigestDiffers) as error:
-        raise CannotStart(
-            f"{place.journal} was not decided as this build decides: {error}",
-            f"go on in a new journal: --continue-from {place.journal} --journal {place.journal}-new",
-        ) from error
-    if former is not None and opening is not None:
-        session.fold(opening)
-        LOG.warning("session_handed_over", journal=str(place.journal), **describe(former))
-    return session
-
-
-def find_manifest(journal: Path, mode: str, venue: str, instruments: tuple[Instrument, ...]) -> Manifest:
-    """Return the manifest of what a directory holds, which must be of the same kind, or of something new.
-
-    Raises: CannotStart when the journal there is of something else, StrategyMissing, JournalError.
-    """
-    former, is_session = read_session_manifest(journal), mode != RECORD
-    if former is None:
-        run_id, extra = make_run_id(mode, venue, time.time_ns()), {"mode": mode, "venue": venue}
-        if is_session and (strategy := loaded()) is not None:
-            extra |= strategy.words()
-        source = "live" if is_session else RECORD
-        manifest = Manifest(run_id=run_id, instruments=instruments, source=source, extra=extra)
-        return manifest.renewed(witnessed=True, layout=LAYOUT_ID) if is_session else manifest
-    if former.extra.get("mode") != mode or former.extra.get("venue") != venue:
-        was = f"{former.extra.get('mode', former.source)} at {former.extra.get('venue', 'no venue')}"
-        raise CannotStart(f"{journal} holds a session of {was}", "give another --journal")
-    grids = [(each.symbol, each.tick_size, each.lot_size) for each in former.instruments]
-    if grids != [(each.symbol, each.tick_size, each.lot_size) for each in instruments]:
-        raise CannotStart(
-            f"{journal} holds other instruments, ticks or lots than were asked for",
-            "give the same --symbols, or another --journal",
-        )
-    if is_session:
-        go_on = f"--continue-from {journal} --journal {journal}-new goes on with the one you have"
-        check_recorded(former, (go_on, go_on))
-    return former
 
 
 def simulate_gateway(plan: Plan, runner: Runner) -> Gateway:

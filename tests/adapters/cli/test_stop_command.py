@@ -79,8 +79,14 @@ def wait_for_orders(running: RunningVenue) -> None:
 
 @pytest.mark.parametrize(("how", "code"), [([], 0), (["--now"], 3)])
 def test_a_session_is_stopped(
-    running: RunningVenue, tmp_path: Path, capfd: pytest.CaptureFixture[str], how: list[str], code: int
+    running: RunningVenue,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    how: list[str],
+    code: int,
 ) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))  # the account is other tests' too
     journal, config = tmp_path / "j", tmp_path / "mm.yaml"
     config.write_text("strategy:\n  min_spread_bps: 2\n")
     session = live(running, journal, "--config", str(config))

@@ -9,8 +9,9 @@ import pytest
 from aiohttp import web
 
 from mmfold.adapters.live import rest_client, start
+from mmfold.adapters.live.opening import CannotStart
 from mmfold.adapters.live.rest_client import RestClient
-from mmfold.adapters.live.start import CannotStart, check_clock
+from mmfold.adapters.live.start import check_clock
 from mmfold.engine.limits import NS_PER_MS
 
 SLOW_S = 0.4  # far longer than an answer takes on a busy machine

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from mmfold.adapters.live.endpoints import find_endpoints
+from mmfold.adapters.live.opening import CannotStart
 from mmfold.adapters.live.recorder import Recorder, RecordPlan, make_recorder
 from mmfold.adapters.live.runner import Pace
-from mmfold.adapters.live.start import CannotStart, Plan
+from mmfold.adapters.live.start import Plan
 from mmfold.config.load import load_config
 from mmfold.engine.codes import BookStatus, EventKind
 from mmfold.engine.core import Core
