@@ -13,11 +13,11 @@ from typing import IO, Any
 import zstandard
 
 from mmfold.journal.decimals import FieldError
+from mmfold.journal.unpack import DAMAGED, GZIP_WINDOW, GzipUnpacker, Unpacker, ZstdUnpacker, damage_text
 
 PIECE_BYTES = 1 << 20
-PACKED_PIECE_BYTES = 1 << 14  # bounds what one read can unpack to
+PACKED_PIECE_BYTES = 1 << 16
 ZSTD_LEVEL = 3
-GZIP_WINDOW = 31  # zlib: 15 bits and a gzip header, whose time stays zero: the same events, the same bytes
 
 
 @contextmanager
@@ -47,7 +47,7 @@ class PackedWriter:
     def __init__(self, file: IO[bytes], suffix: str) -> None:
         self._file = file
         self._packer: Any = None
-        if suffix == ".gz":
+        if suffix == ".gz":  # its header's time stays zero: the same events, the same bytes
             self._packer = zlib.compressobj(wbits=GZIP_WINDOW)
         elif suffix == ".zst":
             self._packer = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compressobj()
@@ -77,19 +77,16 @@ def read_pieces(path: Path) -> Iterator[bytes]:
 
 def _unpack(file: IO[bytes], suffix: str) -> Iterator[bytes]:
     """Return the text of a packed file, which may have several members."""
-    unpacker: Any = None
+    unpacker: Unpacker | None = None
     while piece := file.read(PACKED_PIECE_BYTES):
         while piece:
             if unpacker is None:
-                is_gzip = suffix == ".gz"
-                unpacker = zlib.decompressobj(GZIP_WINDOW) if is_gzip else zstandard.ZstdDecompressor().decompressobj()
+                unpacker = GzipUnpacker() if suffix == ".gz" else ZstdUnpacker()
             try:
-                text = unpacker.decompress(piece)
-            except (zlib.error, zstandard.ZstdError) as error:
+                yield from unpacker.pieces(piece)
+            except DAMAGED as error:
                 hint = "unpack it with its own tool to see what is left of it"
-                raise FieldError(f"the {suffix} data is damaged: {error}", hint) from error
-            if text:
-                yield text
+                raise FieldError(f"the {suffix} data is damaged: {damage_text(error)}", hint) from error
             piece = unpacker.unused_data if unpacker.eof else b""
             if unpacker.eof:
                 unpacker = None

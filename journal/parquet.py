@@ -25,6 +25,7 @@ from mmfold.journal.upcast import upcast
 
 FORMAT_VERSION = b"1"
 COMPRESSION = "zstd"
+GROUP_ROW_COUNT_MAX, GROUP_BYTES_MAX = 1 << 22, 1 << 29  # of a row group, by the file's own table of contents
 INT_COLUMNS = ("ts_exchange_ns", "ts_receive_ns", "price_ticks", "qty_lots", "order_id", "aux")
 KIND_WORDS = [entry.word for entry in KINDS.values()]
 KIND_CODES = np.array(list(KINDS), np.uint8)
@@ -136,6 +137,12 @@ def _chunks(file: pq.ParquetFile, path: Path | str) -> Iterator[np.ndarray]:
         raise ParquetError(f"{path}: not an export of a journal, or of another version")
     chain, row_count = Chain(), 0
     for group in range(file.num_row_groups):
+        told = file.metadata.row_group(group)
+        if told.num_rows > GROUP_ROW_COUNT_MAX or told.total_byte_size > GROUP_BYTES_MAX:
+            raise ParquetError(
+                f"{path}: row group {group} has {told.num_rows:,} rows in {told.total_byte_size:,} bytes unpacked, at "
+                f"most {GROUP_ROW_COUNT_MAX:,} in {GROUP_BYTES_MAX:,} are read"
+            )
         try:
             manifest = parse_manifest(metadata.get(b"mm.manifest", b""))
             rows = _rows(file.read_row_group(group), [instrument.symbol for instrument in manifest.instruments])

@@ -9,14 +9,11 @@ import hashlib
 import queue
 import re
 import threading
-import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
-
-import zstandard
 
 from mmfold.adapters.importers.outcome import ImportFailedError
+from mmfold.journal.unpack import DAMAGED, GzipUnpacker, Unpacker, ZstdUnpacker, damage_text
 
 READ_BYTES = 1 << 17
 CHUNK_BYTES = 1 << 21
@@ -24,27 +21,11 @@ LINE_BYTES_MAX = 1 << 26
 AHEAD_COUNT = 4
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", re.DOTALL)  # a frame, or one to be skipped
-GZIP_WBITS = 31
 REFETCH = "fetch or copy the file again; nothing was written"
 SALVAGE = f"take what could be read with --salvage, or {REFETCH}"
 
 OnBytes = Callable[[bytes], None]
 OnCut = Callable[[str], None]  # gets what is told of a file that is cut short, whose lines before the cut are taken
-
-
-class Decoder(Protocol):
-    """The part of zlib's and zstandard's decompression objects that is used here."""
-
-    @property
-    def eof(self) -> bool:
-        """Whether the member has ended."""
-
-    @property
-    def unused_data(self) -> bytes:
-        """What follows the end of the member."""
-
-    def decompress(self, data: bytes, /) -> bytes:
-        """Return what some more input decompresses to."""
 
 
 def read_lines(path: Path, on_bytes: OnBytes, on_cut: OnCut | None = None) -> Iterator[bytes]:
@@ -88,9 +69,9 @@ def read_chunks(path: Path, on_bytes: OnBytes, on_cut: OnCut | None) -> Iterator
             file.seek(0)
             blocks = iter(lambda: file.read(READ_BYTES), b"")
             if magic.startswith(GZIP_MAGIC):
-                yield from decompress(path, blocks, (on_bytes, on_cut), new_gzip_decoder)
+                yield from gathered(decompress(path, blocks, (on_bytes, on_cut), GzipUnpacker))
             elif ZSTD_MAGIC.fullmatch(magic):
-                yield from decompress(path, blocks, (on_bytes, on_cut), new_zstd_decoder)
+                yield from gathered(decompress(path, blocks, (on_bytes, on_cut), ZstdUnpacker))
             else:
                 for data in iter(lambda: file.read(CHUNK_BYTES), b""):
                     on_bytes(data)
@@ -99,53 +80,60 @@ def read_chunks(path: Path, on_bytes: OnBytes, on_cut: OnCut | None) -> Iterator
         raise ImportFailedError(f"{path}: {error.strerror or error}") from error
 
 
-def new_gzip_decoder() -> Decoder:
-    """Return a decoder of one gzip member."""
-    decoder: Decoder = zlib.decompressobj(GZIP_WBITS)
-    return decoder
-
-
-def new_zstd_decoder() -> Decoder:
-    """Return a decoder of one zstd frame."""
-    decoder: Decoder = zstandard.ZstdDecompressor().decompressobj()
-    return decoder
+def gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield pieces joined to chunks of about CHUNK_BYTES; what came before an error, or an empty piece, comes first."""
+    parts: list[bytes] = []
+    size_bytes = 0
+    try:
+        for piece in pieces:
+            parts.append(piece)
+            size_bytes += len(piece)
+            if size_bytes >= CHUNK_BYTES or (parts and not piece):
+                yield b"".join(parts)
+                parts, size_bytes = [], 0
+    except ImportFailedError:
+        if parts:
+            yield b"".join(parts)
+        raise
+    if parts:
+        yield b"".join(parts)
 
 
 def decompress(
-    path: Path, blocks: Iterator[bytes], tell: tuple[OnBytes, OnCut | None], new_decoder: Callable[[], Decoder]
+    path: Path, blocks: Iterator[bytes], tell: tuple[OnBytes, OnCut | None], new_unpacker: Callable[[], Unpacker]
 ) -> Iterator[bytes]:
-    """Yield what a file of one or more compressed members holds.
+    """Yield what a file of one or more compressed members holds, in bounded pieces.
 
     Raises: ImportFailedError when it is damaged, or ends within a member and nobody wants what stands before.
     """
     on_bytes, on_cut = tell
     is_first = True
-    decoder: Decoder | None = None  # none between two members
+    unpacker: Unpacker | None = None  # none between two members
     read_bytes = text_bytes = 0
     for block in blocks:
         on_bytes(block)
         read_bytes += len(block)
         rest = block
         while rest:
-            if decoder is None and not is_first:
+            if unpacker is None and not is_first:
                 rest = rest.lstrip(b"\0")  # padding, to a tape's or a sector's block
                 if not rest:
                     break
-            decoder, is_first = decoder or new_decoder(), False
+            unpacker, is_first = unpacker or new_unpacker(), False
             try:
-                text = decoder.decompress(rest)
-            except (zlib.error, zstandard.ZstdError) as error:
+                for text in unpacker.pieces(rest):
+                    text_bytes += len(text)
+                    yield text
+            except DAMAGED as error:
                 place = f"damaged at or before byte {read_bytes:,}, after {text_bytes:,} bytes of text"
-                raise ImportFailedError(f"{path.name}: {place} ({error})", REFETCH) from error
-            rest = decoder.unused_data if decoder.eof else b""
-            decoder = None if decoder.eof else decoder
-            text_bytes += len(text)
-            if text:
-                yield text
-    if decoder is not None:
+                raise ImportFailedError(f"{path.name}: {place} ({damage_text(error)})", REFETCH) from error
+            rest = unpacker.unused_data if unpacker.eof else b""
+            unpacker = None if unpacker.eof else unpacker
+    if unpacker is not None:
         place = f"cut short at byte {read_bytes:,}, after {text_bytes:,} bytes of text"
         if on_cut is None:
             raise ImportFailedError(f"{path.name}: {place}", SALVAGE)
+        yield b""  # what was read is taken first
         on_cut(f"{path.name}: {place}")
 
 

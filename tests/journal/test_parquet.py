@@ -12,7 +12,7 @@ from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.journal.canonical import RowError
 from mmfold.journal.chain import Chain
-from mmfold.journal.parquet import ParquetError, export_parquet, read_parquet
+from mmfold.journal.parquet import GROUP_ROW_COUNT_MAX, ParquetError, export_parquet, read_parquet
 from tests.property.strategies import empty_row, journal_rows, payload_rows
 
 MANIFEST = Manifest(
@@ -155,3 +155,15 @@ def test_a_failed_export_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RowError, match=r"seq 1 \(trade\): row is not canonical: code"):
         export_parquet([bad], MANIFEST, tmp_path / "x.parquet")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_row_group_that_unpacks_to_gigabytes_is_refused(path: Path) -> None:
+    table = pq.read_table(path).slice(0, 1)
+    metadata = pq.read_metadata(path).metadata
+    many = table.take(pa.nulls(GROUP_ROW_COUNT_MAX + 1, pa.int64()).fill_null(0))
+    with pq.ParquetWriter(path, table.schema, compression="zstd") as writer:
+        writer.write_table(many, row_group_size=len(many))
+        writer.add_key_value_metadata({key: metadata[key] for key in metadata if key.startswith(b"mm.")})
+    assert path.stat().st_size < 1 << 20
+    with pytest.raises(ParquetError, match=r"row group 0 has 4,194,305 rows in .* at most"):
+        list(read_parquet(path))

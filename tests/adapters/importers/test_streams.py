@@ -1,6 +1,7 @@
 """Forms of files: what is harmless is taken, what is cut is told and salvaged on request, what is foreign is named."""
 
 import gzip
+import re
 import struct
 
 import pytest
@@ -40,7 +41,13 @@ def test_harmless_forms_are_taken(tmp_path, monkeypatch, form, read_bytes):
     assert rows[rows["kind"] != EventKind.MANIFEST]["ts_receive_ns"][:4].tolist() == [100, 101, 102, 103]
 
 
+def line_ends(text):
+    """Return where lines of a text that is repeated end."""
+    return [at + 1 for at, byte in enumerate(text) if byte == 10 and at + 1 < len(text)] + [0]
+
+
 LONG = GOOD * 400
+WORDS = (r"after ([0-9,]+) bytes of text", r"its last line, ([0-9,]+) bytes")
 CUT = [
     (gzip.compress(LONG)[:-9], 1),
     (gzip.compress(LONG)[: len(gzip.compress(LONG)) // 2], 1),
@@ -58,6 +65,8 @@ def test_a_cut_file_is_told_and_salvaged_on_request(tmp_path, data, rows_min):
     assert result.rejected == 0 and rows_min <= result.rows <= 4 * 401
     (note,) = cuts(result)
     assert f"in0: cut short at byte {len(data):,}, after" in note and "what stands before is taken" in note
+    text_bytes, left_bytes = (int((re.search(words, note) or [0, "0"])[1].replace(",", "")) for words in WORDS)
+    assert (text_bytes - left_bytes) % len(GOOD) in line_ends(GOOD), "told is what is left out, to the byte"
 
 
 def test_what_was_salvaged_ends_with_a_whole_line(tmp_path):
