@@ -11,7 +11,7 @@ from fractions import Fraction
 from mmfold.config.errors import ConfigError
 from mmfold.config.models import Config, Settings
 from mmfold.engine.codes import Mode, Strategy
-from mmfold.engine.limits import MICROS_PER_UNIT, NS_PER_MS, NS_PER_S, PPM, QTY_LOTS_MAX
+from mmfold.engine.limits import HOLDING_MAX, MICROS_PER_UNIT, NS_PER_MS, NS_PER_S, PPM, QTY_LOTS_MAX
 from mmfold.engine.manifest import Instrument, Manifest, canonical_json
 
 PARAM_VALUE_MAX = 1 << 62
@@ -131,7 +131,30 @@ def symbol_params(settings: Settings, instrument: Instrument) -> dict[str, Numbe
         "post_only_offset_bps": float(maker.post_only_offset_bps),
         "min_qty_pad": float(maker.min_qty_pad),
     }
-    return {**params, **grid_params(settings, instrument)}
+    params |= grid_params(settings, instrument)
+    check_room(settings, instrument)
+    return params
+
+
+def check_room(settings: Settings, instrument: Instrument) -> None:
+    """Check that the core can count as much of an instrument as it is asked to hold.
+
+    Raises: ConfigError with the key and its range.
+    """
+    if instrument.is_inverse:
+        return  # its lots are worth what they are, and no more of them are held than fit (engine/value.py)
+    most = HOLDING_MAX // instrument.tick_value_micros()[1]
+    asked = {"risk.max_inv_usd_per_symbol": settings.risk.max_inv_usd_per_symbol}
+    if settings.strategy.name == "ladder":
+        asked["strategy.target_usd"] = settings.strategy.target_usd
+    for key, amount in asked.items():
+        if amount * MICROS_PER_UNIT > most:
+            raise ConfigError(
+                "E_CFG_RANGE",
+                f"{key}: {amount:f} is too much of {instrument.symbol}: with a tick of {instrument.tick_size} and a "
+                f"lot of {instrument.lot_size} 0 to {Decimal(most) / MICROS_PER_UNIT:f} are counted",
+                hint=f"set per_symbol.{instrument.symbol}.{key}, or leave the symbol out",
+            )
 
 
 def grid_params(settings: Settings, instrument: Instrument) -> dict[str, Number]:

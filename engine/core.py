@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mmfold.engine.beyond import is_beyond, told_beyond
 from mmfold.engine.codes import AuditKind, EventKind, PolicyTask, Reason, Stop
 from mmfold.engine.layout import LAYOUT_ID
 from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT, ROW_BYTES, TS_NS_MAX
@@ -169,7 +170,8 @@ class Core:
     def feed(self, rows: np.ndarray, start: int = 0) -> None:
         """Fold a batch of whole events.
 
-        Raises: WitnessDiffers, DigestDiffers, ConfigPayloadError; AssertionError for a broken invariant, with the seq.
+        Raises: WitnessDiffers, DigestDiffers, ConfigPayloadError, BeyondLimits; AssertionError for a broken invariant,
+        with the seq.
         """
         self.row_index[0] = start
         if rows.flags.writeable:  # one kind of array, so that the kernels are compiled once
@@ -179,7 +181,10 @@ class Core:
             try:
                 stop = run(self.state.clock, self.state.cells, rows, self.out)
             except AssertionError as error:
-                seq = rows[int(self.out[0]["event_row_index"])]["seq"]
+                row = rows[int(self.out[0]["event_row_index"])]
+                seq = row["seq"]
+                if is_beyond(error):
+                    raise told_beyond(int(seq), self.manifest.instruments[int(row["instrument_index"])]) from error
                 raise AssertionError(f"invariant broken at seq {seq}: {error or 'an assertion of the core'}") from error
             if stop in DONE:
                 return

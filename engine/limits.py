@@ -34,7 +34,15 @@ BOOK_LATE_RUN_NS = 200 * NS_PER_MS  # those whose stamps are not later have to g
 PRICE_TICKS_MAX = 1 << 40
 QTY_LOTS_MAX = 1 << 44
 TS_NS_MAX = 1 << 62
-VALUE_LOTS_MAX = 1 << 32  # lots that are valued at once: a position turned round
+POSITION_LOTS_MAX = QTY_LOTS_MAX  # of a linear or spot instrument, and less where its lots are worth more
+INVERSE_LOTS_MAX = 1 << 31  # of an inverse contract
+VALUE_LOTS_MAX = 1 << 32  # lots of an inverse contract that are valued at once: a position turned round
+PRODUCT_MAX = 1 << 62  # of a price, lots and the tick value's numerator, in half ticks: money fits 64 bits
+HOLDING_MAX = 1 << 58  # of such a product what may be held: room for a price that rises eightfold
+TICK_VALUE_NUMERATOR_MAX = 1 << 31
+TICK_VALUE_DENOMINATOR_MAX = 1 << 43  # times a fee rate in ppm it fits 64 bits
+LOT_RATIO_MAX = 1 << 31  # of a lot's numerator and denominator: their squares fit 64 bits
+BEYOND = "beyond what is counted in 64 bits"  # of an assertion that the world may break, not only we
 VALUE_TICKLOTS_MAX = 1 << 61  # value of lots of an inverse contract, in 1e-9 base
 VALUE_E8_MAX = 1 << 61  # of lots at a price from outside, in 1e-8 quote: its parts stay in 64 bits
 BASE_VALUE_MAX = 1 << 60  # of one lot of an inverse contract at one tick, numerator; in 1e-9 base
@@ -54,5 +62,7 @@ assert SEQ_MAX << ORDER_ID_SEQ_SHIFT <= 1 << 62
 assert ORDER_COUNT_MAX >= 2 * 2 * LEVEL_COUNT_MAX, "each level may have one order leaving and one arriving"
 assert EFFECT_COUNT_MAX >= 2 * EFFECT_COUNT_PER_EVENT_MAX
 assert BASE_DIVISOR_MAX * 2 * (1 << 16) <= 1 << 63, "a base value is divided 16 bits of lots at a time"
-assert VALUE_LOTS_MAX <= 1 << 32
+assert 2 * INVERSE_LOTS_MAX <= VALUE_LOTS_MAX <= 1 << 32
+assert POSITION_LOTS_MAX <= 1 << 46, "a share of a position is divided 16 bits at a time"
+assert TICK_VALUE_DENOMINATOR_MAX * PPM <= 1 << 63 and LOT_RATIO_MAX**2 <= 1 << 62
 assert PAYLOAD_BYTES_MAX <= EVENT_ROW_COUNT_MAX * PAYLOAD_ROW_BYTES

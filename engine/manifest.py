@@ -14,7 +14,13 @@ from mmfold.engine.limits import (
     E9,
     INSTRUMENT_COUNT_MAX,
     LOT_NOTIONAL_MICROS_MAX,
+    LOT_RATIO_MAX,
     MICROS_PER_UNIT,
+    PPM,
+    PRODUCT_MAX,
+    QTY_LOTS_MAX,
+    TICK_VALUE_DENOMINATOR_MAX,
+    TICK_VALUE_NUMERATOR_MAX,
 )
 from mmfold.engine.rules import RULES
 
@@ -31,6 +37,12 @@ LEFT_OUT_EMPTY = ("book_depth", *COINS)
 
 class ManifestError(ValueError):
     """A manifest that cannot be understood; the message says which key."""
+
+
+class UncountedInstrument(ManifestError):
+    """An instrument whose ticks and lots leave the core no room; the message says which key and its range."""
+
+    hint = "leave the instrument out, or count it in coarser ticks or lots"
 
 
 def canonical_json(value: Any) -> bytes:
@@ -127,6 +139,30 @@ class Instrument:
         (value, denominator), (notional, parts) = self.base_value_ratio(), self.lot_notional_micros()
         fits = value <= BASE_VALUE_MAX and notional <= LOT_NOTIONAL_MICROS_MAX
         return fits and max(denominator, parts) <= BASE_VALUE_DENOMINATOR_MAX
+
+    def check_countable(self) -> None:
+        """Check that the core has room for what is made of the instrument's ticks and lots.
+
+        Raises: UncountedInstrument with the key and its range.
+        """
+        lot, tick_value = Fraction(self.lot_size), Fraction(*self.tick_value_micros())
+        if max(lot.numerator, lot.denominator) > LOT_RATIO_MAX:
+            raise UncountedInstrument(
+                f"{self.symbol}: lot_size {self.lot_size} is not counted: of a fraction of whole numbers up to "
+                f"{LOT_RATIO_MAX:,}, 0.000000001 to {LOT_RATIO_MAX:,} units"
+            )
+        if tick_value.numerator > TICK_VALUE_NUMERATOR_MAX or tick_value.denominator > TICK_VALUE_DENOMINATOR_MAX:
+            raise UncountedInstrument(
+                f"{self.symbol}: tick_size {self.tick_size} x lot_size {self.lot_size} is not counted: a fraction of "
+                f"micros with parts up to {TICK_VALUE_NUMERATOR_MAX:,} / {TICK_VALUE_DENOMINATOR_MAX:,}, "
+                "0.000000000000000001 (1e-18) to 2,000 of the quote currency"
+            )
+        for key, limit in (("min_qty_lots", QTY_LOTS_MAX), ("min_notional_micros", PRODUCT_MAX)):
+            if not 0 <= getattr(self, key) <= limit:
+                raise UncountedInstrument(f"{self.symbol}: {key} {getattr(self, key):,} is not 0 to {limit:,}")
+        for key in ("maker_fee_ppm", "taker_fee_ppm"):
+            if abs(getattr(self, key)) > PPM:
+                raise UncountedInstrument(f"{self.symbol}: {key} {getattr(self, key):,} is not -{PPM:,} to {PPM:,}")
 
     def lot_size_ratio(self) -> tuple[int, int]:
         """Return the base units of one lot, as (numerator, denominator)."""

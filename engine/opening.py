@@ -7,8 +7,8 @@ import numpy as np
 from mmfold.engine.codes import AlertCode, Contract, Flag
 from mmfold.engine.effects import emit_alert
 from mmfold.engine.jit import kernel
-from mmfold.engine.limits import E8
-from mmfold.engine.position import POSITION_LOTS_MAX, unrealized_micros
+from mmfold.engine.limits import E8, INVERSE_LOTS_MAX, POSITION_LOTS_MAX, PRODUCT_MAX
+from mmfold.engine.position import unrealized_micros
 from mmfold.engine.records import NO_PRICE_TICKS, NO_VALUE
 from mmfold.engine.value import base_value_e8, fits_value_e8, quote_value_e8
 from mmfold.engine.views import (
@@ -29,7 +29,13 @@ def is_opening_valid(cell, row):
         return False
     if lots == 0:
         return True
-    return fits_value_e8(cell["instrument"], lots, price_e8)
+    instrument = cell["instrument"]
+    if not fits_value_e8(instrument, lots, price_e8):
+        return False
+    if instrument["contract"] == Contract.INVERSE:
+        return abs(lots) <= INVERSE_LOTS_MAX
+    units = abs(lots) * 1.0 * instrument["lot_size_numerator"] / instrument["lot_size_denominator"]
+    return units * price_e8 / MICRO_E8 * instrument["tick_value_denominator"] <= PRODUCT_MAX / 8
 
 
 @kernel

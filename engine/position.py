@@ -4,12 +4,12 @@ import numpy as np
 
 from mmfold.engine.codes import Flag, Side
 from mmfold.engine.jit import kernel
-from mmfold.engine.limits import QTY_LOTS_MAX, VALUE_LOTS_MAX
+from mmfold.engine.limits import BEYOND, POSITION_LOTS_MAX, PRODUCT_MAX
 from mmfold.engine.records import FEE_CODE_ZERO, NO_FEE_CODE, NO_PRICE_TICKS, NO_VALUE
 from mmfold.engine.value import fee_micros, value_half_ticklots, value_ticklots
 
-POSITION_LOTS_MAX = 1 << 31  # cost x lots stays in 64 bits
-assert POSITION_LOTS_MAX <= QTY_LOTS_MAX and 2 * POSITION_LOTS_MAX <= VALUE_LOTS_MAX
+SHARE_BITS = 16
+SHARE_MASK = (1 << SHARE_BITS) - 1
 
 
 @kernel
@@ -25,7 +25,13 @@ def fee_rate_ppm(instrument, event):
 def share_of(amount, part, whole):
     """Return amount x part / whole rounded down, for non-negative numbers, without overflow of the product."""
     assert 0 <= part <= whole <= POSITION_LOTS_MAX
-    return amount // whole * part + amount % whole * part // whole
+    # rest x part may pass 64 bits: a long division, 16 bits of the part at a time.
+    rest = amount % whole
+    high = rest * (part >> 2 * SHARE_BITS)
+    middle = (high % whole << SHARE_BITS) + rest * (part >> SHARE_BITS & SHARE_MASK)
+    low = (middle % whole << SHARE_BITS) + rest * (part & SHARE_MASK)
+    share = (high // whole << 2 * SHARE_BITS) + (middle // whole << SHARE_BITS) + low // whole
+    return amount // whole * part + share
 
 
 @kernel
@@ -41,7 +47,7 @@ def apply_fill(clock, cell, event):
     assert qty_lots > 0 and price_ticks > 0
     sign = 1 if event["side"] == Side.BID else -1
     held_lots = position["position_lots"]
-    assert abs(held_lots + sign * qty_lots) <= POSITION_LOTS_MAX
+    assert abs(held_lots + sign * qty_lots) <= POSITION_LOTS_MAX, BEYOND
     mid_half_ticks = cell["signal"]["mid_half_ticks"]
     if mid_half_ticks == NO_PRICE_TICKS:
         mid_half_ticks = 2 * price_ticks
@@ -53,6 +59,8 @@ def apply_fill(clock, cell, event):
     cost = position["cost_ticklots"]
     cost_share = share_of(abs(cost), closed_lots, abs(held_lots)) if closed_lots > 0 else 0
     closed_cost = cost_share if cost > 0 else -cost_share
+    turnover = position["turnover_ticklots"] + abs(value)
+    assert turnover * 1.0 * instrument["tick_value_numerator"] <= PRODUCT_MAX, BEYOND
     # Must succeed from here.
     position["spread_half_ticklots"] += sign * (mid_value_half - 2 * value)
     position["realized_ticklots"] += -sign * closed_value - closed_cost
@@ -60,7 +68,7 @@ def apply_fill(clock, cell, event):
     position["cost_ticklots"] = cost - closed_cost + sign * (value - closed_value)
     position["position_lots"] = held_lots + sign * qty_lots
     position["fees_micros"] += fee
-    position["turnover_ticklots"] += abs(value)
+    position["turnover_ticklots"] = turnover
     position["fill_count"] += 1
     position["maker_fill_count"] += 1 if maker else 0
     position["bought_lots"] += qty_lots if sign > 0 else 0

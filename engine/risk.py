@@ -2,12 +2,9 @@
 
 from mmfold.engine.codes import BookStatus, ConnectionState, Contract, EventKind, Mode, Reason, Side
 from mmfold.engine.jit import kernel
-from mmfold.engine.position import POSITION_LOTS_MAX
 from mmfold.engine.records import NO_PRICE_TICKS, NO_TS_NS
 from mmfold.engine.throttle import is_throttled
-from mmfold.engine.value import notional_micros, notional_mid_micros
-
-LOTS_SCALE = 1_000_000  # a lot's value in micros may be below 1: compare a million lots
+from mmfold.engine.value import holding_lots_max, lots_worth, notional_micros, notional_mid_micros
 
 
 @kernel
@@ -36,12 +33,11 @@ def quoting_block(clock, cell):
 
 @kernel
 def inventory_lots_max(cell, price_ticks):
-    """Return the most lots that the symbol's limits allow, long or short."""
+    """Return the most lots that the symbol's limits, and 64 bits, allow, long or short."""
     param = cell["param"]
-    value = notional_micros(cell["instrument"], price_ticks, LOTS_SCALE)
-    lots = POSITION_LOTS_MAX
-    if param["inventory_micros_max"] > 0 and value > 0:
-        lots = param["inventory_micros_max"] * LOTS_SCALE // value
+    lots = holding_lots_max(cell["instrument"], price_ticks)
+    if param["inventory_micros_max"] > 0:
+        lots = lots_worth(cell["instrument"], price_ticks, param["inventory_micros_max"])
     if param["position_lots_max"] > 0:
         lots = min(lots, param["position_lots_max"])
     return lots

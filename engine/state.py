@@ -98,7 +98,12 @@ class State(NamedTuple):
 
 
 def make_state(manifest: Manifest) -> State:
-    """Return the state before the first event."""
+    """Return the state before the first event.
+
+    Raises: UncountedInstrument.
+    """
+    for instrument in manifest.instruments:
+        instrument.check_countable()
     count = len(manifest.instruments)
     state = State(clock=np.zeros(1, CLOCK), cells=np.zeros(count, CELL))
     state.cells["index"] = np.arange(count)

@@ -5,23 +5,69 @@ thousandth of the base. At a price of p ticks n lots stand for the cash -(n x K 
 it rises with the price, as price x lots does, and average cost, PnL and spread are the same sums for all contracts.
 """
 
+import numpy as np
+
 from mmfold.engine.codes import Contract
 from mmfold.engine.jit import kernel
-from mmfold.engine.limits import BASE_DIVISOR_MAX, PPM, VALUE_E8_MAX, VALUE_LOTS_MAX, VALUE_TICKLOTS_MAX
+from mmfold.engine.limits import (
+    BASE_DIVISOR_MAX,
+    BEYOND,
+    HOLDING_MAX,
+    INVERSE_LOTS_MAX,
+    POSITION_LOTS_MAX,
+    PPM,
+    PRODUCT_MAX,
+    VALUE_E8_MAX,
+    VALUE_LOTS_MAX,
+    VALUE_TICKLOTS_MAX,
+)
 
 LOW_BITS = 16
 LOW_MASK = (1 << LOW_BITS) - 1
 # Micros of quote over a price x 1e8 are units of 1e-2 base: 13 digits more are 1e-8 of a thousandth of the base.
 FUNDING_DIGIT_COUNT = 13
 FUNDING_SCALE = 10.0**FUNDING_DIGIT_COUNT
+LOTS_SCALE = 1_000_000  # a lot's value in micros may be below 1: a million lots are valued
+VALUE_COARSE = 1 << 20  # what they are worth is in whole micros: below, more than a millionth of it is rounded off
 
 
 @kernel
 def notional_micros(instrument, price_ticks, qty_lots):
     """Return the quote value of lots in micros, rounded down; that of an inverse contract does not depend on price."""
     if instrument["contract"] == Contract.INVERSE:
+        assert abs(qty_lots * 1.0 * instrument["lot_notional_numerator"]) <= PRODUCT_MAX, BEYOND
         return qty_lots * instrument["lot_notional_numerator"] // instrument["lot_notional_denominator"]
+    assert abs(price_ticks * 1.0 * qty_lots * instrument["tick_value_numerator"]) <= PRODUCT_MAX, BEYOND
     return price_ticks * qty_lots * instrument["tick_value_numerator"] // instrument["tick_value_denominator"]
+
+
+@kernel
+def holding_lots_max(instrument, price_ticks):
+    """Return the most lots that may be held at a price, so that whatever is made of them fits 64 bits."""
+    if instrument["contract"] == Contract.INVERSE:
+        return np.int64(INVERSE_LOTS_MAX)
+    lots = HOLDING_MAX / (price_ticks * 1.0 * instrument["tick_value_numerator"])
+    return np.int64(min(lots, POSITION_LOTS_MAX * 1.0))
+
+
+@kernel
+def lots_worth(instrument, price_ticks, micros):
+    """Return how many lots an amount in quote buys, rounded down, at most what may be held."""
+    lots_max = holding_lots_max(instrument, price_ticks)
+    if lots_max == 0:
+        return lots_max
+    scale = np.int64(LOTS_SCALE)
+    if price_ticks * 1.0 * scale * instrument["tick_value_numerator"] > PRODUCT_MAX:
+        scale = np.int64(1)
+    value = notional_micros(instrument, price_ticks, scale)
+    if value < VALUE_COARSE and instrument["contract"] != Contract.INVERSE:
+        lots = micros * 1.0 * instrument["tick_value_denominator"]
+        return np.int64(min(lots / (price_ticks * 1.0 * instrument["tick_value_numerator"]), lots_max * 1.0))
+    if value <= 0 or micros * 1.0 / value * scale > lots_max * 2.0:
+        return lots_max
+    if micros * 1.0 * scale <= PRODUCT_MAX:
+        return min(micros * scale // value, lots_max)
+    return min(micros // value * scale, lots_max)
 
 
 @kernel
@@ -38,12 +84,13 @@ def base_parts(instrument, price_half_ticks, qty_lots):
 
     Units: 1e-9 base.
     """
-    assert price_half_ticks > 0 and 0 <= qty_lots <= VALUE_LOTS_MAX
+    assert price_half_ticks > 0 and qty_lots >= 0
+    assert qty_lots <= VALUE_LOTS_MAX, BEYOND
     numerator = 2 * instrument["base_value_numerator"]
     divisor = instrument["base_value_denominator"] * price_half_ticks
     assert divisor <= BASE_DIVISOR_MAX
     whole, rest = numerator // divisor, numerator % divisor
-    assert whole <= VALUE_TICKLOTS_MAX // max(qty_lots, 1)
+    assert whole <= VALUE_TICKLOTS_MAX // max(qty_lots, 1), BEYOND
     # lots x rest may pass 64 bits: a long division, 16 bits of the lots at a time.
     high = rest * (qty_lots >> LOW_BITS)
     low = (high % divisor << LOW_BITS) + rest * (qty_lots & LOW_MASK)
@@ -57,6 +104,7 @@ def value_half_ticklots(instrument, price_half_ticks, qty_lots, sign):
     The base value is rounded for who buys (sign 1) or sells (-1) them: bought for no less, sold for no more.
     """
     if instrument["contract"] != Contract.INVERSE:
+        assert price_half_ticks * 1.0 * qty_lots * instrument["tick_value_numerator"] <= PRODUCT_MAX, BEYOND
         return price_half_ticks * qty_lots
     whole, rest, _ = base_parts(instrument, price_half_ticks, qty_lots)
     return -2 * (whole + (sign < 0 and rest > 0) * 1)
@@ -107,9 +155,11 @@ def fits_value_e8(instrument, qty_lots, price_e8):
 def fits_half_ticks(instrument, price_half_ticks, qty_lots):
     """Tell whether lots may be valued at a price in half ticks within 64 bits."""
     lots = abs(qty_lots) * 1.0
-    if lots > VALUE_LOTS_MAX or price_half_ticks <= 0:
+    if price_half_ticks <= 0:
         return False
     if instrument["contract"] == Contract.INVERSE:
+        if lots > VALUE_LOTS_MAX:
+            return False
         whole = 2.0 * instrument["base_value_numerator"] / instrument["base_value_denominator"] / price_half_ticks
         return (whole + 1.0) * lots <= VALUE_TICKLOTS_MAX // 4
     return lots * price_half_ticks * instrument["tick_value_numerator"] <= VALUE_TICKLOTS_MAX

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from mmfold.config.models import Config
+from mmfold.engine.beyond import beyond_told
 from mmfold.engine.codes import EventKind, Stop
 from mmfold.engine.core import Core, config_payload
 from mmfold.engine.layout import LAYOUT_ID
@@ -178,10 +179,10 @@ class Backtest:
     def run(self) -> BacktestResult:
         """Run to the end of the recording.
 
-        Raises: NoMarket, SamplesBeside, JournalError, ConfigError, StrategyRaised, AssertionError.
+        Raises: NoMarket, SamplesBeside, JournalError, ConfigError, StrategyRaised, BeyondLimits, AssertionError.
         """
         try:
-            with strategy_blamed(self.core):
+            with beyond_told(self.core.state.clock, self.manifest.instruments), strategy_blamed(self.core):
                 return self.run_to_end()
         finally:
             self.pool.shutdown()  # a failed run may have rows on their way: they are written before the file is closed

@@ -32,12 +32,12 @@ from mmfold.adapters.bybit.ledger import (
 from mmfold.adapters.bybit.link_ids import execution_number
 from mmfold.adapters.bybit.listing import list_manifest
 from mmfold.adapters.bybit.private import Private
-from mmfold.adapters.importers.grid import E8_MAX, INTEGER_MAX
+from mmfold.adapters.importers.grid import INTEGER_MAX, round_mark_e8
 from mmfold.adapters.importers.outcome import PassedOverError, RefusedError
 from mmfold.adapters.importers.rows import TS_MS_MAX, Row, book_rows, mark_rows, read_price, read_qty, trade_row
 from mmfold.adapters.importers.table import Listing
 from mmfold.engine.codes import EventKind, Flag, Side
-from mmfold.engine.limits import E8, E9, MICROS_PER_UNIT, NS_PER_MS, PPM
+from mmfold.engine.limits import E9, MICROS_PER_UNIT, NS_PER_MS, PPM
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 
@@ -151,11 +151,13 @@ class UnifiedParser:
         mark_e8, index_e8 = read_e8(ticker["markPrice"], "mark price"), NO_VALUE
         if ticker.get("indexPrice") is not None:
             index_e8 = read_e8(ticker["indexPrice"], "index price")
+        if mark_e8 == NO_VALUE:
+            return as_rows([])
         return mark_rows(listing, (read_time_ns(ticker), ts_receive_ns), mark_e8, index_e8)
 
     @checked
     def parse_settled(self, rates: list[Mapping[str, Any]], ts_receive_ns: int, mark_e8: int) -> np.ndarray:
-        """Return a FUNDING per settled rate of instruments in the manifest, at a mark price told before.
+        """Return a FUNDING per settled rate of instruments in the manifest, at a mark price told before, if any was.
 
         Source: ccxt manual, "Funding Rate History Structure"; a rate that is to come is no FUNDING.
         """
@@ -321,14 +323,14 @@ def read_number(value: object) -> Fraction:
 
 
 def read_e8(value: object, what: str) -> int:
-    """Return a positive price in units of 1e-8, rounded down.
+    """Return a positive mark or index price x 1e8, the sentinel of one too small to be told so.
 
     Raises: RefusedError.
     """
-    price_e8 = int(read_number(value) * E8)
-    if not 0 < price_e8 <= E8_MAX:
+    price = read_number(value)
+    if price <= 0:
         raise RefusedError(f"{what} {value!r} is out of range")
-    return price_e8
+    return round_mark_e8(price, what)
 
 
 def read_side(structure: Mapping[str, Any]) -> Side:

@@ -31,6 +31,7 @@ USER_ERRORS = frozenset(
         "mmfold.adapters.secrets.errors.SecretError",
         "mmfold.config.errors.ConfigError",
         "mmfold.config.instruments.InstrumentTableError",
+        "mmfold.engine.beyond.BeyondLimits",
         "mmfold.engine.manifest.ManifestError",
         "mmfold.engine.params.ConfigPayloadError",
         "mmfold.engine.payload.PayloadError",

@@ -27,7 +27,7 @@ from mmfold.adapters.emulator.market import SymbolMarket
 from mmfold.adapters.emulator.orders import EXPIRY_REASONS, NewOrder, Order, Params, find_product, parse_new_order
 from mmfold.adapters.emulator.payloads import make_uuid
 from mmfold.engine.codes import EventKind, Flag, Side
-from mmfold.engine.limits import E8, E9, NS_PER_MS, ORDER_COUNT_MAX, ORDER_ID_INSTRUMENT_SHIFT, ORDER_ID_SEQ_SHIFT, PPM
+from mmfold.engine.limits import E9, NS_PER_MS, ORDER_COUNT_MAX, ORDER_ID_INSTRUMENT_SHIFT, ORDER_ID_SEQ_SHIFT, PPM
 from mmfold.engine.records import EVENT, FEE_CODE_ZERO, NO_FEE_CODE, NO_ORDER_ID, NO_PRICE_TICKS, NO_VALUE
 from mmfold.replay.venue.desk import Desk
 from mmfold.replay.venue.records import RejectCode
@@ -156,7 +156,7 @@ class Account:
             return
         market = self.markets[new.product.symbol]
         position = self.positions[new.product.symbol]
-        price = Decimal(market.mark_price_e8()) / E8 if new.price_ticks is None else new.product.tick * new.price_ticks
+        price = market.mark_price() if new.price_ticks is None else new.product.tick * new.price_ticks
         signed = position.lots if new.side == Side.BID else -position.lots
         added = max(0, new.qty_lots + min(signed, 0))  # what closes the position binds nothing more
         needed = price * new.product.lot * added / position.leverage

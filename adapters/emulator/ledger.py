@@ -12,10 +12,9 @@ import orjson
 from mmfold.adapters.emulator.codes import VenueCode, VenueError
 from mmfold.adapters.emulator.market import SymbolMarket
 from mmfold.adapters.emulator.orders import Order
-from mmfold.adapters.emulator.payloads import SIDES, make_uuid, price_e8_text
+from mmfold.adapters.emulator.payloads import SIDES, make_uuid
 from mmfold.adapters.emulator.product import Product, parse_decimal, plain
 from mmfold.engine.codes import Side
-from mmfold.engine.limits import E8
 
 LEVERAGE_DEFAULT, LEVERAGE_MAX = 10, 100
 MAINTENANCE_RATE = Decimal("0.005")
@@ -80,11 +79,11 @@ class Position:
 
     def value(self) -> Decimal:
         """Return the position's value at the mark price, not signed."""
-        return abs(self.lots) * self.product.lot * self.market.mark_price_e8() / E8
+        return abs(self.lots) * self.product.lot * self.market.mark_price()
 
     def unrealized(self) -> Decimal:
         """Return the profit of what is open, at the mark price."""
-        mark = Decimal(self.market.mark_price_e8()) / E8
+        mark = self.market.mark_price()
         return self.lots * self.product.lot * mark - self.cost_ticklots * self.product.tick * self.product.lot
 
     def entry_price(self) -> str:
@@ -110,7 +109,7 @@ class Position:
             "adlRankIndicator": 0,
             "leverage": plain(self.leverage),
             "positionBalance": money(value / self.leverage),
-            "markPrice": price_e8_text(self.market, self.market.mark_price_e8()),
+            "markPrice": self.product.floor_text(self.market.mark_price()),
             "liqPrice": "",
             "bustPrice": "",
             "positionMM": money(value * MAINTENANCE_RATE),
@@ -185,7 +184,7 @@ def make_execution(
         "execId": make_uuid("execution", owner, number),
         "tradeIv": "",
         "blockTradeId": "",
-        "markPrice": price_e8_text(market, market.mark_price_e8()),
+        "markPrice": product.floor_text(market.mark_price()),
         "execPrice": product.price_text(fill["price_ticks"]),
         "markIv": "",
         "orderQty": product.qty_text(order.qty_lots),
@@ -204,7 +203,7 @@ def make_execution(
 def make_settlement(number: int, position: Position, rate: Decimal, fee: Decimal, now_ms: int, owner: str) -> Execution:
     """Return the record of a funding settlement: an execution of no order, of the position's side and size."""
     product, order_id = position.product, make_uuid("settlement", owner, number)
-    mark = price_e8_text(position.market, position.market.mark_price_e8())
+    mark = product.floor_text(position.market.mark_price())
     fields = {
         "symbol": product.symbol,
         "orderType": "UNKNOWN",

@@ -7,6 +7,7 @@ the accounts' desks and the public topics share.
 from bisect import bisect_left, insort
 from collections import deque
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import numpy as np
 
@@ -251,11 +252,15 @@ class SymbolMarket:
         rows["flags"][-1] = Flag.LAST
         return rows
 
-    def mark_price_e8(self) -> int:
+    def mark_price(self) -> Decimal:
         """Return the mark price: the feed's, else the mid, else the last trade."""
         if self.mark_e8 is not None:
-            return self.mark_e8
+            return Decimal(self.mark_e8) / E8
         bid, ask = (side.best() for side in self.sides)
         if bid is not None and ask is not None:
-            return int(self.product.tick * E8 * (bid + ask) / 2)
-        return int(self.product.tick * E8 * (self.last_price_ticks or 0))
+            return self.product.tick * (bid + ask) / 2
+        return self.product.tick * (self.last_price_ticks or 0)
+
+    def index_price(self) -> Decimal:
+        """Return the index price: the feed's, else the mark price."""
+        return self.mark_price() if self.index_e8 is None else Decimal(self.index_e8) / E8

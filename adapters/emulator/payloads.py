@@ -7,7 +7,7 @@ from typing import Any
 from mmfold.adapters.emulator.market import SymbolMarket
 from mmfold.adapters.emulator.product import plain
 from mmfold.engine.codes import Side
-from mmfold.engine.limits import E8, E9, NS_PER_MS
+from mmfold.engine.limits import E9, NS_PER_MS
 from mmfold.engine.records import NO_PRICE_TICKS
 
 SIDES = {Side.BID: "Buy", Side.ASK: "Sell", Side.NONE: ""}
@@ -26,20 +26,12 @@ def trade_id(symbol: str, number: int, place: int) -> str:
     return make_uuid("trade", symbol, number, place)
 
 
-def price_e8_text(market: SymbolMarket, price_e8: int) -> str:
-    """Return a price x 1e8 with the places of the instrument."""
-    places = market.product.price_places
-    unit = E8 // 10**places
-    return f"{price_e8 // unit / 10**places:.{places}f}"
-
-
 def ticker_fields(market: SymbolMarket, now_ns: int) -> dict[str, Any]:
     """Return every field of a symbol's ticker; day figures are since the start of the emulator."""
     product = market.product
     last = market.last_price_ticks or 0
     first = market.first_price_ticks or last
-    mark_e8 = market.mark_price_e8()
-    index_e8 = market.index_e8 if market.index_e8 is not None else mark_e8
+    mark = market.mark_price()
     bid, ask = (side.best() for side in market.sides)
     sizes = [
         product.qty_text(side.qty_lots[best]) if best is not None else ""
@@ -47,7 +39,7 @@ def ticker_fields(market: SymbolMarket, now_ns: int) -> dict[str, Any]:
     ]
     prices = [product.price_text(best) if best is not None and best != NO_PRICE_TICKS else "" for best in (bid, ask)]
     interest = product.lot * OPEN_INTEREST_LOTS
-    interest_value = plain(interest * mark_e8 / E8)
+    interest_value = plain(interest * mark)
     next_funding_ms = (now_ns // NS_PER_MS // FUNDING_INTERVAL_MS + 1) * FUNDING_INTERVAL_MS
     return {
         "symbol": product.symbol,
@@ -58,8 +50,8 @@ def ticker_fields(market: SymbolMarket, now_ns: int) -> dict[str, Any]:
         "highPrice24h": product.price_text(market.high_price_ticks),
         "lowPrice24h": product.price_text(market.low_price_ticks),
         "prevPrice1h": product.price_text(first),
-        "markPrice": price_e8_text(market, mark_e8),
-        "indexPrice": price_e8_text(market, index_e8),
+        "markPrice": product.floor_text(mark),
+        "indexPrice": product.floor_text(market.index_price()),
         "openInterest": plain(interest),
         "openInterestValue": interest_value,
         "singleOpenInterest": plain(interest),

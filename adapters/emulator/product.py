@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from functools import cached_property
 
 from mmfold.adapters.emulator.codes import VenueCode, VenueError, VenueSetupError
@@ -11,7 +11,8 @@ from mmfold.engine.manifest import Instrument, Manifest, is_plain_decimal
 
 QUOTE_COINS = ("USDT", "USDC")
 DECIMAL_CHARS_MAX = 32
-QTY_LOTS_LISTED = 1_500_000  # largest order
+QTY_LOTS_LISTED = 1_500_000  # largest order, at least
+ORDER_VALUE_LISTED = 3_000_000_000  # at the highest price
 PRICE_TICKS_LISTED = 20_000_000  # highest price
 
 
@@ -65,6 +66,12 @@ class Product:
         return len(self.instrument.tick_size.partition(".")[2])
 
     @cached_property
+    def order_lots_max(self) -> int:
+        """Largest order: worth the same at the highest price of any instrument, where lots are small."""
+        lots = ORDER_VALUE_LISTED / (self.tick * self.lot * PRICE_TICKS_LISTED)
+        return min(max(QTY_LOTS_LISTED, int(lots)), QTY_LOTS_MAX >> 4)
+
+    @cached_property
     def maker_rate(self) -> Decimal:
         """Maker's fee, a fraction of the notional."""
         return Decimal(self.instrument.maker_fee_ppm) / PPM
@@ -82,6 +89,10 @@ class Product:
     def price_text(self, ticks: int) -> str:
         """Return a price as the venue writes it."""
         return f"{self.tick * ticks:.{self.price_places}f}"
+
+    def floor_text(self, price: Decimal) -> str:
+        """Return a price that need not be on a tick, such as a mark price, with the instrument's places."""
+        return f"{price.quantize(Decimal(1).scaleb(-self.price_places), ROUND_DOWN):f}"
 
     def qty_text(self, lots: int) -> str:
         """Return a size as the venue writes it: 0 without places."""
@@ -116,7 +127,7 @@ class Product:
             raise VenueError(VenueCode.PARAMETER, "Qty invalid")
         if lots < self.instrument.min_qty_lots:
             raise VenueError(VenueCode.PARAMETER, "The number of contracts exceeds minimum limit allowed")
-        if lots > min(QTY_LOTS_LISTED, QTY_LOTS_MAX):
+        if lots > self.order_lots_max:
             raise VenueError(VenueCode.PARAMETER, "The number of contracts exceeds maximum limit allowed: too large")
         return int(lots)
 

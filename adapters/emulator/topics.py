@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from mmfold.adapters.emulator.clock import Now
 from mmfold.adapters.emulator.market import SymbolMarket, Trade
 from mmfold.adapters.emulator.payloads import SIDES, ticker_fields, trade_id
-from mmfold.adapters.emulator.product import PRICE_TICKS_LISTED, QTY_LOTS_LISTED, plain
+from mmfold.adapters.emulator.product import PRICE_TICKS_LISTED, plain
 from mmfold.engine.codes import Side
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S
 
@@ -244,11 +244,11 @@ def instrument_info(market: SymbolMarket) -> Document:
         "leverageFilter": {"minLeverage": "1", "maxLeverage": "100.00", "leverageStep": "0.01"},
         "priceFilter": {"minPrice": tick, "maxPrice": product.price_text(PRICE_TICKS_LISTED), "tickSize": tick},
         "lotSizeFilter": {
-            "maxOrderQty": from_lots(QTY_LOTS_LISTED),
+            "maxOrderQty": from_lots(product.order_lots_max),
             "minOrderQty": from_lots(product.instrument.min_qty_lots),
             "qtyStep": lot,
-            "postOnlyMaxOrderQty": from_lots(QTY_LOTS_LISTED),
-            "maxMktOrderQty": from_lots(QTY_LOTS_LISTED),
+            "postOnlyMaxOrderQty": from_lots(product.order_lots_max),
+            "maxMktOrderQty": from_lots(product.order_lots_max),
             "minNotionalValue": plain(product.min_notional),
         },
         "unifiedMarginTrade": True,

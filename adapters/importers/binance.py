@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import orjson
 
-from mmfold.adapters.importers.grid import E8_GRID, E8_MAX, read_integer, read_steps
+from mmfold.adapters.importers.grid import read_integer, read_mark_e8
 from mmfold.adapters.importers.listed import offer_exchange_info
 from mmfold.adapters.importers.outcome import (
     ImportFailedError,
@@ -27,7 +27,7 @@ from mmfold.adapters.importers.outcome import (
 from mmfold.adapters.importers.rows import bbo_rows, book_rows, finish_event, mark_rows, read_ts_ns, trade_row
 from mmfold.adapters.importers.table import AGGREGATE_TRADES, SINGLE_TRADES, Context, Listing, choose_trades
 from mmfold.engine.codes import EventKind, Side
-from mmfold.engine.records import NO_ORDER_ID
+from mmfold.engine.records import NO_ORDER_ID, NO_VALUE
 
 MARKETS = ("usdm", "coinm", "spot")
 UNUSED_EVENTS = {
@@ -179,11 +179,13 @@ def trade_rows(data: dict[str, Any], stream: int, ts_receive_ns: int, context: C
 def mark_price_rows(data: dict[str, Any], ts_receive_ns: int, context: Context) -> np.ndarray:
     """Return a MARK; its `T` is the next funding time, so `E` is when it happened."""
     listing = resolve(data, data.get("s"), context)
-    mark_e8 = read_steps(data.get("p"), E8_GRID, E8_MAX, f"{listing.symbol} mark price")
+    mark_e8 = read_mark_e8(data.get("p"), f"{listing.symbol} mark price")
+    if mark_e8 == NO_VALUE:
+        raise PassedOverError("mark price below 0.00001")
     times = (read_ts_ns(data, "E", unit_ns=context.exchange_unit_ns), ts_receive_ns)
     if not data.get("i"):  # COIN-M has no index price here
         return mark_rows(listing, times, mark_e8)
-    return mark_rows(listing, times, mark_e8, read_steps(data["i"], E8_GRID, E8_MAX, f"{listing.symbol} index price"))
+    return mark_rows(listing, times, mark_e8, read_mark_e8(data["i"], f"{listing.symbol} index price"))
 
 
 def snapshot_rows(data: dict[str, Any], stream: str, ts_receive_ns: int, context: Context) -> np.ndarray:

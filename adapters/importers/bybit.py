@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from mmfold.adapters.importers.grid import E8_GRID, E8_MAX, read_integer, read_steps
+from mmfold.adapters.importers.grid import read_integer, read_mark_e8
 from mmfold.adapters.importers.listed import instrument_of
 from mmfold.adapters.importers.outcome import (
     ImportFailedError,
@@ -250,9 +250,9 @@ def ticker_rows(message: dict[str, Any], ts_receive_ns: int, context: Context) -
     known = context.table.records[listing.index]
     index_e8 = NO_VALUE
     if "indexPrice" in data:
-        index_e8 = read_steps(data["indexPrice"], E8_GRID, E8_MAX, f"{listing.symbol} index price")
+        index_e8 = read_mark_e8(data["indexPrice"], f"{listing.symbol} index price")
     if "markPrice" in data:
-        known["mark_e8"] = read_steps(data["markPrice"], E8_GRID, E8_MAX, f"{listing.symbol} mark price")
+        known["mark_e8"] = read_mark_e8(data["markPrice"], f"{listing.symbol} mark price")
     mark_e8 = int(known["mark_e8"])
     if mark_e8 == NO_VALUE:
         raise PassedOverError("ticker")

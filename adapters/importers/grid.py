@@ -43,16 +43,24 @@ def read_steps(text: object, grid: Grid, steps_max: int, what: str) -> int:
 
 
 def read_mark_e8(text: object, what: str) -> int:
-    """Return a mark or index price x 1e8, to the nearest; the sentinel of one too small to be told to 0.05 %.
+    """Return a mark or index price x 1e8 as `round_mark_e8` does, from its decimal text.
 
     Such prices value and never trade: one with more decimals than its column has is rounded, where that is no matter.
     Raises: RefusedError.
     """
     if not isinstance(text, str) or len(text) > DECIMAL_CHAR_COUNT_MAX or not is_plain_decimal(text):
         return read_steps(text, E8_GRID, E8_MAX, what)  # which says what is wrong
-    exact = Fraction(text) * E8
+    return round_mark_e8(Fraction(text), what)
+
+
+def round_mark_e8(price: Fraction, what: str) -> int:
+    """Return a mark or index price x 1e8, to the nearest; the sentinel of one too small to be told to 0.05 %.
+
+    Raises: RefusedError.
+    """
+    exact = price * E8
     if exact > E8_MAX:
-        raise RefusedError(f"{what} {text!r} is beyond the limit of {E8_MAX:,} steps")
+        raise RefusedError(f"{what} {float(price):g} is beyond the limit of {E8_MAX:,} steps of 1e-8")
     return round(exact) if exact.denominator == 1 or exact >= MARK_E8_MIN else NO_VALUE
 
 

@@ -33,6 +33,7 @@ from mmfold.adapters.live.thaw import END, ended_symbols
 from mmfold.adapters.live.unified_market import UnifiedMarket
 from mmfold.adapters.live.watch_journal import watch_journal
 from mmfold.adapters.logs import EventLog
+from mmfold.engine.beyond import BeyondLimits
 from mmfold.engine.codes import AlertCode, BookStatus, ConnectionState, EventKind
 from mmfold.engine.limits import NS_PER_S
 from mmfold.journal.errors import JournalError
@@ -117,7 +118,7 @@ class Runner:
             return
         try:
             effects = fold(told)
-        except (JournalError, OSError, AssertionError, StrategyError) as error:
+        except (JournalError, OSError, AssertionError, BeyondLimits, StrategyError) as error:
             self.fail(error)
             return
         self.status.seq_next = self.session.seq_next

@@ -22,7 +22,7 @@ from mmfold.adapters.live.unified_venue import BOOK_DEPTH, UnifiedVenue
 from mmfold.adapters.logs import EventLog
 from mmfold.engine.limits import NS_PER_MS
 from mmfold.engine.manifest import Manifest
-from mmfold.engine.records import NO_TS_NS
+from mmfold.engine.records import NO_TS_NS, NO_VALUE
 
 T = TypeVar("T")
 SILENCE_S = 30.0  # of one book
@@ -184,19 +184,17 @@ class UnifiedMarket:
         self.funding_ms.setdefault(symbol, time.time_ns() // NS_PER_MS)
         while True:
             await asyncio.sleep(FUNDING_POLL_S)
-            if symbol not in self.marks:
-                continue  # a settlement without a mark price says nothing in money
             try:
                 await self.ask_funding(exchange, symbol)
             except StreamLost as error:
                 self.log.warning("funding_unknown", symbol=symbol, reason=str(error)[:200])
 
     async def ask_funding(self, exchange: Any, symbol: str) -> None:
-        """Hand on the settlements that were not told yet, at the last mark price.
+        """Hand on the settlements that were not told yet, at the last mark price; without one the core values them.
 
         Raises: StreamLost.
         """
-        known_ms, (mark_e8, _) = self.funding_ms[symbol], self.marks[symbol]
+        known_ms, (mark_e8, _) = self.funding_ms[symbol], self.marks.get(symbol, (NO_VALUE, NO_VALUE))
         told = await self.hear(exchange.fetch_funding_rate_history(symbol, known_ms), self.silence_s)
         rows, ts_ns = self.parsed(lambda rates, ns: self.parser.parse_settled(rates, ns, mark_e8), told)
         rows = rows[rows["ts_exchange_ns"] > known_ms * NS_PER_MS]

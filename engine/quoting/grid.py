@@ -8,9 +8,11 @@ import numpy as np
 
 from mmfold.engine.codes import Side
 from mmfold.engine.jit import kernel
-from mmfold.engine.limits import MICROS_PER_UNIT
+from mmfold.engine.limits import BEYOND, MICROS_PER_UNIT
 from mmfold.engine.quoting.maker import set_target
 from mmfold.engine.value import notional_mid_micros
+
+SKEW_E6_MAX = 1 << 61  # beside a mid of 2^60 millionths of a tick it fits 64 bits
 
 
 @kernel
@@ -34,6 +36,7 @@ def decide_grid(cell):
     param = cell["param"]
     mid_half_ticks = cell["signal"]["mid_half_ticks"]
     position_lots = cell["position"]["position_lots"]
+    assert abs(param["grid_skew_ticks_per_lot_e6"] * 1.0 * position_lots) <= SKEW_E6_MAX, BEYOND
     skew = param["grid_skew_ticks_per_lot_e6"] * position_lots
     reservation = mid_half_ticks * (MICROS_PER_UNIT // 2) - skew
     value_micros = notional_mid_micros(cell["instrument"], mid_half_ticks, position_lots)

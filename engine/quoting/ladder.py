@@ -10,7 +10,7 @@ from mmfold.engine.jit import kernel
 from mmfold.engine.limits import LEVEL_COUNT_MAX
 from mmfold.engine.quoting.maker import set_target
 from mmfold.engine.signals import BPS, ceil_ticks, floor_ticks
-from mmfold.engine.value import notional_micros, notional_mid_micros
+from mmfold.engine.value import lots_worth, notional_mid_micros
 
 ADVERSE_SPREAD_FACTOR = 1.5
 DRIFT_SPREAD_FACTOR = 1.3
@@ -88,10 +88,7 @@ def guard_factor(clock, cell, out):
 @kernel
 def level_qty_lots(cell, price_ticks, level_count):
     """Return one level's size: its share of the target notional in whole lots (spec/core.md 5 step 6)."""
-    lot_micros = notional_micros(cell["instrument"], price_ticks, 1_000_000)
-    if lot_micros <= 0:
-        return 0
-    return cell["param"]["target_micros"] // level_count * 1_000_000 // lot_micros
+    return lots_worth(cell["instrument"], price_ticks, cell["param"]["target_micros"] // level_count)
 
 
 @kernel

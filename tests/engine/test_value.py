@@ -13,10 +13,14 @@ from hypothesis import strategies as st
 from mmfold.engine import value
 from mmfold.engine.limits import (
     BASE_VALUE_MAX,
+    BEYOND,
     E8,
+    HOLDING_MAX,
     MICROS_PER_UNIT,
+    POSITION_LOTS_MAX,
     PPM,
     PRICE_TICKS_MAX,
+    PRODUCT_MAX,
     VALUE_LOTS_MAX,
     VALUE_TICKLOTS_MAX,
 )
@@ -119,12 +123,35 @@ def test_values_by_hand(
 def test_a_linear_contract_is_price_x_lots(grid: tuple[str, str], half: int, lots: int) -> None:
     instrument = Instrument(symbol="X", tick_size=grid[0], lot_size=grid[1])
     row = row_of(instrument)
+    exact = Fraction(grid[0]) * Fraction(grid[1]) * half * lots * MICROS_PER_UNIT / 2
+    if 2 * exact * row["tick_value_denominator"] > PRODUCT_MAX:  # told, and never wrapped
+        for call in (value.notional_mid_micros, lambda *a: value.value_half_ticklots(*a, 1)):
+            with pytest.raises(AssertionError, match=BEYOND):
+                call(row, half, lots)
+        return
     assert (
         value.value_half_ticklots(row, half, lots, 1) == value.value_half_ticklots(row, half, lots, -1) == half * lots
     )
-    exact = Fraction(grid[0]) * Fraction(grid[1]) * half * lots * MICROS_PER_UNIT / 2
-    if 2 * exact * row["tick_value_denominator"] < 1 << 62:
-        assert value.notional_mid_micros(row, half, lots) == floor(exact)
+    assert value.notional_mid_micros(row, half, lots) == floor(exact)
+
+
+STEP_PAIRS = [("0.1", "0.001"), ("0.0000000001", "0.1"), ("1", "1"), ("100", "1"), ("0.00000001", "0.00000001")]
+
+
+@given(st.sampled_from(STEP_PAIRS), st.integers(1, PRICE_TICKS_MAX), st.integers(0, (1 << 62) - 1))
+@example(("100", "1"), 46_116_860_185, 0)  # one lot is worth more than fits
+@example(("100", "1"), 46_116, 1 << 61)
+def test_what_an_amount_buys_is_exact_or_less_and_can_be_held(grid: tuple[str, str], price: int, micros: int) -> None:
+    row = row_of(Instrument(symbol="X", tick_size=grid[0], lot_size=grid[1]))
+    lot_micros = Fraction(grid[0]) * Fraction(grid[1]) * price * MICROS_PER_UNIT
+    lots, most = int(value.lots_worth(row, price, micros)), int(value.holding_lots_max(row, price))
+    assert 0 <= lots <= most <= POSITION_LOTS_MAX
+    assert most * price * int(row["tick_value_numerator"]) <= HOLDING_MAX * (1 + Fraction(1, 1 << 40))
+    million = floor(lot_micros * 1_000_000)
+    if million >= 1 << 20 and million * 4 < 1 << 62 and micros < (1 << 62) // 1_000_000:
+        assert lots == min(micros * 1_000_000 // million, most), "as it was before there were limits"
+    assert lots * lot_micros <= micros * (1 + Fraction(1, 10**6)) + lot_micros
+    assert lots == most or (lots + 1_000_001) * lot_micros > micros * (1 - Fraction(1, 10**6))
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,7 @@ MALFORMED = [
     (book("delta", DELTA | {"u": 1 << 62}), "out of range"),
     (book("snapshot", SNAPSHOT | {"b": [["100.0", "0"]]}), "size 0"),
     (frame("publicTrade.A", [TRADE | {"S": "Hold"}]), "neither Buy nor Sell"),
-    (frame("tickers.A", {"symbol": "A", "markPrice": "1.123456789"}, ts=5), "off the grid"),
+    (frame("tickers.A", {"symbol": "A", "markPrice": "1e2"}, ts=5), "not a plain decimal"),
 ]
 
 

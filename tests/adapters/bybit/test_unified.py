@@ -7,7 +7,7 @@ from mmfold.adapters.bybit.ledger import NOBODYS_ORDER_ID
 from mmfold.adapters.bybit.link_ids import execution_number
 from mmfold.adapters.bybit.unified import decimal_text
 from mmfold.engine.codes import Flag, Side
-from mmfold.engine.records import FEE_CODE_ZERO
+from mmfold.engine.records import FEE_CODE_ZERO, NO_VALUE
 from tests.adapters.bybit.words import MANIFEST, OWN, TS, execution, ledger, link, order, short
 
 SYMBOLS = {"A/USDT:USDT": "A", "B/USDT:USDT": "B"}
@@ -42,7 +42,7 @@ def test_trades():
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"markPrice": 100.123456789}, [(10_012_345_678, None)]),
+        ({"markPrice": 100.123456789}, [(10_012_345_679, None)]),
         ({"markPrice": "100.1", "indexPrice": 100}, [(10_010_000_000, 10_000_000_000)]),
         ({"indexPrice": 100}, []),
         ({"markPrice": 1, "symbol": "Z/USDT"}, []),
@@ -59,6 +59,13 @@ def test_settled_funding_rates_are_rounded_against_us():
     assert [(kind, aux, order_id) for kind, _, _, order_id, aux, _ in short(rows)] == [
         ("FUNDING", 100_000, 77), ("FUNDING", -12_345, 77),
     ]  # fmt: skip
+
+
+def test_a_mark_price_is_rounded_and_one_that_is_too_small_is_left_out():
+    for price, mark_e8 in ((1.234567899, [123_456_790]), (0.0000123456, [1_235]), (4.501e-7, []), (1e-12, [])):
+        assert parser().parse_ticker(UNIFIED | {"markPrice": price}, TS)["aux"].tolist() == mark_e8
+    settled = parser().parse_settled([UNIFIED | {"fundingRate": 0.0001}], TS, NO_VALUE)
+    assert short(settled) == [("FUNDING", None, 0, None, 100_000, 0)], "without a mark price the core values it"
 
 
 LIVES = [

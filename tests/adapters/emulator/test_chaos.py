@@ -84,7 +84,7 @@ def check_books(server: Server, account: Account) -> None:
     assert all(order.filled_lots <= order.qty_lots for order in orders)
     held = account.positions["BTCUSDT"]
     assert held.lots * held.product.lot == position
-    mark = Decimal(held.market.mark_price_e8()) / 10**8
+    mark = held.market.mark_price()
     assert abs(account.wallet.equity() - (account.wallet.deposit - spent - fees + position * mark)) < Decimal("1e-9")
     resting = [order for order in account.desk.venues[0]["orders"] if order["resting"]]
     assert {(int(o["order_id"]), int(o["price_ticks"]), int(o["qty_lots"])) for o in resting} == {

@@ -1,5 +1,7 @@
 """A symbol's market turns any venue's recorded feed into one gapless in-stream feed."""
 
+from decimal import Decimal
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from mmfold.adapters.emulator.market import SymbolMarket
 from mmfold.adapters.emulator.payloads import ticker_fields
 from mmfold.adapters.emulator.product import Product
 from mmfold.adapters.emulator.synthetic import make_rows
+from mmfold.adapters.emulator.topics import instrument_info
 from mmfold.engine.codes import Continuity, EventKind, Side
 from mmfold.engine.manifest import Instrument
 
@@ -106,4 +109,22 @@ def test_mark_price(with_mark: bool, with_book: bool, expected: int) -> None:
         rows = make_rows(EventKind.MARK, 0, [(Side.NONE, 0, 0)])
         rows["aux"] = 12_340 * 10**6
         market.apply(rows, NOW_NS)
-    assert market.mark_price_e8() == expected * 10**6
+    assert market.mark_price() * 100 == expected
+
+
+@pytest.mark.parametrize(("tick", "lot"), [("0.0000000001", "0.1"), ("0.00000001", "1"), ("100", "0.00001")])
+@pytest.mark.parametrize("with_mark", [True, False])
+def test_any_tick_has_a_ticker(tick: str, lot: str, with_mark: bool) -> None:
+    # A mark price of ten decimals was a division by zero.
+    market = SymbolMarket(Product(Instrument(symbol="XUSDT", tick_size=tick, lot_size=lot), 0), Continuity.IN_STREAM)
+    market.apply(snapshot(1), NOW_NS)
+    market.mark_e8 = 4_503 if with_mark else None
+    fields = ticker_fields(market, NOW_NS)
+    (bid, ask) = (Decimal(fields[name]) for name in ("bid1Price", "ask1Price"))
+    mark = Decimal(4_503) / 10**8 if with_mark else (bid + ask) / 2
+    assert 0 <= mark - Decimal(fields["markPrice"]) < Decimal(tick) or "." not in fields["markPrice"]
+    info = instrument_info(market)
+    most = Decimal(info["lotSizeFilter"]["maxOrderQty"])
+    assert most >= 1_500_000 * Decimal(lot)
+    assert most * Decimal(info["priceFilter"]["maxPrice"]) >= 2_900_000_000 or most >= Decimal(lot) * 10**12
+    assert market.product.parse_qty(info["lotSizeFilter"]["maxOrderQty"]) == most / Decimal(lot)

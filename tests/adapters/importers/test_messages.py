@@ -103,7 +103,8 @@ BINANCE_REFUSED = [
     ({**TRADE, "q": "0"}, "trade of size 0"),
     ({**TRADE, "m": 1}, "true or false"),
     ({**REST, "bids": [["1", "0"]]}, "level of size 0"),
-    ({**MARK, "p": "1.123456789"}, "off the grid"),
+    ({**MARK, "p": "1.1234567e8"}, "not a plain decimal"),
+    ({**MARK, "p": "99999999999.123456789"}, "beyond the limit"),
 ]
 
 
@@ -248,3 +249,26 @@ def test_a_flag_comes_before_the_table():
     parse(binance, {**BBO, "s": "BTCUSDT"}, context)
     instrument = context.table.listings["BTCUSDT"].instrument
     assert (instrument.tick_size, instrument.lot_size) == ("0.5", "0.001")
+
+
+# Mark and index prices have eight decimals in a row: more are rounded, where that is less than 0.05 % of them.
+SMALL_MARKS = [
+    ("1.234567891", 123_456_789),
+    ("0.0000123456", 1_235),
+    ("0.00000045", 45),
+    ("0.0000004501", None),
+    ("0.000000000123", None),
+]
+
+
+@pytest.mark.parametrize(("text", "mark_e8"), SMALL_MARKS)
+def test_prices_of_more_decimals_are_rounded_or_left_out(text, mark_e8):
+    ticker = {"topic": "tickers.A", "type": "delta", "data": {"symbol": "A", "markPrice": text}, "cs": 1, "ts": 2}
+    for module, message in ((bybit, ticker), (binance, MARK | {"p": text, "i": ""})):
+        found = parse(module, message)
+        if mark_e8 is None:
+            assert isinstance(found, Skipped), found
+        else:
+            assert found["aux"].tolist() == [mark_e8]
+    index = parse(binance, MARK | {"i": text})
+    assert index["order_id"].tolist() == [NO_VALUE if mark_e8 is None else mark_e8]
