@@ -4,11 +4,6 @@ Kernels assert with the text `BEYOND` where prices and sizes from outside are mu
 64 bits is never made.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import numpy as np
-
 from mmfold.engine.limits import BEYOND, INVERSE_LOTS_MAX, POSITION_LOTS_MAX, PRODUCT_MAX
 from mmfold.engine.manifest import Instrument
 
@@ -37,18 +32,3 @@ def told_beyond(seq: int, instrument: Instrument | None) -> BeyondLimits:
     """Return what a person reads."""
     where = "" if instrument is None else f": {instrument.symbol}, {range_text(instrument)}"
     return BeyondLimits(f"seq {seq:,}: a position or its worth is {BEYOND}{where}")
-
-
-@contextmanager
-def beyond_told(clock: np.ndarray, instruments: tuple[Instrument, ...]) -> Iterator[None]:
-    """Turn a broken bound into one line, for drivers that call the kernels themselves.
-
-    Raises: BeyondLimits; whatever else was raised, as it was.
-    """
-    try:
-        yield
-    except AssertionError as error:
-        if not is_beyond(error):
-            raise
-        only = instruments[0] if len(instruments) == 1 else None
-        raise told_beyond(int(clock[0]["seq_last"]), only) from error

@@ -30,6 +30,8 @@ FIRST_RULES = 1  # of a manifest that names none, and so the one number that it 
 BOOK_DEPTH_MAX = 1_000_000
 DEFAULT_MAKER_FEE_PPM = 100  # spec/core.md 20: maker 1.0 bps, taker 5.0 bps; positive is a cost
 DEFAULT_TAKER_FEE_PPM = 500
+TEXT_CHARS_MAX = 1 << 16  # of a run id: a merged one names every recording
+TEXT_KEYS = ("run_id", "code_version", "layout", "parent_run", "source")
 COINS = ("base_coin", "quote_coin", "settle_coin")
 # Keys of an instrument that are left out where they are empty or 0, so that a manifest of before has the bytes it had.
 LEFT_OUT_EMPTY = ("book_depth", *COINS)
@@ -76,8 +78,9 @@ class Instrument:
     settle_coin: str = ""
 
     def __post_init__(self) -> None:
-        if not self.symbol or not self.symbol.isascii() or len(self.symbol) > 32:
-            raise ManifestError(f"symbol {self.symbol!r} must be 1 to 32 ASCII characters")
+        name = self.symbol
+        if not isinstance(name, str) or not (name and name.isascii() and name.isprintable() and len(name) <= 32):
+            raise ManifestError(f"symbol {name!r} must be 1 to 32 printable ASCII characters")
         for key in ("tick_size", "lot_size", "contract_value"):
             text = getattr(self, key)
             if not is_plain_decimal(text) or Decimal(text) <= 0:
@@ -194,6 +197,11 @@ class Manifest:
             raise ManifestError(f"{len(symbols)} instruments, at most {INSTRUMENT_COUNT_MAX}")
         if symbols != sorted(set(symbols)):
             raise ManifestError("instruments must be unique and sorted by symbol")
+        for key in TEXT_KEYS:
+            check_text(key, getattr(self, key))
+        for key, value in self.extra.items():
+            check_text("a key of extra", key)
+            check_text(f"extra.{key}", value)
 
     def renewed(self, **changes: Any) -> "Manifest":
         """Return the manifest of a new journal of this build, with the same instruments and some changes."""
@@ -202,6 +210,17 @@ class Manifest:
     def symbol_index(self) -> dict[str, int]:
         """Return {symbol: instrument_index}."""
         return {instrument.symbol: index for index, instrument in enumerate(self.instruments)}
+
+
+def check_text(key: str, text: object) -> None:
+    """Check a text that ends up on terminals and in reports.
+
+    Raises: ManifestError.
+    """
+    if not isinstance(text, str) or not text.isprintable() or len(text) > TEXT_CHARS_MAX:
+        shown = ascii(text)
+        shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+        raise ManifestError(f"manifest: {key} {shown} is not a text of at most {TEXT_CHARS_MAX:,} printable characters")
 
 
 def is_plain_decimal(text: str) -> bool:
@@ -265,6 +284,8 @@ def parse_manifest(payload: bytes) -> Manifest:
             )
     try:
         instruments = tuple(Instrument(**instrument) for instrument in document["instruments"])
+        if not isinstance(document.get("extra", {}), dict):
+            raise ManifestError("manifest: extra is not an object")
         return Manifest(**{**document, "instruments": instruments})
     except (TypeError, AttributeError) as error:  # a key or a type that a manifest does not have
         raise ManifestError(f"manifest: {error}") from error

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from mmfold.config.models import Config
-from mmfold.engine.beyond import beyond_told
 from mmfold.engine.codes import EventKind, Stop
 from mmfold.engine.core import Core, config_payload
 from mmfold.engine.layout import LAYOUT_ID
@@ -25,6 +24,7 @@ from mmfold.engine.records import KIND_COUNT
 from mmfold.engine.state import State, make_state
 from mmfold.journal.writer import Writer
 from mmfold.replay.assumptions import Assumptions, BadAssumption
+from mmfold.replay.beyond import beyond_told
 from mmfold.replay.clock import Clock, find_clock, needs_clock
 from mmfold.replay.feeds import Feeds, clocks_of, open_market, shifts_of, utc_text
 from mmfold.replay.funding import FundingFeed, make_feed

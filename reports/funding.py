@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from mmfold.engine.manifest import Instrument
+from mmfold.engine.printable import printable
 from mmfold.replay.backtest import BacktestResult
 from mmfold.replay.result import ReplayResult
 
@@ -48,7 +49,7 @@ def history_notes(result: BacktestResult) -> list[str]:
         parts.append(f"{feed.foreign_count:,} are of other instruments")
     if feed.told_twice_count:
         parts.append(f"{feed.told_twice_count:,} that the recording tells too count once, as the file has them")
-    return [f"Funding history {feed.history.path.name}: {'; '.join(parts)}."]
+    return [f"Funding history {printable(feed.history.path.name)}: {'; '.join(parts)}."]
 
 
 def history_document(result: BacktestResult) -> dict[str, Any] | None:

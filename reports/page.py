@@ -6,6 +6,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mmfold.engine.manifest import canonical_json
+from mmfold.engine.printable import printable
 from mmfold.replay.result import ReplayResult
 from mmfold.reports.artifact import write_artifact
 from mmfold.reports.figures import SIZES, draw_symbol
@@ -14,6 +15,7 @@ from mmfold.reports.summary import MONEY_KEYS, all_witnessed, build_report, witn
 
 CHART_COUNT_MAX = 12  # a page of 256 charts opens on no phone: the busiest symbols get one
 MARKDOWN_DECIMALS = 6
+MARKDOWN_MARKUP = "|`<>"  # of a name that would be markup: a symbol, a path, a setting
 REPORT_NAMES = ("report.json", "REPORT.md", "report.html")
 MARKDOWN_COLUMNS = ("symbol", "fills", "placed", "amended", "cancelled", "position", *MONEY_KEYS)
 ENVIRONMENT = Environment(
@@ -48,7 +50,7 @@ def render_page(result: ReplayResult, report: dict[str, Any]) -> str:
         compared=all_witnessed(result),
         money=lambda currency, value: fixed_text(value, money_decimals(currency), signed=True),
         plain=lambda currency, value: fixed_text(value, money_decimals(currency)),
-        name=Path(result.source).name or "journal",
+        name=printable(Path(result.source).name) or "journal",
         price=lambda symbol, value, extra=0: fixed_text(value, units[symbol].price_decimals + extra),
         qty=lambda symbol, value: fixed_text(value, units[symbol].qty_decimals, signed=True),
         report=report,
@@ -103,9 +105,15 @@ def draw_charts(result: ReplayResult) -> list[dict[str, Any]]:
     ]
 
 
+def markdown_text(text: str) -> str:
+    """Return a text as Markdown shows it: no markup of a name's own, no control characters, ASCII."""
+    shown = "".join(f"\\{one}" if one in MARKDOWN_MARKUP else one for one in printable(text))
+    return shown.encode("ascii", "backslashreplace").decode()
+
+
 def markdown_row(cells: list[str]) -> str:
     """Return one line of a Markdown table."""
-    return "| " + " | ".join(cells) + " |"
+    return "| " + " | ".join(markdown_text(cell) for cell in cells) + " |"
 
 
 def markdown_cells(name: str, row: dict[str, Any], units: Units | None) -> list[str]:
@@ -138,5 +146,5 @@ def render_markdown(result: ReplayResult, report: dict[str, Any]) -> str:
     lines += ["", "| what | value |", "| --- | --- |"]
     lines += [f"| {key} | {value} |" for key, value in report["digests"].items()]
     lines += [f"| sealed | {str(result.sealed).lower()} |", "", f"{witness_text(result)}.", ""]
-    lines += [f"- {note}" for note in report["assumptions"]]
+    lines += [f"- {markdown_text(note)}" for note in report["assumptions"]]
     return "\n".join(lines) + "\n"

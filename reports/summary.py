@@ -14,6 +14,7 @@ from rich.text import Text
 from mmfold.engine.codes import BookStatus, Mode, Reason, Side
 from mmfold.engine.limits import NS_PER_S
 from mmfold.engine.manifest import canonical_json
+from mmfold.engine.printable import printable
 from mmfold.engine.records import NO_PRICE_TICKS, NO_TS_NS
 from mmfold.engine.rules import RULES
 from mmfold.replay.result import ReplayResult
@@ -307,7 +308,7 @@ def print_summary(
     head = f"{result.head[:8]}…{result.head[-4:]}"
     line = Text.assemble(
         (f"mm {command}", "bold"),
-        f"  {result.source}   {result.events:,} events  {result.rows:,} rows  ",
+        f"  {printable(result.source)}   {result.events:,} events  {result.rows:,} rows  ",
         ("sealed", "green") if result.sealed else ("unsealed", "yellow"),
         f"  head {head}   {'verified' if result.sealed else 'replayed'} {result.seconds:.1f} s",
     )
@@ -322,7 +323,7 @@ def print_summary(
         console.print(Text(f"report    {report_path}"), soft_wrap=True)
     if not is_one_journal:
         return
-    source = shlex.quote(result.source)
+    source = printable(shlex.quote(result.source))
     strategy = loaded() if result.head else None  # without a journal the source is the market, which needs none
     given = "" if strategy is None else f" --strategy {shlex.quote(f'{strategy.path}:{strategy.function}')}"
     steps = (

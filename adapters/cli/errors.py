@@ -110,10 +110,11 @@ def message_of(error: BaseException) -> str:
 def print_error(message: str, hint: str = "") -> None:
     """Print one line that says what is wrong, and one that says what to do."""
     from mmfold.adapters.redact import redact_known
+    from mmfold.engine.printable import printable
 
-    print(f"error: {redact_known(message)}", file=sys.stderr)
+    print(f"error: {printable(redact_known(message))}", file=sys.stderr)
     if hint:
-        print(f"       {hint}", file=sys.stderr)
+        print(f"       {printable(hint)}", file=sys.stderr)
 
 
 def print_bug(error: BaseException) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmfold.adapters.cli.interrupts import check_interrupts
+from mmfold.engine.printable import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -38,7 +39,7 @@ def emit_json(document: Any, names: "AliasTable | None" = None) -> None:
 def print_warnings(warnings: Iterable[str]) -> None:
     """Print each warning as one line of the error stream."""
     for line in warnings:
-        click.echo(f"warning: {line}", err=True)
+        click.echo(f"warning: {printable(line)}", err=True)
 
 
 def format_number(value: int | float | str | Decimal, places: int | None = None) -> str:
@@ -62,7 +63,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
         is_numeric = bool(rows) and all(is_number(row[index]) for row in rows)
         table.add_column(column, justify="right" if is_numeric else "left", no_wrap=is_numeric)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # Text: a symbol such as [PERP] is not markup
+        table.add_row(*(Text(printable(cell)) for cell in row))  # Text: a symbol such as [PERP] is not markup
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else PIPE_WIDTH_CHARS, highlight=False).print(table)
 
 

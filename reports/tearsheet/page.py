@@ -11,7 +11,15 @@ from mmfold.engine.manifest import canonical_json
 from mmfold.reports.artifact import write_artifact
 from mmfold.reports.figures import SIZES, draw_symbol
 from mmfold.reports.money import Units, column_units, fixed_text, instrument_units, money_decimals
-from mmfold.reports.page import CHART_COUNT_MAX, ENVIRONMENT, busiest_instruments, markdown_row, sign_class, span_text
+from mmfold.reports.page import (
+    CHART_COUNT_MAX,
+    ENVIRONMENT,
+    busiest_instruments,
+    markdown_row,
+    markdown_text,
+    sign_class,
+    span_text,
+)
 from mmfold.reports.summary import all_witnessed, witness_text
 from mmfold.reports.tearsheet.charts import EQUITY_SIZES, draw_equity, draw_markouts, draw_waits
 from mmfold.reports.tearsheet.fold import Tearsheet
@@ -160,7 +168,7 @@ def render_markdown(documents: Documents) -> str:
     lines = [
         "# BACKTEST REPORT",
         "",
-        f"{', '.join(document['symbols'])}: {document['events']} events, "
+        f"{markdown_text(', '.join(document['symbols']))}: {document['events']} events, "
         f"{document['time']['first']} to {document['time']['last']}",
         "",
     ]
@@ -176,6 +184,6 @@ def render_markdown(documents: Documents) -> str:
     for key in ("run_id", "parent_run", "seed"):
         lines.append(markdown_row([key, *(str(documents[case]["journal"][key]) or "-" for case in cases)]))
     notes, own_notes = shared_notes(documents)
-    lines += ["", "## Assumptions", "", *(f"- {note}" for note in notes)]
-    lines += [f"- {name}: {note}" for name, own in own_notes.items() for note in own]
+    lines += ["", "## Assumptions", "", *(f"- {markdown_text(note)}" for note in notes)]
+    lines += [f"- {name}: {markdown_text(note)}" for name, own in own_notes.items() for note in own]
     return "\n".join(lines) + "\n"
