@@ -20,6 +20,7 @@ from mmfold.engine.rules import RULES
 from mmfold.replay.result import ReplayResult
 from mmfold.replay.strategy.file import loaded
 from mmfold.reports.audit import utc_text
+from mmfold.reports.fitted import print_fitted
 from mmfold.reports.funding import funding_notes
 from mmfold.reports.money import decimal_text, fixed_text, instrument_units, money_decimals
 from mmfold.reports.opening import opening_fields, opening_lines
@@ -313,7 +314,7 @@ def print_summary(
         f"  head {head}   {'verified' if result.sealed else 'replayed'} {result.seconds:.1f} s",
     )
     console.print(line, soft_wrap=True)
-    console.print(summary_table(result))
+    print_fitted(console, summary_table(result))
     console.print(Text(f"  {witness_text(result)}"), soft_wrap=True)
     for said in opening_lines(result.manifest, result.state):
         console.print(Text(f"  {said}"), soft_wrap=True)

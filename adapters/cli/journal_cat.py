@@ -50,7 +50,9 @@ def parse_names(ctx: click.Context, parameter: click.Parameter, value: str | Non
 )
 @click.argument("path", type=READ_JOURNAL)
 @click.option("--from", "seq_from", metavar="SEQ", default=0, type=click.IntRange(0), help="The first event.")
-@click.option("--until", "seq_until", metavar="SEQ", default=SEQ_MAX, type=click.IntRange(0), help="The last event.")
+@click.option(
+    "--until", "seq_until", metavar="SEQ", default=SEQ_MAX, type=click.IntRange(0, SEQ_MAX), help="The last event."
+)
 @click.option("--kind", "kinds", metavar="KIND,...", callback=parse_names, help="These only, such as place,cancel.")
 @click.option("--symbol", "symbols", metavar="SYMBOL,...", callback=parse_names, help="Only events about these.")
 @click.option("--limit", "limit", metavar="N", default=SEQ_MAX, type=click.IntRange(1), help="At most so many events.")

@@ -26,6 +26,7 @@ from mmfold.adapters.cli.errors import (
     print_error,
 )
 from mmfold.adapters.cli.interrupts import Interrupted, install_interrupts
+from mmfold.adapters.cli.plain_text import settle_streams
 from mmfold.adapters.crash import install_crash_hooks
 
 PROGRAM = "mm"
@@ -219,6 +220,7 @@ def main() -> None:
     if not __debug__:
         print_error("python -O strips the invariants of the core", "run mm without -O and without PYTHONOPTIMIZE")
         sys.exit(EXIT_USAGE)
+    settle_streams()
     install_crash_hooks()
     install_interrupts()
     sys.exit(run())

@@ -58,13 +58,16 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
     from rich.table import Table
     from rich.text import Text
 
+    from mmfold.reports.fitted import print_fitted
+
     table = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns):
         is_numeric = bool(rows) and all(is_number(row[index]) for row in rows)
         table.add_column(column, justify="right" if is_numeric else "left", no_wrap=is_numeric)
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))  # Text: a symbol such as [PERP] is not markup
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else PIPE_WIDTH_CHARS, highlight=False).print(table)
+    width = None if sys.stdout.isatty() else PIPE_WIDTH_CHARS
+    print_fitted(Console(file=sys.stdout, width=width, highlight=False), table)
 
 
 def is_number(text: str) -> bool:

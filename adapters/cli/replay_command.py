@@ -24,13 +24,28 @@ if TYPE_CHECKING:
     from mmfold.replay.run import ReplayOptions
 
 
+NS_DIGIT_COUNT = 19  # of a time in ns since 1970, from 2001 to 2262
+
+
 def parse_until(text: str | None) -> tuple[int | None, int | None]:
     """Return (seq, time in ns) of SEQ or an ISO time in UTC."""
     if text is None:
         return None, None
-    if text.isdigit():
-        return int(text), None
     from datetime import UTC, datetime
+
+    if text.isdecimal():
+        from mmfold.engine.limits import SEQ_MAX, TS_NS_MAX
+
+        if int(text) <= SEQ_MAX:
+            return int(text), None
+        if len(text) != NS_DIGIT_COUNT or int(text) > TS_NS_MAX:
+            raise click.BadParameter(
+                f"{text} is beyond any seq, and a time in ns has {NS_DIGIT_COUNT} digits; or give 2024-08-08T23:54:17Z",
+                param_hint="--until",
+            )
+        moment = datetime.fromtimestamp(int(text) // 1_000_000_000, UTC)
+        click.echo(f"until     {moment:%Y-%m-%dT%H:%M:%S}.{text[-9:]}Z, a time in ns", err=True)
+        return None, int(text)
 
     try:
         moment = datetime.fromisoformat(text)
@@ -53,7 +68,7 @@ def parse_until(text: str | None) -> tuple[int | None, int | None]:
 @click.option("--profile", metavar="NAME", help="A profile of config/profiles, such as grid.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one configuration key.")
 @click.option("--strategy", metavar="FILE:FUNCTION", help="The strategy file that the journal was made with.")
-@click.option("--until", metavar="SEQ|TIME", help="Stop after this event.")
+@click.option("--until", metavar="SEQ|TIME", help="Stop after this event; a time is ISO, or ns since 1970.")
 @click.option("--from", "seq_from", metavar="SEQ", default=0, help="Start at the nearest checkpoint before this event.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes, one per segment.")
 @click.option("--metrics", metavar="FILE", type=click.Path(path_type=Path), help="Write the final metrics.")

@@ -4,7 +4,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 FRAME_S = 0.25
+PLAIN_FRAME_S = 5.0  # of a terminal that cannot move its cursor
 WAIT_S = 0.1
 WINDOW_BYTES = 1 << 18  # folded between two looks at the clock, interpreted as well
 ROW_BYTES = 64
@@ -186,17 +187,30 @@ class View:
         for line in self.lines(console.width, None):
             console.print(line, no_wrap=True, crop=False)
 
+    def run_plain(self) -> NoReturn:
+        """Print a whole frame every few seconds, one below the other: a terminal that cannot go back."""
+        while True:
+            self.print_once()
+            print("", flush=True)
+            self.fold_for(PLAIN_FRAME_S)
+
+    def fold_for(self, seconds: float) -> None:
+        """Fold what comes in for a while."""
+        until_s = time.monotonic() + seconds
+        while (left_s := until_s - time.monotonic()) > 0:
+            rows = self.follower.next_rows(left_s)
+            if len(rows):
+                self.watch.feed(rows)
+
     def run(self) -> None:
         """Show a frame every quarter of a second and fold what comes in between."""
         from rich.console import Console, Group
         from rich.live import Live
 
         console = Console(file=sys.stdout, highlight=False)
+        if console.is_dumb_terminal:
+            self.run_plain()
         with Live(console=console, screen=True, auto_refresh=False) as live:
             while True:
                 live.update(Group(*self.lines(console.width, console.height)), refresh=True)
-                until_s = time.monotonic() + FRAME_S
-                while (left_s := until_s - time.monotonic()) > 0:
-                    rows = self.follower.next_rows(left_s)
-                    if len(rows):
-                        self.watch.feed(rows)
+                self.fold_for(FRAME_S)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 COMPILER_LINE = re.compile(r'File "([^"]+)", line (\d+)')
+BITWISE_OR = re.compile(r"bitwise_or|function or_>|for \|:")  # a strategy itself has none: it is target.py's
+NOT_WHOLE = "a price in ticks and a size in lots are whole numbers: floor_ticks and ceil_ticks make them"
 NOISE = ("Failed in nopython mode", "During:", "File ")
 
 
@@ -77,6 +79,8 @@ def explain(error: BaseException, state: "State") -> StrategyRaised | StrategyMi
 
 def told_text(error: BaseException) -> str:
     """Return an error's kind and text."""
+    if BITWISE_OR.search(str(error)):
+        return NOT_WHOLE
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
@@ -137,7 +141,8 @@ def explain_compiler(text: str, strategy: StrategyFile) -> StrategyRaised | None
     if not lines or not words:
         return None
     return StrategyRaised(
-        f"{strategy.path}:{lines[0]}: {strategy.function} cannot be compiled: {words[0]}",
+        f"{strategy.path}:{lines[0]}: {strategy.function} cannot be compiled: "
+        f"{NOT_WHOLE if BITWISE_OR.search(text) else words[0]}",
         f"line: {line_text(strategy, lines[0])}",
     )
 

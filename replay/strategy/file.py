@@ -76,7 +76,8 @@ class StrategyFile:
 
     def key(self) -> str:
         """Return what keys the compiled kernels: the source, its function, and the name that errors are told with."""
-        return hashlib.sha256(repr(sorted(self.words().items())).encode()).hexdigest()[:16]
+        text = repr(sorted(self.words().items())).encode() + Path(__file__).with_name("target.py").read_bytes()
+        return hashlib.sha256(text).hexdigest()[:16]
 
 
 loaded_file: StrategyFile | None = None
@@ -147,7 +148,12 @@ def make_functions(strategy: StrategyFile, wrap: Callable[[Any], Any]) -> dict[s
     except Exception as error:
         line = extract_tb(error.__traceback__)[-1].lineno
         raise StrategyRefused(f"{strategy.path}:{line}: {error}", "mend the constant") from error
+    from mmfold.engine.quoting import maker
+    from mmfold.replay.strategy import target
+
     for name, value in list(vars(module).items()):
+        if value is maker.set_target:
+            setattr(module, name, target.set_target)
         if isinstance(value, FunctionType) and value.__module__ == MODULE_NAME:
             setattr(module, name, wrap(value))
     return vars(module)

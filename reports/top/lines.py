@@ -7,6 +7,7 @@ then to more orders. What has no room is counted, never silently left out.
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
+from rich.console import Console
 from rich.text import Text
 
 from mmfold.reports.money import fixed_text, money_decimals
@@ -48,10 +49,30 @@ def frame_lines(document: dict[str, Any], width: int, height: int | None) -> lis
     if left_out:
         lines.append(Text(f"and {left_out} more: --symbol, or a taller window", "dim"))
     lines += decision_lines(document["decisions"][-room.decisions :], width)
+    if height is None:
+        return [part for line in lines for part in folded(line, width)]
     for line in lines:
         line.rstrip()
-        line.truncate(width, overflow="ellipsis")
+        cut_at_word(line, width)
     return lines[:height]
+
+
+def cut_at_word(line: Text, width: int, *, pad: bool = False) -> None:
+    """Cut a line that is too long before the word that has no room: half a number is another number."""
+    if line.cell_len > width:
+        line.truncate(len(line.plain[: width - 1].rpartition(" ")[0].rstrip()))
+        line.append(" …" if len(line) else "…", "dim")
+    if pad:
+        line.pad_right(width - line.cell_len)
+
+
+def folded(line: Text, width: int) -> list[Text]:
+    """Return a line in as many as it takes, none broken within a word."""
+    line.rstrip()
+    parts = line.wrap(Console(width=width), width) if line.cell_len > width else [line]
+    for part in parts:
+        part.rstrip()
+    return list(parts)
 
 
 def share_room(order_counts: list[int], width: int, height: int | None) -> Room:
@@ -133,7 +154,7 @@ def beside(figures: list[Text], orders: list[Text]) -> list[Text]:
     lines = []
     for figure, order in zip_longest(figures, orders):
         left = Text() if figure is None else figure
-        left.truncate(LEFT_CHARS, overflow="ellipsis", pad=True)
+        cut_at_word(left, LEFT_CHARS, pad=True)
         lines.append(Text.assemble(left, GAP, order or ""))
     return lines
 
@@ -268,7 +289,7 @@ def order_lines(symbol: dict[str, Any], width: int, line_max: int) -> list[Text]
             left_out = len(texts) - line_max
             if row == line_max - 1 and left_out > 0:
                 text = Text.assemble(text, (f" +{left_out}", "dim"))
-            text.truncate(half - 1, overflow="ellipsis", pad=True)
+            cut_at_word(text, half - 1, pad=True)
             line.append_text(text).append(" ")
         lines.append(line)
     return lines

@@ -162,3 +162,21 @@ def test_a_missing_file_is_told(capsys: pytest.CaptureFixture[str], strategy: st
     assert run(["backtest", "--events", str(DEMO), "--strategy", strategy, "--no-journal"]) == 1
     told = capsys.readouterr().err
     assert said in told and "Traceback" not in told
+
+
+@pytest.mark.parametrize("arguments", ["100.0, 2", "100, 2.5", 'cell["signal"]["mid_half_ticks"] / 2, 2'])
+@pytest.mark.parametrize("name", ["set_target", "set_target as put"])
+def test_a_target_that_is_no_whole_number_is_refused(tmp_path: Path, name: str, arguments: str) -> None:
+    path = tmp_path / "mine.py"
+    call = f"{name.split()[-1]}(cell, 0, 0, {arguments})"
+    path.write_text(f"from mmfold.engine.quoting.maker import {name}\n\n\ndef quote(clock, cell):\n    {call}\n")
+    code, _, told = mm("backtest", "--events", DEMO, "--strategy", f"{path}:quote", "--no-journal")
+    assert code == 1 and f"error: {path}:5: quote failed at seq " in told and "are whole numbers" in told, told
+    assert f"line: {call}" in told
+
+
+def test_it_is_no_code_either(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(FAILS.replace("fill_count", "position_lots").replace("< 1", "< 99").replace(", 2)", ", 2.0)"))
+    code, _, told = mm("backtest", "--events", DEMO, "--strategy", f"{path}:quote", "--no-journal", jit=True)
+    assert code == 1 and f"{path}:7: quote cannot be compiled: a price in ticks and a size in lots are whole" in told

@@ -22,6 +22,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from mmfold.adapters.cli.main import run
+from mmfold.adapters.cli.top_command import View
 from mmfold.journal.chain import Chain
 from mmfold.journal.reader import Journal
 from mmfold.journal.writer import Writer
@@ -219,3 +220,23 @@ def test_the_live_view_waits_follows_and_leaves_the_terminal_clean(
 def test_help_shows_an_example(top) -> None:
     code, out, _ = top("--help")
     assert code == 0 and "Example: mm top --journal " in out
+
+
+def test_a_terminal_that_cannot_go_back_gets_frame_after_frame(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waits: list[float] = []
+
+    def wait(self: View, seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("rich.console.Console.is_dumb_terminal", True)
+    monkeypatch.setattr(View, "fold_for", wait)
+    view = View(Path(DEMO), ())
+    view.catch_up()
+    with pytest.raises(KeyboardInterrupt):
+        view.run()
+    shown = capsys.readouterr().out
+    assert shown.count("mm top  demo-7") == 2 and "\x1b" not in shown and min(waits) >= 1

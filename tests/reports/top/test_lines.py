@@ -106,3 +106,15 @@ def test_what_matters_is_said(demo: dict[str, Any], change: Any, words: str) -> 
     document = copy.deepcopy(demo)
     change(document, document["symbols"]["BTCUSDT"])
     assert words in "\n".join(line.plain for line in frame_lines(document, 140, None))
+
+
+@pytest.mark.parametrize("height", [None, 24])
+@pytest.mark.parametrize("width", [20, 40, 59, 60, 61, 80, 100, 120])
+def test_no_number_is_cut(demo: dict[str, Any], width: int, height: int | None) -> None:
+    """What stands between two spaces of a narrow frame stands so in a wide one too."""
+    whole = {word for line in frame_lines(demo, 500, None) for word in line.plain.split()}
+    whole |= {word for line in frame_lines(demo, 100, None) for word in line.plain.split()}
+    lines = frame_lines(demo, width, height)
+    numbers = [word for line in lines for word in line.plain.split() if any(map(str.isdigit, word))]
+    assert len(numbers) > 10 and max(len(line) for line in lines) <= width
+    assert [word for word in numbers if word not in whole and not word.startswith("+")] == []
