@@ -6,8 +6,12 @@ These lines are an operator's: they keep order ids. What goes to outsiders is re
 """
 
 import logging
+import os
+import queue
 import re
 import sys
+import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -17,6 +21,8 @@ from mmfold.adapters.crash import format_crash
 from mmfold.adapters.redact import redact, redact_fields
 
 TEXT_CHARS_MAX = 16_384  # of one text in a line: a venue's frame may be far longer
+LINE_COUNT_MAX = 4_096  # that wait to be written
+CLOSE_S = 1.0
 RESERVED = frozenset({"event", "level", "logger", "trace", "ts"})
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 NOT_ASCII = re.compile(r"[^\x00-\x7f]")
@@ -110,14 +116,73 @@ class LineHandler(logging.Handler):
             self.lost_count += 1  # logging's own handler would print the record, arguments and all
 
 
-def setup_logs(level: str = "INFO", stream: TextIO | None = None) -> LineHandler:
+class QueuedLines(LineHandler):
+    """Writes lines from a thread of its own: whoever reads them may stop reading, nobody who logs waits for him.
+
+    What the queue has no room for is lost and counted, and said as soon as lines get through again.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        super().__init__(stream)
+        self.told_count = 0
+        self.lines: queue.Queue[str | None] = queue.Queue(LINE_COUNT_MAX)
+        self.thread = threading.Thread(target=self.write_lines, name="logs", daemon=True)
+        self.thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Put one line where the thread finds it."""
+        if not self.thread.is_alive():
+            super().emit(record)
+            return
+        try:
+            self.lines.put_nowait(self.format(record) + "\n")
+        except Exception:
+            self.lost_count += 1
+
+    def write_lines(self) -> None:
+        """Write what comes until the end is told."""
+        while (line := self.lines.get()) is not None:
+            try:
+                self.write(line)
+                lost = self.lost_count
+                if lost > self.told_count:
+                    said = logging.makeLogRecord({"msg": "log_lines_lost", "name": "logs", "levelno": logging.WARNING})
+                    said.levelname, said.fields = "WARNING", {"lines": lost - self.told_count}
+                    self.write(self.format(said) + "\n")
+                    self.told_count = lost
+            except Exception:
+                self.lost_count += 1
+
+    def write(self, line: str) -> None:
+        """Write to the descriptor itself: a stream's lock, held for ever, would be waited for at the process's end."""
+        stream = self.stream or sys.stderr
+        try:
+            fd = stream.fileno()
+        except OSError:
+            stream.write(line)
+            stream.flush()
+            return
+        data = line.encode()
+        while data:
+            data = data[os.write(fd, data) :]
+
+    def close(self) -> None:
+        """Write what is left, for a bounded time."""
+        with suppress(queue.Full):
+            self.lines.put(None, timeout=CLOSE_S)
+            self.thread.join(CLOSE_S)
+        super().close()
+
+
+def setup_logs(level: str = "INFO", stream: TextIO | None = None, *, is_queued: bool = False) -> LineHandler:
     """Make the root logger write our lines to `stream` (stderr); every other handler of it goes.
 
+    A session's are queued: it must not wait for who reads them.
     Raises: ValueError for a level that is none of `LEVELS`.
     """
     if level not in LEVELS:
         raise ValueError(f"log level {redact(level)!r} is none of {', '.join(LEVELS)}")
-    handler = LineHandler(stream)
+    handler = QueuedLines(stream) if is_queued else LineHandler(stream)
     root = logging.getLogger()
     for other in root.handlers[:]:
         root.removeHandler(other)

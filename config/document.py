@@ -4,7 +4,9 @@ Scalars follow YAML 1.2: only true and false are booleans, so a symbol named ON 
 Fractions become Decimal from their digits, never float: what is written is what is used.
 """
 
+import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -63,10 +65,13 @@ class Document:
 def read_bounded(path: Path) -> bytes:
     """Read a small file.
 
-    Raises: ConfigError when it cannot be read or is larger than 1 MB.
+    Raises: ConfigError when it cannot be read, is a pipe or is larger than 1 MB.
     """
     try:
-        with path.open("rb") as file:
+        # Not to wait for a pipe's writer: a session reads its configuration again while it trades.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+                raise ConfigError("E_CFG_FILE", f"{path}: a pipe, not a regular file")
             data = file.read(CONFIG_BYTES_MAX + 1)
     except OSError as error:
         raise ConfigError("E_CFG_FILE", f"{path}: {error.strerror}") from error

@@ -86,7 +86,8 @@ def command(**asked: Any) -> int:
 
     if asked["mode"] == "live" and os.environ.get(LIVE_ENABLE) != "1":
         raise click.UsageError(f"--mode live trades real money: set {LIVE_ENABLE}=1 in the environment too")
-    setup_logs(os.environ.get("LOG_LEVEL", "INFO"))
+    logs = setup_logs(os.environ.get("LOG_LEVEL", "INFO"), is_queued=True)
+    click.get_current_context().call_on_close(logs.close)
     forbid_core_dumps()
     plan = make_plan(asked)
     from mmfold.adapters.live.account_stop import AccountStopped  # the kernels come with it: after a strategy file

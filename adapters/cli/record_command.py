@@ -54,7 +54,8 @@ def command(**asked: Any) -> None:
     )  # fmt: skip
     keep_private()
     check_journal_place(plan.journal)
-    setup_logs(os.environ.get("LOG_LEVEL", "INFO"))
+    logs = setup_logs(os.environ.get("LOG_LEVEL", "INFO"), is_queued=True)
+    click.get_current_context().call_on_close(logs.close)
     click.echo(f"mm record  {plan.venue}  {', '.join(plan.symbols)}  {plan.endpoints.rest}  {plan.journal}", err=True)
     result = asyncio.run(record(plan, asked["duration_s"]))
     if asked["as_json"]:

@@ -16,6 +16,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -42,7 +43,8 @@ RENDER_EVERY_S = 0.25
 CONNECTION_COUNT_MAX = 32
 KEEPALIVE_S = 75.0  # a Prometheus that asks each minute keeps its connection
 SHUTDOWN_S = 1.0
-HTTP_OK, HTTP_UNAUTHORIZED, HTTP_FAULT, HTTP_NOT_READY = 200, 401, 500, 503
+SILENT_S = 5.0  # in which a connection has to bring its first request whole
+HTTP_OK, HTTP_UNAUTHORIZED, HTTP_MISDIRECTED, HTTP_FAULT, HTTP_NOT_READY = 200, 401, 421, 500, 503
 WORDS = {404: "not_found", 405: "method_not_allowed"}
 PLAIN_HEADERS = {"Cache-Control": "no-store", "Server": "mm", "X-Content-Type-Options": "nosniff"}
 
@@ -125,6 +127,7 @@ class WebServer:
             shutdown_timeout=SHUTDOWN_S,
         )
         self.server: asyncio.Server | None = None
+        self.silent: set[web.RequestHandler] = set()  # young connections that have asked nothing
 
     def make_app(self) -> web.Application:
         """Return the pages; a GET has no body, so none is read."""
@@ -167,12 +170,37 @@ class WebServer:
     def make_protocol(self) -> asyncio.BaseProtocol:
         """Return what answers a new connection."""
         assert self.runner.server is not None
-        return self.runner.server() if len(self.runner.server.connections) < CONNECTION_COUNT_MAX else Refused()
+        if len(self.runner.server.connections) >= CONNECTION_COUNT_MAX:
+            return Refused()
+        made = self.runner.server()
+        self.silent.add(made)
+        asyncio.get_running_loop().call_later(SILENT_S, self.drop_silent, made)
+        return made
+
+    def drop_silent(self, connection: web.RequestHandler) -> None:
+        """Drop a connection that has asked nothing whole yet: enough of them would keep everybody else out."""
+        is_silent = connection in self.silent
+        self.silent.discard(connection)
+        if is_silent and connection.transport is not None:
+            connection.transport.abort()
+
+    def is_asked_for(self, request: web.Request) -> bool:
+        """Tell whether a request names us as its host: a page of the web that lets its own name mean this machine does
+        not, and reads nothing here without a token.
+        """
+        try:
+            name = urlsplit(f"//{request.headers.get(hdrs.HOST, '')}").hostname
+        except ValueError:
+            return False
+        return self.token is not None or name is None or name == self.host or is_loopback(name)
 
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer every failure as JSON: a fault in here is ours to mend, never a reason to stop trading."""
         try:
+            self.silent.discard(request.protocol)
+            if not self.is_asked_for(request):
+                return json_response({"error": "host"}, HTTP_MISDIRECTED)
             return await handler(request)
         except web.HTTPException as error:
             allowed = {"Allow": "GET"} if error.status == web.HTTPMethodNotAllowed.status_code else {}

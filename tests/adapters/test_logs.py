@@ -1,8 +1,12 @@
 """Log lines: their form, and that nothing a library or a mistake puts into a record comes out of them."""
 
+import fcntl
 import io
 import json
 import logging
+import os
+import re
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -129,3 +133,39 @@ def test_the_compiler_keeps_its_statements_to_itself(lines: Lines) -> None:
     numba.warning("slow")
     library.debug("connected")
     assert [line["event"] for line in lines()] == ["slow", "connected"]
+
+
+def test_lines_that_nobody_takes_are_counted_and_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that stops reading costs lines, never time; once it reads again it is told how many."""
+    monkeypatch.setattr("mmfold.adapters.logs.LINE_COUNT_MAX", 10)
+    monkeypatch.setattr("mmfold.adapters.logs.CLOSE_S", 0.2)
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4_096)
+    with open(writer, "w") as stream:
+        handler = setup_logs("DEBUG", stream, is_queued=True)
+        started_s = time.monotonic()
+        for number in range(300):
+            EventLog("mm").info("said", number=number, text="x" * 1_000)
+        assert time.monotonic() - started_s < 2
+        lost = handler.lost_count
+        assert lost > 100
+        text = b""
+        while sum(int(count) for count in re.findall(rb'"lines":([0-9]+)', text)) < lost:
+            text += os.read(reader, 1 << 16)
+        handler.close()
+        assert time.monotonic() - started_s < 10
+    found = [json.loads(line) for line in text.decode().splitlines() if line.startswith("{") and line.endswith("}")]
+    said = [line["number"] for line in found if line["event"] == "said"]
+    assert said == sorted(said) and said[0] == 0 and len(said) <= 300 - lost
+    os.close(reader)
+
+
+def test_a_queue_is_written_to_its_end_and_redacted(stream: io.StringIO) -> None:
+    handler = setup_logs("DEBUG", stream, is_queued=True)
+    Secret(CANARY)
+    for number in range(50):
+        EventLog("mm").info("said", number=number, text=CANARY)
+    handler.close()
+    EventLog("mm").info("said", number=50, text="after the end")
+    found = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line["number"] for line in found] == list(range(51)) and CANARY not in stream.getvalue()

@@ -329,3 +329,44 @@ def test_a_fault_in_a_page_is_an_answer_and_a_line_of_the_log(caplog: pytest.Log
     answer = get(status, "/metrics")
     assert (answer.status, answer.text) == (500, '{"error":"internal"}\n')
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == ["web_failed"]
+
+
+@pytest.mark.parametrize(
+    "host, status",
+    [
+        ("127.0.0.1:8080", 200), ("localhost:8080", 200), ("[::1]:8080", 200), ("LOCALHOST", 200),
+        ("evil.example", 421), ("evil.example:8080", 421), ("127.0.0.1.evil.example", 421), ("[::", 421),
+        ("192.168.1.7", 421),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("path", ["/status", "/metrics", "/healthz"])
+def test_a_name_that_is_not_ours_reads_nothing(host: str, status: int, path: str) -> None:
+    answer = serve(example_status(), lambda server, ask: ask(path, headers={"Host": host}))
+    assert answer.status == status and (answer.text == '{"error":"host"}\n') == (status == 421)
+
+
+def test_with_a_token_any_name_will_do() -> None:
+    headers = {"Host": "bot.example", "Authorization": "Bearer " + "t" * 20}
+    answer = serve(example_status(), lambda server, ask: ask("/status", headers=headers), MM_WEB_TOKEN="t" * 20)
+    assert answer.status == 200
+
+
+def test_silent_connections_keep_nobody_out_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmfold.adapters.live.web.SILENT_S", 0.3)
+
+    async def use(server: WebServer, ask: Ask) -> Answer:
+        assert server.server is not None
+        port = server.server.sockets[0].getsockname()[1]
+        pairs = [await asyncio.open_connection("127.0.0.1", port) for _ in range(CONNECTION_COUNT_MAX)]
+        for _, writer in pairs[::2]:
+            writer.write(b"GET /status HTTP/1.1\r\nHost: local")  # and nothing more
+        await asyncio.sleep(0.6)
+        answer = await ask("/healthz")
+        assert await asyncio.wait_for(pairs[1][0].read(), 2) == b""
+        for _, writer in pairs:
+            writer.close()
+        await asyncio.sleep(0.5)
+        assert (await ask("/healthz")).status == 200, "one that has asked is kept"
+        return answer
+
+    assert serve(example_status(), use).status == 200
