@@ -52,6 +52,7 @@ USER_ERRORS = frozenset(
         "mmfold.adapters.live.handover.CannotHandOver",
         "mmfold.adapters.bybit.position_mode.HedgeMode",
         "mmfold.adapters.live.opening.CannotStart",
+        "mmfold.adapters.live.asking.CannotAsk",
         "mmfold.adapters.live.stopping.CannotStop",
         "mmfold.adapters.live.unified_venue.UnknownVenue",
         "mmfold.adapters.live.rest_client.VenueUnreachable",

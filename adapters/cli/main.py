@@ -86,6 +86,14 @@ COMMANDS = {
         "mmfold.adapters.cli.stop_command:command",
         "Stop a running mm live or mm record, gently or at once.",
     ),
+    "freeze": Entry(
+        "mmfold.adapters.cli.freeze_command:command",
+        "Stop quoting one symbol, or all, of a running session.",
+    ),
+    "unfreeze": Entry(
+        "mmfold.adapters.cli.unfreeze_command:command",
+        "Quote one symbol, or all, of a running session again.",
+    ),
     "resume": Entry(
         "mmfold.adapters.cli.resume_command:command",
         "Lift the stop of an account, or list those that are stopped.",

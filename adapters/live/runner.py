@@ -21,6 +21,7 @@ from mmfold.adapters.bybit.public import PublicParser, gap_rows
 from mmfold.adapters.bybit.rest import VenueError, read_result
 from mmfold.adapters.live.account import Account
 from mmfold.adapters.live.account_stop import AccountStop
+from mmfold.adapters.live.control import ControlServer
 from mmfold.adapters.live.gateway import BybitGateway, Gateway
 from mmfold.adapters.live.heap import give_back, settled_heap
 from mmfold.adapters.live.raw import RawFrames
@@ -322,6 +323,7 @@ class Runner:
         self.status.phase = "reconciling"
         loops: list[Awaitable[None]] = [stream.run() for stream in self.streams]
         loops += [self.timer_loop(), self.health_loop(), self.commit_loop(), watch_journal(self)]
+        loops.append(ControlServer(self).serve())
         if self.account is not None:
             loops.append(self.account.reconcile_loop())
         with settled_heap():

@@ -73,11 +73,14 @@ def test_every_module_is_scanned_as_its_syntax_tree_says() -> None:
         assert scanned == imports_by_tree(TREES[module], package) & set(MODULES), module
 
 
+OF_STRATEGIES = {"mmfold.replay.strategy.target"}  # compiled into a strategy's kernels, whose key has its bytes
+
+
 def test_every_kernel_is_in_the_closure() -> None:
     marked = {module: marks(tree) & {"entry", "kernel", "user_kernel"} for module, tree in TREES.items()}
     kernels = {module for module, names in marked.items() if names}
     assert set(cache.ENTRY_MODULES) == {module for module in kernels if "entry" in marked[module]}
-    assert len(kernels) > 30 and kernels <= set(closure.closure(cache.ENTRY_MODULES))
+    assert len(kernels) > 30 and kernels - OF_STRATEGIES <= set(closure.closure(cache.ENTRY_MODULES))
 
 
 def test_nothing_is_compiled_past_the_decorators() -> None:

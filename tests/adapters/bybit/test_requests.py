@@ -149,7 +149,7 @@ def test_the_order_id_is_the_link_ids(order_id):
 
 
 def test_a_symbol_is_escaped():
-    odd = 'A"\\\n' + "\x01" * 28
+    odd = 'A"\\' + '"' * 29  # all that a manifest takes and JSON escapes
     instrument = Instrument(symbol=odd, venue="bybit", contract="inverse", tick_size="0.5", lot_size="1")
     encode = RequestEncoder(Manifest(run_id=RUN_ID, instruments=(instrument,)), ledger())
     long = effect(K.PLACE, ORDER_ID_MAX, price_ticks=PRICE_TICKS_MAX, qty_lots=QTY_LOTS_MAX)

@@ -1,0 +1,143 @@
+"""The control socket of a session: one command and one answer a connection; must never take another user's word.
+
+It lies in the journal's directory beside the writer lock, mode 0600, and is reached through the directory's file
+descriptor, so that a long path is no matter. Who asks is known by the credentials that the kernel gives.
+"""
+
+import asyncio
+import json
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmfold.adapters.logs import EventLog
+from mmfold.engine.params import COMMANDS, ConfigPayloadError, parse_command
+
+if TYPE_CHECKING:
+    from mmfold.adapters.live.runner import Runner
+
+SOCKET_NAME = "control.sock"
+LINE_BYTES_MAX = 4_096
+ASK_S = 5.0  # for the whole of a question
+CONNECTION_COUNT_MAX = 4
+MODE = 0o600
+CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
+LOG = EventLog("control")
+
+
+class Refused(Exception):
+    """A command that a session does not carry out; the message says why."""
+
+
+@contextmanager
+def reachable(directory: Path) -> Iterator[str]:
+    """Lend a short path to a session's socket.
+
+    Raises: OSError.
+    """
+    fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{fd}/{SOCKET_NAME}"
+    finally:
+        os.close(fd)
+
+
+def bind_socket(directory: Path) -> socket.socket:
+    """Return the listening socket of a session whose writer lock we hold; what a killed one left is removed.
+
+    Raises: OSError.
+    """
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    with reachable(directory) as path:
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        before = os.umask(0o777 & ~MODE)
+        try:
+            listening.bind(path)
+        except OSError:
+            listening.close()
+            raise
+        finally:
+            os.umask(before)
+    return listening
+
+
+def peer_uid(connected: socket.socket) -> int:
+    """Return the user at the other end of a connection."""
+    told = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+    return int(CREDENTIALS.unpack(told)[1])
+
+
+class ControlServer:
+    """Takes the commands of a running session."""
+
+    def __init__(self, runner: "Runner") -> None:
+        self.runner = runner
+        self.count = 0  # connections that are being served
+
+    async def serve(self) -> None:
+        """Serve until cancelled; a session without the socket trades all the same, and says so."""
+        directory = self.runner.session.directory
+        try:
+            listening = bind_socket(directory)
+        except OSError as error:
+            LOG.warning("control_unavailable", reason=str(error))
+            await asyncio.get_running_loop().create_future()  # nothing to do until it is cancelled
+            return
+        server = await asyncio.start_unix_server(self.on_connection, sock=listening, limit=LINE_BYTES_MAX)
+        try:
+            await server.serve_forever()
+        finally:
+            with suppress(OSError), reachable(directory) as path:
+                os.unlink(path)
+
+    async def on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection, for a bounded time."""
+        self.count += 1
+        try:
+            uid = peer_uid(writer.get_extra_info("socket"))
+            if uid not in (os.geteuid(), 0):
+                LOG.warning("control_refused", uid=uid)
+            elif self.count <= CONNECTION_COUNT_MAX:
+                async with asyncio.timeout(ASK_S):
+                    answer = await self.answer(await reader.readline())
+                    writer.write(json.dumps(answer).encode() + b"\n")
+                    await writer.drain()
+        except (TimeoutError, ValueError, OSError):
+            LOG.warning("control_unclear")  # silent, too long, or gone
+        finally:
+            self.count -= 1
+            writer.close()
+
+    async def answer(self, line: bytes) -> dict[str, Any]:
+        """Carry out one command and return what to say of it."""
+        try:
+            return {"ok": True} | await self.carry_out(line)
+        except (ConfigPayloadError, Refused) as error:
+            return {"ok": False, "reason": str(error)}
+
+    async def carry_out(self, line: bytes) -> dict[str, Any]:
+        """Journal and carry out a freeze or an unfreeze.
+
+        Raises: ConfigPayloadError, Refused.
+        """
+        runner = self.runner
+        asked = parse_command(line, runner.session.manifest)
+        if asked.frozen is None:
+            raise Refused("a session takes freeze and unfreeze")
+        if runner.is_stopping or runner.failure is not None:
+            raise Refused("the session ends")
+        command = COMMANDS[asked.frozen]
+        for symbol in asked.symbols:
+            if command == "unfreeze" and (reason := runner.status.unexplained.get(symbol)) is not None:
+                raise Refused(f"{symbol} is kept flat: {reason}")
+        for symbol in asked.symbols:
+            LOG.warning("control_command", command=command, symbol=symbol)
+            await runner.command({"command": command, "symbol": symbol})
+        if runner.failure is not None:
+            raise Refused("the session failed")
+        return {"command": command, "symbols": asked.symbols, "seq": runner.session.seq_next - 1}
