@@ -299,7 +299,8 @@ def ask_replay(**asked: object) -> None:
 def ask_live(**asked: object) -> None:
     live_command.make_plan(
         {"symbols": "BTCUSDT", "mode": "shadow", "venue": "bybit", "adopt_position": False, "endpoint": None,
-         "warmup_s": None, "journal": Path("j"), "keep_raw": False, "continue_from": None, **asked}
+         "warmup_s": None, "journal": Path("j"), "keep_raw": False, "continue_from": None, "strategy": None,
+         "share_account": False, **asked}
     )  # fmt: skip
 
 
