@@ -95,8 +95,16 @@ def test_orders_of_another_session_are_seen(running: RunningVenue, tmp_path: Pat
     done = run_mm(*words(running, tmp_path, "new", "--for", "1s", "--share-account"), **state(tmp_path))
     assert done.returncode == 0 and '"event":"foreign_session"' in done.stderr and tag in done.stderr
     assert len(resting(running)) == count, "they are left alone"
+    words_on = words(running, tmp_path, "on", "--for", "1s", "--continue-from", str(tmp_path / "dead"))
+    done = run_mm(*words_on, **state(tmp_path))
+    assert done.returncode == 0 and resting(running) == [], done.stderr
+
+
+def test_a_journal_takes_its_own_orders_up(running: RunningVenue, tmp_path: Path) -> None:
+    assert end_by(running, tmp_path, "dead", signal.SIGKILL) == -signal.SIGKILL
+    assert resting(running) != []
     done = run_mm(*words(running, tmp_path, "dead", "--for", "1s"), **state(tmp_path))
-    assert done.returncode == 0 and resting(running) == [], "its own journal takes them up"
+    assert done.returncode == 0 and resting(running) == [], done.stderr
 
 
 def test_files_of_a_session_are_its_users_alone(running: RunningVenue, tmp_path: Path) -> None:
