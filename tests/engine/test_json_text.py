@@ -34,5 +34,5 @@ def test_deep_nesting_is_told(text: bytes) -> None:
 
 @pytest.mark.parametrize("one", ["1", '"A"', "[]", "null", '{"symbol":5,"tick_size":"1","lot_size":"1"}'])
 def test_an_instrument_of_another_type_is_told(one: str) -> None:
-    with pytest.raises(ManifestError, match="manifest|symbol 5 must be"):
+    with pytest.raises(ManifestError, match=r"manifest|symbol 5 must be"):
         parse_manifest(f'{{"schema_version":1,"run_id":"r","instruments":[{one}]}}'.encode())
