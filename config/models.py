@@ -238,7 +238,7 @@ class Settings(Section):
     """All settings of one symbol."""
 
     mode: Literal["shadow", "sent"] = switch("whether decisions are only recorded, or sent", "shadow or sent")
-    enabled: StrictBool = switch("whether the symbol is quoted")
+    enabled: StrictBool = switch("whether the symbol is quoted", live=True)
     strategy: StrategySection
     grid: GridSection
     maker: MakerSection

@@ -118,6 +118,13 @@ def money_decimals(currency: str) -> int:
     return COIN_DECIMALS if currency in COIN_CURRENCIES else CASH_DECIMALS
 
 
+def qty_text(instrument: Instrument, lots: int) -> str:
+    """Return a signed size as a person reads it: in the base currency, of an inverse instrument in contracts."""
+    units = instrument_units(instrument)
+    what = "contracts" if units.is_inverse else units.base
+    return f"{fixed_text(lots * units.lot, units.qty_decimals)} {what}".rstrip()
+
+
 def column_units(units: Iterable[Units]) -> dict[str, str]:
     """Return what the sizes and the money in a column of several instruments are in."""
     of_all = list(units)

@@ -322,10 +322,14 @@ def print_summary(
         console.print(Text(f"  {said}", "yellow"), soft_wrap=True)
     if report_path is not None:
         console.print(Text(f"report    {report_path}"), soft_wrap=True)
+    if not result.head:
+        step = f"mm {command} with --out DIR"
+        console.print(Text.assemble(f"{'next':<10}{step}   ", ("a journal of it, to replay and to look at", "dim")))
+        return
     if not is_one_journal:
         return
     source = printable(shlex.quote(result.source))
-    strategy = loaded() if result.head else None  # without a journal the source is the market, which needs none
+    strategy = loaded()
     given = "" if strategy is None else f" --strategy {shlex.quote(f'{strategy.path}:{strategy.function}')}"
     steps = (
         (

@@ -304,6 +304,7 @@ async def reload_config(runner: "Runner", asked: dict[str, Any]) -> None:
     """Read the configuration again and journal what may change at run time; anything else is refused whole."""
     from mmfold.adapters.live.reload import changed_keys, immutable_keys
     from mmfold.config.errors import ConfigError
+    from mmfold.config.keys import key_text
     from mmfold.replay.run import config_document
     from mmfold.replay.strategy.file import StrategyError
 
@@ -316,11 +317,11 @@ async def reload_config(runner: "Runner", asked: dict[str, Any]) -> None:
     for line in config.warnings:
         runner.log.warning("config_warning", reason=line)
     changed = changed_keys(runner.session.core.document, document)
-    refused = immutable_keys(changed)
+    refused = sorted({key_text(key) for key in immutable_keys(changed)})
     if refused:
         runner.log.error("config_refused", reason=f"cannot change while running: {', '.join(refused)}")
     elif changed:
-        runner.log.info("config_changed", keys=list(changed))
+        runner.log.info("config_changed", keys=sorted({key_text(key) for key in changed}))
         await runner.configure(document)
     else:
         runner.log.info("config_unchanged")
@@ -328,8 +329,11 @@ async def reload_config(runner: "Runner", asked: dict[str, Any]) -> None:
 
 def describe_end(runner: "Runner") -> dict[str, Any]:
     """Return what a session came to."""
-    session, state = runner.session, runner.session.core.state
+    from mmfold.reports.money import qty_text
+
+    session, state, instruments = runner.session, runner.session.core.state, runner.session.manifest.instruments
     counters = state.counters
+    held = {one.symbol: int(state.positions[index]["position_lots"]) for index, one in enumerate(instruments)}
     return {
         "cancelled": int(counters["cancelled_count"].sum()),
         "events": session.seq_next,
@@ -339,10 +343,8 @@ def describe_end(runner: "Runner") -> dict[str, Any]:
         "mode": runner.status.mode,
         "open_orders": len(session.open_orders()),
         "orders": int(counters["placed_count"].sum()),
-        "position": {
-            instrument.symbol: int(state.positions[index]["position_lots"])
-            for index, instrument in enumerate(session.manifest.instruments)
-        },
+        "position": held,
+        "position_qty": {one.symbol: qty_text(one, held[one.symbol]) for one in instruments},
         "reconnects": {name: stream.reconnects for name, stream in runner.status.streams.items()},
         "rejected": int(counters["rejected_count"].sum()),
         "run_id": session.manifest.run_id,
@@ -354,8 +356,10 @@ def tell_result(result: dict[str, Any]) -> None:
     """Print what a session came to and what to do next."""
     from mmfold.replay.strategy.file import loaded
 
-    position = ", ".join(f"{symbol} {lots} lots" for symbol, lots in result["position"].items())
-    click.echo(f"orders {result['orders']}  fills {result['fills']}  rejected {result['rejected']}  {position}")
+    position = ", ".join(f"{symbol} {qty}" for symbol, qty in result["position_qty"].items())
+    click.echo(
+        f"orders {result['orders']}  fills {result['fills']}  rejected {result['rejected']}  position {position}"
+    )
     click.echo(f"open orders {result['open_orders']}  head {result['head'][:12]}  {result['events']:,} events")
     for symbol, reason in result["unexplained"].items():
         click.echo(f"kept flat: {symbol}: {reason}; on a new journal --adopt-position takes it over")

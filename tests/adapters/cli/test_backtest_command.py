@@ -43,6 +43,12 @@ def test_the_new_journal_replays_to_the_same_digests(capsys: pytest.CaptureFixtu
         assert (tmp_path / "bt" / name).stat().st_size > 1_000
 
 
+def test_without_a_journal_no_other_run_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["backtest", "--events", str(DEMO), "--no-journal"]) == 0
+    said = capsys.readouterr().out
+    assert "next      mm backtest with --out DIR" in said and "mm replay" not in said
+
+
 def test_no_journal_gives_the_same_digests(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     tested = call(capsys, "backtest", "--events", DEMO, "--out", tmp_path / "bt")
     bare = call(capsys, "backtest", "--events", DEMO, "--no-journal")

@@ -16,6 +16,7 @@ BEFORE = {"params": {"A": {"levels_per_side": 2, "mode": 1}}, "policies": {"p": 
         (BEFORE, (), ()),
         (BEFORE | {"params": {"A": {"levels_per_side": 3, "mode": 1}}}, ("params.A.levels_per_side",), ()),
         (BEFORE | {"params": {"A": {"levels_per_side": 2, "mode": 0}}}, ("params.A.mode",), ("params.A.mode",)),
+        (BEFORE | {"params": {"A": {**BEFORE["params"]["A"], "enabled": 0}}}, ("params.A.enabled",), ()),
         (BEFORE | {"policy_interval_ns": 6}, ("policy_interval_ns",), ("policy_interval_ns",)),
         (BEFORE | {"policies": {}}, ("policies.p.x",), ("policies.p.x",)),
         (

@@ -1,0 +1,61 @@
+"""The keys that a person reads for the PARAMS are keys of the configuration, and the ones they come from."""
+
+import pytest
+
+from mmfold.config.describe import describe
+from mmfold.config.keys import KEY_OF_PARAM, key_text
+from mmfold.config.load import load_config
+from mmfold.config.params import to_params
+from mmfold.engine.manifest import Instrument, Manifest
+from mmfold.engine.records import PARAM
+
+# What moves each setting from its default; the rest are numbers that are doubled.
+OTHERS = {
+    "strategy.name": "grid",
+    "mode": "shadow",
+    "maker.post_only_mode": "block",
+    "risk.max_position_base": "1",
+    "strategy.imbalance_cutoff": "0.6",
+    "maker.min_qty_pad": "2",
+}
+
+
+def test_every_param_has_a_key_that_there_is() -> None:
+    assert set(KEY_OF_PARAM) == set(PARAM.names or ())
+    known = {one.key for one in describe()}
+    assert set(KEY_OF_PARAM.values()) <= known
+
+
+MANIFEST = Manifest(
+    run_id="r", instruments=(Instrument(symbol="BTCUSDT", venue="bybit", tick_size="0.1", lot_size="0.001"),)
+)
+
+
+@pytest.mark.parametrize("param", sorted(KEY_OF_PARAM))
+def test_the_key_moves_its_param(param: str) -> None:
+    key, manifest = KEY_OF_PARAM[param], MANIFEST
+    base = ["mode=sent", *(["strategy.name=grid"] if param.startswith("grid_") else [])]
+    value = OTHERS.get(key) or moved({one.key: one.default for one in describe()}[key])
+    before, after = (
+        to_params(load_config(None, None, [*base, *more]), manifest)["BTCUSDT"] for more in ([], [f"{key}={value}"])
+    )
+    assert before[param] != after[param], (key, value)
+
+
+def moved(default: object) -> str:
+    if isinstance(default, bool):
+        return str(not default).lower()
+    return str(int(default) + 1) if isinstance(default, int) else str(float(str(default)) / 2)
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        ("params.BTCUSDT.levels_per_side", "strategy.levels_per_side (BTCUSDT)"),
+        ("params.A.B.md_stale_ns", "market_data.stale_ms (A.B)"),
+        ("policies.autopolicy.max_level", "autopolicy.max_level"),
+        ("policy_interval_ns", "policy_interval_ns"),
+    ],
+)
+def test_a_place_is_told_by_its_key(place: str, text: str) -> None:
+    assert key_text(place) == text
