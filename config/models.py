@@ -180,6 +180,13 @@ class LiveSection(Section):
         "absence after which the venue cancels all orders of the account itself, 3 or more; 0: it does not", "s", 0, 300
     )
 
+    max_lag_ms: StrictInt = ranged(
+        "how late a book message may be read after the venue stamped it, before nothing is quoted; 0: any",
+        "ms",
+        0,
+        60_000,
+    )
+
     @model_validator(mode="after")
     def check_window(self) -> Self:
         """Refuse a window that no venue takes."""

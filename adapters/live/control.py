@@ -137,6 +137,7 @@ class ControlServer:
                 raise Refused(f"{symbol} is kept flat: {reason}")
         for symbol in asked.symbols:
             LOG.warning("control_command", command=command, symbol=symbol)
+            runner.status.behind.discard(symbol)  # from here on it is as a person said
             await runner.command({"command": command, "symbol": symbol})
         if runner.failure is not None:
             raise Refused("the session failed")

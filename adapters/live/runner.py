@@ -21,7 +21,7 @@ from mmfold.adapters.bybit.public import PublicParser, gap_rows
 from mmfold.adapters.bybit.rest import VenueError, read_result
 from mmfold.adapters.live.account import Account
 from mmfold.adapters.live.account_stop import AccountStop
-from mmfold.adapters.live.control import ControlServer
+from mmfold.adapters.live.beside import beside
 from mmfold.adapters.live.gateway import BybitGateway, Gateway
 from mmfold.adapters.live.heap import give_back, settled_heap
 from mmfold.adapters.live.raw import RawFrames
@@ -32,7 +32,6 @@ from mmfold.adapters.live.status import LiveStatus
 from mmfold.adapters.live.stream import Stream
 from mmfold.adapters.live.thaw import END, ended_symbols
 from mmfold.adapters.live.unified_market import UnifiedMarket
-from mmfold.adapters.live.watch_journal import watch_journal
 from mmfold.adapters.logs import EventLog
 from mmfold.engine.beyond import BeyondLimits
 from mmfold.engine.codes import AlertCode, BookStatus, ConnectionState, EventKind
@@ -71,6 +70,7 @@ class Pace:
     retry_s: float = 1.0  # from a reconciliation that failed to the next
     audit_s: float = 60.0  # between two comparisons of fills and positions without a reason
     position_settle_s: float = 2.0  # what explains a position may come so much later
+    lag_ms_max: int = 2_000  # of reading behind the venue's own stamps, before nothing is quoted; 0: any
 
 
 class Runner:
@@ -322,8 +322,7 @@ class Runner:
             await self.command({"command": "unfreeze", "symbol": symbol})
         self.status.phase = "reconciling"
         loops: list[Awaitable[None]] = [stream.run() for stream in self.streams]
-        loops += [self.timer_loop(), self.health_loop(), self.commit_loop(), watch_journal(self)]
-        loops.append(ControlServer(self).serve())
+        loops += [self.timer_loop(), self.health_loop(), self.commit_loop(), *beside(self)]
         if self.account is not None:
             loops.append(self.account.reconcile_loop())
         with settled_heap():

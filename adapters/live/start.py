@@ -262,7 +262,8 @@ def open_runner(plan: Plan, place: Place, manifest: Manifest) -> Runner:
         mode=plan.mode, venue=plan.venue, manifest=session.manifest, state=session.core.state,
         journal=str(place.journal), ts_started_ns=time.time_ns(), params_hash=config_digest(document["params"]),
     )  # fmt: skip
-    runner = Runner(session, status, plan.pace, RawFrames(place.journal, keep_all=plan.keep_raw))
+    pace = replace(plan.pace, lag_ms_max=plan.config.live.max_lag_ms)
+    runner = Runner(session, status, pace, RawFrames(place.journal, keep_all=plan.keep_raw))
     runner.document = document
     return runner
 

@@ -74,6 +74,7 @@ class LiveStatus:
     warmup_until_ns: int = 0
     rate_limited: int = 0
     freezes: int = 0  # symbols frozen by a command
+    behind: set[str] = field(default_factory=set)  # symbols that are frozen while the loop runs behind the venue
     unexplained: dict[str, str] = field(default_factory=dict)  # symbol: why it is kept flat
     tick_to_order: Histogram = field(default_factory=lambda: Histogram(TICK_BOUNDS_US, 1000))
     order_latency: tuple[Histogram, ...] = field(init=False)  # by instrument
@@ -100,6 +101,7 @@ class LiveStatus:
         reasons = {f"stream_{stream.name}_down" for stream in self.streams.values() if not stream.up}
         if self.phase != "trading":
             reasons.add(self.phase)
+        reasons |= {f"behind_{symbol}" for symbol in self.behind}
         reasons |= {f"unexplained_{symbol}" for symbol in self.unexplained}
         if self.mode != "shadow" and (self.state.quoters["block_reason"] == Reason.GUARD_PAUSED).any():
             reasons.add("guard_paused_effective")

@@ -1,4 +1,4 @@
-"""Which freezes a session lifts when it goes on: that of its own former end, never one that somebody else asked for."""
+"""Which freezes a session lifts when it goes on: those of its end or lag, never one that somebody else asked for."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,17 +6,19 @@ from typing import Any
 
 import numpy as np
 
+from mmfold.adapters.live.lag import BEHIND
 from mmfold.engine.codes import EventKind
 from mmfold.engine.json_text import parse_json
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.payload import payload_bytes
 from mmfold.journal.reader import Journal
 
-END = {"command": "freeze", "why": "session_end"}  # the core reads the first key only
+END = {"command": "freeze", "why": "session_end"}  # the core reads no reason
+OURS = (END["why"], BEHIND)
 
 
 def ended_symbols(journal: Path, manifest: Manifest) -> tuple[str, ...]:
-    """Return the symbols that the session's end froze, without those that are frozen for another reason too.
+    """Return the symbols that the session itself froze (end, lag), without those frozen for another reason too.
 
     Raises: JournalError.
     """
@@ -24,7 +26,7 @@ def ended_symbols(journal: Path, manifest: Manifest) -> tuple[str, ...]:
     asked: set[str] = set()
     for command in commands_of(journal):
         symbols = {command["symbol"]} if "symbol" in command else set(manifest.symbol_index())
-        if command == END:
+        if command["command"] == "freeze" and command.get("why") in OURS:
             ended |= symbols
         elif command["command"] == "freeze":
             asked |= symbols

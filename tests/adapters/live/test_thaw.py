@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from mmfold.adapters.live.lag import BEHIND
 from mmfold.adapters.live.session import Session
 from mmfold.adapters.live.thaw import END, ended_symbols
 from mmfold.engine.manifest import Instrument, Manifest
@@ -33,6 +34,7 @@ def unfreeze(*symbols: str) -> list[dict[str, Any]]:
         ([END, *freeze("A")], "B"),
         ([*freeze("A"), *unfreeze("A"), END], "AB"),
         ([END, *unfreeze("A", "B")], ""),
+        ([*freeze("A"), {"command": "freeze", "symbol": "B", "why": BEHIND}], "B"),
         ([*freeze("A"), END, *unfreeze("B"), END], "B"),
         ([{"command": "freeze"}, END], ""),
         ([END, {"command": "cancel", "symbol": "A", "order_id": 9}], "AB"),
