@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from mmfold.adapters.emulator.clock import VenueClock
-from mmfold.adapters.emulator.codes import VenueCode, VenueError
+from mmfold.adapters.emulator.codes import TOO_LATE_TO_CANCEL, TOO_LATE_TO_REPLACE, VenueCode, VenueError, code_of
 from mmfold.adapters.emulator.keys import ApiKey
 from mmfold.adapters.emulator.ledger import (
     MONEY_PLACES,
     Execution,
     Position,
     Wallet,
+    check_margin,
     fast_payload,
     make_execution,
     make_settlement,
@@ -36,18 +37,6 @@ SLOTS_PER_SIDE = ORDER_COUNT_MAX // 2
 CLOSED_ORDER_COUNT_MAX = 2_000
 EXECUTION_COUNT_MAX = 10_000
 
-RET_CODES = {
-    RejectCode.DUPLICATE: VenueCode.LINK_ID_DUPLICATE,
-    RejectCode.UNKNOWN_ORDER: VenueCode.ORDER_UNKNOWN,
-    RejectCode.BOOK_INVALID: VenueCode.NO_BOOK,
-    RejectCode.PRICE: VenueCode.PRICE_RANGE,
-    RejectCode.MIN_QTY: VenueCode.PARAMETER,
-    RejectCode.MIN_NOTIONAL: VenueCode.NOTIONAL,
-    RejectCode.REDUCE_ONLY: VenueCode.REDUCE_ONLY,
-    RejectCode.WOULD_TAKE: VenueCode.PARAMETER,
-    RejectCode.MARGIN: VenueCode.MARGIN,
-    RejectCode.NOTHING_LEFT: VenueCode.QTY_FILLED,
-}
 Listener = Callable[[str, list[dict[str, Any]]], None]  # (topic, entries)
 
 
@@ -91,7 +80,7 @@ class Account:
         position = self.positions[new.product.symbol].one_way()
         if new.reduce_only and (position.lots >= 0 if new.side == Side.BID else position.lots <= 0):
             raise VenueError(VenueCode.REDUCE_ONLY)
-        self.check_margin(new)
+        check_margin(new, self.positions[new.product.symbol], self.wallet, self.order_margin())
         order = self.admit(new)
         row = self.request_row(EventKind.PLACE, order)
         row["flags"] = new.flags
@@ -147,22 +136,6 @@ class Account:
         if order.link_id:
             self.by_link.pop(order.link_id, None)
 
-    def check_margin(self, new: NewOrder) -> None:
-        """Check that the account can carry an order.
-
-        Raises: VenueError.
-        """
-        if new.reduce_only:
-            return
-        market = self.markets[new.product.symbol]
-        position = self.positions[new.product.symbol]
-        price = market.mark_price() if new.price_ticks is None else new.product.tick * new.price_ticks
-        signed = position.lots if new.side == Side.BID else -position.lots
-        added = max(0, new.qty_lots + min(signed, 0))  # what closes the position binds nothing more
-        needed = price * new.product.lot * added / position.leverage
-        if self.order_margin() + self.wallet.position_margin() + needed > self.wallet.equity():
-            raise VenueError(VenueCode.MARGIN)
-
     def order_margin(self) -> Decimal:
         """Return what the open orders bind."""
         return sum(
@@ -180,7 +153,7 @@ class Account:
 
         Raises: VenueError.
         """
-        order = self.find_open(params)
+        order = self.find_open(params, TOO_LATE_TO_REPLACE)
         product = order.product
         price_ticks, qty_lots = order.price_ticks, order.qty_lots
         if params.get("price") not in (None, ""):
@@ -235,8 +208,8 @@ class Account:
             return self.by_id.get(str(params["orderId"]))
         return self.by_link.get(str(params.get("orderLinkId") or ""))
 
-    def find_open(self, params: Params) -> Order:
-        """Return the open order that a request names.
+    def find_open(self, params: Params, missing: str = TOO_LATE_TO_CANCEL) -> Order:
+        """Return the open order that a request names; `missing` is said where there is none.
 
         Raises: VenueError.
         """
@@ -245,7 +218,7 @@ class Account:
             raise VenueError(VenueCode.PARAMETER, "params error: orderId or orderLinkId is required")
         order = self.find(params)
         if order is None or not order.is_open or order.product is not product:
-            raise VenueError(VenueCode.ORDER_UNKNOWN)
+            raise VenueError(VenueCode.ORDER_UNKNOWN, missing)
         return order
 
     def set_leverage(self, params: Params) -> None:
@@ -288,7 +261,7 @@ class Account:
         now_ns = int(row["ts_exchange_ns"])
         self.take(self.desk.request(row, self.desk_time(now_ns)), now_ns)
         if self.refusal is not None:
-            raise VenueError(RET_CODES.get(self.refusal, VenueCode.PARAMETER))
+            raise VenueError(code_of(self.refusal))
 
     def desk_time(self, now_ns: int) -> int:
         """Return the time of what reaches the desk: where the clock goes back, it stands still."""

@@ -11,7 +11,7 @@ from mmfold.engine.limits import NS_PER_MS, NS_PER_S
 
 ORDERS_PER_S_DEFAULT = 10
 QUERIES_PER_S = 50
-BATCH_SIZE_MAX = 20
+BATCH_SIZE_MAX = 10  # editions of the page say 10 or 20 of linear: who keeps to 10 keeps to both
 
 
 @dataclass(frozen=True)

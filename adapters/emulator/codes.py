@@ -5,6 +5,8 @@ Source: Bybit v5 error code page (read 2026-11-20); texts that the page does not
 
 from enum import IntEnum
 
+from mmfold.replay.venue.records import RejectCode
+
 
 class VenueCode(IntEnum):
     """`retCode` of an answer."""
@@ -37,6 +39,8 @@ class VenueCode(IntEnum):
     NOTIONAL = 110094
 
 
+TOO_LATE_TO_CANCEL = "order not exists or too late to cancel"
+TOO_LATE_TO_REPLACE = "order not exists or too late to replace"
 MESSAGES = {
     VenueCode.OK: "OK",
     VenueCode.PARAMETER: "Request parameter error.",
@@ -51,7 +55,7 @@ MESSAGES = {
     VenueCode.SYSTEM_PROTECTION: "System level frequency protection",
     VenueCode.AUTH_REPEATED: "Repeat auth",
     VenueCode.REQUEST_ID_DUPLICATE: "reqId is duplicated",
-    VenueCode.ORDER_UNKNOWN: "order not exists or too late to cancel",
+    VenueCode.ORDER_UNKNOWN: TOO_LATE_TO_CANCEL,
     VenueCode.PRICE_RANGE: "Order price is out of permissible range",
     VenueCode.MARGIN: "ab not enough for new order",
     VenueCode.REDUCE_ONLY: "current position is zero, cannot fix reduce-only order qty",
@@ -66,6 +70,23 @@ MESSAGES = {
     VenueCode.NOTIONAL: "Order does not meet minimum order value",
 }
 assert set(MESSAGES) == set(VenueCode)
+RET_CODES = {
+    RejectCode.DUPLICATE: VenueCode.LINK_ID_DUPLICATE,
+    RejectCode.UNKNOWN_ORDER: VenueCode.ORDER_UNKNOWN,
+    RejectCode.BOOK_INVALID: VenueCode.NO_BOOK,
+    RejectCode.PRICE: VenueCode.PRICE_RANGE,
+    RejectCode.MIN_QTY: VenueCode.PARAMETER,
+    RejectCode.MIN_NOTIONAL: VenueCode.NOTIONAL,
+    RejectCode.REDUCE_ONLY: VenueCode.REDUCE_ONLY,
+    RejectCode.WOULD_TAKE: VenueCode.PARAMETER,
+    RejectCode.MARGIN: VenueCode.MARGIN,
+    RejectCode.NOTHING_LEFT: VenueCode.QTY_FILLED,
+}
+
+
+def code_of(refusal: RejectCode) -> VenueCode:
+    """Return the venue's code of what the desk refuses."""
+    return RET_CODES.get(refusal, VenueCode.PARAMETER)
 
 
 class VenueError(Exception):

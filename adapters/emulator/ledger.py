@@ -11,7 +11,7 @@ import orjson
 
 from mmfold.adapters.emulator.codes import VenueCode, VenueError
 from mmfold.adapters.emulator.market import SymbolMarket
-from mmfold.adapters.emulator.orders import Order
+from mmfold.adapters.emulator.orders import NewOrder, Order
 from mmfold.adapters.emulator.payloads import SIDES, make_uuid
 from mmfold.adapters.emulator.product import Product, parse_decimal, plain
 from mmfold.engine.codes import Side
@@ -313,6 +313,21 @@ class Wallet:
             "totalMaintenanceMargin": money(maintenance),
             "coin": [coin],
         }
+
+
+def check_margin(new: NewOrder, position: Position, wallet: Wallet, order_margin: Decimal) -> None:
+    """Check that the account can carry an order: what closes the position binds nothing more.
+
+    Raises: VenueError.
+    """
+    if new.reduce_only:
+        return
+    price = position.market.mark_price() if new.price_ticks is None else new.product.tick * new.price_ticks
+    signed = position.lots if new.side == Side.BID else -position.lots
+    added = max(0, new.qty_lots + min(signed, 0))
+    needed = price * new.product.lot * added / position.leverage
+    if order_margin + wallet.position_margin() + needed > wallet.equity():
+        raise VenueError(VenueCode.MARGIN)
 
 
 def parse_leverage(text: object) -> Decimal:

@@ -136,6 +136,8 @@ class OrderEntry:
         if not isinstance(args, list) or len(args) != 1 or not isinstance(args[0], dict):
             raise VenueError(VenueCode.PARAMETER, "params error: args must be one object")
         params = args[0]
+        if params.get("category") != "linear":
+            raise VenueError(VenueCode.OP_UNKNOWN, "category is not correct/supported")
         cost = weight(operation, params)
         spent = self.venue.budgets[self.account.key.key].spend(f"{PREFIX}{operation}", self.venue.clock.now(), cost)
         allowance.append(spent)

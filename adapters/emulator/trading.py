@@ -112,6 +112,8 @@ def operate(name: str, account: Account, params: Params) -> Result:
 
 
 def weight(name: str, params: Params) -> int:
-    """Return what an operation costs of its budget: a batch costs its orders."""
-    requests = params.get("request")
-    return max(1, len(requests)) if name.endswith("-batch") and isinstance(requests, list) else 1
+    """Return what an operation costs of its budget: a batch costs its orders.
+
+    Raises: VenueError for a batch that is none.
+    """
+    return len(batch_of(params)) if name.endswith("-batch") else 1

@@ -34,7 +34,8 @@ def code(answer: Any) -> int:
 
 def test_rest_paths_and_bodies(running: RunningVenue) -> None:
     key = running.keys[0]
-    assert http(running, "GET", "/v5/nothing").status == 404
+    unknown = http(running, "GET", "/v5/nothing")
+    assert (unknown.status, code(unknown)) == (404, 10017)
     assert http(running, "PUT", "/v5/order/create").status == 404
     assert rest(running, "GET", WALLET, {}).status == 401
     assert code(rest(running, "GET", WALLET, {"accountType": "SPOT"}, key)) == 10001
@@ -81,8 +82,33 @@ def test_batches_have_an_outcome_each(running: RunningVenue) -> None:
     assert [entry["code"] for entry in answer["retExtInfo"]["list"]] == [0, 110001]
     answer = rest(running, "POST", "/v5/order/cancel-batch", {"category": "linear", "request": amends}, key).json()
     assert [entry["code"] for entry in answer["retExtInfo"]["list"]] == [0, 110001]
-    many = {"category": "linear", "request": [orders[0]] * 21}
-    assert code(rest(running, "POST", "/v5/order/create-batch", many, key)) == 10001
+
+
+@pytest.mark.parametrize("name", ["create", "amend", "cancel"])
+def test_a_batch_has_ten_orders_at_most(name: str) -> None:
+    running = run_synthetic(orders_per_s=10)
+    try:
+        key, path = running.keys[0], f"/v5/order/{name}-batch"
+        request = {"category": "linear", "request": [LINEAR | {"orderId": "x"}] * 11}
+        refused = rest(running, "POST", path, request, key)
+        assert code(refused) == 10001 and "10" in refused.json()["retMsg"]
+        with RawSocket(running.urls["trade"]) as trade:
+            trade.auth(key)
+            assert trade.ask(order_request(f"order.{name}-batch", request))["retCode"] == 10001
+        request["request"] = request["request"][:10]
+        taken = rest(running, "POST", path, request, key)  # the refused ones spent nothing of the budget
+        assert code(taken) == 0 and taken.headers["X-Bapi-Limit-Status"] == "0"
+    finally:
+        running.close()
+
+
+def test_an_amend_that_comes_too_late_says_so(running: RunningVenue) -> None:
+    key, price = running.keys[0], price_below(running)
+    placed = rest(running, "POST", "/v5/order/create", place("Buy", "0.001", price), key).json()["result"]
+    rest(running, "POST", "/v5/order/cancel", LINEAR | placed, key)
+    for path, words in (("amend", "too late to replace"), ("cancel", "too late to cancel")):
+        answer = rest(running, "POST", f"/v5/order/{path}", LINEAR | {"qty": "0.002"} | placed, key)
+        assert code(answer) == 110001 and answer.json()["retMsg"] == f"order not exists or {words}"
 
 
 def test_open_orders_are_bounded_and_paged(running: RunningVenue) -> None:
@@ -218,6 +244,8 @@ def test_order_entry_refusals(running: RunningVenue) -> None:
         assert trade.auth(key)["retCode"] == 20001
         assert trade.ask(order_request("order.nothing", order, "2"))["retCode"] == 10404
         assert trade.ask(order_request("order.cancel-all", order, "3"))["retCode"] == 10404
+        for category in ("spot", "inverse", "option", "", None):
+            assert trade.ask(order_request("order.cancel", order | {"category": category}))["retCode"] == 10404
         assert trade.ask(order_request("order.cancel", order, "4"))["retCode"] == 110001
         assert trade.ask(order_request("order.cancel", order, "4"))["retCode"] == 20006
         assert trade.ask(order_request("order.cancel", order, "5", behind_ms=60_000))["retCode"] == 10002
