@@ -4,13 +4,13 @@ Source: Bybit v5 market, order, position and account pages, recorded answers (re
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from mmfold.adapters.emulator.account import Account
 from mmfold.adapters.emulator.codes import VenueCode, VenueError
 from mmfold.adapters.emulator.keys import parse_ms
 from mmfold.adapters.emulator.market import SymbolMarket
 from mmfold.adapters.emulator.orders import Order, Params, require_category
+from mmfold.adapters.emulator.paging import Document, limit_of, page, range_of
 from mmfold.adapters.emulator.payloads import ticker_fields
 from mmfold.adapters.emulator.product import plain
 from mmfold.adapters.emulator.topics import instrument_info, orderbook_result, recent_trades
@@ -18,12 +18,10 @@ from mmfold.adapters.emulator.venue import Venue
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S
 
 CATEGORIES = ("linear", "spot", "inverse", "option")
-CURSOR_WORD = "before_"
 CLOSED_SHOWN_MAX = 500
 DCP_WINDOW_S = (3, 300)
 ONE_WAY_MODE, HEDGE_MODE = "0", "3"
 
-Document = dict[str, Any]
 PublicQuery = Callable[[Venue, Params], Document]
 PrivateQuery = Callable[[Venue, Account, Params], Document]
 
@@ -59,17 +57,6 @@ def asked_markets(venue: Venue, params: Params) -> list[SymbolMarket]:
     return [find_market(venue, params)] if params.get("symbol") else venue.by_index
 
 
-def limit_of(params: Params, default: int, highest: int) -> int:
-    """Return how many entries are asked for.
-
-    Raises: VenueError.
-    """
-    limit = parse_ms(params.get("limit") or default, "limit")
-    if not limit >= 1:
-        raise VenueError(VenueCode.PARAMETER, "params error: limit invalid")
-    return min(limit, highest)
-
-
 def get_time(venue: Venue, params: Params) -> Document:
     """Return the venue's time."""
     now_ns = venue.clock.now_ns()
@@ -78,6 +65,7 @@ def get_time(venue: Venue, params: Params) -> Document:
 
 def get_instruments(venue: Venue, params: Params) -> Document:
     """Return the instruments and their filters."""
+    limit_of(params, 500, 1_000)
     listed = [instrument_info(market) for market in asked_markets(venue, params)]
     return {"category": params["category"], "list": listed, "nextPageCursor": ""}
 
@@ -106,26 +94,6 @@ def get_recent_trades(venue: Venue, params: Params) -> Document:
 
 
 # What needs a key
-
-
-def page(items: Iterable[tuple[int, Callable[[], Document]]], params: Params, default: int, highest: int) -> Document:
-    """Return one page of numbered entries, newest first, and the cursor of the next.
-
-    Raises: VenueError.
-    """
-    limit = limit_of(params, default, highest)
-    cursor = str(params.get("cursor") or "")
-    before = parse_ms(cursor.removeprefix(CURSOR_WORD), "cursor") if cursor else None
-    shown: list[Document] = []
-    last = 0
-    for number, payload in items:
-        if before is not None and number >= before:
-            continue
-        if len(shown) == limit:
-            return {"list": shown, "nextPageCursor": f"{CURSOR_WORD}{last}", "category": "linear"}
-        shown.append(payload())
-        last = number
-    return {"list": shown, "nextPageCursor": "", "category": "linear"}
 
 
 def asked_orders(orders: Iterable[Order], params: Params) -> list[Order]:
@@ -163,7 +131,9 @@ def get_order_history(venue: Venue, account: Account, params: Params) -> Documen
     """Return closed orders."""
     if not is_linear(params):
         return empty_page(params)
-    orders = asked_orders(account.closed, params)
+    start_ms, end_ms = range_of(params, venue.clock.now_ms())
+    told = [order for order in account.closed if start_ms <= order.created_ms <= end_ms]
+    orders = asked_orders(told, params)
     return page(((order.number, order.payload) for order in orders), params, 20, 50)
 
 
@@ -171,8 +141,7 @@ def get_executions(venue: Venue, account: Account, params: Params) -> Document:
     """Return executions."""
     if not is_linear(params):
         return empty_page(params)
-    start_ms = parse_ms(params.get("startTime") or 0, "startTime")
-    end_ms = parse_ms(params.get("endTime") or 10**15, "endTime")
+    start_ms, end_ms = range_of(params, venue.clock.now_ms())
     wanted = (
         (execution.number, execution.payload)
         for execution in reversed(account.executions)
@@ -186,6 +155,7 @@ def get_executions(venue: Venue, account: Account, params: Params) -> Document:
 
 def get_positions(venue: Venue, account: Account, params: Params) -> Document:
     """Return the position of a symbol, or all that are open."""
+    limit_of(params, 20, 200)
     if not is_linear(params):
         return empty_page(params)
     if params.get("symbol"):
