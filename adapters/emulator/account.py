@@ -22,11 +22,11 @@ from mmfold.adapters.emulator.ledger import (
     fast_payload,
     make_execution,
     make_settlement,
-    parse_leverage,
 )
 from mmfold.adapters.emulator.market import SymbolMarket
 from mmfold.adapters.emulator.orders import EXPIRY_REASONS, NewOrder, Order, Params, find_product, parse_new_order
 from mmfold.adapters.emulator.payloads import make_uuid
+from mmfold.adapters.emulator.reduce_only import closable, cut_to_position
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.limits import E9, NS_PER_MS, ORDER_COUNT_MAX, ORDER_ID_INSTRUMENT_SHIFT, ORDER_ID_SEQ_SHIFT, PPM
 from mmfold.engine.records import EVENT, FEE_CODE_ZERO, NO_FEE_CODE, NO_ORDER_ID, NO_PRICE_TICKS, NO_VALUE
@@ -77,9 +77,7 @@ class Account:
         new = parse_new_order(params, self.products)
         if new.link_id and new.link_id in self.by_link:
             raise VenueError(VenueCode.LINK_ID_DUPLICATE)
-        position = self.positions[new.product.symbol].one_way()
-        if new.reduce_only and (position.lots >= 0 if new.side == Side.BID else position.lots <= 0):
-            raise VenueError(VenueCode.REDUCE_ONLY)
+        new = cut_to_position(new, self.positions[new.product.symbol].one_way())
         check_margin(new, self.positions[new.product.symbol], self.wallet, self.order_margin())
         order = self.admit(new)
         row = self.request_row(EventKind.PLACE, order)
@@ -118,6 +116,7 @@ class Account:
             is_market=new.price_ticks is None,
             time_in_force=new.time_in_force,
             reduce_only=new.reduce_only,
+            close_on_trigger=new.close_on_trigger,
             price_ticks=new.price_ticks,
             qty_lots=new.qty_lots,
             created_ms=now_ms,
@@ -160,16 +159,15 @@ class Account:
             price_ticks = product.parse_price(params["price"])
         if params.get("qty") not in (None, ""):
             qty_lots = product.parse_qty(params["qty"])
+        if order.reduce_only:
+            qty_lots = min(qty_lots, order.filled_lots + closable(self.positions[product.symbol], order.side))
         if (price_ticks, qty_lots) == (order.price_ticks, order.qty_lots):
             raise VenueError(
                 VenueCode.PARAMETER, "The order remains unchanged as the parameters entered match the existing ones."
             )
         if qty_lots <= order.filled_lots:
             raise VenueError(VenueCode.QTY_FILLED)
-        row = self.request_row(EventKind.AMEND, order)
-        row["price_ticks"] = price_ticks
-        row["qty_lots"], row["aux"] = qty_lots - order.filled_lots, order.filled_lots
-        self.request(row)
+        self.request(self.amend_row(order, price_ticks, qty_lots))
         return order
 
     def cancel(self, params: Params) -> Order:
@@ -221,19 +219,6 @@ class Account:
             raise VenueError(VenueCode.ORDER_UNKNOWN, missing)
         return order
 
-    def set_leverage(self, params: Params) -> None:
-        """Set a symbol's leverage.
-
-        Raises: VenueError.
-        """
-        position = self.positions[find_product(params, self.products).symbol]
-        leverage = parse_leverage(params.get("buyLeverage"))
-        if leverage != parse_leverage(params.get("sellLeverage")):
-            raise VenueError(VenueCode.PARAMETER, "buy leverage must equal sell leverage in one-way mode")
-        if leverage == position.leverage:
-            raise VenueError(VenueCode.LEVERAGE_SAME)
-        position.leverage = leverage
-
     # The desk
 
     def request_row(self, kind: EventKind, order: Order) -> Any:
@@ -243,6 +228,13 @@ class Account:
         row["price_ticks"], row["aux"] = NO_PRICE_TICKS, NO_VALUE
         row["order_id"], row["kind"], row["side"] = order.desk_id, kind, order.side
         row["flags"], row["instrument_index"] = Flag.LAST, order.product.index
+        return row
+
+    def amend_row(self, order: Order, price_ticks: int | None, qty_lots: int) -> Any:
+        """Return the row of an AMEND to a price and a whole size."""
+        row = self.request_row(EventKind.AMEND, order)
+        row["price_ticks"] = price_ticks
+        row["qty_lots"], row["aux"] = qty_lots - order.filled_lots, order.filled_lots
         return row
 
     def rehearse(self) -> None:
@@ -275,8 +267,9 @@ class Account:
             self.take(answers, now_ns)
 
     def take(self, answers: Iterable[Any], now_ns: int) -> None:
-        """Take the desk's answers in their order."""
+        """Take the desk's answers in their order; then reduce-only orders are fitted to the positions that are left."""
         now_ms = now_ns // NS_PER_MS
+        traded: set[str] = set()
         for row in answers:
             kind = int(row["kind"])
             if kind == EventKind.REJECT:
@@ -287,7 +280,8 @@ class Account:
                 continue  # an order ends once: what the desk says of it later is of no use
             order.updated_ms = max(order.updated_ms, now_ms)
             if kind == EventKind.FILL:
-                self.apply_fill(order, row, now_ms)
+                traded.add(order.product.symbol)
+                self.take_fill(order, row, now_ms)
                 continue
             if kind == EventKind.AMENDED:
                 order.price_ticks = int(row["price_ticks"])
@@ -297,6 +291,33 @@ class Account:
             elif kind == EventKind.CANCELED:
                 self.end(order, self.cancel_type_of(order), "EC_NoError")
             self.tell("order", [order.stream_payload()])
+        for symbol in sorted(traded):
+            self.fit_reduce_only(symbol, now_ns)
+
+    def take_fill(self, order: Order, row: Any, now_ms: int) -> None:
+        """Book one fill; a reduce-only order ends where the position does, whatever traded at its price."""
+        lots = qty_lots = int(row["qty_lots"])
+        if order.reduce_only:
+            lots = min(lots, closable(self.positions[order.product.symbol], order.side))
+        if lots:
+            self.apply_fill(order, row, lots, now_ms)
+        if lots < qty_lots:
+            self.desk.request(self.request_row(EventKind.CANCEL, order), self.desk_time(self.clock.now_ns()))
+            self.end(order, "CancelByReduceOnly", "EC_NoError")
+            self.tell("order", [order.stream_payload()])
+
+    def fit_reduce_only(self, symbol: str, now_ns: int) -> None:
+        """Cut a symbol's reduce-only orders to what is left of its position, or end them."""
+        position = self.positions[symbol]
+        for order in [one for one in self.open.values() if one.reduce_only and one.product.symbol == symbol]:
+            lots = closable(position, order.side)
+            if order.left_lots <= lots:
+                continue
+            row = self.request_row(EventKind.CANCEL, order)
+            if lots:
+                row = self.amend_row(order, order.price_ticks, order.filled_lots + lots)
+            answers = self.desk.request(row, self.desk_time(now_ns))
+            self.take([answer for answer in answers if answer["kind"] != EventKind.REJECT], now_ns)
 
     def cancel_type_of(self, order: Order) -> str:
         """Return why the desk says that an order is cancelled: it was asked to, or by a rule of its own."""
@@ -316,9 +337,9 @@ class Account:
         if len(self.closed) > CLOSED_ORDER_COUNT_MAX:
             self.forget(self.closed.popleft())
 
-    def apply_fill(self, order: Order, row: Any, now_ms: int) -> None:
-        """Book one fill."""
-        price_ticks, qty_lots = int(row["price_ticks"]), int(row["qty_lots"])
+    def apply_fill(self, order: Order, row: Any, qty_lots: int, now_ms: int) -> None:
+        """Book so much of one fill."""
+        price_ticks = int(row["price_ticks"])
         maker, code = bool(row["flags"] & Flag.MAKER), int(row["code"])
         product, market = order.product, self.markets[order.product.symbol]
         rate = product.maker_rate if maker else product.taker_rate

@@ -11,7 +11,7 @@ import orjson
 
 from mmfold.adapters.emulator.codes import VenueCode, VenueError
 from mmfold.adapters.emulator.market import SymbolMarket
-from mmfold.adapters.emulator.orders import NewOrder, Order
+from mmfold.adapters.emulator.orders import NewOrder, Order, Params
 from mmfold.adapters.emulator.payloads import SIDES, make_uuid
 from mmfold.adapters.emulator.product import Product, parse_decimal, plain
 from mmfold.engine.codes import Side
@@ -76,6 +76,18 @@ class Position:
         self.realized += profit - fee
         self.session_realized = self.session_realized + profit - fee if self.lots else Decimal(0)
         return profit, closed
+
+    def set_leverage(self, params: Params) -> None:
+        """Set the leverage of both sides.
+
+        Raises: VenueError.
+        """
+        leverage = parse_leverage(params.get("buyLeverage"))
+        if leverage != parse_leverage(params.get("sellLeverage")):
+            raise VenueError(VenueCode.PARAMETER, "buy leverage must equal sell leverage in one-way mode")
+        if leverage == self.leverage:
+            raise VenueError(VenueCode.LEVERAGE_SAME)
+        self.leverage = leverage
 
     def value(self) -> Decimal:
         """Return the position's value at the mark price, not signed."""

@@ -18,7 +18,7 @@ LINK_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
 SIDE_OF = {"Buy": Side.BID, "Sell": Side.ASK}
 FLAGS_OF_TIME_IN_FORCE = {"GTC": 0, "PostOnly": Flag.POST_ONLY, "IOC": Flag.IOC, "FOK": Flag.FOK}
 # Asking for these would change what happens, and the emulator does not do it: refused, not ignored.
-UNSUPPORTED = ("triggerPrice", "takeProfit", "stopLoss", "orderIv", "slippageTolerance", "closeOnTrigger")
+UNSUPPORTED = ("triggerPrice", "takeProfit", "stopLoss", "orderIv", "slippageTolerance")
 OPEN_STATUSES = ("New", "PartiallyFilled")
 EXPIRY_REASONS = {
     "PostOnly": "EC_PostOnlyWillTakeLiquidity",
@@ -46,6 +46,7 @@ class Order:
     is_market: bool
     time_in_force: str
     reduce_only: bool
+    close_on_trigger: bool
     price_ticks: int | None
     qty_lots: int
     created_ms: int
@@ -116,7 +117,7 @@ class Order:
             "triggerBy": "",
             "lastPriceOnCreated": self.last_price,
             "reduceOnly": self.reduce_only,
-            "closeOnTrigger": False,
+            "closeOnTrigger": self.close_on_trigger,
             "smpType": "None",
             "smpGroup": 0,
             "smpOrderId": "",
@@ -140,16 +141,16 @@ class NewOrder:
     product: Product
     side: Side
     price_ticks: int | None  # None: at market
-    qty_lots: int
+    qty_lots: int  # 0: the whole position
     time_in_force: str
     reduce_only: bool
+    close_on_trigger: bool
     link_id: str
 
     @property
     def flags(self) -> int:
-        """Flags of the PLACE row."""
-        reduce_only = Flag.REDUCE_ONLY if self.reduce_only else 0
-        return Flag.LAST | FLAGS_OF_TIME_IN_FORCE[self.time_in_force] | reduce_only
+        """Flags of the PLACE row; that an order only reduces is the account's to see to."""
+        return Flag.LAST | FLAGS_OF_TIME_IN_FORCE[self.time_in_force]
 
 
 def require_category(params: Params) -> None:
@@ -212,9 +213,13 @@ def parse_new_order(params: Params, products: Mapping[str, Product]) -> NewOrder
     link_id = params.get("orderLinkId") or ""
     if link_id and not (isinstance(link_id, str) and LINK_ID.fullmatch(link_id)):
         raise VenueError(VenueCode.PARAMETER, "params error: orderLinkId invalid")
-    qty_lots = product.parse_qty(params.get("qty"))
+    reduce_only, close_on_trigger = flag(params, "reduceOnly"), flag(params, "closeOnTrigger")
+    if close_on_trigger and not reduce_only:
+        raise VenueError(VenueCode.PARAMETER, "params error: closeOnTrigger needs reduceOnly at this venue")
+    is_whole = close_on_trigger and str(params.get("qty")) == "0"
+    qty_lots = 0 if is_whole else product.parse_qty(params.get("qty"))
     price_ticks = None if is_market else product.parse_price(params.get("price"))
-    order = NewOrder(product, side, price_ticks, qty_lots, time_in_force, flag(params, "reduceOnly"), link_id)
+    order = NewOrder(product, side, price_ticks, qty_lots, time_in_force, reduce_only, close_on_trigger, link_id)
     if (
         price_ticks is not None
         and not order.reduce_only

@@ -171,7 +171,7 @@ def get_positions(venue: Venue, account: Account, params: Params) -> Document:
 def set_leverage(venue: Venue, account: Account, params: Params) -> Document:
     """Set a symbol's leverage."""
     require_category(params)
-    account.set_leverage(params)
+    account.positions[find_market(venue, params).product.symbol].set_leverage(params)
     return {}
 
 

@@ -35,10 +35,11 @@ JSON = st.recursive(
     [
         ({}, (Side.BID, 600_001, 10, "GTC", 0)),
         ({"side": "Sell", "timeInForce": "PostOnly"}, (Side.ASK, 600_001, 10, "PostOnly", Flag.POST_ONLY)),
-        ({"timeInForce": "FOK", "reduceOnly": True}, (Side.BID, 600_001, 10, "FOK", Flag.FOK | Flag.REDUCE_ONLY)),
+        ({"timeInForce": "FOK", "reduceOnly": True}, (Side.BID, 600_001, 10, "FOK", Flag.FOK)),
+        ({"qty": "0", "reduceOnly": True, "closeOnTrigger": True}, (Side.BID, 600_001, 0, "GTC", 0)),
         ({"orderType": "Market", "price": "1", "timeInForce": "GTC"}, (Side.BID, None, 10, "IOC", Flag.IOC)),
         ({"qty": 0.01, "price": 60000.1, "positionIdx": 0}, (Side.BID, 600_001, 10, "GTC", 0)),
-        ({"reduceOnly": True, "price": "0.1"}, (Side.BID, 1, 10, "GTC", Flag.REDUCE_ONLY)),  # no least value to close
+        ({"reduceOnly": True, "price": "0.1"}, (Side.BID, 1, 10, "GTC", 0)),  # no least value to close
     ],
 )
 def test_orders_are_read(change: dict[str, Any], expected: tuple[Any, ...]) -> None:
@@ -48,6 +49,7 @@ def test_orders_are_read(change: dict[str, Any], expected: tuple[Any, ...]) -> N
         side, price_ticks, qty_lots, time_in_force,
     )  # fmt: skip
     assert order.flags == Flag.LAST | flags
+    assert order.reduce_only == change.get("reduceOnly", False)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +63,9 @@ def test_orders_are_read(change: dict[str, Any], expected: tuple[Any, ...]) -> N
         ({"positionIdx": 1}, VenueCode.PARAMETER),
         ({"orderLinkId": "x" * 37}, VenueCode.PARAMETER),
         ({"orderLinkId": "a b"}, VenueCode.PARAMETER),
+        ({"closeOnTrigger": True}, VenueCode.PARAMETER),
+        ({"qty": "0", "reduceOnly": True}, VenueCode.PARAMETER),
+        ({"qty": "0", "closeOnTrigger": True}, VenueCode.PARAMETER),
         ({"takeProfit": "70000"}, VenueCode.PARAMETER),
         ({"price": None}, VenueCode.PARAMETER),
         ({"price": "0.1"}, VenueCode.NOTIONAL),
@@ -79,7 +84,7 @@ def test_any_parameters_are_an_order_or_an_error(change: dict[str, Any]) -> None
         order = parse_new_order(GOOD | change, PRODUCTS)
     except VenueError:
         return
-    assert isinstance(order, NewOrder) and order.qty_lots >= 1
+    assert isinstance(order, NewOrder) and order.qty_lots >= (0 if order.close_on_trigger else 1)
 
 
 def test_one_coin_an_account() -> None:
