@@ -82,7 +82,7 @@ class Account:
         order = self.admit(new)
         row = self.request_row(EventKind.PLACE, order)
         row["flags"] = new.flags
-        row["price_ticks"] = NO_PRICE_TICKS if new.price_ticks is None else new.price_ticks
+        row["price_ticks"] = NO_PRICE_TICKS if order.price_ticks is None else order.price_ticks
         row["qty_lots"] = new.qty_lots
         try:
             self.request(row)
@@ -105,7 +105,8 @@ class Account:
             )
         self.order_count += 1
         now_ms = self.clock.now_ms()
-        last = self.markets[new.product.symbol].last_price_ticks
+        market = self.markets[new.product.symbol]
+        last = market.last_price_ticks
         order = Order(
             number=self.order_count,
             desk_id=(self.order_count << ORDER_ID_SEQ_SHIFT) | index << ORDER_ID_INSTRUMENT_SHIFT | slot,
@@ -117,7 +118,7 @@ class Account:
             time_in_force=new.time_in_force,
             reduce_only=new.reduce_only,
             close_on_trigger=new.close_on_trigger,
-            price_ticks=new.price_ticks,
+            price_ticks=market.protective_price(new.side) if new.price_ticks is None else new.price_ticks,
             qty_lots=new.qty_lots,
             created_ms=now_ms,
             updated_ms=now_ms,

@@ -2,6 +2,7 @@
 
 A recorded feed of any venue becomes one gapless in-stream feed: rules of docs/data.md 7, then an own numbering, which
 the accounts' desks and the public topics share.
+Source: Bybit v5 place order page (read 2026-11-30) for the band of market orders.
 """
 
 from bisect import bisect_left, insort
@@ -18,6 +19,7 @@ from mmfold.engine.numbering import Place, run_follow_stream
 from mmfold.engine.records import BOOK, EVENT, NO_SEQ, NO_TS_NS, NO_VALUE
 
 TRADE_COUNT_MAX = 1_000
+BAND_PERCENT, BAND_PERCENT_DEFAULT = {"BTC": 3}, 5  # how far from the last trade a market order may trade
 BOOK_KINDS = (EventKind.BOOK_SNAPSHOT, EventKind.BOOK_DELTA)
 
 
@@ -260,6 +262,14 @@ class SymbolMarket:
         if bid is not None and ask is not None:
             return self.product.tick * (bid + ask) / 2
         return self.product.tick * (self.last_price_ticks or 0)
+
+    def protective_price(self, side: Side) -> int | None:
+        """Return the worst price of a market order, by the last trade or, before any, the mark; None without both."""
+        last = self.last_price_ticks or int(self.mark_price() / self.product.tick)
+        if not last:
+            return None
+        band = BAND_PERCENT.get(self.product.base_coin, BAND_PERCENT_DEFAULT)
+        return last * (100 + band) // 100 if side == Side.BID else -(-last * (100 - band) // 100)
 
     def index_price(self) -> Decimal:
         """Return the index price: the feed's, else the mark price."""

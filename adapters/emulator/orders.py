@@ -70,7 +70,7 @@ class Order:
         return self.qty_lots - self.filled_lots if self.is_open else 0
 
     def price_text(self) -> str:
-        """Return the price, empty for a market order."""
+        """Return the price, of a market order the worst one; empty without."""
         return self.product.price_text(self.price_ticks) if self.price_ticks is not None else ""
 
     def avg_price(self) -> str:

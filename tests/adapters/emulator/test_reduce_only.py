@@ -1,6 +1,5 @@
 """Reduce-only orders are cut to the position, several may rest, and no trade takes them beyond it."""
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -8,51 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmfold.adapters.emulator.account import Account
-from mmfold.adapters.emulator.clock import VenueClock
 from mmfold.adapters.emulator.codes import VenueCode, VenueError
-from mmfold.adapters.emulator.keys import make_keys
-from mmfold.adapters.emulator.market import SymbolMarket
-from mmfold.adapters.emulator.product import Product
-from mmfold.adapters.emulator.synthetic import make_rows, synthetic_manifest
-from mmfold.engine.codes import Continuity, EventKind, Side
-from mmfold.replay.venue.desk import Desk
+from mmfold.engine.codes import EventKind, Side
+from tests.adapters.emulator.bench import ASK, BID, Bench
 from tests.adapters.emulator.running import LINEAR, place
-
-SYMBOL, BID, ASK, SIZE = "BTCUSDT", 600_000, 600_001, 1_000_000
-
-
-class Bench:
-    """An account at a book of one level a side, of as much as anybody takes."""
-
-    def __init__(self) -> None:
-        manifest = synthetic_manifest(0, [SYMBOL])
-        manifest = replace(manifest, instruments=tuple(replace(one, venue="bybit") for one in manifest.instruments))
-        self.market = SymbolMarket(Product(manifest.instruments[0], 0), Continuity.IN_STREAM)
-        (key,) = make_keys(None, 1)
-        self.account = Account(key, 1, {SYMBOL: self.market}, Desk(manifest), VenueClock(), Decimal(10**9))
-        self.event(EventKind.BOOK_SNAPSHOT, [(Side.BID, BID, SIZE), (Side.ASK, ASK, SIZE)])
-
-    def event(self, kind: EventKind, levels: list[tuple[Side, int, int]]) -> None:
-        now_ns = self.account.clock.now_ns()
-        for told in self.market.apply(make_rows(kind, 0, levels), now_ns):
-            self.account.apply_market(told, now_ns)
-
-    def place(self, side: str, lots: int, ticks: int | None = None, **more: Any) -> dict[str, Any]:
-        product = self.market.product
-        price = None if ticks is None else product.price_text(ticks)
-        return self.account.create(place(side, product.qty_text(lots), price, **more)).payload()
-
-    @property
-    def lots(self) -> int:
-        return self.account.positions[SYMBOL].lots
-
-    def resting(self) -> list[tuple[str, int]]:
-        """Return (link id, lots left) of what is open."""
-        return [(order.link_id, order.left_lots) for order in self.account.open.values()]
-
-    def ended(self) -> dict[str, str]:
-        return {order.link_id: order.cancel_type for order in self.account.closed if order.link_id}
 
 
 @pytest.fixture
