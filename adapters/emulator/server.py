@@ -19,8 +19,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 BODY_BYTES_MAX = 1 << 16
 SHUTDOWN_S = 1.0
+PUBLIC_PREFIX, PUBLIC_CATEGORIES = "/v5/public/", ("linear", "spot", "inverse")
 PUBLIC_PATH, PRIVATE_PATH, TRADE_PATH, FAULTS_PATH, KEYS_PATH = (
-    "/v5/public/linear", "/v5/private", "/v5/trade", "/emulator/faults", "/emulator/keys",
+    f"{PUBLIC_PREFIX}linear", "/v5/private", "/v5/trade", "/emulator/faults", "/emulator/keys",
 )  # fmt: skip
 
 
@@ -42,7 +43,7 @@ class Server:
     def make_app(self) -> web.Application:
         """Return the application: WebSocket paths, faults, and REST for the rest."""
         app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[self.guard])
-        app.router.add_get(PUBLIC_PATH, self.on_public)
+        app.router.add_get(f"{PUBLIC_PREFIX}{{category:{'|'.join(PUBLIC_CATEGORIES)}}}", self.on_public)
         app.router.add_get(PRIVATE_PATH, self.on_private)
         app.router.add_get(TRADE_PATH, self.on_trade)
         app.router.add_route("*", FAULTS_PATH, self.on_faults)

@@ -100,7 +100,7 @@ class Stream:
 
 
 class PublicStream(Stream):
-    """`/v5/public/linear`."""
+    """`/v5/public/linear`; those of the categories that have no symbol here answer and have no topic."""
 
     async def run(self) -> web.StreamResponse:
         """Serve the client until it goes."""
@@ -112,7 +112,7 @@ class PublicStream(Stream):
 
     def is_topic(self, name: str) -> bool:
         """Tell whether the venue has a topic."""
-        return self.venue.has_topic(name)
+        return self.session.request.match_info["category"] == "linear" and self.venue.has_topic(name)
 
     def venue_subscribe(self, name: str) -> None:
         """Begin to listen to a topic."""

@@ -176,6 +176,15 @@ def test_public_subscriptions(running: RunningVenue) -> None:
         assert public.ask({"op": "unsubscribe", "args": ["tickers.BTCUSDT"]})["success"] is False
 
 
+@pytest.mark.parametrize("category", ["spot", "inverse"])
+def test_categories_without_a_symbol_have_a_stream_of_their_own(category: str, running: RunningVenue) -> None:
+    with RawSocket(running.urls["public"].replace("linear", category)) as public:
+        assert public.ask({"op": "ping", "req_id": "1"})["ret_msg"] == "pong"
+        for topic in ("orderbook.50.BTCUSDT", "publicTrade.BTCUSDT", "tickers.BTCUSD"):
+            answer = public.ask({"op": "subscribe", "args": [topic]})
+            assert (answer["success"], answer["ret_msg"]) == (False, f"error:handler not found,topic:{topic}")
+
+
 def test_books_of_two_clients_are_one_sequence(running: RunningVenue) -> None:
     topic = "orderbook.50.BTCUSDT"
     books: list[dict[str, dict[str, str]]] = [{}, {}]
