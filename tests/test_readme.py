@@ -113,3 +113,8 @@ def test_every_make_target_named_exists() -> None:
 def test_the_tour_shows_a_query() -> None:
     assert any("duckdb.sql" in line for line in LINES)
     assert len(CALLS) >= 9
+
+
+def test_every_page_is_named() -> None:
+    missing = [path.name for path in sorted((REPO / "docs").glob("*.md")) if f"(docs/{path.name})" not in README]
+    assert not missing
