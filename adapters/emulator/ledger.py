@@ -18,6 +18,7 @@ from mmfold.engine.codes import Side
 
 LEVERAGE_DEFAULT, LEVERAGE_MAX = 10, 100
 MAINTENANCE_RATE = Decimal("0.005")
+RISK_ID, RISK_LIMIT_VALUE = 1, "2000000"  # one tier, of every size
 MONEY_PLACES = Decimal("0.00000001")
 
 
@@ -108,8 +109,8 @@ class Position:
         value = self.value()
         return {
             "positionIdx": 0,
-            "riskId": 1,
-            "riskLimitValue": "2000000",
+            "riskId": RISK_ID,
+            "riskLimitValue": RISK_LIMIT_VALUE,
             "symbol": self.product.symbol,
             "side": side,
             "size": self.product.qty_text(abs(self.lots)),

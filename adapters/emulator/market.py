@@ -12,13 +12,14 @@ from decimal import Decimal
 
 import numpy as np
 
+from mmfold.adapters.emulator.candles import Candles
 from mmfold.adapters.emulator.product import Product
 from mmfold.engine.codes import Continuity, EventKind, Flag, Side
 from mmfold.engine.limits import BOOK_HELD_ROW_COUNT_MAX, E8, NS_PER_MS
 from mmfold.engine.numbering import Place, run_follow_stream
 from mmfold.engine.records import BOOK, EVENT, NO_SEQ, NO_TS_NS, NO_VALUE
 
-TRADE_COUNT_MAX = 1_000
+TRADE_COUNT_MAX = FUNDING_COUNT_MAX = 1_000
 BAND_PERCENT, BAND_PERCENT_DEFAULT = {"BTC": 3}, 5  # how far from the last trade a market order may trade
 BOOK_KINDS = (EventKind.BOOK_SNAPSHOT, EventKind.BOOK_DELTA)
 
@@ -106,6 +107,8 @@ class SymbolMarket:
     mark_e8: int | None = None
     index_e8: int | None = None
     funding_rate_e9: int = 100_000
+    fundings: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=FUNDING_COUNT_MAX))  # (ms, rate)
+    candles: Candles = field(default_factory=Candles)
 
     def restart(self) -> None:
         """Forget the book: the feed begins anew."""
@@ -126,6 +129,7 @@ class SymbolMarket:
             self.index_e8 = int(rows[0]["order_id"]) if rows[0]["order_id"] != NO_VALUE else self.mark_e8
         elif kind == EventKind.FUNDING:
             self.funding_rate_e9 = int(rows[0]["aux"])
+            self.fundings.append((now_ns // NS_PER_MS, self.funding_rate_e9))
         elif kind == EventKind.TRADE:
             return [self.apply_trade(rows, now_ns)]
         return []
@@ -230,6 +234,7 @@ class SymbolMarket:
         is_block = bool(rows[0]["flags"] & Flag.BLOCK)
         side = Side(int(rows[0]["side"]))
         self.trades.append(Trade(now_ns // NS_PER_MS, side, price_ticks, qty_lots, self.cross_seq, is_block, direction))
+        self.candles.add(now_ns // NS_PER_MS, price_ticks, qty_lots)
         self.trade_count += 1
         if self.first_price_ticks is None:
             self.first_price_ticks = self.low_price_ticks = price_ticks

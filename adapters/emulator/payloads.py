@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+from decimal import Decimal
 from typing import Any
 
 from mmfold.adapters.emulator.market import SymbolMarket
@@ -24,6 +25,11 @@ def make_uuid(*parts: object) -> str:
 def trade_id(symbol: str, number: int, place: int) -> str:
     """Return a public trade's id."""
     return make_uuid("trade", symbol, number, place)
+
+
+def rate_text(rate_e9: int) -> str:
+    """Return a funding rate as the venue writes it."""
+    return plain(Decimal(rate_e9) / E9)
 
 
 def ticker_fields(market: SymbolMarket, now_ns: int) -> dict[str, Any]:
@@ -61,7 +67,7 @@ def ticker_fields(market: SymbolMarket, now_ns: int) -> dict[str, Any]:
         "fundingIntervalHour": "8",
         "fundingCap": "0.005",
         "nextFundingTime": str(next_funding_ms),
-        "fundingRate": f"{market.funding_rate_e9 / E9:.9f}".rstrip("0"),
+        "fundingRate": rate_text(market.funding_rate_e9),
         "bid1Price": prices[0],
         "bid1Size": sizes[0],
         "ask1Price": prices[1],

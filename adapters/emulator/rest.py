@@ -14,6 +14,7 @@ from mmfold.adapters.emulator.account import Account
 from mmfold.adapters.emulator.budget import Allowance
 from mmfold.adapters.emulator.codes import MESSAGES, VenueCode, VenueError
 from mmfold.adapters.emulator.faults import Fault, FaultRule, hold
+from mmfold.adapters.emulator.histories import PUBLIC_HISTORIES
 from mmfold.adapters.emulator.keys import RECV_WINDOW_MS_DEFAULT, check_signature, check_window
 from mmfold.adapters.emulator.orders import Params
 from mmfold.adapters.emulator.payloads import make_uuid
@@ -23,6 +24,7 @@ from mmfold.adapters.emulator.venue import Venue
 
 ORDER_PREFIX = "/v5/order/"
 ORDER_PATHS = {f"{ORDER_PREFIX}{name}": name for name in OPERATIONS}
+PUBLIC_ROUTES = PUBLIC_QUERIES | PUBLIC_HISTORIES
 SILENT = frozenset({Fault.DISCONNECT, Fault.HALF_OPEN, Fault.REQUEST_LOST})  # not carried out, no answer
 
 
@@ -96,13 +98,13 @@ class Rest:
         """
         route = (request.method, request.path)
         operation = ORDER_PATHS.get(request.path) if request.method == "POST" else None
-        if operation is None and route not in PUBLIC_QUERIES and route not in PRIVATE_QUERIES:
+        if operation is None and route not in PUBLIC_ROUTES and route not in PRIVATE_QUERIES:
             raise VenueError(VenueCode.ROUTE, http_status=404)
         body = await read_body(request)
         if fault is not None and fault.fault in (Fault.RATE_LIMITED, Fault.SERVER_ERROR):
             raise VenueError(VenueCode.RATE_LIMIT if fault.fault == Fault.RATE_LIMITED else VenueCode.SERVER)
-        if route in PUBLIC_QUERIES:
-            return PUBLIC_QUERIES[route](self.venue, dict(request.query)), {}
+        if route in PUBLIC_ROUTES:
+            return PUBLIC_ROUTES[route](self.venue, dict(request.query)), {}
         account = self.authenticate(request, body)
         params = parse_body(body) if request.method == "POST" else dict(request.query)
         group = f"order.{operation}" if operation is not None else request.path

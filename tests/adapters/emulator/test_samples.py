@@ -24,6 +24,8 @@ GETS = {
     "ExchangeData/GetLinearInverseTickers": ("/v5/market/tickers", LINEAR),
     "ExchangeData/GetOrderbook": ("/v5/market/orderbook", LINEAR),
     "ExchangeData/GetTradeHistory": ("/v5/market/recent-trade", LINEAR),
+    "ExchangeData/GetKlines": ("/v5/market/kline", LINEAR | {"interval": "1"}),
+    "ExchangeData/GetRiskLimit": ("/v5/market/risk-limit", LINEAR),
     "Account/GetBalances": ("/v5/account/wallet-balance", {"accountType": "UNIFIED"}),
     "Account/GetFeeRate": ("/v5/account/fee-rate", LINEAR),
     "Account/GetMarginAccountInfo": ("/v5/account/info", {}),

@@ -1,0 +1,96 @@
+"""What REST tells of the past: candles, funding rates, tiers of risk; must never tell what did not happen here.
+
+Source: Bybit v5 kline, funding history and risk limit pages, recorded answers (read 2026-11-30).
+"""
+
+from mmfold.adapters.emulator.candles import LENGTHS_MS
+from mmfold.adapters.emulator.codes import VenueCode, VenueError
+from mmfold.adapters.emulator.keys import parse_ms
+from mmfold.adapters.emulator.ledger import LEVERAGE_MAX, MAINTENANCE_RATE, RISK_ID, RISK_LIMIT_VALUE
+from mmfold.adapters.emulator.orders import Params, choice
+from mmfold.adapters.emulator.paging import Document, limit_of
+from mmfold.adapters.emulator.payloads import rate_text
+from mmfold.adapters.emulator.product import plain
+from mmfold.adapters.emulator.queries import PublicQuery, asked_markets, find_market
+from mmfold.adapters.emulator.venue import Venue
+
+
+def end_or_none(params: Params, name: str) -> int | None:
+    """Return one end of a range, None where it is not given.
+
+    Raises: VenueError.
+    """
+    return None if params.get(name) in (None, "") else parse_ms(params[name], name)
+
+
+def get_kline(venue: Venue, params: Params) -> Document:
+    """Return candles, newest first: the last ones up to `end`, or with `start` alone the first ones from there."""
+    market, limit = find_market(venue, params), limit_of(params, 200, 1_000)
+    interval = choice(params, "interval", LENGTHS_MS)
+    start, end = end_or_none(params, "start"), end_or_none(params, "end")
+    product = market.product
+    told = [
+        candle
+        for candle in market.candles.spans(interval, venue.clock.now_ms())
+        if (start is None or start <= candle.start_ms) and (end is None or candle.start_ms <= end)
+    ]
+    told = told[:limit] if start is not None and end is None else told[-limit:]
+    return {
+        "symbol": product.symbol,
+        "category": "linear",
+        "list": [
+            [
+                str(candle.start_ms),
+                *(product.price_text(price) for price in (candle.open, candle.high, candle.low, candle.close)),
+                product.qty_text(candle.volume),
+                plain(product.tick * product.lot * candle.turnover),
+            ]
+            for candle in reversed(told)
+        ],
+    }
+
+
+def get_funding_history(venue: Venue, params: Params) -> Document:
+    """Return the rates that were settled, newest first; a start needs an end.
+
+    Raises: VenueError.
+    """
+    market, limit = find_market(venue, params), limit_of(params, 200, 200)
+    start, end = end_or_none(params, "startTime"), end_or_none(params, "endTime")
+    if start is not None and end is None:
+        raise VenueError(VenueCode.PARAMETER, "params error: startTime needs endTime")
+    told = [
+        {
+            "symbol": market.product.symbol,
+            "fundingRate": rate_text(rate_e9),
+            "fundingRateTimestamp": str(ts_ms),
+        }
+        for ts_ms, rate_e9 in reversed(market.fundings)
+        if (start is None or start <= ts_ms) and (end is None or ts_ms <= end)
+    ]
+    return {"category": "linear", "list": told[:limit]}
+
+
+def get_risk_limit(venue: Venue, params: Params) -> Document:
+    """Return the one tier that margins are counted by here."""
+    listed = [
+        {
+            "id": RISK_ID,
+            "symbol": market.product.symbol,
+            "riskLimitValue": RISK_LIMIT_VALUE,
+            "maintenanceMargin": plain(MAINTENANCE_RATE),
+            "initialMargin": f"{1 / LEVERAGE_MAX}",
+            "isLowestRisk": 1,
+            "maxLeverage": f"{LEVERAGE_MAX}.00",
+            "mmDeduction": "",
+        }
+        for market in asked_markets(venue, params)
+    ]
+    return {"category": params["category"], "list": listed, "nextPageCursor": ""}
+
+
+PUBLIC_HISTORIES: dict[tuple[str, str], PublicQuery] = {
+    ("GET", "/v5/market/kline"): get_kline,
+    ("GET", "/v5/market/funding/history"): get_funding_history,
+    ("GET", "/v5/market/risk-limit"): get_risk_limit,
+}
