@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mmfold.adapters.emulator.books import Books
 from mmfold.adapters.emulator.clock import VenueClock
 from mmfold.adapters.emulator.codes import TOO_LATE_TO_CANCEL, TOO_LATE_TO_REPLACE, VenueCode, VenueError, code_of
 from mmfold.adapters.emulator.keys import ApiKey
@@ -62,6 +63,7 @@ class Account:
         self.by_link: dict[str, Order] = {}
         self.closed: deque[Order] = deque()
         self.executions: deque[Execution] = deque(maxlen=EXECUTION_COUNT_MAX)
+        self.books = Books()
         self.listeners: list[Listener] = []
         self.order_count = self.execution_count = self.desk_ns = 0
         self.refusal: RejectCode | None = None  # of the request under way
@@ -366,6 +368,8 @@ class Account:
         }  # fmt: skip
         execution = make_execution(self.execution_count, order, market, fill, now_ms, self.key.key)
         self.executions.append(execution)
+        self.books.note_fill(order, position, fill, profit, now_ms)
+        self.books.note(execution, position, self.wallet, profit)
         self.tell("order", [order.stream_payload()])
         told = execution.payload()
         self.tell("execution", [{"category": "linear", "isLeverage": "0"} | told])
@@ -385,6 +389,7 @@ class Account:
         now_ms = self.clock.now_ms()
         execution = make_settlement(self.execution_count, position, Decimal(rate_e9) / E9, fee, now_ms, self.key.key)
         self.executions.append(execution)
+        self.books.note(execution, position, self.wallet)
         self.tell("execution", [{"category": "linear", "isLeverage": "0"} | execution.payload()])
         self.tell("wallet", [self.wallet.payload(self.order_margin())])
 

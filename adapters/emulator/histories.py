@@ -1,17 +1,26 @@
-"""What REST tells of the past: candles, funding rates, tiers of risk; must never tell what did not happen here.
+"""What REST tells of the past: candles, funding rates, changes of cash, closed profits; must never tell anything else.
 
-Source: Bybit v5 kline, funding history and risk limit pages, recorded answers (read 2026-11-30).
+Source: Bybit v5 kline, funding history, risk limit, transaction log and closed PnL pages (read 2026-11-30), recorded
+answers.
 """
 
+from mmfold.adapters.emulator.account import Account
 from mmfold.adapters.emulator.candles import LENGTHS_MS
 from mmfold.adapters.emulator.codes import VenueCode, VenueError
 from mmfold.adapters.emulator.keys import parse_ms
 from mmfold.adapters.emulator.ledger import LEVERAGE_MAX, MAINTENANCE_RATE, RISK_ID, RISK_LIMIT_VALUE
 from mmfold.adapters.emulator.orders import Params, choice
-from mmfold.adapters.emulator.paging import Document, limit_of
+from mmfold.adapters.emulator.paging import Document, limit_of, page, range_of
 from mmfold.adapters.emulator.payloads import rate_text
 from mmfold.adapters.emulator.product import plain
-from mmfold.adapters.emulator.queries import PublicQuery, asked_markets, find_market
+from mmfold.adapters.emulator.queries import (
+    PrivateQuery,
+    PublicQuery,
+    asked_markets,
+    empty_page,
+    find_market,
+    is_linear,
+)
 from mmfold.adapters.emulator.venue import Venue
 
 
@@ -89,8 +98,47 @@ def get_risk_limit(venue: Venue, params: Params) -> Document:
     return {"category": params["category"], "list": listed, "nextPageCursor": ""}
 
 
+def get_transactions(venue: Venue, account: Account, params: Params) -> Document:
+    """Return what changed the account's cash, newest first; without a range the last day."""
+    if params.get("accountType") not in (None, "", "UNIFIED"):
+        raise VenueError(VenueCode.PARAMETER, "accountType only support UNIFIED.")
+    start_ms, end_ms = range_of(params, venue.clock.now_ms(), days=1)
+    is_here = not params.get("category") or is_linear(params)
+    is_here = is_here and params.get("currency") in (None, "", account.wallet.coin)
+    base_coin = params.get("baseCoin")
+    wanted = (
+        (one.number, one.payload)
+        for one in reversed(account.books.transactions)
+        if is_here
+        and start_ms <= one.ts_ms <= end_ms
+        and params.get("type") in (None, "", one.kind)
+        and base_coin in (None, "", account.products[one.symbol].base_coin)
+    )
+    told = page(wanted, params, 20, 50)
+    return {"list": told["list"], "nextPageCursor": told["nextPageCursor"]}
+
+
+def get_closed_profits(venue: Venue, account: Account, params: Params) -> Document:
+    """Return what each closing order earned, newest first."""
+    start_ms, end_ms = range_of(params, venue.clock.now_ms())
+    if not is_linear(params):
+        return empty_page(params)
+    if params.get("symbol"):
+        find_market(venue, params)
+    wanted = (
+        (one.number, one.payload)
+        for one in reversed(account.books.closed.values())
+        if start_ms <= one.updated_ms <= end_ms and params.get("symbol") in (None, "", one.order.product.symbol)
+    )
+    return page(wanted, params, 50, 100)
+
+
 PUBLIC_HISTORIES: dict[tuple[str, str], PublicQuery] = {
     ("GET", "/v5/market/kline"): get_kline,
     ("GET", "/v5/market/funding/history"): get_funding_history,
     ("GET", "/v5/market/risk-limit"): get_risk_limit,
+}
+PRIVATE_HISTORIES: dict[tuple[str, str], PrivateQuery] = {
+    ("GET", "/v5/account/transaction-log"): get_transactions,
+    ("GET", "/v5/position/closed-pnl"): get_closed_profits,
 }

@@ -28,12 +28,14 @@ def limit_of(params: Params, default: int, highest: int) -> int:
     return limit
 
 
-def range_of(params: Params, now_ms: int) -> tuple[int, int]:
-    """Return the first and last time of a history that is told by at most 7 days; one of them alone gives the other.
+def range_of(params: Params, now_ms: int, days: int = RANGE_DAYS) -> tuple[int, int]:
+    """Return the first and last time of a history; one of them alone gives the other, `days` apart.
+
+    Both together may be up to 7 days apart.
 
     Raises: VenueError.
     """
-    span_ms = RANGE_DAYS * DAY_MS
+    span_ms, most_ms = days * DAY_MS, RANGE_DAYS * DAY_MS
     start, end = (
         None if params.get(name) in (None, "") else parse_ms(params[name], name) for name in ("startTime", "endTime")
     )
@@ -44,7 +46,7 @@ def range_of(params: Params, now_ms: int) -> tuple[int, int]:
         return start, start + span_ms
     if start > end:
         raise VenueError(VenueCode.PARAMETER, "params error: startTime is after endTime")
-    if end - start > span_ms:
+    if end - start > most_ms:
         raise VenueError(VenueCode.PARAMETER, f"params error: startTime to endTime is more than {RANGE_DAYS} days")
     return start, end
 

@@ -14,7 +14,7 @@ from mmfold.adapters.emulator.account import Account
 from mmfold.adapters.emulator.budget import Allowance
 from mmfold.adapters.emulator.codes import MESSAGES, VenueCode, VenueError
 from mmfold.adapters.emulator.faults import Fault, FaultRule, hold
-from mmfold.adapters.emulator.histories import PUBLIC_HISTORIES
+from mmfold.adapters.emulator.histories import PRIVATE_HISTORIES, PUBLIC_HISTORIES
 from mmfold.adapters.emulator.keys import RECV_WINDOW_MS_DEFAULT, check_signature, check_window
 from mmfold.adapters.emulator.orders import Params
 from mmfold.adapters.emulator.payloads import make_uuid
@@ -25,6 +25,7 @@ from mmfold.adapters.emulator.venue import Venue
 ORDER_PREFIX = "/v5/order/"
 ORDER_PATHS = {f"{ORDER_PREFIX}{name}": name for name in OPERATIONS}
 PUBLIC_ROUTES = PUBLIC_QUERIES | PUBLIC_HISTORIES
+PRIVATE_ROUTES = PRIVATE_QUERIES | PRIVATE_HISTORIES
 SILENT = frozenset({Fault.DISCONNECT, Fault.HALF_OPEN, Fault.REQUEST_LOST})  # not carried out, no answer
 
 
@@ -98,7 +99,7 @@ class Rest:
         """
         route = (request.method, request.path)
         operation = ORDER_PATHS.get(request.path) if request.method == "POST" else None
-        if operation is None and route not in PUBLIC_ROUTES and route not in PRIVATE_QUERIES:
+        if operation is None and route not in PUBLIC_ROUTES and route not in PRIVATE_ROUTES:
             raise VenueError(VenueCode.ROUTE, http_status=404)
         body = await read_body(request)
         if fault is not None and fault.fault in (Fault.RATE_LIMITED, Fault.SERVER_ERROR):
@@ -114,7 +115,7 @@ class Rest:
         if not spent.allowed:
             raise VenueError(VenueCode.RATE_LIMIT)
         if operation is None:
-            return PRIVATE_QUERIES[route](self.venue, account, params), {}
+            return PRIVATE_ROUTES[route](self.venue, account, params), {}
         if fault is not None and fault.fault == Fault.CANCEL_RACE:
             race(self.venue, account, params)
         return operate(operation, account, params)

@@ -69,6 +69,22 @@ def test_rest_cycle(running: RunningVenue) -> None:
         exchange.create_order(SYMBOL, "limit", "buy", 500, price)
 
 
+def test_histories(running: RunningVenue) -> None:
+    exchange = aim(ccxt.bybit(keys_of(running, 2)), running)
+    for side in ("buy", "sell"):
+        exchange.create_order(SYMBOL, "market", side, 0.01)
+    _, first, high, low, last, volume = exchange.fetch_ohlcv(SYMBOL, "1h")[-1]
+    assert low <= min(first, last) <= max(first, last) <= high and volume > 0
+    assert exchange.fetch_funding_rate_history(SYMBOL) == []
+    assert exchange.fetch_market_leverage_tiers(SYMBOL)[0]["maxLeverage"] == 100
+    ledger = exchange.fetch_ledger("USDT")
+    assert [(entry["type"], entry["currency"], entry["amount"] > 0) for entry in ledger][:1] == [
+        ("trade", "USDT", True)
+    ]
+    assert len(ledger) == 2
+    assert [one["contracts"] for one in exchange.fetch_positions_history([SYMBOL])] == [0.01]
+
+
 def test_wrong_keys_are_told_apart(running: RunningVenue) -> None:
     for change, error in (({"secret": "wrong"}, ccxt.AuthenticationError), ({"apiKey": "x"}, ccxt.AuthenticationError)):
         exchange = aim(ccxt.bybit(keys_of(running, 1) | change), running)

@@ -159,6 +159,19 @@ def test_full_cycle(rest: pybit.HTTP, sockets: Any) -> None:
     assert [entry["orderStatus"] for entry in history] == ["Filled", "Filled", "Cancelled"]
 
 
+def test_histories(rest: pybit.HTTP) -> None:
+    market = {"category": "linear", "symbol": SYMBOL}
+    for side in ("Buy", "Sell"):
+        rest.place_order(**market, side=side, orderType="Market", qty="0.003")
+    candle = rest.get_kline(**market, interval=1, limit=1)["result"]["list"][0]
+    assert Decimal(candle[3]) <= Decimal(candle[4]) <= Decimal(candle[2])
+    assert rest.get_funding_rate_history(**market)["result"]["list"] == []
+    assert rest.get_risk_limit(**market)["result"]["list"][0]["isLowestRisk"] == 1
+    assert rest.get_closed_pnl(**market)["result"]["list"][0]["closedSize"] == "0.003"
+    log = rest.get_transaction_log(accountType="UNIFIED", category="linear", currency="USDT")["result"]["list"]
+    assert [(entry["type"], entry["size"]) for entry in log[:2]] == [("TRADE", "0"), ("TRADE", "0.003")]
+
+
 def test_public_streams_follow_the_book(rest: pybit.HTTP, sockets: Any) -> None:
     books: Frames = Frames()
     trades: Frames = Frames()

@@ -32,6 +32,7 @@ GETS = {
     "Trading/GetOrders": ("/v5/order/realtime", LINEAR),
     "Trading/GetOrderHistory": ("/v5/order/history", LINEAR),
     "Trading/GetUserTrades": ("/v5/execution/list", LINEAR),
+    "Trading/GetClosedProfitLoss": ("/v5/position/closed-pnl", LINEAR),
     "Trading/GetPositions": ("/v5/position/list", LINEAR),
 }
 
@@ -87,6 +88,7 @@ def traded(running: RunningVenue) -> dict[str, Any]:
         for params in (place("Buy", "0.010", None), place("Buy", "0.010", price), place("Buy", "0.010", price)):
             answer = rest(running, "POST", "/v5/order/create", params, key).json()
             assert answer["retCode"] == 0, answer
+        rest(running, "POST", "/v5/order/create", place("Sell", "0.002", None, reduceOnly=True), key)
         rest(running, "POST", "/v5/order/cancel", LINEAR | {"orderId": answer["result"]["orderId"]}, key)
         while len(frames) < len(PRIVATE_TOPICS):
             frame = private.receive()
