@@ -71,10 +71,12 @@ class Candles:
         else:
             self.minutes.append(told)
 
-    def spans(self, interval: str, now_ms: int) -> Iterator[Candle]:
-        """Yield an interval's candles from the first trade to now; one without a trade stands at the last price."""
+    def spans(self, interval: str, now_ms: int, since_ms: int = 0) -> Iterator[Candle]:
+        """Yield an interval's candles from the first trade since a time; those without one stand at the last price."""
         current: Candle | None = None
         for minute in self.minutes:
+            if minute.start_ms < since_ms:
+                continue
             start_ms = start_of(minute.start_ms, interval)
             if current is not None and start_ms == current.start_ms:
                 current.add(minute)

@@ -1,10 +1,11 @@
 """Public topics: what of a symbol's market its subscribers are sent and when; must never send to a socket itself.
 
-Source: Bybit v5 orderbook, trade and ticker stream pages (read 2026-11-20), and recorded frames of those streams.
+Source: Bybit v5 orderbook, trade, ticker, kline stream pages (read 2026-11-30), and recorded frames of those streams.
 """
 
 from typing import Any, Protocol
 
+from mmfold.adapters.emulator.candles import LENGTHS_MS, Candle, end_of, start_of
 from mmfold.adapters.emulator.clock import Now
 from mmfold.adapters.emulator.market import SymbolMarket, Trade
 from mmfold.adapters.emulator.payloads import SIDES, ticker_fields, trade_id
@@ -12,7 +13,8 @@ from mmfold.adapters.emulator.product import PRICE_TICKS_LISTED, plain
 from mmfold.engine.codes import Side
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S
 
-DEPTH_INTERVAL_NS = {1: 10 * NS_PER_MS, 50: 20 * NS_PER_MS, 200: 100 * NS_PER_MS, 500: 100 * NS_PER_MS}
+DEPTH_INTERVAL_NS = {1: 10 * NS_PER_MS, 50: 20 * NS_PER_MS, 200: 100 * NS_PER_MS, 1_000: 200 * NS_PER_MS}
+KLINE_INTERVAL_NS = NS_PER_S
 TICKER_INTERVAL_NS = 100 * NS_PER_MS
 REPEAT_NS = 3 * NS_PER_S  # depth 1 is told again after so long without a change
 RESTART_UPDATE_ID = 1
@@ -178,12 +180,81 @@ class TickerTopic:
         }
 
 
+class KlineTopic:
+    """`kline.INTERVAL.SYMBOL`."""
+
+    def __init__(self, name: str, market: SymbolMarket, interval: str) -> None:
+        self.name, self.market, self.interval = name, market, interval
+        self.sent: Candle | None = None
+        self.sent_ns = 0
+
+    def first(self, now: Now) -> list[Document]:
+        """Return the candle under way."""
+        return self.tell(now)
+
+    def poll(self, now: Now) -> list[Document]:
+        """Return the candle under way once a second, and before it those that have ended since."""
+        return [] if now.pace_ns - self.sent_ns < KLINE_INTERVAL_NS else self.tell(now)
+
+    def tell(self, now: Now) -> list[Document]:
+        """Return what there is to tell now."""
+        now_ms, minutes = now.ts_ns // NS_PER_MS, self.market.candles.minutes
+        if not minutes:
+            return []
+        since_ms = start_of(minutes[-1].start_ms, self.interval)
+        if self.sent is not None:
+            since_ms = min(since_ms, self.sent.start_ms)
+        told = list(self.market.candles.spans(self.interval, now_ms, since_ms))
+        if self.sent is not None:
+            told = [candle for candle in told if candle.start_ms >= self.sent.start_ms]
+            if told and told[0].start_ms > self.sent.start_ms:
+                told.insert(0, self.sent)  # nothing traded in it since
+        if not told:
+            return []
+        self.sent, self.sent_ns = told[-1], now.pace_ns
+        return [self.document(candle, candle is not told[-1], now_ms) for candle in told]
+
+    def document(self, candle: Candle, confirm: bool, now_ms: int) -> Document:
+        """Return one message."""
+        product = self.market.product
+        data = {
+            "start": candle.start_ms,
+            "end": end_of(candle.start_ms, self.interval) - 1,
+            "interval": self.interval,
+            "open": product.price_text(candle.open),
+            "close": product.price_text(candle.close),
+            "high": product.price_text(candle.high),
+            "low": product.price_text(candle.low),
+            "volume": product.qty_text(candle.volume),
+            "turnover": plain(product.tick * product.lot * candle.turnover),
+            "confirm": confirm,
+            "timestamp": now_ms,
+        }
+        return {"topic": self.name, "type": "snapshot", "data": [data], "ts": now_ms}
+
+
+class LiquidationTopic:
+    """`allLiquidation.SYMBOL`: there, and silent, for nobody is liquidated here."""
+
+    def first(self, now: Now) -> list[Document]:
+        """Return nothing."""
+        return []
+
+    def poll(self, now: Now) -> list[Document]:
+        """Return nothing."""
+        return []
+
+
 def make_topic(name: str, markets: dict[str, SymbolMarket]) -> Topic | None:
     """Return the topic of a name, None for a name that is no topic of this market."""
     kind, _, rest = name.partition(".")
     depth, _, symbol = rest.partition(".")
     if kind == "orderbook" and depth.isascii() and depth.isdigit() and int(depth) in DEPTH_INTERVAL_NS:
         return DepthTopic(name, markets[symbol], int(depth)) if symbol in markets else None
+    if kind == "kline" and depth in LENGTHS_MS:
+        return KlineTopic(name, markets[symbol], depth) if symbol in markets else None
+    if kind == "allLiquidation" and rest in markets:
+        return LiquidationTopic()
     if kind == "publicTrade" and rest in markets:
         return TradeTopic(name, markets[rest])
     return TickerTopic(name, markets[rest]) if kind == "tickers" and rest in markets else None

@@ -165,7 +165,10 @@ def test_garbage_on_a_socket_is_answered(path: str, running: RunningVenue) -> No
 
 def test_public_subscriptions(running: RunningVenue) -> None:
     with RawSocket(running.urls["public"]) as public:
-        for topic in ("orderbook.7.BTCUSDT", "orderbook.50.NOPE", "kline.1.BTCUSDT", "order", "x" * 1_000, "."):
+        for topic in (
+            "orderbook.7.BTCUSDT", "orderbook.50.NOPE", "orderbook.500.BTCUSDT", "kline.2.BTCUSDT", "kline.1.NOPE",
+            "allLiquidation.NOPE", "order", "x" * 1_000, ".",
+        ):  # fmt: skip
             answer = public.ask({"op": "subscribe", "args": [topic, "tickers.BTCUSDT"], "req_id": "a"})
             assert (answer["success"], answer["req_id"]) == (False, "a") and topic in answer["ret_msg"]
         for args in (None, [], "tickers.BTCUSDT", [1]):

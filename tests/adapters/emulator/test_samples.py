@@ -18,6 +18,7 @@ PRIVATE_TOPICS = {
 }  # fmt: skip
 PUBLIC_TOPICS = {
     "orderbook.50.BTCUSDT": "Option/Book", "publicTrade.BTCUSDT": "Linear/Trades", "tickers.BTCUSDT": "Linear/Ticker",
+    "orderbook.1000.BTCUSDT": "Option/Book", "kline.5.BTCUSDT": "Option/Klines",
 }  # fmt: skip
 GETS = {
     "ExchangeData/GetLinearInverseSymbols": ("/v5/market/instruments-info", LINEAR),
