@@ -119,11 +119,11 @@ class OrderEntry:
 
         Raises: VenueError.
         """
-        if self.account is None:
-            raise VenueError(VenueCode.PERMISSION)
         operation = op.removeprefix(PREFIX)
         if not op.startswith(PREFIX) or operation not in OPERATIONS or operation == "cancel-all":
             raise VenueError(VenueCode.OP_UNKNOWN)
+        if self.account is None:
+            raise VenueError(VenueCode.PERMISSION)
         if fault in REFUSALS:
             raise VenueError(REFUSALS[fault])
         header = message.get("header")

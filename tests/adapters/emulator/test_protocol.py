@@ -252,6 +252,8 @@ def test_order_entry_refusals(running: RunningVenue) -> None:
     order = {"orderId": "nothing"}
     with RawSocket(running.urls["trade"]) as trade:
         assert trade.ask(order_request("order.cancel", order, "1"))["retCode"] == 10005
+        for op in ("order.nothing", "nothing", "order.", "subscribe", ""):
+            assert trade.ask({"op": op})["retCode"] == 10404, op
         assert trade.auth(key)["retCode"] == 0
         assert trade.auth(key)["retCode"] == 20001
         assert trade.ask(order_request("order.nothing", order, "2"))["retCode"] == 10404
