@@ -9,6 +9,7 @@ import click
 
 from mmfold.adapters.cli.interpreted import choose_mode, events_bytes
 from mmfold.adapters.cli.journal_path import READ_JOURNAL
+from mmfold.adapters.cli.moments import parse_moment
 from mmfold.adapters.cli.output import progress
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 CHUNK_ROW_COUNT = 4096
 WAIT_S = 1.0  # in one call; a commit ends the wait at once
-SEQ_MAX = 1 << 62
+SEQ_MAX = TS_NS_MAX = 1 << 62
+NO_TS_NS = -(1 << 62)  # as in engine/records.py, which --help does not load
 
 
 class Selection(NamedTuple):
@@ -26,14 +28,16 @@ class Selection(NamedTuple):
 
     kinds: tuple[str, ...]
     symbols: tuple[str, ...]
-    seq_from: int
-    seq_until: int
-    event_count_max: int
+    seq_from: int = 0
+    seq_until: int = SEQ_MAX
+    event_count_max: int = SEQ_MAX
+    ts_from_ns: int = NO_TS_NS
+    ts_until_ns: int = TS_NS_MAX
 
     @property
     def is_everything(self) -> bool:
         """Whether nothing is left out, so that the lines are a sealed journal themselves."""
-        return self == Selection((), (), 0, SEQ_MAX, SEQ_MAX)
+        return self == Selection((), ())
 
 
 def parse_names(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
@@ -49,21 +53,28 @@ def parse_names(ctx: click.Context, parameter: click.Parameter, value: str | Non
     short_help="Print events as JSONL, all or some, or as they come.",
 )
 @click.argument("path", type=READ_JOURNAL)
-@click.option("--from", "seq_from", metavar="SEQ", default=0, type=click.IntRange(0), help="The first event.")
-@click.option(
-    "--until", "seq_until", metavar="SEQ", default=SEQ_MAX, type=click.IntRange(0, SEQ_MAX), help="The last event."
-)
+@click.option("--from", "first", metavar="SEQ|TIME", help="The first event; a time is ISO, or ns since 1970.")
+@click.option("--until", "last", metavar="SEQ|TIME", help="The last event; a time is ISO, or ns since 1970.")
 @click.option("--kind", "kinds", metavar="KIND,...", callback=parse_names, help="These only, such as place,cancel.")
 @click.option("--symbol", "symbols", metavar="SYMBOL,...", callback=parse_names, help="Only events about these.")
 @click.option("--limit", "limit", metavar="N", default=SEQ_MAX, type=click.IntRange(1), help="At most so many events.")
 @click.option("--follow", is_flag=True, help="Go on with what a writer appends, until Ctrl-C.")
-def cat(path: Path, kinds: tuple[str, ...], symbols: tuple[str, ...], follow: bool, **asked: int) -> None:
+def cat(
+    path: Path,
+    kinds: tuple[str, ...],
+    symbols: tuple[str, ...],
+    follow: bool,
+    first: str | None,
+    last: str | None,
+    limit: int,
+) -> None:
     """Print events as JSONL, verified before they are printed.
 
     Everything from the start has prev and hash, as in the .jsonl form; a part of a journal has neither.
     """
     choose_mode(path, 1)
-    selection = Selection(kinds, symbols, asked["seq_from"], asked["seq_until"], asked["limit"])
+    selection = Selection(kinds, symbols, event_count_max=limit)
+    selection = select_span(selection, parse_moment(first, "--from"), parse_moment(last, "--until"))
     if follow:
         for lines in follow_lines(path, selection):
             sys.stdout.buffer.write(lines)
@@ -74,6 +85,19 @@ def cat(path: Path, kinds: tuple[str, ...], symbols: tuple[str, ...], follow: bo
         for lines in file_lines(path, selection, report if not sys.stdout.isatty() else lambda done: None):
             sys.stdout.buffer.write(lines)
     sys.stdout.buffer.flush()
+
+
+def select_span(
+    selection: Selection, first: tuple[int | None, int | None], last: tuple[int | None, int | None]
+) -> Selection:
+    """Return a selection between two moments, each (seq, time in ns), both of which count."""
+    (seq_from, ts_from_ns), (seq_until, ts_until_ns) = first, last
+    return selection._replace(
+        seq_from=seq_from or 0,
+        seq_until=SEQ_MAX if seq_until is None else seq_until,
+        ts_from_ns=NO_TS_NS if ts_from_ns is None else ts_from_ns,
+        ts_until_ns=TS_NS_MAX if ts_until_ns is None else ts_until_ns,
+    )
 
 
 def file_lines(path: Path, selection: Selection, report: Any) -> Iterator[bytes]:
@@ -145,6 +169,7 @@ class Printer:
             raise Corrupt(path, f"manifest: {error}", seq=0, hint=error.hint) from error
         self._chain = Chain() if selection.is_everything else None
         self._left = selection.event_count_max
+        self._ts_ns = NO_TS_NS  # the latest receive time so far
         codes = [int(WORDS[word].kind) for word in selection.kinds] or list(KINDS)
         if selection.symbols:
             codes = [code for code in codes if KINDS[code].has_symbol]
@@ -154,7 +179,8 @@ class Printer:
 
     def is_done(self, rows: "np.ndarray") -> bool:
         """Tell whether nothing behind these rows can be chosen."""
-        return self._left <= 0 or int(rows["seq"][-1]) >= self._selection.seq_until
+        is_later = self._ts_ns > self._selection.ts_until_ns
+        return self._left <= 0 or is_later or int(rows["seq"][-1]) >= self._selection.seq_until
 
     def lines(self, rows: "np.ndarray") -> bytes:
         """Return the lines of the chosen events among whole events.
@@ -182,6 +208,7 @@ class Printer:
         ends = np.flatnonzero((rows["flags"] & Flag.LAST) != 0) + 1
         starts = np.concatenate((np.zeros(1, np.int64), ends[:-1]))
         keep = self._kinds[rows["kind"][starts]] & (rows["seq"][starts] <= self._selection.seq_until)
+        keep &= self._in_time(rows[["kind", "ts_receive_ns"]][starts])
         if len(self._indexes):
             keep &= np.isin(rows["instrument_index"][starts], self._indexes)
         places = np.flatnonzero(keep)[: self._left]
@@ -194,6 +221,17 @@ class Printer:
             return lines
         all_lines = lines.split(b"\n")
         return b"".join(all_lines[place - first] + b"\n" for place in places.tolist())
+
+    def _in_time(self, events: "np.ndarray") -> "np.ndarray":
+        """Tell which events are within the span of time; the core's clock counts, which never goes back."""
+        import numpy as np
+
+        from mmfold.engine.codes import PAYLOAD_KINDS
+
+        ts_ns = np.where(np.isin(events["kind"], PAYLOAD_KINDS), NO_TS_NS, events["ts_receive_ns"])
+        clock_ns = np.maximum.accumulate(np.concatenate(([self._ts_ns], ts_ns)))[1:]
+        self._ts_ns = int(clock_ns[-1])
+        return (clock_ns >= self._selection.ts_from_ns) & (clock_ns <= self._selection.ts_until_ns)
 
 
 def check_known(names: tuple[str, ...], known: list[str], option: str) -> None:

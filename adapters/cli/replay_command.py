@@ -10,6 +10,7 @@ import click
 from mmfold.adapters.cli.errors import GateFailed
 from mmfold.adapters.cli.interpreted import choose_mode
 from mmfold.adapters.cli.journal_path import READ_JOURNAL
+from mmfold.adapters.cli.moments import parse_moment
 from mmfold.adapters.cli.output import emit_json, print_warnings, progress
 from mmfold.adapters.cli.places import check_report, new_directory
 
@@ -22,38 +23,6 @@ if TYPE_CHECKING:
     from mmfold.engine.manifest import Manifest
     from mmfold.replay.result import ReplayResult
     from mmfold.replay.run import ReplayOptions
-
-
-NS_DIGIT_COUNT = 19  # of a time in ns since 1970, from 2001 to 2262
-
-
-def parse_until(text: str | None) -> tuple[int | None, int | None]:
-    """Return (seq, time in ns) of SEQ or an ISO time in UTC."""
-    if text is None:
-        return None, None
-    from datetime import UTC, datetime
-
-    if text.isdecimal():
-        from mmfold.engine.limits import SEQ_MAX, TS_NS_MAX
-
-        if int(text) <= SEQ_MAX:
-            return int(text), None
-        if len(text) != NS_DIGIT_COUNT or int(text) > TS_NS_MAX:
-            raise click.BadParameter(
-                f"{text} is beyond any seq, and a time in ns has {NS_DIGIT_COUNT} digits; or give 2024-08-08T23:54:17Z",
-                param_hint="--until",
-            )
-        moment = datetime.fromtimestamp(int(text) // 1_000_000_000, UTC)
-        click.echo(f"until     {moment:%Y-%m-%dT%H:%M:%S}.{text[-9:]}Z, a time in ns", err=True)
-        return None, int(text)
-
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is neither a seq nor a time such as 2024-08-08T23:54:17Z") from None
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    micros = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // (datetime.resolution)
-    return None, micros * 1_000
 
 
 @click.command(
@@ -185,7 +154,7 @@ def replay_options(asked: dict[str, Any]) -> "ReplayOptions":
     if asked["config_path"] or asked["profile"] or asked["overrides"]:
         config = load_config(asked["config_path"], asked["profile"], asked["overrides"])
         print_warnings(config.warnings)
-    until_seq, until_ts_ns = parse_until(asked["until"])
+    until_seq, until_ts_ns = parse_moment(asked["until"], "--until")
     return ReplayOptions(
         config=config,
         config_is_patch=not (asked["config_path"] or asked["profile"]),

@@ -137,6 +137,33 @@ def test_cat_prints_what_was_chosen_without_hashes(mm, place: Path, options, seq
     assert not any({"prev", "hash"} & line.keys() for line in lines)
 
 
+MOMENTS = {
+    ("--from", "2023-11-14T22:13:25Z"): [5, 6, 7],
+    ("--from", "1700000005000000000", "--until", "2023-11-14T22:13:26Z"): [5, 6],
+    ("--until", "2023-11-14T22:13:20"): [0],
+    ("--from", "2023-11-14T22:13:23+00:00", "--until", "4"): [3, 4],
+    ("--until", "2020-01-01"): [0],
+}
+
+
+def test_cat_takes_times(mm, tmp_path: Path) -> None:
+    events = events_of(ROWS[ROWS["seq"] < 8])
+    events = [rows.copy() for rows in events]
+    for seq, rows in enumerate(events[1:], 1):  # the manifest has no time
+        rows["ts_receive_ns"] = 1_700_000_000_000_000_000 + seq * 1_000_000_000
+    events[6]["ts_receive_ns"] -= 3_000_000_000  # a clock that went back: the core's does not
+    write_journal(tmp_path / "j", np.concatenate(events))
+    for options, seqs in MOMENTS.items():
+        code, out, _ = mm("cat", tmp_path / "j", *options)
+        assert code == 0 and [json.loads(line)["seq"] for line in out.splitlines()] == seqs, options
+
+
+@pytest.mark.parametrize("words", [("--from", "yesterday"), ("--until", "99999999999999999999")])
+def test_cat_refuses_what_is_no_moment(mm, place: Path, words: tuple[str, str]) -> None:
+    code, _, told = mm("cat", place / "j", *words)
+    assert code == 64 and words[0] in told
+
+
 def test_cat_picks_events_between_others(mm, tmp_path: Path) -> None:
     events = events_of(ROWS[ROWS["seq"] < 40])
     for seq in (7, 8, 30):
