@@ -45,7 +45,7 @@ def test_no_artifact_holds_a_key(tmp_path: Path) -> None:
             str(port),
         ]
         secret = {"SECRETS_BACKEND": "env", "BYBIT_API_KEY": key.key, "BYBIT_API_SECRET": key.secret}
-        env = {"PATH": "/usr/bin:/bin", "LOG_LEVEL": "DEBUG", **secret}
+        env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "LOG_LEVEL": "DEBUG", **secret}
         command = [sys.executable, "-m", "mmfold.adapters.cli.main", *words]
         with subprocess.Popen(command, cwd=REPO, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as session:
             pages = read_pages(port, time.monotonic() + 60)

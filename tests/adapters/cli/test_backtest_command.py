@@ -160,7 +160,7 @@ def test_several_recordings_are_one_market(capsys: pytest.CaptureFixture[str], t
     assert call(capsys, "replay", "--events", tmp_path / "bt")["state_digest"] == tested["state_digest"]
     assert run(["backtest", "--events", str(x), "--events", str(y), "--no-journal"]) == 0
     shown = capsys.readouterr().out
-    assert f"{x} + {y}" in shown and "next" not in shown
+    assert f"{x} + {y}" in shown and "mm replay" not in shown
     assert run(["backtest", "--events", str(x), "--events", str(x), "--no-journal"]) == 1
     error = capsys.readouterr().err
     assert "XUSDT is in" in error and "must follow each other" in error and "Traceback" not in error

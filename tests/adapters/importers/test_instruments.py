@@ -55,9 +55,9 @@ def depth(symbol, first=1, last=2, previous=0, **values):
 
 
 ODD_ROWS = [
-    (row("\u5e01\u5b89USDT"), "'\\u5e01\\u5b89USDT'", "1 to 32 ASCII"),
-    (row("X" * 33), "'" + "X" * 33 + "'", "1 to 32 ASCII"),
-    (row(""), "''", "1 to 32 ASCII"),
+    (row("\u5e01\u5b89USDT"), "'\\u5e01\\u5b89USDT'", "1 to 32 printable ASCII"),
+    (row("X" * 33), "'" + "X" * 33 + "'", "1 to 32 printable ASCII"),
+    (row(""), "''", "1 to 32 printable ASCII"),
     (row("XUSDT", tick=""), "'XUSDT'", "tick_size '' is not a plain decimal number"),
     (row("XUSDT", tick="0"), "'XUSDT'", 'tick_size "0" is not a positive'),
     (row("XUSDT", tick="1e-9"), "'XUSDT'", "tick_size '1e-9' is not a plain decimal number"),
