@@ -9,6 +9,7 @@ from typing import Literal
 
 from mmfold.adapters.live.handover import Place, describe, opening_rows, read_former
 from mmfold.adapters.live.session import Session, has_segments, make_run_id, read_session_manifest
+from mmfold.adapters.live.thaw import kept_symbols
 from mmfold.adapters.logs import EventLog
 from mmfold.engine.core import DigestDiffers, WitnessDiffers
 from mmfold.engine.layout import LAYOUT_ID
@@ -52,6 +53,9 @@ def open_session(place: Place, manifest: Manifest, sync: Literal["none", "commit
         ) from error
     if former is not None and opening is not None:
         session.fold(opening)
+        assert place.former is not None
+        for symbol in kept_symbols(place.former, session.manifest):
+            session.fold_command({"command": "freeze", "symbol": symbol})
         LOG.warning("session_handed_over", journal=str(place.journal), **describe(former))
     return session
 

@@ -36,6 +36,21 @@ def ended_symbols(journal: Path, manifest: Manifest) -> tuple[str, ...]:
     return tuple(sorted(ended - asked))
 
 
+def kept_symbols(journal: Path, manifest: Manifest) -> tuple[str, ...]:
+    """Return the symbols that somebody froze by name and nobody lifted, of those in another manifest: a journal that
+    takes over keeps them frozen. A freeze of all symbols was the end of a session, in builds that gave no reason.
+
+    Raises: JournalError.
+    """
+    asked: set[str] = set()
+    for command in commands_of(journal):
+        if command["command"] == "freeze" and command.get("why") not in OURS:
+            asked |= {command["symbol"]} if "symbol" in command else set()
+        elif command["command"] == "unfreeze":
+            asked -= {command["symbol"]} if "symbol" in command else set(asked)
+    return tuple(sorted(asked & manifest.symbol_index().keys()))
+
+
 def commands_of(journal: Path) -> Iterator[dict[str, Any]]:
     """Yield the COMMANDs of a journal that was folded before, so they are well formed."""
     for rows in Journal(journal).chunks():

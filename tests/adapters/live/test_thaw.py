@@ -1,11 +1,14 @@
 """A session that ended as asked quotes again when it is started again; what somebody froze stays frozen."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mmfold.adapters.live.handover import Place
 from mmfold.adapters.live.lag import BEHIND
+from mmfold.adapters.live.opening import open_session
 from mmfold.adapters.live.session import Session
 from mmfold.adapters.live.thaw import END, ended_symbols
 from mmfold.engine.manifest import Instrument, Manifest
@@ -47,6 +50,33 @@ def test_what_the_end_froze_and_nothing_else(tmp_path: Path, commands: list[dict
     session.commit()
     assert "".join(ended_symbols(tmp_path, MANIFEST)) == thawed
     session.close()
+
+
+@pytest.mark.parametrize(
+    "commands, kept",
+    [
+        ([], ""),
+        ([END], ""),
+        ([{"command": "freeze"}], ""),  # the end of a build that gave no reason
+        ([*freeze("A"), END], "A"),
+        ([*freeze("A", "B"), *unfreeze("A"), END], "B"),
+        ([*freeze("A", "B"), {"command": "unfreeze"}], ""),
+        ([{"command": "freeze", "symbol": "B", "why": BEHIND}, *freeze("A")], "A"),
+    ],
+)
+def test_a_journal_that_takes_over_keeps_what_somebody_froze(
+    tmp_path: Path, commands: list[dict[str, Any]], kept: str
+) -> None:
+    former = Session(tmp_path / "a", MANIFEST)
+    for command in commands:
+        former.fold_command(command)
+    former.commit()
+    former.close()
+    session = open_session(Place(tmp_path / "b", tmp_path / "a"), replace(MANIFEST, run_id="u"), "none")
+    frozen = session.core.state.quoters["frozen"].tolist()
+    assert "".join(one.symbol for one, at in zip(LISTED, frozen, strict=True) if at) == kept
+    session.close()
+    assert not ended_symbols(tmp_path / "b", MANIFEST)
 
 
 def test_a_session_quotes_again(running: RunningVenue, tmp_path: Path) -> None:
