@@ -1,30 +1,63 @@
-"""`mm freeze`: stop quoting one symbol, or all, of a running session; must never claim what was not said."""
+"""`mm freeze`, `mm unfreeze`: pause and quote one symbol of a running session; must never claim what was not said."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from mmfold.adapters.cli.output import emit_json
 
+DIRECTORY = click.Path(path_type=Path)
+
+
+def asking(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the words of both."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+        click.option(
+            "--journal", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Where it writes."
+        ),
+        click.argument("symbol", required=False),
+    ):
+        command = option(command)
+    return command
+
+
+def ask(command: str, said: str, symbol: str | None, journal: Path, *, as_json: bool) -> None:
+    """Have the session carry out a command and say what it said."""
+    from mmfold.adapters.live.asking import ask_session
+
+    answer = ask_session(journal, command, symbol.upper() if symbol else None)
+    if as_json:
+        emit_json(answer)
+    else:
+        click.echo(f"{said:13}{', '.join(answer['symbols'])}   event {answer['seq']:,} of {journal}")
+
 
 @click.command(
-    name="freeze",
     epilog="Example: mm freeze BTCUSDT --journal out/live",
     short_help="Stop quoting one symbol, or all, of a running session.",
 )
-@click.argument("symbol", required=False)
-@click.option("--journal", required=True, metavar="DIR", type=click.Path(path_type=Path), help="What it writes to.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(symbol: str | None, journal: Path, as_json: bool) -> None:
+@asking
+def freeze(symbol: str | None, journal: Path, as_json: bool) -> None:
     """Stop quoting one symbol, or all, of a running session.
 
     Its orders are cancelled, nothing is quoted until `mm unfreeze`, over restarts of the session too. The command is an
     event of the journal. A position is kept.
     """
-    from mmfold.adapters.live.asking import ask_session
+    ask("freeze", "frozen", symbol, journal, as_json=as_json)
 
-    answer = ask_session(journal, "freeze", symbol.upper() if symbol else None)
-    if as_json:
-        emit_json(answer)
-    else:
-        click.echo(f"frozen       {', '.join(answer['symbols'])}   event {answer['seq']:,} of {journal}")
+
+@click.command(
+    epilog="Example: mm unfreeze BTCUSDT --journal out/live",
+    short_help="Quote one symbol, or all, of a running session again.",
+)
+@asking
+def unfreeze(symbol: str | None, journal: Path, as_json: bool) -> None:
+    """Quote one symbol, or all, of a running session again.
+
+    Lifts what `mm freeze` asked for. A symbol that is kept flat because the venue's position is not explained is not
+    lifted. The command is an event of the journal.
+    """
+    ask("unfreeze", "quoted again", symbol, journal, as_json=as_json)

@@ -87,11 +87,11 @@ COMMANDS = {
         "Stop a running mm live or mm record, gently or at once.",
     ),
     "freeze": Entry(
-        "mmfold.adapters.cli.freeze_command:command",
+        "mmfold.adapters.cli.freeze_command:freeze",
         "Stop quoting one symbol, or all, of a running session.",
     ),
     "unfreeze": Entry(
-        "mmfold.adapters.cli.unfreeze_command:command",
+        "mmfold.adapters.cli.freeze_command:unfreeze",
         "Quote one symbol, or all, of a running session again.",
     ),
     "resume": Entry(
