@@ -11,7 +11,8 @@ CHANGES = {
     1: "the first release: journals whose manifest names no rules",
     2: "a POSITION flagged OPENING takes over what was held before a journal began",
     3: "a book's numbering is followed: restarts, late and repeated messages; full holds and far lists drop what is "
-    "farthest; funding: what the venue says was paid counts, computed funding is a check",
+    "farthest; funding: what the venue says was paid counts, computed funding is a check; "
+    "lots are limited by what 64 bits count, not by 2^31",
 }
 
 
