@@ -22,7 +22,7 @@ def decision_text(row: np.void | None, manifest: Manifest) -> str:
         words.append(enum_name(Side, int(row["side"])))
         if kind != EventKind.CANCEL:
             words.append(f"{units.price(int(row['price_ticks']))} x {units.qty(int(row['qty_lots']))}")
-        words.append(f"({enum_name(Reason, int(row['code']))}, order {int(row['order_id']):x})")
+        words.append(f"({enum_name(Reason, int(row['code']))}, order {int(row['order_id'])})")
     elif kind == EventKind.AUDIT:
         words += audit_words(row)
     else:

@@ -1,29 +1,17 @@
 """Own order ids as the venue keeps them (`orderLinkId`); must never give one order two texts or two orders one.
 
-A link id is "mm" + run tag + "-" + order id in base 36. The tag is of the run, so that a retry repeats the text, a
-restart recognises its orders, and another run's orders on the same account are foreign.
+A link id is "mm" + run tag + "-" + order id, a whole number as logs, journals and `mm top` write it. The tag is of
+the run, so that a retry repeats the text, a restart recognises its orders, and another run's are foreign.
 """
 
 import hashlib
 from collections.abc import Iterable
-from string import ascii_lowercase, digits
 
 from mmfold.engine.limits import ORDER_ID_SEQ_SHIFT, SEQ_MAX
 
 LINK_ID_CHARS_MAX = 36  # Bybit v5 docs, place order, orderLinkId: letters, digits, dashes, underscores
 RUN_TAG_CHARS = 8
 ORDER_ID_MAX = (SEQ_MAX << ORDER_ID_SEQ_SHIFT) - 1
-BASE36 = digits + ascii_lowercase
-
-
-def encode_base36(value: int) -> str:
-    """Return a whole number in base 36, without leading zeros."""
-    assert value >= 0
-    text = ""
-    while value:
-        value, digit = divmod(value, len(BASE36))
-        text = BASE36[digit] + text
-    return text or "0"
 
 
 def run_tag(run_id: str) -> str:
@@ -40,7 +28,7 @@ def link_id_head(tag: str) -> str:
 def encode_link_id(tag: str, order_id: int) -> str:
     """Return the link id of an own order."""
     assert 0 <= order_id <= ORDER_ID_MAX
-    return link_id_head(tag) + encode_base36(order_id)
+    return f"{link_id_head(tag)}{order_id}"
 
 
 def parse_link_id(text: str, tag: str) -> int | None:
@@ -49,15 +37,14 @@ def parse_link_id(text: str, tag: str) -> int | None:
     if len(text) > LINK_ID_CHARS_MAX or not text.startswith(head):
         return None
     tail = text[len(head) :]
-    if not tail or not set(tail) <= set(BASE36):
+    if not (tail.isascii() and tail.isdecimal()) or tail != str(int(tail)):
         return None
-    order_id = int(tail, 36)
-    return order_id if order_id <= ORDER_ID_MAX and encode_base36(order_id) == tail else None
+    return int(tail) if int(tail) <= ORDER_ID_MAX else None
 
 
 def is_of_runs(text: str, run_ids: Iterable[str]) -> bool:
-    """Tell whether a link id is of an order of one of some runs."""
-    return any(parse_link_id(text, run_tag(run_id)) is not None for run_id in run_ids)
+    """Tell whether a link id is of an order of one of some runs, of an older build (base 36 after the head) too."""
+    return any(text.startswith(link_id_head(run_tag(run_id))) for run_id in run_ids)
 
 
 assert len(encode_link_id("0" * RUN_TAG_CHARS, ORDER_ID_MAX)) <= LINK_ID_CHARS_MAX

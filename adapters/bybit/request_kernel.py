@@ -12,7 +12,6 @@ from mmfold.engine.jit import entry, kernel
 from mmfold.engine.records import NO_PRICE_TICKS
 from mmfold.journal.decimals import DIGIT_COUNT_MAX
 
-BASE36 = literal_text("0123456789abcdefghijklmnopqrstuvwxyz")
 VALUE_LIMIT = 10**DIGIT_COUNT_MAX
 
 QTY = literal_text(',"qty":"')
@@ -48,15 +47,15 @@ def put_literal(out, pos, literal):
 
 
 @kernel
-def put_base36(out, pos, value):
-    """Write a whole number in base 36 and a quote, and return the position after them."""
+def put_whole(out, pos, value):
+    """Write a whole number and a quote, and return the position after them."""
     assert value >= 0
-    count, rest = 1, value // 36
+    count, rest = 1, value // 10
     while rest > 0:
-        count, rest = count + 1, rest // 36
+        count, rest = count + 1, rest // 10
     for place in range(count):
-        out[pos + count - 1 - place] = BASE36[value % 36]
-        value //= 36
+        out[pos + count - 1 - place] = ZERO + value % 10
+        value //= 10
     out[pos + count] = QUOTE
     return pos + count + 1
 
@@ -113,7 +112,7 @@ def put_order(out, pos, effect, form):
     """Write what one PLACE, AMEND or CANCEL says up to its closing brace, and return the position after that."""
     kind, order_id, whole_lots = effect["kind"], effect["order_id"], effect["qty_lots"]
     assert pos + ORDER_BYTES_MAX <= out.size
-    pos = put_base36(out, put(out, pos, form["head"], form["head_bytes"]), order_id)
+    pos = put_whole(out, put(out, pos, form["head"], form["head_bytes"]), order_id)
     if kind != EventKind.CANCEL:
         if kind == EventKind.AMEND:
             assert effect["aux"] >= 0

@@ -141,7 +141,7 @@ def orders_document(cell: Any, units: Units, ts_now_ns: int) -> list[dict[str, A
         {
             "age_ms": (ts_now_ns - int(row["ts_placed_ns"])) // NS_PER_MS,
             "filled": units.qty(int(row["filled_lots"])),
-            "order_id": f"{int(row['order_id']):x}",
+            "order_id": str(row["order_id"]),
             "price": units.price(int(row["price_ticks"])),
             "qty": units.qty(int(row["qty_lots"])),
             "side": (Side.BID if slot < SLOTS_PER_SIDE else Side.ASK).name.lower(),

@@ -158,7 +158,7 @@ def open_orders(state: State, index: int, units: Units) -> list[dict[str, Any]]:
                 "age_s": round((now_ns - int(row["ts_placed_ns"])) / NS_PER_S, AGE_DECIMALS),
                 "amends": int(row["amend_count"]),
                 "filled": units.qty(int(row["filled_lots"])),
-                "order_id": f"{int(row['order_id']):x}",
+                "order_id": str(row["order_id"]),
                 "price": units.price(int(row["price_ticks"])),
                 "qty": units.qty(int(row["qty_lots"])),
                 "side": side.name.lower(),

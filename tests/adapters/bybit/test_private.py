@@ -12,6 +12,7 @@ from mmfold.adapters.bybit.link_ids import (
     ORDER_ID_MAX,
     encode_link_id,
     execution_number,
+    is_of_runs,
     parse_link_id,
     run_tag,
 )
@@ -325,11 +326,16 @@ def test_link_ids_round_trip(order_id, run_id):
     assert parse_link_id(text, run_tag(run_id + "x")) is None
 
 
-@pytest.mark.parametrize("tail", ["", "0" * 2, "01", "A", "-1", " 1", "1_0", "z" * 13, "\u0661"])
+@pytest.mark.parametrize("tail", ["", "0" * 2, "01", "A", "a", "-1", "+1", " 1", "1_0", "9" * 19, "\u0661"])
 def test_only_the_canonical_text_is_a_link_id(tail):
     tag = run_tag(RUN_ID)
     assert parse_link_id(f"mm{tag}-{tail}", tag) is None
     assert parse_link_id(link(OWN_B), tag) == OWN_B
+
+
+def test_an_order_of_an_older_build_is_of_its_run():
+    assert is_of_runs(f"mm{run_tag(RUN_ID)}-3w5e11264sg", ["another", RUN_ID])
+    assert not is_of_runs(f"mm{run_tag(RUN_ID)}-3w5e11264sg", ["another"])
 
 
 def test_execution_numbers_are_stable_and_62_bits():
