@@ -179,7 +179,7 @@ def test_public_subscriptions(running: RunningVenue) -> None:
         assert public.ask({"op": "unsubscribe", "args": ["tickers.BTCUSDT"]})["success"] is False
 
 
-@pytest.mark.parametrize("category", ["spot", "inverse"])
+@pytest.mark.parametrize("category", ["spot", "inverse", "option"])
 def test_categories_without_a_symbol_have_a_stream_of_their_own(category: str, running: RunningVenue) -> None:
     with RawSocket(running.urls["public"].replace("linear", category)) as public:
         assert public.ask({"op": "ping", "req_id": "1"})["ret_msg"] == "pong"
