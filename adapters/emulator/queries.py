@@ -60,13 +60,14 @@ def find_market(venue: Venue, params: Params) -> SymbolMarket:
 
 
 def asked_markets(venue: Venue, params: Params, among: tuple[str, ...] = CATEGORIES) -> list[SymbolMarket]:
-    """Return one market or all of them.
+    """Return one market or all of them; a category that is empty here has no symbol.
 
     Raises: VenueError.
     """
-    if not is_linear(params, among):
-        return []
-    return [find_market(venue, params)] if params.get("symbol") else venue.by_index
+    is_here = is_linear(params, among)
+    if params.get("symbol"):
+        return [find_market(venue, params)]
+    return venue.by_index if is_here else []
 
 
 def get_time(venue: Venue, params: Params) -> Document:
