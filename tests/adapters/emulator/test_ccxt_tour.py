@@ -290,7 +290,9 @@ async def watch_private(venue: RunningVenue) -> list[str]:
     try:
         await exchange.load_markets()
         watching = [asyncio.ensure_future(watch_one(exchange, *call)) for call in PRIVATE]
-        await asyncio.sleep(0.5)  # the subscriptions are on their way
+        account = venue.venue.accounts[venue.keys[1].key]
+        while sum(len(listener.__self__.topics) for listener in account.listeners) < len(PRIVATE):
+            await asyncio.sleep(0.05)  # the subscriptions are on their way
         for method, arguments, name in SOCKET_ORDERS:
             result = await asyncio.wait_for(getattr(exchange, method)(*filled(arguments, orders)), WAIT_S)
             if name:

@@ -247,6 +247,22 @@ def test_private_stream_needs_a_signature(running: RunningVenue) -> None:
         assert private.ask({"op": "subscribe", "args": ["orderbook.50.BTCUSDT"]})["success"] is False
 
 
+def test_private_topics_of_a_category(running: RunningVenue) -> None:
+    key = running.keys[3]
+    with RawSocket(running.urls["private"]) as private:
+        private.auth(key)
+        for topic in ("order.spot", "order.inverse", "execution.option", "execution.fast.spot", "position.inverse"):
+            assert private.ask({"op": "subscribe", "args": [topic]})["success"] is True, topic
+        for topic in ("wallet.linear", "greeks.option", "position.spot", "order.futures", "order.", ".linear", "fast"):
+            answer = private.ask({"op": "subscribe", "args": [topic]})
+            assert (answer["success"], answer["ret_msg"]) == (False, f"error:handler not found,topic:{topic}")
+        assert private.ask({"op": "subscribe", "args": ["order.linear"]})["success"] is True
+        rest(running, "POST", "/v5/order/create", place("Buy", "0.001", price_below(running), orderLinkId="told"), key)
+        rest(running, "POST", "/v5/order/cancel-all", LINEAR, key)
+        frames = [private.receive() for _ in range(2)]
+        assert [(frame["topic"], frame["data"][0]["orderLinkId"]) for frame in frames] == [("order.linear", "told")] * 2
+
+
 def test_order_entry_refusals(running: RunningVenue) -> None:
     key = running.keys[0]
     order = {"orderId": "nothing"}

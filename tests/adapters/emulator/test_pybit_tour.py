@@ -83,7 +83,10 @@ TOPICS: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("wallet_stream", {}),
     ],
 }
-SILENT = {"linear": [("all_liquidation_stream", {"symbol": "BTCUSDT"})], "private": [("greek_stream", {})]}
+SILENT: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "linear": [("all_liquidation_stream", {"symbol": "BTCUSDT"})],
+    "private": [("greek_stream", {}), ("fast_execution_stream", {"categorised_topic": "inverse"})],
+}
 REFUSED: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "linear": [
         ("orderbook_stream", {"depth": 500, "symbol": "BTCUSDT"}),
@@ -219,7 +222,7 @@ def test_streams_have_their_shape(channel: str, slow: RunningVenue, listen: Any,
     if channel == "private":
         client.place_order(**place("Buy", "0.001", None))
     wanted = {name for calls in [stream.get_subscription_topics()] for name in calls}
-    quiet = {"allLiquidation.BTCUSDT", "greeks"}
+    quiet = {"allLiquidation.BTCUSDT", "greeks", "execution.fast.inverse"}
     end_s = time.monotonic() + WAIT_S
     while set(frames) != wanted - quiet and time.monotonic() < end_s:
         time.sleep(0.05)
