@@ -25,6 +25,7 @@ from mmfold.adapters.emulator.ledger import (
     make_settlement,
 )
 from mmfold.adapters.emulator.market import SymbolMarket
+from mmfold.adapters.emulator.naming import named_products, takes_orders
 from mmfold.adapters.emulator.orders import EXPIRY_REASONS, NewOrder, Order, Params, find_product, parse_new_order
 from mmfold.adapters.emulator.payloads import make_uuid
 from mmfold.adapters.emulator.reduce_only import closable, cut_to_position
@@ -194,11 +195,9 @@ class Account:
             self.cancelling = None
 
     def cancel_all(self, params: Params, cancel_type: str = "CancelByUser") -> list[Order]:
-        """End all orders of a symbol, or of all symbols."""
-        symbol = params.get("symbol")
-        if symbol:
-            find_product(params, self.products)
-        ended = [order for order in self.open.values() if not symbol or order.product.symbol == symbol]
+        """End all orders of the symbols that a request is about."""
+        symbols = {product.symbol for product in named_products(params, self.products)} if takes_orders(params) else ()
+        ended = [order for order in self.open.values() if order.product.symbol in symbols]
         for order in ended:
             self.end_by_user(order, cancel_type)
         return ended
@@ -357,6 +356,7 @@ class Account:
         profit, closed_lots = position.apply_fill(order.side, price_ticks, qty_lots, fee)
         position.created_ms = position.created_ms or now_ms
         position.updated_ms = now_ms
+        market.interest.change(qty_lots - 2 * closed_lots, now_ms)
         self.wallet.fees += fee
         self.wallet.profit += profit
         if not order.is_open:

@@ -1,12 +1,16 @@
 """What REST tells of the past: candles, funding rates, changes of cash, closed profits; must never tell anything else.
 
-Source: Bybit v5 kline, funding history, risk limit, transaction log and closed PnL pages (read 2026-11-30), recorded
-answers.
+Source: Bybit v5 kline, funding history, open interest, risk limit, transaction log and closed PnL pages (read
+2026-11-30), recorded answers.
 """
+
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from mmfold.adapters.emulator.account import Account
 from mmfold.adapters.emulator.candles import LENGTHS_MS
 from mmfold.adapters.emulator.codes import VenueCode, VenueError
+from mmfold.adapters.emulator.interest import LENGTHS_MS as INTEREST_LENGTHS_MS
 from mmfold.adapters.emulator.keys import parse_ms
 from mmfold.adapters.emulator.ledger import LEVERAGE_MAX, MAINTENANCE_RATE, RISK_ID, RISK_LIMIT_VALUE
 from mmfold.adapters.emulator.orders import Params, choice
@@ -14,6 +18,8 @@ from mmfold.adapters.emulator.paging import Document, limit_of, page, range_of
 from mmfold.adapters.emulator.payloads import rate_text
 from mmfold.adapters.emulator.product import plain
 from mmfold.adapters.emulator.queries import (
+    CONTRACTS,
+    POSITIONS,
     PrivateQuery,
     PublicQuery,
     asked_markets,
@@ -80,6 +86,23 @@ def get_funding_history(venue: Venue, params: Params) -> Document:
     return {"category": "linear", "list": told[:limit]}
 
 
+def get_open_interest(venue: Venue, params: Params) -> Document:
+    """Return what the accounts held at the starts of an interval, newest first.
+
+    Raises: VenueError.
+    """
+    market, interval = find_market(venue, params), choice(params, "intervalTime", INTEREST_LENGTHS_MS)
+    start, end, now_ms = end_or_none(params, "startTime"), end_or_none(params, "endTime"), venue.clock.now_ms()
+    if start is not None and end is not None and start > end:
+        raise VenueError(VenueCode.PARAMETER, "params error: startTime is after endTime")
+    lot, last_ms = market.product.lot, now_ms if end is None else min(end, now_ms)
+    told: Iterator[tuple[int, Callable[[], Document]]] = (
+        (ts_ms, partial(dict, openInterest=plain(lot * lots), timestamp=str(ts_ms)))
+        for ts_ms, lots in market.interest.history(interval, start or 0, last_ms)
+    )
+    return {"symbol": market.product.symbol} | page(told, params, 50, 200)
+
+
 def get_risk_limit(venue: Venue, params: Params) -> Document:
     """Return the one tier that margins are counted by here."""
     listed = [
@@ -93,7 +116,7 @@ def get_risk_limit(venue: Venue, params: Params) -> Document:
             "maxLeverage": f"{LEVERAGE_MAX}.00",
             "mmDeduction": "",
         }
-        for market in asked_markets(venue, params)
+        for market in asked_markets(venue, params, CONTRACTS)
     ]
     return {"category": params["category"], "list": listed, "nextPageCursor": ""}
 
@@ -121,7 +144,7 @@ def get_transactions(venue: Venue, account: Account, params: Params) -> Document
 def get_closed_profits(venue: Venue, account: Account, params: Params) -> Document:
     """Return what each closing order earned, newest first."""
     start_ms, end_ms = range_of(params, venue.clock.now_ms())
-    if not is_linear(params):
+    if not is_linear(params, POSITIONS):
         return empty_page(params)
     if params.get("symbol"):
         find_market(venue, params)
@@ -136,6 +159,7 @@ def get_closed_profits(venue: Venue, account: Account, params: Params) -> Docume
 PUBLIC_HISTORIES: dict[tuple[str, str], PublicQuery] = {
     ("GET", "/v5/market/kline"): get_kline,
     ("GET", "/v5/market/funding/history"): get_funding_history,
+    ("GET", "/v5/market/open-interest"): get_open_interest,
     ("GET", "/v5/market/risk-limit"): get_risk_limit,
 }
 PRIVATE_HISTORIES: dict[tuple[str, str], PrivateQuery] = {

@@ -165,6 +165,7 @@ class Execution:
     symbol: str
     order_id: str
     link_id: str
+    kind: str
     body: bytes
 
     def payload(self) -> dict[str, Any]:
@@ -210,7 +211,7 @@ def make_execution(
     }
     # What orjson returns holds on to the 8 kB that it was written into.
     body = memoryview(orjson.dumps(fields)).tobytes()
-    return Execution(number, now_ms, product.symbol, order.order_id, order.link_id, body)
+    return Execution(number, now_ms, product.symbol, order.order_id, order.link_id, "Trade", body)
 
 
 def make_settlement(number: int, position: Position, rate: Decimal, fee: Decimal, now_ms: int, owner: str) -> Execution:
@@ -248,7 +249,7 @@ def make_settlement(number: int, position: Position, rate: Decimal, fee: Decimal
         "seq": position.market.cross_seq,
     }
     body = memoryview(orjson.dumps(fields)).tobytes()
-    return Execution(number, now_ms, product.symbol, order_id, "", body)
+    return Execution(number, now_ms, product.symbol, order_id, "", "Funding", body)
 
 
 def fast_payload(fields: dict[str, Any]) -> dict[str, Any]:

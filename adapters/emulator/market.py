@@ -13,6 +13,7 @@ from decimal import Decimal
 import numpy as np
 
 from mmfold.adapters.emulator.candles import Candles
+from mmfold.adapters.emulator.interest import Interest
 from mmfold.adapters.emulator.product import Product
 from mmfold.engine.codes import Continuity, EventKind, Flag, Side
 from mmfold.engine.limits import BOOK_HELD_ROW_COUNT_MAX, E8, NS_PER_MS
@@ -109,6 +110,7 @@ class SymbolMarket:
     funding_rate_e9: int = 100_000
     fundings: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=FUNDING_COUNT_MAX))  # (ms, rate)
     candles: Candles = field(default_factory=Candles)
+    interest: Interest = field(default_factory=Interest)
 
     def restart(self) -> None:
         """Forget the book: the feed begins anew."""

@@ -103,6 +103,7 @@ class Order:
             "cumExecQty": product.qty_text(self.filled_lots),
             "cumExecValue": plain(product.tick * product.lot * self.filled_ticklots),
             "cumExecFee": plain(self.fee),
+            "cumFeeDetail": {product.quote_coin: plain(self.fee)} if self.filled_lots else {},
             "timeInForce": self.time_in_force,
             "orderType": "Market" if self.is_market else "Limit",
             "stopOrderType": "",

@@ -13,7 +13,6 @@ from mmfold.engine.records import NO_PRICE_TICKS
 
 SIDES = {Side.BID: "Buy", Side.ASK: "Sell", Side.NONE: ""}
 FUNDING_INTERVAL_MS = 8 * 3_600_000
-OPEN_INTEREST_LOTS = 1_000_000  # nobody else holds a position here: a round figure
 
 
 def make_uuid(*parts: object) -> str:
@@ -44,7 +43,7 @@ def ticker_fields(market: SymbolMarket, now_ns: int) -> dict[str, Any]:
         for side, best in zip(market.sides, (bid, ask), strict=True)
     ]
     prices = [product.price_text(best) if best is not None and best != NO_PRICE_TICKS else "" for best in (bid, ask)]
-    interest = product.lot * OPEN_INTEREST_LOTS
+    interest = product.lot * market.interest.lots
     interest_value = plain(interest * mark)
     next_funding_ms = (now_ns // NS_PER_MS // FUNDING_INTERVAL_MS + 1) * FUNDING_INTERVAL_MS
     return {

@@ -3,12 +3,23 @@
 Source: Bybit v5 market, order, position and account pages, recorded answers (read 2026-11-20).
 """
 
+import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from mmfold.adapters.emulator.account import Account
 from mmfold.adapters.emulator.codes import VenueCode, VenueError
 from mmfold.adapters.emulator.keys import parse_ms
 from mmfold.adapters.emulator.market import SymbolMarket
+from mmfold.adapters.emulator.naming import (
+    GROUPS,
+    IDS,
+    given,
+    named_products,
+    names_order,
+    names_product,
+    takes_orders,
+)
 from mmfold.adapters.emulator.orders import Order, Params, require_category
 from mmfold.adapters.emulator.paging import Document, limit_of, page, range_of
 from mmfold.adapters.emulator.payloads import ticker_fields
@@ -18,6 +29,7 @@ from mmfold.adapters.emulator.venue import Venue
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S
 
 CATEGORIES = ("linear", "spot", "inverse", "option")
+CONTRACTS, POSITIONS = ("linear", "inverse"), ("linear", "inverse", "option")
 CLOSED_SHOWN_MAX = 500
 DCP_WINDOW_S = (3, 300)
 ONE_WAY_MODE, HEDGE_MODE = "0", "3"
@@ -26,12 +38,12 @@ PublicQuery = Callable[[Venue, Params], Document]
 PrivateQuery = Callable[[Venue, Account, Params], Document]
 
 
-def is_linear(params: Params) -> bool:
-    """Tell whether the linear market is asked for; the others exist and are empty here.
+def is_linear(params: Params, among: tuple[str, ...] = CATEGORIES) -> bool:
+    """Tell whether the linear market is asked for; the others that a page knows exist and are empty here.
 
     Raises: VenueError.
     """
-    if params.get("category") not in CATEGORIES:
+    if params.get("category") not in among:
         raise VenueError(VenueCode.PARAMETER, "params error: category invalid")
     return params["category"] == "linear"
 
@@ -47,14 +59,15 @@ def find_market(venue: Venue, params: Params) -> SymbolMarket:
     return market
 
 
-def asked_markets(venue: Venue, params: Params) -> list[SymbolMarket]:
-    """Return one market or all of them.
+def asked_markets(venue: Venue, params: Params, among: tuple[str, ...] = CATEGORIES) -> list[SymbolMarket]:
+    """Return one market or all of them; a category that is empty here has no symbol.
 
     Raises: VenueError.
     """
-    if not is_linear(params):
-        return []
-    return [find_market(venue, params)] if params.get("symbol") else venue.by_index
+    is_here = is_linear(params, among)
+    if params.get("symbol"):
+        return [find_market(venue, params)]
+    return venue.by_index if is_here else []
 
 
 def get_time(venue: Venue, params: Params) -> Document:
@@ -64,10 +77,11 @@ def get_time(venue: Venue, params: Params) -> Document:
 
 
 def get_instruments(venue: Venue, params: Params) -> Document:
-    """Return the instruments and their filters."""
-    limit_of(params, 500, 1_000)
-    listed = [instrument_info(market) for market in asked_markets(venue, params)]
-    return {"category": params["category"], "list": listed, "nextPageCursor": ""}
+    """Return the instruments and their filters; all of them are trading."""
+    is_here = params.get("status") in (None, "", "Trading")
+    markets = [market for market in asked_markets(venue, params) if is_here and names_product(params, market.product)]
+    numbered = [(len(markets) - place, partial(instrument_info, market)) for place, market in enumerate(markets)]
+    return page(numbered, params, 500, 1_000) | {"category": params["category"]}
 
 
 def get_orderbook(venue: Venue, params: Params) -> Document:
@@ -97,13 +111,15 @@ def get_recent_trades(venue: Venue, params: Params) -> Document:
 
 
 def asked_orders(orders: Iterable[Order], params: Params) -> list[Order]:
-    """Return the orders that a request names by id, link id, symbol or status."""
-    wanted = list(orders)
-    for name, value in (("orderId", "order_id"), ("orderLinkId", "link_id"), ("orderStatus", "status")):
-        if params.get(name):
-            wanted = [order for order in wanted if getattr(order, value) == params[name]]
-    if params.get("symbol"):
-        wanted = [order for order in wanted if order.product.symbol == params["symbol"]]
+    """Return the orders that a request is about, newest first."""
+    is_here = takes_orders(params)
+    wanted = [
+        order
+        for order in orders
+        if is_here
+        and names_order(params, order.order_id, order.link_id, order.product)
+        and params.get("orderStatus") in (None, "", order.status)
+    ]
     return sorted(wanted, key=lambda order: -order.number)
 
 
@@ -116,10 +132,10 @@ def get_open_orders(venue: Venue, account: Account, params: Params) -> Document:
     """Return open orders; by id or link id, and with openOnly 1, also closed ones."""
     if not is_linear(params):
         return empty_page(params)
-    if not any(params.get(name) for name in ("symbol", "baseCoin", "settleCoin", "orderId", "orderLinkId")):
+    if not given(params, IDS + GROUPS):
         raise VenueError(VenueCode.PARAMETER, "params error: symbol, baseCoin or settleCoin is required")
     orders = list(account.open.values())
-    if params.get("orderId") or params.get("orderLinkId"):
+    if given(params, IDS):
         named = account.find(params)
         orders = [named] if named is not None else []
     elif str(params.get("openOnly", "0")) != "0":
@@ -138,34 +154,31 @@ def get_order_history(venue: Venue, account: Account, params: Params) -> Documen
 
 
 def get_executions(venue: Venue, account: Account, params: Params) -> Document:
-    """Return executions."""
+    """Return executions; where an order is named, nothing else that is asked counts."""
     if not is_linear(params):
         return empty_page(params)
-    start_ms, end_ms = range_of(params, venue.clock.now_ms())
+    is_named, kind = bool(given(params, IDS)), params.get("execType")
+    start_ms, end_ms = (0, sys.maxsize) if is_named else range_of(params, venue.clock.now_ms())
     wanted = (
-        (execution.number, execution.payload)
-        for execution in reversed(account.executions)
-        if start_ms <= execution.ts_ms <= end_ms
-        and params.get("symbol") in (None, "", execution.symbol)
-        and params.get("orderId") in (None, "", execution.order_id)
-        and params.get("orderLinkId") in (None, "", execution.link_id)
+        (one.number, one.payload)
+        for one in reversed(account.executions)
+        if start_ms <= one.ts_ms <= end_ms
+        and names_order(params, one.order_id, one.link_id, account.products[one.symbol])
+        and (is_named or kind in (None, "", one.kind))
     )
     return page(wanted, params, 50, 100)
 
 
 def get_positions(venue: Venue, account: Account, params: Params) -> Document:
     """Return the position of a symbol, or all that are open."""
-    limit_of(params, 20, 200)
-    if not is_linear(params):
+    if not is_linear(params, POSITIONS):
         return empty_page(params)
-    if params.get("symbol"):
-        held = [account.positions[find_market(venue, params).product.symbol]]
-    elif params.get("settleCoin") or params.get("baseCoin"):
-        held = [position for position in account.positions.values() if position.lots]
-    else:
+    if not given(params, GROUPS):
         raise VenueError(VenueCode.PARAMETER, "params error: symbol or settleCoin is required")
-    listed = [sides for position in held for sides in position.payloads()]
-    return {"list": listed, "nextPageCursor": "", "category": "linear"}
+    named = [account.positions[product.symbol] for product in named_products(params, account.products)]
+    held = [position for position in named if position.lots or params.get("symbol")]
+    told = [sides for position in held for sides in position.payloads()]
+    return page(((len(told) - place, partial(dict, one)) for place, one in enumerate(told)), params, 20, 200)
 
 
 def set_leverage(venue: Venue, account: Account, params: Params) -> Document:

@@ -19,7 +19,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 BODY_BYTES_MAX = 1 << 16
 SHUTDOWN_S = 1.0
-PUBLIC_PREFIX, PUBLIC_CATEGORIES = "/v5/public/", ("linear", "spot", "inverse")
+PUBLIC_PREFIX, PUBLIC_CATEGORIES = "/v5/public/", ("linear", "spot", "inverse", "option")
 PUBLIC_PATH, PRIVATE_PATH, TRADE_PATH, FAULTS_PATH, KEYS_PATH = (
     f"{PUBLIC_PREFIX}linear", "/v5/private", "/v5/trade", "/emulator/faults", "/emulator/keys",
 )  # fmt: skip

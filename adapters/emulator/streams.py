@@ -15,6 +15,14 @@ from mmfold.adapters.emulator.session import Session
 from mmfold.adapters.emulator.venue import Venue
 
 PRIVATE_TOPICS = ("order", "execution", "execution.fast", "position", "wallet", "greeks", "dcp.future")
+DERIVATIVES = ("linear", "inverse", "option")
+CATEGORIES = ("spot", *DERIVATIVES)
+CATEGORIES_OF_TOPICS: dict[str, tuple[str, ...]] = {
+    "order": CATEGORIES,
+    "execution": CATEGORIES,
+    "execution.fast": CATEGORIES,
+    "position": DERIVATIVES,
+}
 OPS_OF_TOPICS = ("subscribe", "unsubscribe")
 
 
@@ -145,8 +153,9 @@ class PrivateStream(Stream):
                 self.venue.disconnected(self.account)
 
     def is_topic(self, name: str) -> bool:
-        """Tell whether there is a private topic, for all categories or for one."""
-        return name.removesuffix(".linear") in PRIVATE_TOPICS
+        """Tell whether there is a private topic, for all categories or for one; one that is empty here is silent."""
+        topic, _, category = name.rpartition(".")
+        return name in PRIVATE_TOPICS or category in CATEGORIES_OF_TOPICS.get(topic, ())
 
     def on_other(self, op: object, message: dict[str, Any]) -> None:
         """Answer an authentication."""

@@ -9,6 +9,7 @@ from typing import Any
 from mmfold.adapters.emulator.account import Account
 from mmfold.adapters.emulator.budget import BATCH_SIZE_MAX
 from mmfold.adapters.emulator.codes import MESSAGES, VenueCode, VenueError
+from mmfold.adapters.emulator.naming import GROUPS, given
 from mmfold.adapters.emulator.orders import Order, Params, require_category
 
 Result = tuple[dict[str, Any], dict[str, Any]]  # result, retExtInfo
@@ -47,12 +48,12 @@ def cancel(account: Account, params: Params) -> Order:
 
 
 def cancel_all(account: Account, params: Params) -> Result:
-    """End all orders of a symbol or of a settle coin.
+    """End all orders of a symbol, a base coin or a settle coin.
 
     Raises: VenueError.
     """
     require_category(params)
-    if not (params.get("symbol") or params.get("settleCoin") or params.get("baseCoin")):
+    if not given(params, GROUPS):
         raise VenueError(VenueCode.PARAMETER, "params error: symbol or settleCoin is required")
     return {"list": [ids_of(order) for order in account.cancel_all(params)], "success": "1"}, {}
 

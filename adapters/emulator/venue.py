@@ -15,6 +15,7 @@ from mmfold.adapters.emulator.budget import ORDERS_PER_S_DEFAULT, Budget
 from mmfold.adapters.emulator.clock import VenueClock
 from mmfold.adapters.emulator.codes import VenueSetupError
 from mmfold.adapters.emulator.faults import FaultPlan, Faults
+from mmfold.adapters.emulator.interest import Interest
 from mmfold.adapters.emulator.keys import ApiKey
 from mmfold.adapters.emulator.market import SymbolMarket
 from mmfold.adapters.emulator.orders import Order
@@ -63,7 +64,8 @@ class Venue:
         self.faults = Faults(plan)
         products = make_products(source.manifest)
         self.markets = {
-            symbol: SymbolMarket(product, product.instrument.continuity) for symbol, product in products.items()
+            symbol: SymbolMarket(product, product.instrument.continuity, interest=Interest(self.clock.now_ms()))
+            for symbol, product in products.items()
         }
         self.by_index = list(self.markets.values())
         self.accounts = {

@@ -43,6 +43,7 @@ def test_candles_add_up_to_the_day(running: RunningVenue) -> None:
         ("/v5/market/funding/history", {"startTime": "1"}),
         ("/v5/market/funding/history", {"limit": "201"}),
         ("/v5/market/risk-limit", {"symbol": "NOPE"}),
+        ("/v5/market/risk-limit", {"category": "spot"}),
     ],
 )
 def test_wrong_questions_are_refused(path: str, params: dict[str, str], running: RunningVenue) -> None:

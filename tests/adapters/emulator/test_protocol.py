@@ -179,7 +179,7 @@ def test_public_subscriptions(running: RunningVenue) -> None:
         assert public.ask({"op": "unsubscribe", "args": ["tickers.BTCUSDT"]})["success"] is False
 
 
-@pytest.mark.parametrize("category", ["spot", "inverse"])
+@pytest.mark.parametrize("category", ["spot", "inverse", "option"])
 def test_categories_without_a_symbol_have_a_stream_of_their_own(category: str, running: RunningVenue) -> None:
     with RawSocket(running.urls["public"].replace("linear", category)) as public:
         assert public.ask({"op": "ping", "req_id": "1"})["ret_msg"] == "pong"
@@ -245,6 +245,22 @@ def test_private_stream_needs_a_signature(running: RunningVenue) -> None:
         assert private.auth(key)["success"] is True
         assert private.ask({"op": "subscribe", "args": ["order.linear", "execution.fast"]})["success"] is True
         assert private.ask({"op": "subscribe", "args": ["orderbook.50.BTCUSDT"]})["success"] is False
+
+
+def test_private_topics_of_a_category(running: RunningVenue) -> None:
+    key = running.keys[3]
+    with RawSocket(running.urls["private"]) as private:
+        private.auth(key)
+        for topic in ("order.spot", "order.inverse", "execution.option", "execution.fast.spot", "position.inverse"):
+            assert private.ask({"op": "subscribe", "args": [topic]})["success"] is True, topic
+        for topic in ("wallet.linear", "greeks.option", "position.spot", "order.futures", "order.", ".linear", "fast"):
+            answer = private.ask({"op": "subscribe", "args": [topic]})
+            assert (answer["success"], answer["ret_msg"]) == (False, f"error:handler not found,topic:{topic}")
+        assert private.ask({"op": "subscribe", "args": ["order.linear"]})["success"] is True
+        rest(running, "POST", "/v5/order/create", place("Buy", "0.001", price_below(running), orderLinkId="told"), key)
+        rest(running, "POST", "/v5/order/cancel-all", LINEAR, key)
+        frames = [private.receive() for _ in range(2)]
+        assert [(frame["topic"], frame["data"][0]["orderLinkId"]) for frame in frames] == [("order.linear", "told")] * 2
 
 
 def test_order_entry_refusals(running: RunningVenue) -> None:

@@ -27,6 +27,7 @@ GETS = {
     "ExchangeData/GetTradeHistory": ("/v5/market/recent-trade", LINEAR),
     "ExchangeData/GetKlines": ("/v5/market/kline", LINEAR | {"interval": "1"}),
     "ExchangeData/GetRiskLimit": ("/v5/market/risk-limit", LINEAR),
+    "ExchangeData/GetOpenInterest": ("/v5/market/open-interest", LINEAR | {"intervalTime": "5min"}),
     "Account/GetBalances": ("/v5/account/wallet-balance", {"accountType": "UNIFIED"}),
     "Account/GetFeeRate": ("/v5/account/fee-rate", LINEAR),
     "Account/GetMarginAccountInfo": ("/v5/account/info", {}),
