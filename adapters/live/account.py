@@ -21,6 +21,7 @@ from mmfold.adapters.live.reconcile import Reconciler
 from mmfold.adapters.live.rest_client import VenueUnreachable
 from mmfold.adapters.live.rows import connection_row, timeout_row
 from mmfold.adapters.live.session import IN_DOUBT, OPEN_STATUSES
+from mmfold.adapters.live.thaw import UNEXPLAINED
 from mmfold.adapters.logs import EventLog
 from mmfold.engine.codes import ConnectionState, EventKind
 from mmfold.engine.limits import INSTRUMENT_COUNT_MAX, NS_PER_MS, ORDER_ID_INSTRUMENT_SHIFT
@@ -230,7 +231,7 @@ class Account:
                     continue  # it moves: what explains it is on its way
                 self.runner.status.unexplained[symbol] = f"position {theirs} lots at the venue, {ours} in the journal"
                 self.log.error("position_unexplained", symbol=symbol, venue_lots=theirs, journal_lots=ours)
-                await self.runner.command({"command": "freeze", "symbol": symbol})
+                await self.runner.command({"command": "freeze", "symbol": symbol, "why": UNEXPLAINED})
             if not found or found == before:
                 return
             before = found

@@ -28,7 +28,7 @@ from mmfold.adapters.live.rows import connection_row, events_of, health_row, tim
 from mmfold.adapters.live.session import IN_DOUBT, Session, orders_of
 from mmfold.adapters.live.status import LiveStatus
 from mmfold.adapters.live.stream import Stream
-from mmfold.adapters.live.thaw import END, ended_symbols
+from mmfold.adapters.live.thaw import END, ended_symbols, held_symbols
 from mmfold.adapters.live.unified_market import UnifiedMarket
 from mmfold.adapters.logs import EventLog
 from mmfold.engine.beyond import BeyondLimits
@@ -320,6 +320,10 @@ class Runner:
             await self.configure(self.document)  # after the connection counts as down: it must not quote yet
         for symbol in ended_symbols(self.session.directory, self.session.manifest):
             await self.command({"command": "unfreeze", "symbol": symbol})
+        is_held = self.session.core.state.quoters["frozen"].any()
+        held = held_symbols(self.session.directory, self.session.manifest) if is_held else {}
+        for symbol, why in held.items():
+            self.log.warning("still_frozen", symbol=symbol, why=why, hint=f"mm unfreeze {symbol} lifts it")
         self.status.phase = "reconciling"
         loops: list[Awaitable[None]] = [stream.run() for stream in self.streams]
         loops += [self.timer_loop(), self.health_loop(), self.commit_loop(), *beside(self)]
