@@ -20,7 +20,7 @@ from mmfold.adapters.live.account import Account
 from mmfold.adapters.live.account_stop import AccountStop
 from mmfold.adapters.live.beside import beside
 from mmfold.adapters.live.cancel_all import cancel_all
-from mmfold.adapters.live.gateway import BybitGateway, Gateway
+from mmfold.adapters.live.gateway import BybitGateway, Gateway, NoGateway
 from mmfold.adapters.live.heap import give_back, settled_heap
 from mmfold.adapters.live.pieces import pieces_of
 from mmfold.adapters.live.raw import RawFrames
@@ -79,7 +79,7 @@ class Runner:
         self.raw = raw
         self.log = EventLog("live")
         self.public_parser = PublicParser(session.manifest)
-        self.gateway: Gateway
+        self.gateway: Gateway = NoGateway()
         self.account: Account | None = None
         self.account_stop: AccountStop | None = None  # what a kill switch leaves behind
         self.streams: list[Stream | UnifiedMarket] = []
@@ -171,7 +171,13 @@ class Runner:
             self.failure = error
             said = {"reason": str(error)} if isinstance(error, StrategyError) else {"error": error}
             self.log.error("session_failed", **said)
+        self.halt()
         self.stop_asked.set()
+
+    def halt(self) -> None:
+        """Let no request leave any more that waits for room."""
+        if isinstance(self.gateway, BybitGateway):
+            self.gateway.halt()
 
     def ask_venue(self, reason: str) -> None:
         """Have the open orders looked at; without an account there is nobody to ask."""
@@ -346,6 +352,7 @@ class Runner:
             await self.wind_down()
         finally:
             self.is_over = True
+            self.halt()
             for task in [*tasks, stop]:
                 task.cancel()
             await asyncio.gather(*tasks, stop, return_exceptions=True)
