@@ -4,8 +4,8 @@ an order under another id.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import aiohttp
 import numpy as np
@@ -132,6 +132,7 @@ class BybitGateway:
         self.on_doubt = on_doubt  # the venue's open orders have to be looked at
         self.stream: Stream | None = None
         self.waiting = Waiting()
+        self.draining: asyncio.Task[None] | None = None
         self.paid: dict[str, tuple[str, Spent]] = {}  # what requests under way have spent
         self.outbox: deque[bytes] = deque()
         self.flushing = False
@@ -177,25 +178,20 @@ class BybitGateway:
         if socket is None or socket.closed:
             request = self.encoder.encode_rest(run)
             self.requests.note_sent(request_id, run.effects, ts_now_ns)
-            self.run_beside(self.send_rest(request_id, request, spent))
+            task = asyncio.create_task(self.send_rest(request_id, request, spent))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
             return
         self.outbox.append(self.encoder.encode_socket(run, request_id, self.rest.ts_ms()))
         self.requests.note_sent(request_id, run.effects, ts_now_ns)
 
-    def run_beside(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something beside whoever asks for it."""
-        task = asyncio.create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-
     async def let_wait(self, effects: np.ndarray) -> None:
         """Let requests wait for room; a PLACE that a cancel takes back has ended, as the venue would say it."""
-        is_first = not self.waiting
         withdrawn = self.waiting.add(effects, self.rest.budget.now_s())
         await self.take_local([withdrawn_row(effect[0], self.rest.now_ns()) for effect in withdrawn])
         await self.drain()
-        if is_first and self.waiting:
-            self.run_beside(self.drain_on())
+        if self.waiting and self.draining is None:
+            self.draining = asyncio.create_task(self.drain_on())
 
     async def drain_on(self) -> None:
         """Send what waits whenever there is room, until nothing waits."""
@@ -204,6 +200,7 @@ class BybitGateway:
             paths = [ORDER_PATH + name for kind in KINDS if self.waiting.by_kind[kind] for name in NAMES[kind]]
             await asyncio.sleep(max(PAUSE_S, min(budget.wait_s(path) for path in paths)))
             await self.drain()
+        self.draining = None
 
     async def drain(self) -> None:
         """Send what waits and has room now; what has waited too long is answered as one too many."""
@@ -298,6 +295,8 @@ class BybitGateway:
     async def expire(self, ts_now_ns: int, timeout_ms: int) -> None:
         """Close requests that nobody answered in time; what they have spent is free when they cannot arrive."""
         self.paid = {key: paid for key, paid in self.paid.items() if key in self.requests.pending}
+        if self.draining is not None and self.draining.done():
+            self.draining.result()  # a fault of ours, told by whoever waits for this
         rows = self.requests.expire(ts_now_ns, timeout_ms * NS_PER_MS)
         if len(rows):
             await self.take(rows)

@@ -107,11 +107,11 @@ class Runner:
         if self.account is None or not isinstance(self.gateway, BybitGateway):
             await self.take(rows)
             return
-        self.account.settled = self.gateway.requests.settled_orders(rows)
+        before, self.account.settled = self.account.settled, self.gateway.requests.settled_orders(rows)
         try:
             await self.take(rows)
         finally:
-            self.account.settled = frozenset()
+            self.account.settled = before
 
     async def fold(self, fold: Callable[[Any], np.ndarray], told: Any, ts_receive_ns: int) -> None:
         """Fold one thing and release what was decided; a failure stops the session instead of being raised."""
