@@ -22,8 +22,6 @@ from mmfold.adapters.doctor import machine
 from mmfold.adapters.doctor.check import Status, clean
 from mmfold.adapters.doctor.venue import EndpointError, check_skew, parse_endpoint
 from mmfold.engine.limits import NS_PER_MS
-from mmfold.engine.manifest import Instrument, Manifest, UncountedInstrument
-from mmfold.engine.state import make_state
 from mmfold.journal.lock import Lock
 
 pytestmark = pytest.mark.usefixtures("guards")
@@ -46,7 +44,6 @@ class SmallVenue:
         self.code = 0  # of every answer
         self.body: bytes | None = None  # instead of every answer
         self.hedged: dict[str, str] = {}  # symbol: size of its long side
-        self.ticks: dict[str, str] = {}  # symbol: its tick, where it is not 0.10
         self.asked: list[str] = []
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
@@ -102,8 +99,7 @@ class SmallVenue:
             ("spot", ""): "XUSDT",
         }
         entry = {
-            "symbol": pages[category, cursor], "status": "Trading",
-            "priceFilter": {"tickSize": self.ticks.get(pages[category, cursor], "0.10")},
+            "symbol": pages[category, cursor], "status": "Trading", "priceFilter": {"tickSize": "0.10"},
             "lotSizeFilter": {"qtyStep": "0.001", "basePrecision": "0.001", "minOrderQty": "0.001"},
         }  # fmt: skip
         more = "next" if (category, cursor) == ("linear", "") else ""
@@ -140,7 +136,6 @@ def venue(small_venue: SmallVenue) -> SmallVenue:
     small_venue.ahead_ms, small_venue.code, small_venue.body = 0, 0, None
     small_venue.asked.clear()
     small_venue.hedged.clear()
-    small_venue.ticks.clear()
     return small_venue
 
 
@@ -210,19 +205,6 @@ def test_hedge_mode_is_told_before_a_session_meets_it(mm: Call, venue: SmallVenu
     assert (code, found["errors"]) == (2, ["hedge_mode"])
     assert f"in hedge mode for ETHUSDT{text}; mm trades" in found["checks"][-1]["found"]
     assert "switch-mode with mode 0" in found["checks"][-1]["next"]
-
-
-@pytest.mark.parametrize("symbol", ["BTCUSDT", "XUSDT"])
-def test_what_a_session_has_no_room_to_count_is_told_in_one_line(mm: Call, venue: SmallVenue, symbol: str) -> None:
-    venue.ticks[symbol] = "10000000"
-    code, found, _ = mm("--symbols", f"ETHUSDT,{symbol}")
-    assert (code, found["errors"]) == (2, [f"uncounted:{symbol}"])
-    [told] = [one for one in found["checks"] if one["name"] == "instruments"]
-    listed = Instrument(symbol=symbol, tick_size="10000000", lot_size="0.001")
-    with pytest.raises(UncountedInstrument) as refused:
-        make_state(Manifest(run_id="t", instruments=(listed,), source="live"))
-    assert told["found"] == str(refused.value) and told["next"] == refused.value.hint and "\n" not in told["found"]
-    assert mm("--symbols", "ETHUSDT")[0] == 0, "others are not concerned"
 
 
 def test_without_keys_shadow_is_well(mm: Call, venue: SmallVenue) -> None:
