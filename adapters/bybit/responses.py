@@ -60,6 +60,7 @@ class Outcome:
     rows: np.ndarray
     answers: tuple[Answer, ...]
     limit: "RateLimit | None" = None
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ class RequestBook:
                 rows.append(reject_row(index, order_id, answer.code, ts_receive_ns))
             if kind == EventKind.PLACE and answer.verdict in (Verdict.REFUSED, Verdict.RATE_LIMITED):
                 self.ledger.note_refused(order_id)
-        return Outcome(as_rows(rows), tuple(answers), limit)
+        return Outcome(as_rows(rows), tuple(answers), limit, request_id)
 
     def expire(self, ts_now_ns: int, timeout_ns: int) -> np.ndarray:
         """Close the requests that were sent `timeout_ns` or longer ago and return their RATE TIMEOUT rows."""

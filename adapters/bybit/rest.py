@@ -263,8 +263,11 @@ class RestParser:
             seqs = (read_integer(result, "u"), NO_ORDER_ID)
             return book_rows(EventKind.BOOK_SNAPSHOT, listing, times, seqs, (result.get("b"), result.get("a")))
 
-    def parse_open_orders(self, pages: list[Page], category: str, ts_receive_ns: int) -> Reconciled:
-        """Return the OPEN_ORDERS of every instrument of a category from all pages of the list, after what is news.
+    def parse_open_orders(
+        self, pages: list[Page], category: str, ts_receive_ns: int, symbol: str | None = None
+    ) -> Reconciled:
+        """Return the OPEN_ORDERS of every instrument of a category, or of one, from all pages of the list, after what
+        is news.
 
         News is an ACK or an AMENDED that no stream has told: once, here or there, or the core would wait for it.
         Raises: MalformedFrame: nothing of the list is taken as told.
@@ -272,7 +275,8 @@ class RestParser:
         assert pages and not pages[-1].next_cursor, "a part of the list would call the rest of the orders absent"
         told, foreign = self.read_entries(pages, parse_order, ts_receive_ns)
         news: list[Row] = []
-        orders: dict[int, list[tuple[int, Side, int, int]]] = {index: [] for index in self.indices_of(category)}
+        listed_for = self.indices_of(category) if symbol is None else [self.table.listings[symbol].index]
+        orders: dict[int, list[tuple[int, Side, int, int]]] = {index: [] for index in listed_for}
         for report, entry in told:
             assert isinstance(report, OrderReport)
             news += self.ledger.fold(report, read_text(entry, "orderId"))

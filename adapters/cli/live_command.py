@@ -303,14 +303,14 @@ async def run_session(runner: "Runner", switch: "KillSwitch", asked: dict[str, A
 async def reload_config(runner: "Runner", asked: dict[str, Any]) -> None:
     """Read the configuration again and journal what may change at run time; anything else is refused whole."""
     from mmfold.adapters.live.reload import changed_keys, immutable_keys
+    from mmfold.adapters.live.share import session_document
     from mmfold.config.errors import ConfigError
     from mmfold.config.keys import key_text
-    from mmfold.replay.run import config_document
     from mmfold.replay.strategy.file import StrategyError
 
     try:
         config = read_config(asked)
-        document = config_document(config, runner.session.manifest)
+        document = session_document(config, runner.session.manifest, has_account=runner.account is not None)
     except (ConfigError, StrategyError, OSError) as error:
         runner.log.error("config_refused", reason=str(error))
         return

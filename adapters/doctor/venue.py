@@ -29,7 +29,7 @@ from mmfold.config.errors import ConfigError, nearest_text
 from mmfold.config.models import Config
 from mmfold.config.params import to_params
 from mmfold.engine.limits import NS_PER_MS
-from mmfold.engine.manifest import Instrument, Manifest
+from mmfold.engine.manifest import Instrument, Manifest, UncountedInstrument
 
 TIMEOUT_S = 5.0
 BODY_BYTES_MAX = 8 << 20  # a page of 1,000 instruments is about 1 MB
@@ -228,8 +228,11 @@ def check_instruments(endpoint: Endpoint, symbols: Sequence[str], config: Config
                  "correct the symbol")
             for one in missing
         ]  # fmt: skip
+    chosen = tuple(listed[symbol] for symbol in sorted(symbols))
+    uncounted = [refused for one in chosen if (refused := why_uncounted(one)) is not None]
+    if uncounted:
+        return uncounted
     if config is not None and symbols:
-        chosen = tuple(listed[symbol] for symbol in sorted(symbols))
         try:
             to_params(config, Manifest(run_id=MANIFEST_RUN, instruments=chosen))
         except ConfigError as error:
@@ -240,6 +243,15 @@ def check_instruments(endpoint: Endpoint, symbols: Sequence[str], config: Config
         return [ok("instruments", f"{', '.join(sorted(symbols))}: listed, and the settings fit their ticks and lots")]
     left_out = f"; left out, because they cannot be read: {', '.join(sorted(odd))}" if odd else ""
     return [ok("instruments", f"{linear_count:,} {MARKETS[0]} instruments trade{left_out}")]
+
+
+def why_uncounted(instrument: Instrument) -> Check | None:
+    """Return why a session refuses an instrument whose ticks and lots the core has no room for, None if it does not."""
+    try:
+        instrument.check_countable()
+    except UncountedInstrument as error:
+        return fail("instruments", f"uncounted:{instrument.symbol}", str(error), error.hint)
+    return None
 
 
 def check_accepted(endpoint: Endpoint, keys: Credentials, offset_ns: int, path: str) -> Check:

@@ -20,10 +20,11 @@ from mmfold.adapters.live.left_orders import LeftOrders
 from mmfold.adapters.live.reconcile import Reconciler
 from mmfold.adapters.live.rest_client import VenueUnreachable
 from mmfold.adapters.live.rows import connection_row, timeout_row
-from mmfold.adapters.live.session import IN_DOUBT
+from mmfold.adapters.live.session import IN_DOUBT, OPEN_STATUSES
+from mmfold.adapters.live.thaw import UNEXPLAINED
 from mmfold.adapters.logs import EventLog
 from mmfold.engine.codes import ConnectionState, EventKind
-from mmfold.engine.limits import NS_PER_MS
+from mmfold.engine.limits import INSTRUMENT_COUNT_MAX, NS_PER_MS, ORDER_ID_INSTRUMENT_SHIFT
 from mmfold.engine.records import NO_ORDER_ID
 
 if TYPE_CHECKING:
@@ -42,9 +43,9 @@ class Account:
         self.reconciler = reconciler
         self.doubt = asyncio.Event()
         self.doubt_reason = ""
-        self.arrived_s = 0.0  # by when all that was on its way must have arrived; a former process may have lost some
-        if self.session.resumed_events:
-            self.arrived_s = time.monotonic() + runner.pace.settle_ms / 1e3
+        # By when all that was on its way must have arrived, by instrument; a former process may have lost some.
+        settle_s = time.monotonic() + runner.pace.settle_ms / 1e3 if self.session.resumed_events else 0.0
+        self.arrived_s = np.full(len(self.session.manifest.instruments), settle_s)
         self.settled: frozenset[int] = frozenset()  # orders of the answers being taken, with nothing on its way
         self.left: LeftOrders | None = None  # of a former run, until they are cancelled
         self.reconciled_s = 0.0  # when the last reconciliation that succeeded began
@@ -62,7 +63,8 @@ class Account:
         """Note that an order's state is not known: the venue's word counts when nothing may arrive any more."""
         pace = self.runner.pace
         wait_s = pace.retry_s if order_id in self.settled else pace.settle_ms / 1e3
-        self.arrived_s = max(self.arrived_s, time.monotonic() + wait_s)
+        index = (order_id >> ORDER_ID_INSTRUMENT_SHIFT) % INSTRUMENT_COUNT_MAX
+        self.arrived_s[index] = max(self.arrived_s[index], time.monotonic() + wait_s)
         self.ask_venue("an order of unknown state")
 
     def note_position(self) -> None:
@@ -118,7 +120,8 @@ class Account:
 
     def holds(self, index: int, order_id: int) -> bool:
         """Tell whether the core holds an order as one that may still be filled."""
-        return any(order[:2] == (index, order_id) for order in self.session.open_orders())
+        orders = self.session.core.state.orders[index]
+        return bool(np.isin(orders["status"][orders["order_id"] == order_id], OPEN_STATUSES).any())
 
     async def on_private_down(self) -> None:
         """Tell the core that the venue's word on our orders is missing: quotes are pulled."""
@@ -159,14 +162,13 @@ class Account:
         await self.reconciler.rest.follow_clock()
         self.runner.status.clock_offset_ns = self.reconciler.rest.offset_ns
 
-    def settled_s(self) -> float:
-        """Return when whatever was on its way must have arrived."""
-        lost = self.session.core.state.quoters["unknown_order_count"].any()
-        return self.arrived_s if lost else 0.0
+    def settled_s(self) -> np.ndarray:
+        """Return when whatever was on its way must have arrived, by instrument; 0 where nothing is in doubt."""
+        return np.where(self.session.core.state.quoters["unknown_order_count"] > 0, self.arrived_s, 0.0)
 
     async def settle(self) -> None:
         """Wait until whatever was on its way must have arrived."""
-        while (left_s := self.settled_s() - time.monotonic()) > 0:
+        while (left_s := float(self.settled_s().max()) - time.monotonic()) > 0:
             await asyncio.sleep(left_s)
 
     async def reconcile(self, reason: str) -> None:
@@ -181,14 +183,17 @@ class Account:
             self.log.info("former_orders", cancelled=await self.left.clear())
             self.left = None
         await self.runner.take(await self.reconciler.fills())
-        listed_s = time.monotonic()
-        listed = await self.reconciler.open_orders()
-        if self.settled_s() > listed_s:  # lost while we asked: the list may be older than what is still on its way
-            await self.runner.take(listed[listed["kind"] != EventKind.OPEN_ORDERS])
+        has_late = False
+        async for asked_s, index, listed in self.reconciler.open_orders():
+            # Lost while we asked: the list may be older than what is still on its way.
+            is_late = self.settled_s()[index] > asked_s
+            has_late = has_late or is_late
+            await self.runner.take(listed[listed["kind"] != EventKind.OPEN_ORDERS] if is_late else listed)
+            if not is_late:
+                await self.cancel_strays(listed)
+        if has_late:
             self.ask_venue(reason)
             return
-        await self.runner.take(listed)
-        await self.cancel_strays(listed)
         await self.runner.take(await self.reconciler.positions())
         await self.check_positions()
         self.reconciled_s = began_s
@@ -205,10 +210,11 @@ class Account:
         await self.follow_clock()
         await self.runner.take(await self.reconciler.fills())
         await self.runner.take(await self.reconciler.positions())
-        listed = await self.reconciler.open_orders()
-        is_list = listed["kind"] == EventKind.OPEN_ORDERS
-        await self.runner.take(listed[~is_list])
-        theirs = set(listed["order_id"][is_list].tolist()) - {NO_ORDER_ID}
+        theirs: set[int] = set()
+        async for _, _, listed in self.reconciler.open_orders():
+            is_list = listed["kind"] == EventKind.OPEN_ORDERS
+            await self.runner.take(listed[~is_list])
+            theirs |= set(listed["order_id"][is_list].tolist()) - {NO_ORDER_ID}
         if theirs != {order_id for _, order_id, _ in self.session.open_orders()}:
             self.ask_venue("open orders that are not the venue's")
         elif self.differing():
@@ -225,7 +231,7 @@ class Account:
                     continue  # it moves: what explains it is on its way
                 self.runner.status.unexplained[symbol] = f"position {theirs} lots at the venue, {ours} in the journal"
                 self.log.error("position_unexplained", symbol=symbol, venue_lots=theirs, journal_lots=ours)
-                await self.runner.command({"command": "freeze", "symbol": symbol})
+                await self.runner.command({"command": "freeze", "symbol": symbol, "why": UNEXPLAINED})
             if not found or found == before:
                 return
             before = found

@@ -12,6 +12,7 @@ from mmfold.adapters.live.stopping import find_writer
 ANSWER_S = 10.0
 ANSWER_BYTES_MAX = 1 << 16
 HINT = "give the --journal of a running mm live"
+CLOSED_HINT = "it ends, has too many askers, or runs as another user; its log says which (control_...): try again"
 
 
 class CannotAsk(Exception):
@@ -52,11 +53,19 @@ def exchange(directory: Path, line: bytes) -> dict[str, Any]:
                 raise CannotAsk(f"the socket in {directory} is another user's")
             asking.sendall(line)
             with asking.makefile("rb") as told:
-                answer = json.loads(told.readline(ANSWER_BYTES_MAX))
+                line = told.readline(ANSWER_BYTES_MAX)
         except (FileNotFoundError, ConnectionRefusedError) as error:
             raise CannotAsk(
                 f"what runs on {directory} takes no commands: a recording, or a session at its ends"
             ) from error
-        except (TimeoutError, ConnectionError, ValueError) as error:
+        except ConnectionError:
+            line = b""
+        except TimeoutError as error:
             raise CannotAsk(f"the session on {directory} gave no answer within {ANSWER_S:g} s") from error
+    if not line:
+        raise CannotAsk(f"the session on {directory} closed the connection without an answer", CLOSED_HINT)
+    try:
+        answer = json.loads(line)
+    except ValueError as error:
+        raise CannotAsk(f"the session on {directory} gave an answer that is none: {line[:40]!r}") from error
     return answer if isinstance(answer, dict) else {}

@@ -77,7 +77,7 @@ class ControlServer:
 
     def __init__(self, runner: "Runner") -> None:
         self.runner = runner
-        self.count = 0  # connections that are being served
+        self.silent: dict[asyncio.StreamWriter, None] = {}  # connections that have not asked yet, the oldest first
 
     async def serve(self) -> None:
         """Serve until cancelled; a session without the socket trades all the same, and says so."""
@@ -97,20 +97,23 @@ class ControlServer:
 
     async def on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection, for a bounded time."""
-        self.count += 1
+        if len(self.silent) >= CONNECTION_COUNT_MAX:  # who asks is not kept waiting by who does not
+            next(iter(self.silent)).transport.abort()
+        self.silent[writer] = None
         try:
             uid = peer_uid(writer.get_extra_info("socket"))
             if uid not in (os.geteuid(), 0):
                 LOG.warning("control_refused", uid=uid)
-            elif self.count <= CONNECTION_COUNT_MAX:
-                async with asyncio.timeout(ASK_S):
-                    answer = await self.answer(await reader.readline())
-                    writer.write(json.dumps(answer).encode() + b"\n")
-                    await writer.drain()
+                return
+            async with asyncio.timeout(ASK_S):
+                line = await reader.readline()
+                self.silent.pop(writer, None)
+                writer.write(json.dumps(await self.answer(line)).encode() + b"\n")
+                await writer.drain()
         except (TimeoutError, ValueError, OSError):
             LOG.warning("control_unclear")  # silent, too long, or gone
         finally:
-            self.count -= 1
+            self.silent.pop(writer, None)
             writer.close()
 
     async def answer(self, line: bytes) -> dict[str, Any]:

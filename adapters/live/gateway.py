@@ -11,24 +11,46 @@ import aiohttp
 import numpy as np
 
 from mmfold.adapters.bybit.frames import Control, Ignored, MalformedFrame
-from mmfold.adapters.bybit.requests import RequestEncoder
-from mmfold.adapters.bybit.responses import Outcome, RequestBook
+from mmfold.adapters.bybit.ledger import as_rows
+from mmfold.adapters.bybit.requests import BATCH_COUNT_MAX, OPERATIONS, RequestEncoder, Run
+from mmfold.adapters.bybit.responses import Outcome, RateLimit, RequestBook, rate_row
 from mmfold.adapters.bybit.rest import VenueError
-from mmfold.adapters.bybit.ret_codes import TIME_WINDOW, Verdict
+from mmfold.adapters.bybit.ret_codes import TIME_WINDOW, EndReason, Verdict
 from mmfold.adapters.bybit.signing import RestRequest
+from mmfold.adapters.importers.rows import Row
+from mmfold.adapters.live.budget import ORDER_PATH, Spent
 from mmfold.adapters.live.rest_client import RestClient
 from mmfold.adapters.live.stream import Stream
+from mmfold.adapters.live.waiting import CANCEL, KINDS, Waiter, Waiting, is_urgent
 from mmfold.adapters.logs import EventLog
-from mmfold.engine.codes import EventKind
-from mmfold.engine.limits import NS_PER_MS
+from mmfold.engine.codes import EventKind, Flag, RequestOutcome, Side
+from mmfold.engine.limits import NS_PER_MS, NS_PER_S
 from mmfold.engine.manifest import Manifest
-from mmfold.engine.records import EVENT
+from mmfold.engine.records import EVENT, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 from mmfold.replay.venue.desk import Desk
 
 TakeRows = Callable[[np.ndarray], Awaitable[None]]
 VENUE_KINDS = (
     EventKind.BOOK_SNAPSHOT, EventKind.BOOK_DELTA, EventKind.TRADE, EventKind.MARK, EventKind.FUNDING
 )  # fmt: skip
+
+NAMES = {kind: (name, f"{name}-batch") for kind, name in OPERATIONS.items()}
+PAUSE_S = 0.001
+ORDER_ID_AT = 5  # in a Row
+
+
+def withdrawn_row(effect: np.void, ts_now_ns: int) -> Row:
+    """Return the CANCELED of an order that was cancelled before it was sent."""
+    head = (0, NO_TS_NS, ts_now_ns, NO_PRICE_TICKS, 0, int(effect["order_id"]), NO_VALUE)
+    return (*head, EventKind.CANCELED, Side.NONE, Flag.LAST, int(effect["instrument_index"]), EndReason.USER)
+
+
+def dropped_row(waiter: Waiter, now_s: float, ts_now_ns: int) -> Row:
+    """Return the RATE of a request that waited too long for room, as the venue would have refused it."""
+    effect = waiter.effect[0]
+    waited_ns = round((now_s - waiter.since_s) * NS_PER_S)
+    index, order_id = int(effect["instrument_index"]), int(effect["order_id"])
+    return rate_row(index, order_id, RequestOutcome.RATE_LIMITED, ts_now_ns, waited_ns)
 
 
 class Gateway(Protocol):
@@ -109,6 +131,9 @@ class BybitGateway:
         self.take = take
         self.on_doubt = on_doubt  # the venue's open orders have to be looked at
         self.stream: Stream | None = None
+        self.waiting = Waiting()
+        self.draining: asyncio.Task[None] | None = None
+        self.paid: dict[str, tuple[str, Spent]] = {}  # what requests under way have spent
         self.outbox: deque[bytes] = deque()
         self.flushing = False
         self.by_rest: set[str] = set()
@@ -120,22 +145,99 @@ class BybitGateway:
         """See nothing: the venue has its own market."""
 
     async def send(self, effects: np.ndarray, ts_now_ns: int) -> None:
-        """Send effects as requests, each run of one kind as one."""
-        for run in self.encoder.split(effects):
-            self.number += 1
-            request_id = f"{run.effects['seq'].item(0)}-{self.number}"
-            socket = self.stream.socket if self.stream is not None else None
-            if socket is None or socket.closed:
-                request = self.encoder.encode_rest(run)
-                self.requests.note_sent(request_id, run.effects, ts_now_ns)
-                task = asyncio.create_task(self.send_rest(request_id, request))
-                self.tasks.add(task)
-                task.add_done_callback(self.tasks.discard)
-                continue
-            self.outbox.append(self.encoder.encode_socket(run, request_id, self.rest.ts_ms()))
-            self.requests.note_sent(request_id, run.effects, ts_now_ns)
-        if not self.flushing:
+        """Send effects as requests, each run of one kind as one; what the venue's limit has no room for waits."""
+        late = [effects] if self.waiting else []
+        for run in [] if late else self.encoder.split(effects):
+            if self.has_room(run):
+                self.dispatch(run, ts_now_ns)
+            else:
+                late.append(run.effects)
+        if late:
+            await self.let_wait(np.concatenate(late))
+        if self.outbox and not self.flushing:
             await self.flush()
+
+    def has_room(self, run: Run) -> bool:
+        """Tell whether a run may leave now."""
+        path = ORDER_PATH + run.operation
+        hurries = run.effects["kind"].item(0) != CANCEL or any(is_urgent(effect) for effect in run.effects)
+        return self.rest.budget.room(path) - (0 if hurries else self.reserve(path)) >= len(run.effects)
+
+    def reserve(self, path: str) -> int:
+        """Return how much of an operation's limit is kept for cancels that are for safety."""
+        return self.rest.budget.limit_of(path) // 2
+
+    def dispatch(self, run: Run, ts_now_ns: int) -> None:
+        """Let a run leave: by the stream, by REST while that is down."""
+        self.number += 1
+        request_id = f"{run.effects['seq'].item(0)}-{self.number}"
+        path = ORDER_PATH + run.operation
+        spent = self.rest.budget.spend(path, len(run.effects))
+        self.paid[request_id] = (path, spent)
+        socket = self.stream.socket if self.stream is not None else None
+        if socket is None or socket.closed:
+            request = self.encoder.encode_rest(run)
+            self.requests.note_sent(request_id, run.effects, ts_now_ns)
+            task = asyncio.create_task(self.send_rest(request_id, request, spent))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+            return
+        self.outbox.append(self.encoder.encode_socket(run, request_id, self.rest.ts_ms()))
+        self.requests.note_sent(request_id, run.effects, ts_now_ns)
+
+    async def let_wait(self, effects: np.ndarray) -> None:
+        """Let requests wait for room; a PLACE that a cancel takes back has ended, as the venue would say it."""
+        withdrawn = self.waiting.add(effects, self.rest.budget.now_s())
+        await self.take_local([withdrawn_row(effect[0], self.rest.now_ns()) for effect in withdrawn])
+        await self.drain()
+        if self.waiting and self.draining is None:
+            self.draining = asyncio.create_task(self.drain_on())
+
+    async def drain_on(self) -> None:
+        """Send what waits whenever there is room, until nothing waits."""
+        while self.waiting:
+            budget = self.rest.budget
+            paths = [ORDER_PATH + name for kind in KINDS if self.waiting.by_kind[kind] for name in NAMES[kind]]
+            await asyncio.sleep(max(PAUSE_S, min(budget.wait_s(path) for path in paths)))
+            await self.drain()
+        self.draining = None
+
+    async def drain(self) -> None:
+        """Send what waits and has room now; what has waited too long is answered as one too many."""
+        now_s, now_ns = self.rest.budget.now_s(), self.rest.now_ns()
+        overdue = self.waiting.overdue(now_s)
+        if overdue:
+            self.log.info("requests_dropped", order_ids=[int(one.effect["order_id"][0]) for one in overdue])
+        for kind in KINDS:
+            while order_ids := self.next_orders(kind, now_s):
+                for run in self.encoder.split(self.waiting.take(kind, order_ids)):
+                    self.dispatch(run, now_ns)
+        await self.take_local([dropped_row(one, now_s, now_ns) for one in overdue])
+        if self.outbox and not self.flushing:
+            await self.flush()
+
+    def next_orders(self, kind: int, now_s: float) -> list[int]:
+        """Return the orders whose requests of a kind leave next in one run, none when there is no room."""
+        ready, hurries = self.waiting.ready(kind, now_s)
+        single, batch = (ORDER_PATH + name for name in NAMES[kind])
+        rooms = [
+            self.rest.budget.room(path) - (self.reserve(path) if kind == CANCEL and not hurries else 0)
+            for path in (single, batch)
+        ]
+        if len(ready) > 1 and rooms[1] > 1:
+            return ready[: min(rooms[1], BATCH_COUNT_MAX)]
+        return ready[:1] if rooms[0] > 0 else []
+
+    async def take_local(self, rows: list[Row]) -> None:
+        """Hand on answers to requests that never left."""
+        if rows:
+            for row in rows:
+                self.requests.ledger.note_refused(row[ORDER_ID_AT])
+            await self.take(as_rows(rows))
+
+    def halt(self) -> None:
+        """Send nothing any more of what waits."""
+        self.waiting.clear()
 
     async def flush(self) -> None:
         """Write what waits, in its order; whoever comes meanwhile only adds to it."""
@@ -152,11 +254,11 @@ class BybitGateway:
         finally:
             self.flushing = False
 
-    async def send_rest(self, request_id: str, request: RestRequest) -> None:
+    async def send_rest(self, request_id: str, request: RestRequest, spent: Spent) -> None:
         """Send one request by REST; without an answer it stays under way until its time-out."""
         self.by_rest.add(request_id)
         try:
-            status, headers, body = await self.rest.send(request)
+            status, headers, body = await self.rest.send(request, spent)
             if request_id not in self.requests.pending:
                 return  # too late: it has timed out, the venue is asked
             await self.settle(self.requests.parse_rest(request_id, status, headers, body, self.rest.now_ns()))
@@ -172,6 +274,11 @@ class BybitGateway:
 
     async def settle(self, outcome: Outcome) -> None:
         """Hand on what a request came to."""
+        path, spent = self.paid.pop(outcome.request_id)
+        limit = outcome.limit
+        if limit is None and any(answer.verdict == Verdict.RATE_LIMITED for answer in outcome.answers):
+            limit = RateLimit(self.rest.budget.limit_of(path), 0, 0)
+        self.rest.budget.settle(path, spent, limit)
         refused: dict[tuple[int, str], list[int]] = {}  # a batch is mostly refused as a whole: one line for all of it
         for answer in outcome.answers:
             if answer.code == TIME_WINDOW:
@@ -186,7 +293,10 @@ class BybitGateway:
             await self.take(outcome.rows)
 
     async def expire(self, ts_now_ns: int, timeout_ms: int) -> None:
-        """Close requests that nobody answered in time."""
+        """Close requests that nobody answered in time; what they have spent is free when they cannot arrive."""
+        self.paid = {key: paid for key, paid in self.paid.items() if key in self.requests.pending}
+        if self.draining is not None and self.draining.done():
+            self.draining.result()  # a fault of ours, told by whoever waits for this
         rows = self.requests.expire(ts_now_ns, timeout_ms * NS_PER_MS)
         if len(rows):
             await self.take(rows)

@@ -97,7 +97,11 @@ LIVE_METRICS: tuple[LiveRow, ...] = (
     of_run("mm_clock_offset_ms", "The venue's clock less ours, ms.", lambda status: status.clock_offset_ns / NS_PER_MS),
     of_run("event_loop_drift_ms", "Delay of the event loop, ms.", lambda status: status.loop_drift_ns / NS_PER_MS),
     of_run("warmup_skip_total", "Decisions held back while warming up.", lambda status: status.warmup_skips),
-    of_run("mm_rate_limited_total", "Requests the venue's rate limit refused.", lambda status: status.rate_limited),
+    of_run(
+        "mm_rate_limited_total",
+        "Requests the venue's rate limit refused, or that found no room in it for 1 s.",
+        lambda status: status.rate_limited,
+    ),
     of_run("mm_freeze_events_total", "Symbols frozen by a command.", lambda status: status.freezes),
     LiveRow("mm_symbol_unexplained", ("symbol",), "1 while an unexplained difference keeps it flat.", read_unexplained),
 )

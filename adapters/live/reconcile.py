@@ -4,7 +4,9 @@ Order matters: fills come before the list that no longer has their orders, posit
 core itself: each row is an event like any other.
 """
 
-from collections.abc import Iterable
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -122,26 +124,26 @@ class Reconciler:
             pages = await self.rest.pages(
                 lambda cursor, c=category, s=symbol: request_executions(c, s, start_ms, cursor)  # type: ignore[misc]
             )
-            told = self.parser.parse_executions(pages, self.rest.now_ns())
-            found += [told.rows, *foreign_rows(told.foreign)]
+            for page in reversed(pages):  # newest first, each a piece of work
+                told = self.parser.parse_executions([page], self.rest.now_ns())
+                found += [told.rows, *foreign_rows(told.foreign)]
+                await asyncio.sleep(0)
         self.seen.ts_last_ms = max(self.seen.ts_last_ms, asked_ms)
         return self.seen.news(joined(found))
 
-    async def open_orders(self) -> np.ndarray:
-        """Return the OPEN_ORDERS of every instrument.
+    async def open_orders(self) -> AsyncIterator[tuple[float, int, np.ndarray]]:
+        """Yield when each instrument's list was asked for, on the clock that never goes back, its index and rows.
 
+        One by one: a list that waits for those of all others would lack what was placed meanwhile.
         Raises: VenueUnreachable, VenueError, MalformedFrame.
         """
-        found = []
-        for category, symbols in self.symbols.items():
-            pages = []
-            for symbol in symbols:
-                part = await self.rest.pages(
-                    lambda cursor, c=category, s=symbol: request_open_orders(c, s, cursor=cursor)  # type: ignore[misc]
-                )
-                pages += part
-            found.append(self.parser.parse_open_orders(pages, category, self.rest.now_ns()).rows)
-        return joined(found)
+        for category, symbol in self.each():
+            asked_s = time.monotonic()
+            pages = await self.rest.pages(
+                lambda cursor, c=category, s=symbol: request_open_orders(c, s, cursor=cursor)  # type: ignore[misc]
+            )
+            listed = self.parser.parse_open_orders(pages, category, self.rest.now_ns(), symbol)
+            yield asked_s, self.parser.table.listings[symbol].index, listed.rows
 
     async def positions(self) -> np.ndarray:
         """Return the POSITION of every instrument and the BALANCE.

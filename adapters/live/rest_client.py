@@ -7,9 +7,11 @@ from collections.abc import Callable
 import aiohttp
 
 from mmfold.adapters.bybit.frames import MalformedFrame
+from mmfold.adapters.bybit.responses import read_limit
 from mmfold.adapters.bybit.rest import Page, VenueError, parse_time, read_page, request_time
 from mmfold.adapters.bybit.ret_codes import HTTP_TIMEOUT, Verdict
 from mmfold.adapters.bybit.signing import Credentials, RestRequest, sign_rest
+from mmfold.adapters.live.budget import Budget, Spent
 from mmfold.engine.limits import NS_PER_MS
 
 BODY_BYTES_MAX = 16 << 20
@@ -44,6 +46,7 @@ class RestClient:
         self.base = base
         self.keys = keys
         self.recv_window_ms = recv_window_ms
+        self.budget = Budget()  # of the account
         self.timeout = aiohttp.ClientTimeout(total=timeout_s)
         self.offset_ns = 0  # what the venue's clock is ahead of ours
         self.round_trip_ns = 0  # how long that reading took: the offset is known to half of it
@@ -57,15 +60,27 @@ class RestClient:
         """Return the venue's time as we know it."""
         return (time.time_ns() + self.offset_ns) // NS_PER_MS
 
-    async def send(self, request: RestRequest) -> tuple[int, dict[str, str], bytes]:
+    async def send(self, request: RestRequest, spent: Spent | None = None) -> tuple[int, dict[str, str], bytes]:
         """Send one request once and return status, headers and body.
+
+        A private one waits for the account's budget, unless it was spent for it before.
+        Raises: aiohttp.ClientError, TimeoutError, VenueError for an answer that is too long.
+        """
+        if not request.private:
+            return await self.exchange(request, {"Content-Type": "application/json"} if request.body else {})
+        assert self.keys is not None
+        paid = spent or await self.budget.wait(request.path)
+        signed = sign_rest(request, self.keys, self.ts_ms(), self.recv_window_ms)
+        status, headers, body = await self.exchange(request, signed)
+        if spent is None:
+            self.budget.settle(request.path, paid, read_limit(headers))
+        return status, headers, body
+
+    async def exchange(self, request: RestRequest, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+        """Send one request as it is and return status, headers and body.
 
         Raises: aiohttp.ClientError, TimeoutError, VenueError for an answer that is too long.
         """
-        headers = {"Content-Type": "application/json"} if request.body else {}
-        if self.keys is not None:
-            headers = sign_rest(request, self.keys, self.ts_ms(), self.recv_window_ms)
-        assert not request.private or self.keys is not None
         async with self.http.request(
             request.method,
             f"{self.base}{request.target}",

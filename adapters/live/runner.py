@@ -9,28 +9,26 @@ import asyncio
 import itertools
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 import numpy as np
 
 from mmfold.adapters.bybit.frames import MalformedFrame
 from mmfold.adapters.bybit.public import PublicParser, gap_rows
-from mmfold.adapters.bybit.rest import VenueError, read_result
 from mmfold.adapters.live.account import Account
 from mmfold.adapters.live.account_stop import AccountStop
 from mmfold.adapters.live.beside import beside
-from mmfold.adapters.live.gateway import BybitGateway, Gateway
+from mmfold.adapters.live.cancel_all import cancel_all
+from mmfold.adapters.live.gateway import BybitGateway, Gateway, NoGateway
 from mmfold.adapters.live.heap import give_back, settled_heap
+from mmfold.adapters.live.pieces import pieces_of
 from mmfold.adapters.live.raw import RawFrames
-from mmfold.adapters.live.rest_client import VenueUnreachable
 from mmfold.adapters.live.rows import connection_row, events_of, health_row, timeout_row, timer_row
 from mmfold.adapters.live.session import IN_DOUBT, Session, orders_of
 from mmfold.adapters.live.status import LiveStatus
 from mmfold.adapters.live.stream import Stream
-from mmfold.adapters.live.thaw import END, ended_symbols
+from mmfold.adapters.live.thaw import END, ended_symbols, held_symbols
 from mmfold.adapters.live.unified_market import UnifiedMarket
 from mmfold.adapters.logs import EventLog
 from mmfold.engine.beyond import BeyondLimits
@@ -44,8 +42,6 @@ HEALTH_S = 5.0
 GIVE_BACK_TURNS = 12  # each minute
 STOP_S = 20.0
 LAST_STOP_S = 5.0  # for the venue's word on what a cancel-all ended
-CANCEL_TRY_COUNT = 5
-CANCEL_PAUSE_S = 0.3
 RESYNC_PAUSE_S = 1.0
 IDLE_COMMIT_S = 0.25
 INVALID = (BookStatus.STALE, BookStatus.CROSSED, BookStatus.LOCKED)
@@ -83,7 +79,7 @@ class Runner:
         self.raw = raw
         self.log = EventLog("live")
         self.public_parser = PublicParser(session.manifest)
-        self.gateway: Gateway
+        self.gateway: Gateway = NoGateway()
         self.account: Account | None = None
         self.account_stop: AccountStop | None = None  # what a kill switch leaves behind
         self.streams: list[Stream | UnifiedMarket] = []
@@ -97,9 +93,13 @@ class Runner:
     # Events in, decisions out
 
     async def take(self, rows: np.ndarray) -> None:
-        """Fold whole events and release what was decided."""
+        """Fold whole events and release what was decided, piece by piece: the loop turns in between."""
         if len(rows):
-            await self.fold(self.session.fold, rows, rows["ts_receive_ns"].item(0))
+            first, *more = pieces_of(rows)
+            await self.fold(self.session.fold, first, first["ts_receive_ns"].item(0))
+            for piece in more:
+                await asyncio.sleep(0)
+                await self.fold(self.session.fold, piece, piece["ts_receive_ns"].item(0))
 
     async def take_answers(self, rows: np.ndarray) -> None:
         """Fold the venue's answers to requests, and count them."""
@@ -107,11 +107,11 @@ class Runner:
         if self.account is None or not isinstance(self.gateway, BybitGateway):
             await self.take(rows)
             return
-        self.account.settled = self.gateway.requests.settled_orders(rows)
+        before, self.account.settled = self.account.settled, self.gateway.requests.settled_orders(rows)
         try:
             await self.take(rows)
         finally:
-            self.account.settled = frozenset()
+            self.account.settled = before
 
     async def fold(self, fold: Callable[[Any], np.ndarray], told: Any, ts_receive_ns: int) -> None:
         """Fold one thing and release what was decided; a failure stops the session instead of being raised."""
@@ -171,7 +171,13 @@ class Runner:
             self.failure = error
             said = {"reason": str(error)} if isinstance(error, StrategyError) else {"error": error}
             self.log.error("session_failed", **said)
+        self.halt()
         self.stop_asked.set()
+
+    def halt(self) -> None:
+        """Let no request leave any more that waits for room."""
+        if isinstance(self.gateway, BybitGateway):
+            self.gateway.halt()
 
     def ask_venue(self, reason: str) -> None:
         """Have the open orders looked at; without an account there is nobody to ask."""
@@ -320,6 +326,10 @@ class Runner:
             await self.configure(self.document)  # after the connection counts as down: it must not quote yet
         for symbol in ended_symbols(self.session.directory, self.session.manifest):
             await self.command({"command": "unfreeze", "symbol": symbol})
+        is_held = self.session.core.state.quoters["frozen"].any()
+        held = held_symbols(self.session.directory, self.session.manifest) if is_held else {}
+        for symbol, why in held.items():
+            self.log.warning("still_frozen", symbol=symbol, why=why, hint=f"mm unfreeze {symbol} lifts it")
         self.status.phase = "reconciling"
         loops: list[Awaitable[None]] = [stream.run() for stream in self.streams]
         loops += [self.timer_loop(), self.health_loop(), self.commit_loop(), *beside(self)]
@@ -342,6 +352,7 @@ class Runner:
             await self.wind_down()
         finally:
             self.is_over = True
+            self.halt()
             for task in [*tasks, stop]:
                 task.cancel()
             await asyncio.gather(*tasks, stop, return_exceptions=True)
@@ -374,26 +385,5 @@ class Runner:
 
     async def cancel_all(self) -> None:
         """Cancel everything at the venue by REST: the last resort when the journal or the core cannot go on."""
-        if not isinstance(self.gateway, BybitGateway):
-            return
-        on_its_way = bool(self.gateway.requests.pending)
-        await self.cancel_each(self.gateway)
-        if on_its_way:  # an order that was sent just before may arrive just after
-            await asyncio.sleep(self.pace.settle_ms / 1e3)
-            await self.cancel_each(self.gateway)
-
-    async def cancel_each(self, gateway: BybitGateway) -> None:
-        """Cancel the orders of every symbol; the venue has to say yes."""
-        for instrument in self.session.manifest.instruments:
-            request = gateway.encoder.encode_cancel_all(symbol=instrument.symbol)
-            for turn in range(CANCEL_TRY_COUNT):
-                await asyncio.sleep(turn * CANCEL_PAUSE_S)
-                try:
-                    status, _, body = await gateway.rest.send(request)
-                    read_result(body, status)
-                    self.log.warning("cancel_all", symbol=instrument.symbol)
-                    break
-                except (TimeoutError, OSError, aiohttp.ClientError, VenueError, MalformedFrame) as error:
-                    self.log.error("cancel_all_failed", symbol=instrument.symbol, error=error)
-                with suppress(VenueUnreachable, VenueError, MalformedFrame):
-                    await gateway.rest.read_clock()  # a clock that is off is a reason to be refused
+        if isinstance(self.gateway, BybitGateway):
+            await cancel_all(self.gateway, [one.symbol for one in self.session.manifest.instruments], self.pace)

@@ -41,6 +41,7 @@ from mmfold.adapters.live.raw import RawFrames
 from mmfold.adapters.live.reconcile import Reconciler, Seen
 from mmfold.adapters.live.rest_client import RestClient
 from mmfold.adapters.live.runner import Pace, Runner
+from mmfold.adapters.live.share import session_document
 from mmfold.adapters.live.status import LiveStatus
 from mmfold.adapters.live.stream import Stream, StreamPlan
 from mmfold.adapters.live.unified_market import UnifiedMarket
@@ -55,7 +56,6 @@ from mmfold.config.params import config_digest
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.journal.reader import Journal
-from mmfold.replay.run import config_document
 from mmfold.replay.strategy.file import check_configured
 
 CATEGORY = "linear"
@@ -255,7 +255,7 @@ def open_runner(plan: Plan, place: Place, manifest: Manifest) -> Runner:
 
     Raises: CannotStart, CannotHandOver, JournalError, ConfigError, StrategyError.
     """
-    document = config_document(plan.config, manifest)
+    document = session_document(plan.config, manifest, has_account=plan.has_account)
     check_configured(document)
     session = open_session(place, manifest, plan.config.journal.sync)
     status = LiveStatus(

@@ -16,6 +16,7 @@ import aiohttp
 
 from mmfold.adapters.bybit.frames import FRAME_BYTES_MAX, ControlKind, MalformedFrame, load_object, parse_control
 from mmfold.adapters.bybit.signing import Credentials, encode_auth, encode_ping, encode_subscribe
+from mmfold.adapters.live.pieces import Turn
 from mmfold.adapters.live.status import StreamStatus
 from mmfold.adapters.logs import EventLog
 
@@ -133,11 +134,14 @@ class Stream:
             self.log.info("stream_up", topics=len(self.plan.topics))
             pings = asyncio.create_task(self.heartbeat(socket))
             await self.on_up()
+            turn = Turn()
             for frame in self.early:
                 await self.take(frame)
+                await turn.rest()
             self.early.clear()
             while True:
                 await self.take(await self.receive(socket))
+                await turn.rest()
         finally:
             was_up, self.status.up, self.socket = self.status.up, False, None
             if pings is not None:

@@ -15,6 +15,8 @@ from mmfold.journal.reader import Journal
 
 END = {"command": "freeze", "why": "session_end"}  # the core reads no reason
 OURS = (END["why"], BEHIND)
+UNEXPLAINED = "unexplained"  # a position: a person lifts it
+COMMANDED = "commanded"
 
 
 def ended_symbols(journal: Path, manifest: Manifest) -> tuple[str, ...]:
@@ -34,6 +36,21 @@ def ended_symbols(journal: Path, manifest: Manifest) -> tuple[str, ...]:
             ended -= symbols
             asked -= symbols
     return tuple(sorted(ended - asked))
+
+
+def held_symbols(journal: Path, manifest: Manifest) -> dict[str, str]:
+    """Return why each symbol that stays frozen is: the last reason that was not the session's own.
+
+    Raises: JournalError.
+    """
+    held: dict[str, str] = {}
+    for command in commands_of(journal):
+        symbols = (command["symbol"],) if "symbol" in command else tuple(manifest.symbol_index())
+        if command["command"] == "freeze" and command.get("why") not in OURS:
+            held |= dict.fromkeys(symbols, command.get("why", COMMANDED))
+        elif command["command"] == "unfreeze":
+            held = {symbol: why for symbol, why in held.items() if symbol not in symbols}
+    return held
 
 
 def kept_symbols(journal: Path, manifest: Manifest) -> tuple[str, ...]:

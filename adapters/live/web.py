@@ -4,7 +4,7 @@
 /status   one JSON object            /readyz   it trades, or why not
 
 It shares the loop with trading: what costs more than a lookup is made in small parts, at most four times a second, and
-given out again in between; connections are few. Where MM_WEB_TOKEN is set (or MM_WEB_TOKEN_FILE, or
+given out again in between; connections are few (seats.py). Where MM_WEB_TOKEN is set (or MM_WEB_TOKEN_FILE, or
 /run/secrets/mm_web_token) a request brings it as `Authorization: Bearer TOKEN`; other machines are not let in without
 one. Health needs no token, because probes have none, and tells no reasons then.
 Source: spec/control.md 25, 26.
@@ -24,6 +24,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from mmfold.adapters.live.build import Build, read_build
 from mmfold.adapters.live.document import status_document, uptime_seconds
 from mmfold.adapters.live.metrics import make_registry, render_live_metrics
+from mmfold.adapters.live.seats import Door, Seats
 from mmfold.adapters.live.status import LiveStatus
 from mmfold.adapters.logs import EventLog
 from mmfold.adapters.ports import is_loopback, take_port
@@ -43,7 +44,7 @@ RENDER_EVERY_S = 0.25
 CONNECTION_COUNT_MAX = 32
 KEEPALIVE_S = 75.0  # a Prometheus that asks each minute keeps its connection
 SHUTDOWN_S = 1.0
-SILENT_S = 5.0  # in which a connection has to bring its first request whole
+ANSWER_S = 5.0  # in which an answer has to be taken
 HTTP_OK, HTTP_UNAUTHORIZED, HTTP_MISDIRECTED, HTTP_FAULT, HTTP_NOT_READY = 200, 401, 421, 500, 503
 WORDS = {404: "not_found", 405: "method_not_allowed"}
 PLAIN_HEADERS = {"Cache-Control": "no-store", "Server": "mm", "X-Content-Type-Options": "nosniff"}
@@ -85,15 +86,6 @@ class Rendered:
             return self.body
 
 
-class Refused(asyncio.Protocol):
-    """One connection too many: it is dropped before it costs anything."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Drop it."""
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()
-
-
 class WebServer:
     """The pages of one session on one port."""
 
@@ -127,11 +119,11 @@ class WebServer:
             shutdown_timeout=SHUTDOWN_S,
         )
         self.server: asyncio.Server | None = None
-        self.silent: set[web.RequestHandler] = set()  # young connections that have asked nothing
+        self.seats = Seats(self.serve_one, CONNECTION_COUNT_MAX)
 
     def make_app(self) -> web.Application:
         """Return the pages; a GET has no body, so none is read."""
-        app = web.Application(middlewares=[self.guard])
+        app = web.Application(middlewares=[self.answer, self.guard])
         pages = {
             "/metrics": self.on_metrics,
             "/status": self.on_status,
@@ -152,7 +144,7 @@ class WebServer:
         listener = take_port(self.host, self.port)
         try:
             await self.runner.setup()
-            self.server = await asyncio.get_running_loop().create_server(self.make_protocol, sock=listener)
+            self.server = await asyncio.get_running_loop().create_server(lambda: Door(self.seats), sock=listener)
         except BaseException:
             listener.close()
             raise
@@ -167,22 +159,10 @@ class WebServer:
             self.server = None
             await self.runner.cleanup()
 
-    def make_protocol(self) -> asyncio.BaseProtocol:
+    def serve_one(self) -> asyncio.Protocol:
         """Return what answers a new connection."""
         assert self.runner.server is not None
-        if len(self.runner.server.connections) >= CONNECTION_COUNT_MAX:
-            return Refused()
-        made = self.runner.server()
-        self.silent.add(made)
-        asyncio.get_running_loop().call_later(SILENT_S, self.drop_silent, made)
-        return made
-
-    def drop_silent(self, connection: web.RequestHandler) -> None:
-        """Drop a connection that has asked nothing whole yet: enough of them would keep everybody else out."""
-        is_silent = connection in self.silent
-        self.silent.discard(connection)
-        if is_silent and connection.transport is not None:
-            connection.transport.abort()
+        return self.runner.server()
 
     def is_asked_for(self, request: web.Request) -> bool:
         """Tell whether a request names us as its host: a page of the web that lets its own name mean this machine does
@@ -195,10 +175,26 @@ class WebServer:
         return self.token is not None or name is None or name == self.host or is_loopback(name)
 
     @web.middleware
+    async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer one request to its last byte, for a bounded time: who does not read is dropped."""
+        self.seats.begin(request.protocol)
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                response = await handler(request)
+                await response.prepare(request)
+                await response.write_eof()
+                return response
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
+            raise
+        finally:
+            self.seats.end(request.protocol)
+
+    @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer every failure as JSON: a fault in here is ours to mend, never a reason to stop trading."""
         try:
-            self.silent.discard(request.protocol)
             if not self.is_asked_for(request):
                 return json_response({"error": "host"}, HTTP_MISDIRECTED)
             return await handler(request)

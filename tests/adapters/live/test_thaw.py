@@ -10,7 +10,7 @@ from mmfold.adapters.live.handover import Place
 from mmfold.adapters.live.lag import BEHIND
 from mmfold.adapters.live.opening import open_session
 from mmfold.adapters.live.session import Session
-from mmfold.adapters.live.thaw import END, ended_symbols
+from mmfold.adapters.live.thaw import COMMANDED, END, UNEXPLAINED, ended_symbols, held_symbols
 from mmfold.engine.manifest import Instrument, Manifest
 from tests.adapters.emulator.running import RunningVenue
 from tests.adapters.live.test_first_look import has_placed
@@ -49,6 +49,33 @@ def test_what_the_end_froze_and_nothing_else(tmp_path: Path, commands: list[dict
         session.fold_command(command)
     session.commit()
     assert "".join(ended_symbols(tmp_path, MANIFEST)) == thawed
+    session.close()
+
+
+UNCLEAR = {"command": "freeze", "symbol": "B", "why": UNEXPLAINED}
+
+
+@pytest.mark.parametrize(
+    "commands, held",
+    [
+        ([END], {}),
+        ([UNCLEAR, END], {"B": UNEXPLAINED}),  # a person has to look at the position
+        ([UNCLEAR, *unfreeze("B"), END], {}),
+        ([*freeze("A"), UNCLEAR, END], {"A": COMMANDED, "B": UNEXPLAINED}),
+        ([{"command": "freeze"}], {"A": COMMANDED, "B": COMMANDED}),
+        ([UNCLEAR, {"command": "unfreeze"}], {}),
+        ([{"command": "freeze", "symbol": "B", "why": BEHIND}, *freeze("A")], {"A": COMMANDED}),
+    ],
+)
+def test_what_stays_frozen_is_told_with_its_reason(
+    tmp_path: Path, commands: list[dict[str, Any]], held: dict[str, str]
+) -> None:
+    session = Session(tmp_path, MANIFEST)
+    for command in commands:
+        session.fold_command(command)
+    session.commit()
+    assert held_symbols(tmp_path, MANIFEST) == held
+    assert not set(held) & set(ended_symbols(tmp_path, MANIFEST))
     session.close()
 
 

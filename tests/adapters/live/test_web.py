@@ -352,7 +352,7 @@ def test_with_a_token_any_name_will_do() -> None:
 
 
 def test_silent_connections_keep_nobody_out_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmfold.adapters.live.web.SILENT_S", 0.3)
+    monkeypatch.setattr("mmfold.adapters.live.seats.SILENT_S", 0.3)
 
     async def use(server: WebServer, ask: Ask) -> Answer:
         assert server.server is not None
