@@ -13,6 +13,7 @@ from mmfold.adapters.cli.interpreted import choose_mode, events_bytes
 from mmfold.adapters.cli.journal_cat import cat
 from mmfold.adapters.cli.journal_info import info
 from mmfold.adapters.cli.journal_path import READ_JOURNAL
+from mmfold.adapters.cli.journal_slice import slice_command
 from mmfold.adapters.cli.output import emit_json, progress
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def command() -> None:
 
 command.add_command(info)
 command.add_command(cat)
+command.add_command(slice_command)
 
 
 def parse_head(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
