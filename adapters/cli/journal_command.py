@@ -289,7 +289,7 @@ def salvage_journal(path: Path, out: Path, force: bool, as_json: bool) -> None:
     click.echo(f"parent    head {found.parent_head}   whole up to head {found.prefix_head}")
     click.echo(f"fault     {found.fault}")
     if found.digests:
-        click.echo(f"note      {found.digests:,} state digests in it are the parent's: mm replay finds them different")
+        click.echo(f"note      {found.digests:,} state digests in it are the parent's: mm replay compares them")
     click.echo(f"next      mm journal verify {out}")
 
 
