@@ -30,6 +30,7 @@ from mmfold.replay.feeds import Feeds, clocks_of, open_market, shifts_of, utc_te
 from mmfold.replay.funding import FundingFeed, make_feed
 from mmfold.replay.funding_file import FundingHistory
 from mmfold.replay.run import EFFECT_NAMES, config_document
+from mmfold.replay.settlements_once import SettlementsOnce
 from mmfold.replay.source import EventSource
 from mmfold.replay.span import ALL, Span, timer_row, untraded
 from mmfold.replay.strategy.blame import strategy_blamed
@@ -59,6 +60,7 @@ class BacktestResult:
     clocks: tuple[Clock | None, ...]  # how the times of each were put right before
     timers_left_out: int  # in gaps of more timers than TIMER_COUNT_BETWEEN_MAX
     trades_told_twice: int  # by two of the recordings, and taken once
+    settlements_told_twice: int  # of funding, by the recording or two of them, and taken once
     params: dict[str, Any]
     funding: FundingFeed | None  # a history of rates that was laid over the recording
     span: Span  # that was traded in
@@ -141,6 +143,7 @@ class Backtest:
         self.assumptions = assumptions
         self.writer = writer  # may be given later, before `run`
         self.feed: FeedLatency | None = None
+        self.settlements = SettlementsOnce()
         self.clock: Clock | None = None  # of a recording that stands alone
         self.measured_s = 0.0
         self.pool = ThreadPoolExecutor(1, "journal")  # verifies the recording and writes the journal
@@ -208,6 +211,7 @@ class Backtest:
         begin_schedule(self.arrays, feed.ts_first_ns)
         chunks = self.source.chunks(pool=self.pool)
         chunks = self.clock.correct(chunks) if self.clock else chunks
+        chunks = self.settlements.keep_new(chunks)
         chunks = self.funding.join(chunks, feed.shift_ns) if self.funding else chunks
         windows = Windows(self.span.cut(chunks), feed, self.arrays.sims)
         more = True
@@ -321,6 +325,7 @@ class Backtest:
             clocks=clocks_of(self.source) or (self.clock,),
             timers_left_out=int(sim["timer_left_out_count"]),
             trades_told_twice=self.source.told_twice_count if isinstance(self.source, Feeds) else 0,
+            settlements_told_twice=self.settlements.count,
             params=self.document["params"],
             funding=self.funding,
             span=self.span,

@@ -359,6 +359,7 @@ def result_document(result: "BacktestResult", page: Path | None) -> dict[str, An
         "feed": {
             **dataclasses.asdict(result.feed),
             "clocks": [clock_document(clock) for clock in result.clocks],
+            "settlements_told_twice": result.settlements_told_twice,
             "shifts_ns": list(result.shifts_ns),
             "timers_left_out": result.timers_left_out,
             "trades_told_twice": result.trades_told_twice,
