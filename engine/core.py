@@ -112,6 +112,7 @@ class Core:
     ) -> None:
         self.manifest = manifest
         self.state = make_state(manifest)
+        self.state.clock["row_count"] -= manifest.rows_added()
         self.policy_state = make_policy_state()
         # A journal of other rules is not expected to hold what this build decides: replay/comparing.py lists that.
         self.compares = manifest.witnessed and manifest.rules == RULES

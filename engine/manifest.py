@@ -16,6 +16,7 @@ from mmfold.engine.limits import (
     LOT_NOTIONAL_MICROS_MAX,
     LOT_RATIO_MAX,
     MICROS_PER_UNIT,
+    PAYLOAD_ROW_BYTES,
     PPM,
     PRODUCT_MAX,
     QTY_LOTS_MAX,
@@ -32,6 +33,7 @@ DEFAULT_MAKER_FEE_PPM = 100  # spec/core.md 20: maker 1.0 bps, taker 5.0 bps; po
 DEFAULT_TAKER_FEE_PPM = 500
 TEXT_CHARS_MAX = 1 << 16  # of a run id: a merged one names every recording
 TEXT_KEYS = ("run_id", "code_version", "layout", "parent_run", "source")
+PARENT_ROWS = "parent_manifest_rows"  # key of `extra`
 COINS = ("base_coin", "quote_coin", "settle_coin")
 # Keys of an instrument that are left out where they are empty or 0, so that a manifest of before has the bytes it had.
 LEFT_OUT_EMPTY = ("book_depth", *COINS)
@@ -206,6 +208,16 @@ class Manifest:
     def renewed(self, **changes: Any) -> "Manifest":
         """Return the manifest of a new journal of this build, with the same instruments and some changes."""
         return replace(self, schema_version=SCHEMA_VERSION, code_version=CODE_VERSION, rules=RULES, **changes)
+
+    def rows_added(self) -> int:
+        """Return how many rows the manifest has more than the one that the state digests within were made with.
+
+        A salvaged journal's names its parent and is longer; `extra` says how many rows the state is to count for it.
+        """
+        text = self.extra.get(PARENT_ROWS, "")
+        if not (text.isascii() and text.isdecimal() and len(text) <= 9):
+            return 0
+        return -(-len(encode_manifest(self)) // PAYLOAD_ROW_BYTES) - int(text)
 
     def symbol_index(self) -> dict[str, int]:
         """Return {symbol: instrument_index}."""

@@ -104,7 +104,7 @@ def decide(directory: Path) -> Recovery:
     elif last.path == paths[-1]:
         letter = letter_of(last, scan.fault)
     else:
-        raise scan.fault
+        raise lost_pages(last, len(paths) - paths.index(last.path) - 1) or scan.fault
     drops_segment = letter in "DEF"
     if seal is not None:
         segments = len(scan.scans) - drops_segment
@@ -169,6 +169,16 @@ def zeros_from(tail: bytes, offset: int) -> int:
     last = offset + len(tail.rstrip(b"\0"))
     boundary = -(-last // PAGE_BYTES) * PAGE_BYTES
     return boundary if boundary < end and boundary - last < ROW_BYTES - KIND_AT else end
+
+
+def lost_pages(scan: SegmentScan, later_count: int) -> Corrupt | None:
+    """Return the fault of an earlier segment that ends with zeros: with segments behind it, it is no torn tail."""
+    start = zeros_from(read_bytes(scan, scan.good_bytes), scan.good_bytes)
+    if start == scan.size_bytes:
+        return None
+    later = "another segment stands" if later_count == 1 else f"{later_count:,} more segments stand"
+    message = f"zeros from here to the segment's end, yet {later} behind it: that is lost data, not a torn tail"
+    return Corrupt(scan.path, message, seq=scan.seq_next, offset=start)
 
 
 def set_aside(directory: Path, recovery: Recovery) -> Recovery:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmfold.engine.codes import EventKind
-from mmfold.engine.manifest import Manifest, encode_manifest
+from mmfold.engine.codes import EventKind, Flag
+from mmfold.engine.manifest import PARENT_ROWS, Manifest, encode_manifest
 from mmfold.engine.payload import payload_rows
 from mmfold.journal.errors import JournalError, Locked, NotAJournal, SealDiffers
 from mmfold.journal.lock import is_locked
@@ -27,7 +27,7 @@ from mmfold.journal.writer import Writer
 class Salvage:
     """What was written and why no more; heads are hex, `sealed_events` is None where no seal says how many there were.
 
-    `digests` counts state digests within: they are the parent's, whose manifest had other rows.
+    `digests` counts state digests within: they are the parent's, and hold (engine/manifest.py, PARENT_ROWS).
     """
 
     events: int
@@ -57,7 +57,8 @@ def salvage(
     prefix, seal = Prefix(path), readable_seal(path)
     scan = scan_journal(path)
     sealed_head = scan.head.hex() if seal is None else seal.head
-    manifest = parented(prefix.journal.manifest(), sealed_head, scan.head.hex(), scan.events)
+    parent = prefix.journal.manifest()
+    manifest = parented(parent, sealed_head, scan.head.hex(), scan.events, prefix.manifest_rows())
     with publishing(out) as part, Writer(part) as writer:
         for rows in prefix.chunks():
             writer.append(with_manifest(rows, manifest))
@@ -82,12 +83,16 @@ class Prefix:
         self.journal = Journal(path, segments)
         self.rows = self.digests = 0
 
+    def manifest_rows(self) -> int:
+        """Return how many rows the manifest has."""
+        return int((next(self.journal.chunks())["seq"] == 0).sum())
+
     def chunks(self) -> Iterator[np.ndarray]:
         """Yield verified events up to the fault."""
         try:
             for rows in self.journal.verified_chunks():
                 self.rows += len(rows)
-                self.digests += int((rows["kind"] == EventKind.DIGEST).sum())
+                self.digests += int(((rows["kind"] == EventKind.DIGEST) & (rows["flags"] & Flag.LAST != 0)).sum())
                 yield rows
         except JournalError as error:
             self.fault = self.fault or error
@@ -101,10 +106,11 @@ def readable_seal(path: Path) -> Seal | None:
         return None
 
 
-def parented(manifest: Manifest, sealed_head: str, prefix_head: str, prefix_events: int) -> Manifest:
-    """Return the manifest of a part of a journal, which names the whole."""
+def parented(manifest: Manifest, sealed_head: str, prefix_head: str, prefix_events: int, row_count: int) -> Manifest:
+    """Return the manifest of a part of a journal, which names the whole and how many rows its own manifest had."""
     names = {"parent_head": sealed_head, "parent_prefix_events": str(prefix_events), "parent_prefix_head": prefix_head}
-    return replace(manifest, parent_run=manifest.run_id, extra={**manifest.extra, **names})
+    # What was salvaged before counts as its first parent did.
+    return replace(manifest, parent_run=manifest.run_id, extra={PARENT_ROWS: str(row_count), **manifest.extra, **names})
 
 
 def with_manifest(rows: np.ndarray, manifest: Manifest) -> np.ndarray:

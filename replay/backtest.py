@@ -30,7 +30,9 @@ from mmfold.replay.feeds import Feeds, clocks_of, open_market, shifts_of, utc_te
 from mmfold.replay.funding import FundingFeed, make_feed
 from mmfold.replay.funding_file import FundingHistory
 from mmfold.replay.run import EFFECT_NAMES, config_document
+from mmfold.replay.settlements_once import SettlementsOnce
 from mmfold.replay.source import EventSource
+from mmfold.replay.span import ALL, Span, timer_row, untraded
 from mmfold.replay.strategy.blame import strategy_blamed
 from mmfold.replay.strategy.file import StrategyMissing, check_configured, loaded, uses_strategy
 from mmfold.replay.venue.fifo import make_queues
@@ -58,8 +60,10 @@ class BacktestResult:
     clocks: tuple[Clock | None, ...]  # how the times of each were put right before
     timers_left_out: int  # in gaps of more timers than TIMER_COUNT_BETWEEN_MAX
     trades_told_twice: int  # by two of the recordings, and taken once
+    settlements_told_twice: int  # of funding, by the recording or two of them, and taken once
     params: dict[str, Any]
     funding: FundingFeed | None  # a history of rates that was laid over the recording
+    span: Span  # that was traded in
     outside_counts: dict[str, int]  # by symbol: orders that rested outside of what the recording shows of the book
     seconds: float
 
@@ -84,12 +88,13 @@ def check_samples(assumptions: Assumptions, feed: FeedLatency) -> None:
 
 
 def backtest_manifest(
-    source: Manifest, document: dict[str, Any], assumptions: Assumptions, seed: int, funding: FundingFeed | None = None
+    source: Manifest, document: dict[str, Any], assumptions: Assumptions, seed: int, more: dict[str, str]
 ) -> Manifest:
-    """Return the new journal's manifest: a run id from what it depends on, and the parent's."""
-    words = assumptions.named()
-    if funding is not None:
-        words["funding"] = funding.word
+    """Return the new journal's manifest: a run id from what it depends on, and the parent's.
+
+    Shape: more: what else the run depends on, {name: text}.
+    """
+    words = {**assumptions.named(), **more}
     depends = {"assumptions": dict(words), "config": document, "parent": source.run_id, "seed": seed}
     if uses_strategy(document) and (strategy := loaded()) is not None:
         words |= strategy.words()
@@ -121,6 +126,7 @@ class Backtest:
         *,
         seed: int = 0,
         funding: FundingHistory | None = None,
+        span: Span = ALL,
         writer: Writer | None = None,
     ) -> None:
         self.source = open_market([events] if isinstance(events, Path) else events)
@@ -129,12 +135,15 @@ class Backtest:
         if loaded() is not None and not uses_strategy(self.document):
             raise StrategyMissing("no instrument is quoted by the strategy file", "leave strategy.name to --strategy")
         self.funding = None if funding is None else make_feed(funding, self.source.manifest)
-        self.manifest = backtest_manifest(self.source.manifest, self.document, assumptions, seed, self.funding)
+        self.span = span
+        more = {**span.words(), **({} if self.funding is None else {"funding": self.funding.word})}
+        self.manifest = backtest_manifest(self.source.manifest, self.document, assumptions, seed, more)
         self.core = Core(self.manifest)
         self.core.out["witnessed"] = 0
         self.assumptions = assumptions
         self.writer = writer  # may be given later, before `run`
         self.feed: FeedLatency | None = None
+        self.settlements = SettlementsOnce()
         self.clock: Clock | None = None  # of a recording that stands alone
         self.measured_s = 0.0
         self.pool = ThreadPoolExecutor(1, "journal")  # verifies the recording and writes the journal
@@ -170,6 +179,7 @@ class Backtest:
                 if self.clock is not None:
                     span = measure_span(self.clock.correct(self.source.unverified_chunks()))
             feed = feed_latency_of(span)
+            self.span.check(feed)
             check_samples(self.assumptions, feed)
             if self.is_fifo:
                 check_market_orders(self.source.unverified_chunks(), self.quoted())
@@ -193,19 +203,27 @@ class Backtest:
         started_s = time.perf_counter() - self.measured_s
         self.arrays.sims[0]["keep_inputs"] = int(self.writer is not None)
         self.fold(payload_rows(EventKind.MANIFEST, 0, encode_manifest(self.manifest)))
-        self.fold(payload_rows(EventKind.CONFIG, 0, config_payload(self.document)))
+        begin_ns = None if self.span.from_ns is None else self.span.from_ns + feed.shift_ns
+        document = self.document if begin_ns is None else untraded(self.document)
+        self.fold(payload_rows(EventKind.CONFIG, 0, config_payload(document)))
         sim = self.arrays.sims[0]
         sim["ts_timer_ns"] = feed.ts_first_ns + sim["rules"]["timer_interval_ns"]
         begin_schedule(self.arrays, feed.ts_first_ns)
         chunks = self.source.chunks(pool=self.pool)
         chunks = self.clock.correct(chunks) if self.clock else chunks
+        chunks = self.settlements.keep_new(chunks)
         chunks = self.funding.join(chunks, feed.shift_ns) if self.funding else chunks
-        windows = Windows(chunks, feed, self.arrays.sims)
+        windows = Windows(self.span.cut(chunks), feed, self.arrays.sims)
         more = True
         while more and not self.stop_requested:
             more = windows.advance()
+            if begin_ns is not None and sim["ts_stop_ns"] >= begin_ns:
+                self.begin_trading(begin_ns)
+                begin_ns = None
             self.run_window()
             self.on_progress(int(sim["input_row_count"]))
+        if self.span.until_ns is not None:
+            self.source.check_end()
         return self.finish(feed, started_s)
 
     def quoted(self) -> dict[str, int]:
@@ -213,13 +231,25 @@ class Backtest:
         params = self.document["params"]
         return {symbol: index for symbol, index in self.manifest.symbol_index().items() if params[symbol]["enabled"]}
 
+    def begin_trading(self, ts_ns: int) -> None:
+        """Run the window under way up to a time, and put the configuration in force then."""
+        sim = self.arrays.sims[0]
+        stop_ns, sim["ts_stop_ns"] = int(sim["ts_stop_ns"]), ts_ns
+        self.run_window()
+        self.fold(timer_row(ts_ns))  # what the configuration decides at once is decided then, not at the event before
+        self.fold(payload_rows(EventKind.CONFIG, 0, config_payload(self.document)))
+        sim["ts_stop_ns"] = stop_ns
+
     def fold(self, rows: np.ndarray) -> None:
-        """Fold a control event."""
-        self.arrays.sims[0]["rows"][: len(rows)] = rows
+        """Fold an event that is neither the market's nor the venue's; it borrows the window's first rows."""
+        window = self.arrays.sims[0]["rows"]
+        borrowed = window[: len(rows)].copy()
+        window[: len(rows)] = rows
         stop = fold_control(self.arrays, len(rows))
         if stop == Stop.POLICY:
             self.core.run_policy_lane(rows)
         end_control(self.arrays, len(rows))
+        window[: len(rows)] = borrowed
 
     def run_window(self) -> None:
         """Run one window to its end, with the policy lane and the journal in between."""
@@ -295,8 +325,10 @@ class Backtest:
             clocks=clocks_of(self.source) or (self.clock,),
             timers_left_out=int(sim["timer_left_out_count"]),
             trades_told_twice=self.source.told_twice_count if isinstance(self.source, Feeds) else 0,
+            settlements_told_twice=self.settlements.count,
             params=self.document["params"],
             funding=self.funding,
+            span=self.span,
             outside_counts={
                 symbol: int(self.arrays.venues[index]["outside_count"])
                 for symbol, index in self.manifest.symbol_index().items()

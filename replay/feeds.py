@@ -83,6 +83,14 @@ class Feeds:
             merge([Pending(feed, feed.clock.correct(chunks) if feed.clock else chunks) for feed, chunks in pairs])
         )
 
+    def check_end(self) -> None:
+        """Compare each journal's seal with its end, for a reader that does not come to it.
+
+        Raises: SealDiffers, TornTail, Corrupt.
+        """
+        for feed in self.feeds:
+            feed.source.check_end()
+
     @property
     def told_twice_count(self) -> int:
         """How many trades the last reading left out, because two recordings told them."""
@@ -134,11 +142,15 @@ def differences(one: Instrument, other: Instrument) -> str:
     return ", ".join(f"{name} {mine} and {theirs}" for name, mine, theirs in pairs if mine != theirs)
 
 
+def market_mask(kinds: np.ndarray) -> np.ndarray:
+    """Tell which events are the market's, by their kinds."""
+    is_market: np.ndarray = ((kinds >= MARKET_KIND_FIRST) & (kinds <= MARKET_KIND_LAST)) | (kinds == EventKind.SCORE)
+    return is_market
+
+
 def market_of(chunk: np.ndarray) -> np.ndarray:
     """Return a copy of a chunk's market events."""
-    kind = chunk["kind"]
-    is_market = ((kind >= MARKET_KIND_FIRST) & (kind <= MARKET_KIND_LAST)) | (kind == EventKind.SCORE)
-    market: np.ndarray = chunk.take(np.flatnonzero(is_market))
+    market: np.ndarray = chunk.take(np.flatnonzero(market_mask(chunk["kind"])))
     return market
 
 

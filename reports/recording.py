@@ -25,6 +25,8 @@ def recording_notes(result: BacktestResult) -> tuple[str, ...]:
             f"{result.timers_left_out:,} timers were left out: between two events at most "
             f"{TIMER_COUNT_BETWEEN_MAX:,} are made."
         )
+    if result.settlements_told_twice:
+        notes.append(f"{result.settlements_told_twice:,} settlements of funding are told twice: they count once.")
     if result.trades_told_twice:
         notes.append(f"{result.trades_told_twice:,} trades are in two recordings, by the venue's id: they count once.")
     return tuple(notes)

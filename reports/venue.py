@@ -12,6 +12,7 @@ from mmfold.engine.limits import MICROS_PER_UNIT, NS_PER_MS, NS_PER_S, PPM
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.engine.records import NO_VALUE
 from mmfold.replay.assumptions import read_named
+from mmfold.reports.audit import utc_text
 from mmfold.reports.money import decimal_text
 
 PPM_PER_BPS = 100
@@ -60,6 +61,7 @@ def venue_notes(manifest: Manifest) -> list[str]:
         return []
     partial = "orders fill in part" if numbers["partial_fills"] else "the first order a trade reaches fills whole"
     return [
+        *span_notes(manifest.extra),
         f"Simulated venue: queue model {numbers['queue_model']}, {partial}; fills at the order's own price, as maker.",
         *latency_notes(numbers),
         f"Timers come every {amount(numbers['timer_interval_ns'], NS_PER_MS)} ms; our orders move nobody.",
@@ -71,6 +73,16 @@ def venue_notes(manifest: Manifest) -> list[str]:
         "Receive times are on the exchange's clock: the recording's lowest feed latency counts as zero if negative.",
         "Spread PnL is earned at the fills against the mid; inventory PnL is the rest of realised and unrealised.",
     ]
+
+
+def span_notes(words: dict[str, str]) -> list[str]:
+    """Return which part of the recording was traded in, where it was not all of it."""
+    ends = {name: words.get(f"span_{name}_ns") for name in ("from", "until")}
+    told = [f"{name} {utc_text(int(ts_ns))}" for name, ts_ns in ends.items() if ts_ns is not None]
+    if not told:
+        return []
+    before = "; what is before was folded as market, with nothing quoted" if ends["from"] is not None else ""
+    return [f"Trades {' '.join(told)}, on the recording's clock{before}."]
 
 
 def latency_notes(numbers: dict[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from mmfold.adapters.cli.assumptions import BAND_TEXT, QUEUE_MODELS, band_of, pa
 from mmfold.adapters.cli.errors import is_user_error
 from mmfold.adapters.cli.grouped import GroupedCommand
 from mmfold.adapters.cli.journal_path import READ_JOURNAL
+from mmfold.adapters.cli.moments import parse_span
 from mmfold.adapters.cli.output import emit_json, print_warnings, progress
 from mmfold.adapters.cli.own_strategy import load_strategy
 from mmfold.adapters.cli.places import tell_made
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 REPORT_NAMES = frozenset(("REPORT.md", "report.html", "report.json"))
 CASE_NAMES = frozenset(("pessimistic", "base", "optimistic"))
 GROUPS = {
-    "Market and strategy": ("events", "funding", "config_path", "profile", "strategy", "overrides"),
+    "Market and strategy": ("events", "first", "last", "funding", "config_path", "profile", "strategy", "overrides"),
     "Assumptions about the venue": (
         "assumptions_path", "calibration", "latency", "latency_file", "queue_model", "partial_fills", "timer_ms",
         "band", "seed",
@@ -54,6 +55,8 @@ FILE = click.Path(path_type=Path)
     type=READ_JOURNAL,
     help="Recorded market, demo for the bundled one; repeat it to merge several.",
 )
+@click.option("--from", "first", metavar="TIME", help="Trade from then on; before, the market is folded.")
+@click.option("--until", "last", metavar="TIME", help="End there; times are ISO, UTC, or ns since 1970.")
 @click.option("--funding", metavar="FILE", type=FILE, help="History of funding rates, CSV or JSON: mm docs backtest.")
 @click.option("--config", "config_path", metavar="FILE", type=click.Path(path_type=Path), help="Configuration.")
 @click.option("--profile", metavar="NAME", help="A profile of config/profiles; by default the strategy's own.")
@@ -96,6 +99,7 @@ def command(
     if ":" in (asked["strategy"] or ""):
         load_strategy(asked["strategy"])
         asked["strategy_file"], asked["strategy"] = asked["strategy"], "user"
+    asked["span"] = parse_span(asked["first"], asked["last"])
     config, assumptions = read_config(asked), read_assumptions(asked)
     cases = band_of(assumptions) if asked["band"] else {"base": assumptions}
     if out is not None:
@@ -183,7 +187,7 @@ def prepare_case(
     from mmfold.replay.funding_file import read_funding
 
     funding = None if asked["funding"] is None else read_funding(asked["funding"])
-    backtest = Backtest(events, config, assumptions, seed=asked["seed"], funding=funding)
+    backtest = Backtest(events, config, assumptions, seed=asked["seed"], funding=funding, span=asked["span"])
     try:
         backtest.measure()
     except SamplesBeside as error:
@@ -355,6 +359,7 @@ def result_document(result: "BacktestResult", page: Path | None) -> dict[str, An
         "feed": {
             **dataclasses.asdict(result.feed),
             "clocks": [clock_document(clock) for clock in result.clocks],
+            "settlements_told_twice": result.settlements_told_twice,
             "shifts_ns": list(result.shifts_ns),
             "timers_left_out": result.timers_left_out,
             "trades_told_twice": result.trades_told_twice,
@@ -371,6 +376,7 @@ def result_document(result: "BacktestResult", page: Path | None) -> dict[str, An
         "rows": result.rows,
         "run": run,
         "run_id": result.manifest.run_id,
+        "span": {"from_ns": result.span.from_ns, "until_ns": result.span.until_ns},
         "shown_depth": {
             one.symbol: {"levels": one.book_depth, "orders_outside": result.outside_counts[one.symbol]}
             for one in result.manifest.instruments

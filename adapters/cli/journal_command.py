@@ -13,6 +13,7 @@ from mmfold.adapters.cli.interpreted import choose_mode, events_bytes
 from mmfold.adapters.cli.journal_cat import cat
 from mmfold.adapters.cli.journal_info import info
 from mmfold.adapters.cli.journal_path import READ_JOURNAL
+from mmfold.adapters.cli.journal_slice import slice_command
 from mmfold.adapters.cli.output import emit_json, progress
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def command() -> None:
 
 command.add_command(info)
 command.add_command(cat)
+command.add_command(slice_command)
 
 
 def parse_head(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -287,7 +289,7 @@ def salvage_journal(path: Path, out: Path, force: bool, as_json: bool) -> None:
     click.echo(f"parent    head {found.parent_head}   whole up to head {found.prefix_head}")
     click.echo(f"fault     {found.fault}")
     if found.digests:
-        click.echo(f"note      {found.digests:,} state digests in it are the parent's: mm replay finds them different")
+        click.echo(f"note      {found.digests:,} state digests in it are the parent's: mm replay compares them")
     click.echo(f"next      mm journal verify {out}")
 
 

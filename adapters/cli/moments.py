@@ -1,6 +1,11 @@
 """An event of a journal as a person names it: by its seq, or by a time."""
 
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from mmfold.replay.span import Span
 
 NS_DIGIT_COUNT = 19  # of a time in ns since 1970, from 2001 to 2262
 
@@ -37,3 +42,27 @@ def parse_moment(text: str | None, option: str) -> tuple[int | None, int | None]
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
     micros = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // (datetime.resolution)
     return None, micros * 1_000
+
+
+def parse_time(text: str | None, option: str) -> int | None:
+    """Return the time in ns of an option's TIME, see `parse_moment`.
+
+    Raises: click.BadParameter, also for a seq.
+    """
+    seq, ts_ns = parse_moment(text, option)
+    if seq is not None:
+        raise click.BadParameter(f"{text} is a seq: give a time such as 2024-08-08T23:54:17Z", param_hint=option)
+    return ts_ns
+
+
+def parse_span(first: str | None, last: str | None) -> "Span":
+    """Return the span that --from and --until say.
+
+    Raises: click.BadParameter.
+    """
+    from mmfold.replay.span import Span
+
+    from_ns, until_ns = parse_time(first, "--from"), parse_time(last, "--until")
+    if from_ns is not None and until_ns is not None and from_ns >= until_ns:
+        raise click.BadParameter(f"{last} is not after --from {first}", param_hint="--until")
+    return Span(from_ns, until_ns)

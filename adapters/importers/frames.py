@@ -19,7 +19,7 @@ from pathlib import Path
 import orjson
 
 from mmfold.adapters.importers.outcome import ImportFailedError, RefusedError
-from mmfold.adapters.importers.streams import read_lines
+from mmfold.adapters.importers.streams import CHUNK_BYTES, read_lines
 from mmfold.adapters.importers.units import SPOKEN_UNITS, STAMPED_UNITS, Units, find_units
 from mmfold.engine.limits import NS_PER_S, TS_NS_MAX
 from mmfold.engine.records import NO_TS_NS
@@ -107,6 +107,7 @@ class Sniffed:
     form: Form
     units: Units
     ts_receive_ns: int
+    start: bytes = b""  # the first lines, by which files of one first time are put in order
 
 
 def parse_frame(form: Form, line: bytes, units: Units | None = None) -> Frame:
@@ -189,6 +190,8 @@ def sniff(path: Path) -> Sniffed:
     Raises: ImportFailedError when it is empty or no form that is known.
     """
     head = next(read_lines(path, lambda _: None), b"")
+    # Of a packed file the first buffer may be longer, and shows no more for it.
+    head = head[: head.rfind(b"\n", 0, CHUNK_BYTES) + 1 or len(head)]
     if not head.strip():
         raise ImportFailedError(f"{path.name}: the file is empty")
     for magic, what, hint in FOREIGN:
@@ -203,7 +206,7 @@ def sniff(path: Path) -> Sniffed:
             with suppress(RefusedError):
                 frame = parse_frame(form, line, units[form])
                 if frame.ts_receive_ns != NO_TS_NS:
-                    return Sniffed(path, form, units[form], frame.ts_receive_ns)
+                    return Sniffed(path, form, units[form], frame.ts_receive_ns, b"\n".join(lines))
                 forms = (form,)
     if SEPARATED_LINE.fullmatch(lines[0]):
         raise ImportFailedError(f"{path.name}: separated values (CSV), no capture of a stream", CAPTURES)

@@ -1,8 +1,9 @@
 """Raw venue captures to a journal; must never write anything before the last line is read.
 
-Order of several files: by their first receive time, whatever the order on the command line; their lines are merged by
-receive time (merge.py). What overlapping captures tell twice is taken once where the venue numbers it: books by the
-core, trades here (journal/told.py).
+Order of several files: by their first receive time, at equal ones by their first lines, whatever the order on the
+command line; their lines are merged by receive time (merge.py). The journal is made of the lines alone: no file's name,
+packing or end is part of it. What overlapping captures tell twice is taken once where the venue numbers it: books by
+the core, trades here (journal/told.py).
 """
 
 import os
@@ -24,7 +25,7 @@ from mmfold.adapters.importers.output import check_out, work_directory, write_jo
 from mmfold.adapters.importers.quarantine import Quarantine
 from mmfold.adapters.importers.session import LateListError, ParseMessage, Session
 from mmfold.adapters.importers.spool import Spool
-from mmfold.adapters.importers.streams import InputHash, read_ahead, read_lines, run_id_of
+from mmfold.adapters.importers.streams import LinesHash, read_ahead, read_lines
 from mmfold.adapters.importers.table import Context, SymbolTable
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.journal.publish import publish
@@ -69,7 +70,7 @@ def import_captures(request: ImportRequest, on_progress: OnProgress, venue: Venu
     check_out(request)
     if request.market and request.market not in venue.markets:
         raise ImportFailedError(f"--market {request.market}: {venue.name} has {', '.join(venue.markets)}")
-    files = sorted((sniff(path) for path in request.files), key=lambda file: file.ts_receive_ns)
+    files = sorted((sniff(path) for path in request.files), key=lambda file: (file.ts_receive_ns, file.start))
     quarantine = Quarantine.beside(request.out)
     with work_directory(request.out) as work:
         try:
@@ -138,26 +139,27 @@ def open_table(venue: Venue, request: ImportRequest, offered: dict[tuple[str, st
 
 
 def read_session(files: list[Sniffed], session: Session, on_progress: OnProgress, *, salvage: bool) -> str:
-    """Read all files into a session to its end, and return the run id, made of every byte of them.
+    """Read all files into a session to its end, and return the run id, made of every line as it was taken.
 
     Raises: ImportFailedError, LateListError.
     """
-    inputs, cuts = [InputHash() for _ in files], list[str]()
+    byte_counts, cuts, lines = [0 for _ in files], list[str](), LinesHash()
 
     def reader(index: int) -> Generator[bytes, None, None]:
         def on_bytes(data: bytes) -> None:
-            inputs[index].update(data)
-            on_progress(sum(one.byte_count for one in inputs))
+            byte_counts[index] += len(data)
+            on_progress(sum(byte_counts))
 
-        return read_ahead(read_lines(files[index].path, on_bytes, cuts.append if salvage else None))
+        buffers = read_lines(files[index].path, on_bytes, cuts.append if salvage else None)
+        return read_ahead(lines.hashed(buffers) if len(files) == 1 else buffers)
 
     if len(files) == 1:
         read_alone(files[0], session, reader(0))
     else:
-        read_merged(files, session, reader)
+        read_merged(files, session, reader, lines)
     session.finish()
     session.context.table.assumed.update(dict.fromkeys(sorted(cuts)))
-    return run_id_of(inputs)
+    return lines.run_id()
 
 
 def open_fast_lane(venue: Venue, input_bytes: int) -> FastLane | None:
@@ -183,7 +185,9 @@ def read_alone(file: Sniffed, session: Session, buffers: Generator[bytes, None, 
             look_for_signals()
 
 
-def read_merged(files: list[Sniffed], session: Session, reader: Callable[[int], Generator[bytes, None, None]]) -> None:
+def read_merged(
+    files: list[Sniffed], session: Session, reader: Callable[[int], Generator[bytes, None, None]], lines: LinesHash
+) -> None:
     """Read files together in the order of their receive times.
 
     Raises: ImportFailedError.
@@ -196,6 +200,7 @@ def read_merged(files: list[Sniffed], session: Session, reader: Callable[[int], 
             def place_of(index: int, _: int, merged: Merged = merged) -> Place:
                 return merged.place(index)
 
+            lines.update(merged.buffer)
             session.units = merged.source.units
             session.read_lines(merged.source.form, merged.buffer, 0, place_of)
             look_for_signals()
@@ -240,7 +245,7 @@ def write_result(
     manifest = Manifest(
         run_id=run_id,
         instruments=tuple(with_depth(listing.instrument, session.context) for listing in listings),
-        source=",".join(file.path.name for file in files),
+        source=f"{table.venue} {session.context.market}".strip(),
     )
     index_of = np.zeros(len(table.listings), "<u2")
     for index, listing in enumerate(listings):

@@ -9,7 +9,7 @@ import hashlib
 import queue
 import re
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from mmfold.adapters.importers.outcome import ImportFailedError
@@ -169,25 +169,25 @@ def read_ahead(chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
                 thread.join(timeout=0.01)
 
 
-class InputHash:
-    """The hash of one file's bytes, from which an import's run id is made."""
+class LinesHash:
+    """The hash of the lines of an import in the order in which they are taken, from which its run id is made.
+
+    How the lines were packed, what their files are called and where a file ended is no part of it.
+    """
 
     def __init__(self) -> None:
         self._hasher = hashlib.sha256()
-        self.byte_count = 0
 
-    def update(self, data: bytes) -> None:
-        """Take some more input."""
-        self._hasher.update(data)
-        self.byte_count += len(data)
+    def update(self, lines: bytes) -> None:
+        """Take the next lines."""
+        self._hasher.update(lines)
 
-    def hexdigest(self) -> str:
-        """Return the hash."""
-        return self._hasher.hexdigest()
+    def hashed(self, buffers: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield the same buffers, taken as the next lines."""
+        for buffer in buffers:
+            self.update(buffer)
+            yield buffer
 
-
-def run_id_of(inputs: Sequence[InputHash]) -> str:
-    """Return `import-` and 12 hex digits: of the one file's hash, or of the hash of all files' hashes."""
-    digests = [one.hexdigest() for one in inputs]
-    digest = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
-    return f"import-{digest[:12]}"
+    def run_id(self) -> str:
+        """Return `import-` and the first 12 hex digits of the hash."""
+        return f"import-{self._hasher.hexdigest()[:12]}"

@@ -16,7 +16,9 @@ from mmfold.replay.backtest import Backtest
 from mmfold.replay.funding import make_feed
 from mmfold.replay.funding_file import FundingFileError, Settlement, read_funding
 from mmfold.replay.run import ReplayOptions, replay
+from mmfold.replay.settlements_once import SettlementsOnce
 from mmfold.reports.funding import funding_notes, history_notes, is_perpetual
+from mmfold.reports.recording import recording_notes
 from tests.engine.rows import event
 from tests.replay.venue.market import config_of, make_instruments, market_events, rows_of, run, write_market
 
@@ -50,6 +52,50 @@ def test_a_backtest_of_a_session_takes_the_markets_word_alone(tmp_path) -> None:
         assert result.state.counters[0]["settlement_count"] == 0 and result.fills > 10
         found.append((result.state_digest, int(result.state.positions[0]["funding_micros"])))
     assert found[0] == found[1] and found[0][1] != 0
+
+
+def test_a_settlement_that_two_recordings_tell_is_paid_once(tmp_path) -> None:
+    # The first recorder's clock is behind: what both tell stands at the end of one and at the start of the other.
+    events = market_events(3, 600, faults=False)
+    late = market_events(4, 600, faults=False)
+    after_ns = max(int(rows["ts_receive_ns"][0]) for rows in events) + 20 * NS_PER_MS - int(late[0]["ts_receive_ns"][0])
+    for rows in late:
+        rows["ts_receive_ns"] += after_ns
+        rows["ts_exchange_ns"] += after_ns
+    one, other = settled(events[-1], paid=False), settled(events[-1], paid=False)
+    other["ts_receive_ns"], other["aux"] = late[0]["ts_receive_ns"][0], 1_000_001  # as another stream rounds the rate
+    hour = settled(late[300], paid=False)
+    first = write_market(tmp_path / "a", [*events, one], make_instruments(1))
+    second = write_market(tmp_path / "b", [other, *late[:301], hour, *late[301:]], make_instruments(1))
+    alone = write_market(tmp_path / "c", [*late[:301], hour, *late[301:]], make_instruments(1))
+    both = Backtest([first, second], config_of("grid"), CALM).run()
+    once = Backtest([first, alone], config_of("grid"), CALM).run()
+    assert (both.settlements_told_twice, once.settlements_told_twice) == (1, 0)
+    counted = [int(result.state.counters[0]["funding_count"]) for result in (both, once)]
+    assert counted[0] == counted[1] >= 2
+    assert any("told twice" in note for note in recording_notes(both))
+    # One recording that tells it twice, by the market and by the account.
+    place = settled(events[300], paid=False)
+    twice = write_market(tmp_path / "d", [*events[:301], place, settled(events[300], paid=True), *events[301:]],
+                         make_instruments(1))  # fmt: skip
+    assert Backtest(twice, config_of("grid"), CALM).run().settlements_told_twice == 1
+
+
+TIMES = [  # of two tellings, seconds from a whole hour, and whether they are one settlement
+    (0, 0, True), (0, 2, True), (-59, 59, True), (0, 61, False), (0, 3_600, False), (1_000, 1_000, True),
+    (1_000, 1_001, False), (8 * 3_600, 8 * 3_600 + 5, True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("one_s", "other_s", "is_same"), TIMES)
+def test_which_tellings_are_one_settlement(one_s: int, other_s: int, is_same: bool) -> None:
+    hour_ns = 1_700_002_800 * NS_PER_S
+    rows = [event(EventKind.FUNDING, ts_exchange_ns=hour_ns + at * NS_PER_S) for at in (one_s, other_s)]
+    once = SettlementsOnce()
+    kept = np.concatenate(list(once.keep_new(iter([np.concatenate(rows)]))))
+    assert (len(kept), once.count) == ((1, 1) if is_same else (2, 0))
+    foreign = event(EventKind.FUNDING, ts_exchange_ns=hour_ns, instrument_index=1)
+    assert len(next(once.keep_new(iter([foreign])))) == 1
 
 
 T_MS = 1_700_000_000_000

@@ -74,7 +74,7 @@ def test_what_is_written(tmp_path):
     rows = rows_of(tmp_path)
     is_manifest = rows["kind"] == EventKind.MANIFEST
     manifest = parse_manifest(payload_bytes(rows[is_manifest]))
-    assert manifest.run_id.startswith("import-") and len(manifest.run_id) == 19 and manifest.source == "in0"
+    assert manifest.run_id.startswith("import-") and len(manifest.run_id) == 19 and manifest.source == "binance usdm"
     assert [instrument.symbol for instrument in manifest.instruments] == ["A", "Z"] and not manifest.witnessed
     market = rows[~is_manifest]
     assert market["seq"].tolist() == [1, 2, 3, 4] and market["instrument_index"].tolist() == [1, 0, 1, 1]
