@@ -175,6 +175,15 @@ ALIASES = AliasTable(
             dropped=KEPT_UNTIL,
             factor=Fraction(1, 10_000),
         ),
+        # Each policy has its own interval.
+        Alias(
+            domain=Domain.CONFIG,
+            old="policy.interval_ms",
+            new="autopolicy.interval_s",
+            since="0.2.0",
+            dropped="0.4.0",
+            factor=Fraction(1, 1_000),
+        ),
         # spec/addendum.md 2
         Alias(domain=Domain.ENV, old="CONFIG_PATH", new="MM_CONFIG_PATH", since="0.1.0", dropped=KEPT_UNTIL),
         # When the latency of orders became one of each symbol, the only other one left its section.

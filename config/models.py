@@ -206,16 +206,11 @@ class JournalSection(Section):
     )
 
 
-class PolicySection(Section):
-    """The policy lane."""
-
-    interval_ms: StrictInt = ranged("event time between two runs of the policies", "ms", 1, MS_MAX)
-
-
 class AutopolicySection(Section):
     """The policy that quotes less and slower while the order flow is too busy. Source: spec/core.md 16."""
 
     enabled: StrictBool = switch("whether the policy runs")
+    interval_s: Number = ranged("event time between two runs of the policy", "s", "0.001", 86_400)
     trigger_events_total: StrictInt = ranged("orders in one interval that count as busy", "orders", 1, 1_000_000)
     hysteresis_bad_required: StrictInt = ranged("busy intervals before a step up", "intervals", 1, 1000)
     hysteresis_good_required: StrictInt = ranged("quiet intervals before a step down", "intervals", 1, 1000)
@@ -255,7 +250,6 @@ class Settings(Section):
     market_data: MarketDataSection
     live: LiveSection
     journal: JournalSection
-    policy: PolicySection
     autopolicy: AutopolicySection
     allocator: AllocatorSection
 

@@ -177,6 +177,17 @@ class AuditKind(IntEnum):
     RECONCILE = 5
 
 
+class AdjustOp(IntEnum):
+    """What an adjustment makes of a PARAM: `op` of an ADJUST record; NONE = no record."""
+
+    NONE = 0
+    SET = 1
+    SCALE_PPM = 2  # times so many millionths
+    CAP = 3
+    FLOOR = 4
+    PIN = 5  # the operator's, over every policy
+
+
 class AlertCode(IntEnum):
     """`code` of an ALERT effect."""
 
@@ -189,6 +200,7 @@ class AlertCode(IntEnum):
     FUNDING_DIFFERS = 7  # what was paid less what rate, price and size make
     FUNDING_UNMARKED = 8  # no mark price: paid at the book's mid, the last trade or the last fill
     FUNDING_REFUSED = 9  # not paid: the rate or the value is beyond the limits, or nothing tells a price
+    POLICY = 10  # of a policy: its number from bit 32 of `aux` on, below what it tells
 
 
 class Reason(IntEnum):

@@ -3,34 +3,26 @@
 import hashlib
 import json
 import struct
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from mmfold.engine.beyond import is_beyond, told_beyond
 from mmfold.engine.codes import AuditKind, EventKind, PolicyTask, Reason, Stop
+from mmfold.engine.commands import CancelCommand, Command, parse_command
 from mmfold.engine.layout import LAYOUT_ID
 from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT, ROW_BYTES, TS_NS_MAX
 from mmfold.engine.manifest import Manifest, canonical_json
-from mmfold.engine.params import (
-    Change,
-    Command,
-    ConfigPayloadError,
-    apply_params,
-    audit_scale,
-    params_dict,
-    parse_command,
-    parse_config,
-)
+from mmfold.engine.params import ConfigPayloadError, parse_config, set_base
 from mmfold.engine.payload import payload_bytes
-from mmfold.engine.policy.registry import make_policy_state
-from mmfold.engine.policy.seam import PolicyState, View, policy_json, run_policies
+from mmfold.engine.policy.lane import Emit, PolicyLane
+from mmfold.engine.policy.registry import POLICIES
+from mmfold.engine.policy.seam import Policy
 from mmfold.engine.records import EVENT, KIND_AT, KIND_COUNT
 from mmfold.engine.rules import RULES
 from mmfold.engine.state import digest_state, dump_state, load_state, make_out, make_state
-from mmfold.engine.step import run, run_decide_all, run_emit_audit
+from mmfold.engine.step import run, run_decide_all, run_emit
 
 OnEffects = Callable[[np.ndarray], None]
 DIGEST_BYTES = hashlib.sha256().digest_size
@@ -108,12 +100,17 @@ class Core:
     """
 
     def __init__(
-        self, manifest: Manifest, on_effects: OnEffects | None = None, *, override: dict[str, Any] | None = None
+        self,
+        manifest: Manifest,
+        on_effects: OnEffects | None = None,
+        *,
+        override: dict[str, Any] | None = None,
+        policies: Iterable[Policy] = POLICIES,
     ) -> None:
         self.manifest = manifest
         self.state = make_state(manifest)
         self.state.clock["row_count"] -= manifest.rows_added()
-        self.policy_state = make_policy_state()
+        self.lane = PolicyLane(manifest, policies)
         # A journal of other rules is not expected to hold what this build decides: replay/comparing.py lists that.
         self.compares = manifest.witnessed and manifest.rules == RULES
         self.out = make_out(self.compares)
@@ -134,29 +131,20 @@ class Core:
         """Set PARAMS and policies before the first event; a journal's own CONFIG events come later and change them."""
         self.apply_config(document)
 
-    def apply_config(self, document: dict[str, Any]) -> list[Change]:
-        """Apply a CONFIG document.
+    def apply_config(self, document: dict[str, Any], emit: Emit | None = None) -> None:
+        """Apply a CONFIG document, all or nothing; what changes is told through `emit`.
 
-        Raises: ConfigPayloadError, ValueError from a policy.
+        Raises: ConfigPayloadError.
         """
-        configured = dict(self.policy_state.policies)
-        for name, values in document.get("policies", {}).items():
-            if name not in configured:
-                raise ConfigPayloadError(f"unknown policy {name!r}")
-            try:
-                configured[name] = configured[name].configure(values)
-            except ValueError as error:
-                raise ConfigPayloadError(str(error)) from error
-        interval_ns = document.get("policy_interval_ns", int(self.state.clock[0]["policy_interval_ns"]))
-        if type(interval_ns) is not int or not 0 < interval_ns < TS_NS_MAX:
+        interval_ns = document.get("policy_interval_ns")  # in older journals: of every policy
+        if interval_ns is not None and (type(interval_ns) is not int or not 0 < interval_ns < TS_NS_MAX):
             raise ConfigPayloadError(f"policy_interval_ns: {interval_ns!r} is not a positive integer")
-        changes = apply_params(self.state, self.manifest, document.get("params", {}))
+        members = self.lane.configured(document.get("policies", {}), interval_ns)
+        set_base(self.state, self.manifest, document.get("params", {}))
         # Must succeed from here.
-        self.state.clock["policy_interval_ns"] = interval_ns
         self.document = merge_config(self.document, document)
-        self.policy_state = PolicyState(tuple(sorted(configured.items())))
-        self.state.clock["policy_active"] = int(any(policy.is_active for policy in configured.values()))
-        return changes
+        self.lane.configure(self.state, members)
+        self.lane.follow_base(self.state, emit)
 
     def advance(self, rows: np.ndarray, start: int) -> int:
         """Fold events from row `start` on until one has decided something; returns the row after it.
@@ -236,64 +224,33 @@ class Core:
         task = PolicyTask(int(self.out[0]["policy_task"]))
         if task == PolicyTask.CONFIG:
             document = merge_config(parse_config(payload_bytes(rows)), self.override or {})
-            self.audit_changes(self.apply_config(document), Reason.CONFIG)
+            self.apply_config(document, self.emit)
         elif task == PolicyTask.COMMAND:
             self.run_command(parse_command(payload_bytes(rows), self.manifest))
-        if task != PolicyTask.TIMER or self.run_due_policies():
+        if task != PolicyTask.TIMER or self.lane.run_due(self.state, self.emit):
             self.state.quoters["requote_forced"] = 1
         run_decide_all(self.state.clock, self.state.cells, self.out)
 
     def run_command(self, command: Command) -> None:
-        """Carry out a COMMAND: freeze or unfreeze one symbol or all (spec/core.md 9; unfreeze is explicit only), or
-        cancel an order that rests at the venue and that the core does not hold.
+        """Carry out a COMMAND: what the policy lane takes, or the cancel of an order that rests at the venue and that
+        the core does not hold.
         """
-        index = self.manifest.symbol_index()
-        if command.order_id is not None:
-            effect = self.emit(index[command.symbols[0]], AuditKind.ORDER)
-            effect["kind"] = EventKind.CANCEL
-            effect["order_id"] = command.order_id
-            effect["code"] = Reason.COMMAND
-            counter = self.state.counters[index[command.symbols[0]]]
-            counter["audit_count"] -= 1  # the row was made as an audit
-            counter["cancelled_count"] += 1
+        if not isinstance(command, CancelCommand):
+            self.lane.run_command(self.state, command, self.emit)
             return
-        for symbol in command.symbols:
-            quoter = self.state.quoters[index[symbol]]
-            effect = self.emit(index[symbol], AuditKind.GUARD)
-            effect["price_ticks"] = quoter["frozen"]
-            effect["qty_lots"] = command.frozen
-            effect["aux"] = Reason.COMMAND
-            quoter["frozen"] = command.frozen
+        index = self.manifest.symbol_index()[command.symbol]
+        effect = self.emit(index, EventKind.AUDIT, AuditKind.ORDER)
+        effect["kind"] = EventKind.CANCEL
+        effect["order_id"] = command.order_id
+        effect["code"] = Reason.COMMAND
+        counter = self.state.counters[index]
+        counter["audit_count"] -= 1  # the row was made as an audit
+        counter["cancelled_count"] += 1
 
-    def run_due_policies(self) -> bool:
-        """Run every policy on copies of what it may see and apply its decisions through audit; tells if any changed."""
-        names = [name for name in self.state.counters.dtype.names or () if name != "reserved"]
-        counters = {
-            instrument.symbol: {name: int(self.state.counters[i][name]) for name in names}
-            for i, instrument in enumerate(self.manifest.instruments)
-        }
-        view = View(int(self.state.clock[0]["ts_now_ns"]), params_dict(self.state, self.manifest), counters)
-        self.policy_state, decisions = run_policies(self.policy_state, view, self.manifest)
-        audited = False
-        for decision in decisions:
-            changes = apply_params(self.state, self.manifest, {decision.symbol: {decision.param: decision.value}})
-            self.audit_changes(changes, decision.reason)
-            audited = audited or bool(changes)
-        return audited
-
-    def audit_changes(self, changes: list[Change], reason: Reason) -> None:
-        """Append one AUDIT row per changed PARAM: order_id = its id (engine/schema.py), floats x 1e9."""
-        for change in changes:
-            effect = self.emit(change.instrument_index, AuditKind.PARAM)
-            effect["order_id"] = change.param_id
-            scale = audit_scale(change.param_id)
-            effect["price_ticks"] = round(change.before * scale)
-            effect["qty_lots"] = round(change.after * scale)
-            effect["aux"] = reason
-
-    def emit(self, instrument_index: int, kind: AuditKind) -> np.void:
-        """Append an AUDIT row from the policy lane and return it, to be filled in."""
-        run_emit_audit(self.state.clock, self.state.cells[instrument_index : instrument_index + 1], self.out, int(kind))
+    def emit(self, instrument_index: int, kind: EventKind, code: int) -> np.void:
+        """Append an AUDIT or ALERT row from the policy lane and return it, to be filled in."""
+        cells = self.state.cells[instrument_index : instrument_index + 1]
+        run_emit(self.state.clock, cells, self.out, int(kind), int(code))
         effect: np.void = self.out[0]["effects"][int(self.out[0]["effect_count"]) - 1]
         return effect
 
@@ -328,12 +285,12 @@ class Core:
 
     def state_digest(self) -> str:
         """Return the digest of the whole state, policies included."""
-        return digest_state(self.state, policy_json(self.policy_state)).hex()
+        return digest_state(self.state, self.lane.json()).hex()
 
     def dump(self) -> bytes:
         """Return a checkpoint: the state's bytes and the policies' canonical JSON; effects must be drained."""
         assert self.out[0]["effect_count"] == 0
-        policies = policy_json(self.policy_state)
+        policies = self.lane.json()
         counts = np.array(self.effect_kind_counts, "<i8").tobytes()
         state = dump_state(self.state)
         return HEADER.pack(len(state), len(policies)) + state + policies + counts
@@ -347,18 +304,10 @@ class Core:
         state_end = HEADER.size + state_size
         policies_end = state_end + policies_size
         self.state = load_state(self.manifest, data[HEADER.size : state_end])
-        restored = json.loads(data[state_end:policies_end])
-        self.policy_state = PolicyState(
-            tuple((name, replace(policy, **as_fields(restored[name]))) for name, policy in self.policy_state.policies)  # type: ignore[type-var]
-        )
+        self.lane.members = self.lane.restored(json.loads(data[state_end:policies_end]))
         self.effect_kind_counts = np.frombuffer(data[policies_end:], "<i8").tolist()
         self.out[0]["block"] = int(self.state.clock[0]["seq_last"] + 1) // CHAIN_BLOCK_EVENT_COUNT
-        assert policy_json(self.policy_state) == data[state_end:policies_end]
-
-
-def as_fields(values: dict[str, Any]) -> dict[str, Any]:
-    """Return a policy's fields from JSON: lists were tuples."""
-    return {key: tuple(map(tuple, value)) if isinstance(value, list) else value for key, value in values.items()}
+        assert self.lane.json() == data[state_end:policies_end]
 
 
 def merge_config(document: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import fields, is_dataclass
 
 import numpy as np
 
-from mmfold.engine.policy.registry import make_policy_state
+from mmfold.engine.policy.registry import POLICIES
 from mmfold.engine.records import CELL, CLOCK, COUNTER, COUNTER_ROOM
 
 LAYOUT_BYTES = 32
@@ -29,17 +29,15 @@ def record_text(dtype: np.dtype) -> str:
 
 
 def type_text(annotation: object) -> str:
-    """Return how a policy's field is annotated."""
+    """Return how a member of a policy's records is annotated, a record by its own members."""
+    if isinstance(annotation, type) and is_dataclass(annotation):
+        return f"{{{','.join(f'{field.name}:{type_text(field.type)}' for field in fields(annotation))}}}"
     return annotation.__name__ if isinstance(annotation, type) else str(annotation)
 
 
 def layout_text() -> str:
     """Return everything that the layout's id is made of."""
-    policies: list[str] = []
-    for name, policy in make_policy_state().policies:
-        assert is_dataclass(policy)
-        members = [f"{field.name}:{type_text(field.type)}" for field in fields(policy)]
-        policies.append(f"{name}:{{{','.join(members)}}}")
+    policies = [f"{one.name}:{type_text(one.settings)}{type_text(one.memory)}" for one in POLICIES]
     return f"clock{record_text(CLOCK)} cell{record_text(CELL)} policies{{{','.join(policies)}}}"
 
 

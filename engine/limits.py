@@ -15,6 +15,8 @@ CHAIN_BLOCK_EVENT_COUNT = 1024  # events between two restarts of the chain's has
 
 INSTRUMENT_COUNT_MAX = 256
 LEVEL_COUNT_MAX = 10  # quoted levels of one side
+ADJUST_COUNT_MAX = 64  # adjustments of one instrument's PARAMS, of all policies and the operator's pins
+POLICY_ROOM = 16  # policies, by their ids
 THROTTLE_OP_COUNT = 3  # place, amend, cancel
 THROTTLE_SECOND_COUNT = 16  # longest window of the throttle
 ORDER_COUNT_MAX = 64  # own orders of one instrument, both sides, any status

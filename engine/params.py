@@ -4,8 +4,6 @@ has).
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from mmfold.engine.codes import Mode, Strategy
 from mmfold.engine.json_text import parse_json
 from mmfold.engine.limits import E9, LEVEL_COUNT_MAX
@@ -17,21 +15,11 @@ PARAM_NAMES = tuple(field.name for field in PARAM_FIELDS)
 FLOAT_PARAMS = frozenset(field.name for field in PARAM_FIELDS if field.type == F8)
 # The kernels multiply these by a million: beyond, 64 bits overflow.
 MICROS_MAX = {"target_micros": 9_000_000_000_000, "inventory_micros_max": 9_000_000_000_000}
-COMMANDS = ("unfreeze", "freeze")  # index = what QUOTER.frozen becomes
-CANCEL_COMMAND = "cancel"
 ENUM_PARAMS = {"strategy": Strategy, "mode": Mode}
 
 
 class ConfigPayloadError(ValueError):
     """A CONFIG event that cannot be applied; the message says which key."""
-
-
-class Command(NamedTuple):
-    """What a COMMAND asks: a frozen flag for some symbols, or the cancel of an order that the core does not hold."""
-
-    symbols: list[str]
-    frozen: int | None = None
-    order_id: int | None = None
 
 
 class Change(NamedTuple):
@@ -74,29 +62,6 @@ def parse_config(payload: bytes) -> dict[str, Any]:
     return document
 
 
-def parse_command(payload: bytes, manifest: Manifest) -> Command:
-    """Parse a COMMAND payload: {"command": "freeze" | "unfreeze", "symbol": symbol, optional}, or {"command": "cancel",
-    "symbol": symbol, "order_id": n}.
-
-    Raises: ConfigPayloadError.
-    """
-    try:
-        document = parse_json(payload)
-    except ValueError as error:
-        raise ConfigPayloadError(f"COMMAND payload is not JSON: {error}") from error
-    if not isinstance(document, dict) or document.get("command") not in (*COMMANDS, CANCEL_COMMAND):
-        raise ConfigPayloadError('COMMAND payload must be an object with "command": freeze, unfreeze or cancel')
-    symbols = sorted(manifest.symbol_index())
-    if "symbol" in document and document["symbol"] not in symbols:
-        raise ConfigPayloadError(f"unknown symbol {document['symbol']!r}")
-    if document["command"] == CANCEL_COMMAND:
-        order_id = document.get("order_id")
-        if "symbol" not in document or type(order_id) is not int or not 0 < order_id < 1 << 62:
-            raise ConfigPayloadError('COMMAND cancel needs a "symbol" and a positive "order_id"')
-        return Command([document["symbol"]], order_id=order_id)
-    return Command([document["symbol"]] if "symbol" in document else symbols, COMMANDS.index(document["command"]))
-
-
 def check_value(name: str, value: Any) -> None:
     """Check one PARAM's type and the bounds that the kernels rely on; the user's ranges are config's."""
     if name not in PARAM_NAMES:
@@ -117,8 +82,8 @@ def check_value(name: str, value: Any) -> None:
         raise ConfigPayloadError(f"param {name}: {value!r} is not within 1..{LEVEL_COUNT_MAX}")
 
 
-def apply_params(state: State, manifest: Manifest, params: dict[str, dict[str, int | float]]) -> list[Change]:
-    """Set PARAMS by symbol and name, all or none; returns what changed, sorted by instrument and field.
+def set_base(state: State, manifest: Manifest, params: dict[str, dict[str, int | float]]) -> list[int]:
+    """Set base PARAMS by symbol and name, all or none; returns the instruments that they are of, in order.
 
     Raises: ConfigPayloadError.
     """
@@ -129,20 +94,8 @@ def apply_params(state: State, manifest: Manifest, params: dict[str, dict[str, i
         for name, value in values.items():
             check_value(name, value)
     # Must succeed from here.
-    changes = []
-    for symbol in sorted(params):
-        row = state.params[index[symbol]]
-        for param_id, name, *_ in PARAM_FIELDS:
-            if name in params[symbol] and row[name] != params[symbol][name]:
-                before = row[name].item()
-                row[name] = params[symbol][name]
-                changes.append(Change(index[symbol], param_id, before, row[name].item()))
-    return changes
-
-
-def params_dict(state: State, manifest: Manifest) -> dict[str, dict[str, int | float]]:
-    """Return the PARAMS in force, by symbol and name."""
-    return {
-        instrument.symbol: {name: np.asarray(state.params[i][name]).item() for name in PARAM_NAMES}
-        for i, instrument in enumerate(manifest.instruments)
-    }
+    for symbol, values in params.items():
+        row = state.base[index[symbol]]
+        for name, value in values.items():
+            row[name] = value
+    return sorted(index[symbol] for symbol in params)

@@ -8,6 +8,7 @@ import numpy as np
 
 from mmfold.engine.codes import EventKind, Reason
 from mmfold.engine.limits import (
+    ADJUST_COUNT_MAX,
     BOOK_BLOCK_TICKS,
     BOOK_FAR_COUNT_MAX,
     BOOK_HELD_ROW_COUNT_MAX,
@@ -16,6 +17,7 @@ from mmfold.engine.limits import (
     LEVEL_COUNT_MAX,
     ORDER_COUNT_MAX,
     PAYLOAD_ROW_BYTES,
+    POLICY_ROOM,
     ROW_BYTES,
     THROTTLE_OP_COUNT,
     THROTTLE_SECOND_COUNT,
@@ -110,8 +112,20 @@ INSTRUMENT = record(
     ],
 )
 
+SCHEDULE = record(
+    48,
+    [
+        ("active", I8),  # 1: the policy runs
+        ("interval_ns", I8),
+        ("due_ns", I8),  # it runs on the first TIMER from here on
+        ("wake_kind", I8),  # and when there were `wake_count` events of this kind, or the sentinel
+        ("wake_count", I8),
+        ("run_count", I8),
+    ],
+)
+
 CLOCK = record(
-    120 + 8 * KIND_COUNT,
+    112 + 8 * KIND_COUNT + SCHEDULE.itemsize * POLICY_ROOM,
     [
         ("seq_last", I8),
         ("ts_now_ns", I8),  # the greatest receive time seen: the core's only clock
@@ -120,8 +134,7 @@ CLOCK = record(
         ("row_count", I8),
         ("effect_count", I8),
         ("effect_slot", I8),  # effects decided by the current event so far
-        ("policy_due_ns", I8),
-        ("policy_interval_ns", I8),
+        ("policy_due_ns", I8),  # of the active policies the first one's
         ("policy_active", I8),  # 1: some policy is switched on, due timers stop for the policy lane
         ("connection_state", I8),
         ("cash_micros", I8),  # as the venue last reported it, or the sentinel
@@ -129,6 +142,7 @@ CLOCK = record(
         ("policy_run_count", I8),
         ("gross_micros", I8),  # sum over symbols of |position| x last mid
         ("kind_counts", I8, (KIND_COUNT,)),  # events by kind
+        ("schedules", SCHEDULE, (POLICY_ROOM,)),  # of policies, by their ids
     ],
 )
 
@@ -298,12 +312,24 @@ COUNTER = record(
 
 PARAM = record(8 * len(PARAM_FIELDS), [(field.name, field.type) for field in PARAM_FIELDS])
 
+ADJUST = record(
+    48,
+    [
+        ("op", I8),  # AdjustOp; NONE: the record is free
+        ("author", I8),  # the policy's id, 0 = the operator
+        ("param_id", I8),
+        ("reason", I8),
+        ("whole", I8),  # the value of an integer PARAM, and of SCALE_PPM
+        ("real", F8),  # of a float PARAM
+    ],
+)
+
 # Everything of one instrument. One record, so that a kernel is handed one plain pointer: arrays as arguments are
 # reference-counted at every call, which cost half of the run time and most of the compile time (docs/adr/0003).
 CELL_FIELDS: list[tuple] = [
     ("index", I8),  # instrument_index
     ("instrument", INSTRUMENT),
-    ("param", PARAM),
+    ("param", PARAM),  # in force: `base` with what `adjusts` make of it
     ("book", BOOK),
     ("sides", BOOK_SIDE, (SIDE_COUNT,)),
     ("signal", SIGNAL),
@@ -319,6 +345,8 @@ CELL_FIELDS: list[tuple] = [
     ("window_block_counts", I8, (SIDE_COUNT, BOOK_BLOCK_COUNT)),  # levels per block of the ring
     ("far_levels", LEVEL, (SIDE_COUNT, BOOK_FAR_COUNT_MAX)),  # beyond the window, worst first
     ("held_rows", EVENT, (BOOK_HELD_ROW_COUNT_MAX,)),  # deltas that wait for a snapshot
+    ("base", PARAM),  # as the operator set them
+    ("adjusts", ADJUST, (ADJUST_COUNT_MAX,)),  # in the order in which they are folded
 ]
 CELL = record(sum(np.dtype([field]).itemsize for field in CELL_FIELDS), CELL_FIELDS)
 

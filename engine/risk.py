@@ -15,7 +15,7 @@ def quoting_block(clock, cell):
     book = cell["book"]
     if param["enabled"] == 0:
         return Reason.DISABLED
-    if quoter["frozen"] == 1:
+    if quoter["frozen"] != 0:
         return Reason.FREEZE
     if param["mode"] == Mode.SENT and clock["connection_state"] == ConnectionState.DOWN:
         return Reason.CONNECTION_DOWN

@@ -4,7 +4,7 @@ It is raised by hand in the commit that changes what the core decides, or counts
 the same lines with the reasons; a test compares the two.
 """
 
-RULES = 3
+RULES = 4
 
 # rules -> what the core does otherwise than under the rules before.
 CHANGES = {
@@ -13,6 +13,8 @@ CHANGES = {
     3: "a book's numbering is followed: restarts, late and repeated messages; full holds and far lists drop what is "
     "farthest; funding: what the venue says was paid counts, computed funding is a check; "
     "lots are limited by what 64 bits count, not by 2^31",
+    4: "policies adjust PARAMS over the operator's base, each on its own schedule: a CONFIG is followed at once, "
+    "nothing compounds, who says nothing withdraws; pins",
 }
 
 

@@ -11,12 +11,15 @@ F8 = "<f8"
 
 
 class ParamField(NamedTuple):
-    """One PARAM: `id` names it in AUDIT rows, `absent` stands where no CONFIG ever set it."""
+    """One PARAM: `id` names it in AUDIT rows, `absent` stands where no CONFIG ever set it; of a hard cap neither
+    policy nor pin makes more than its base (0 = no limit).
+    """
 
     id: int
     name: str
     type: str
     absent: int | float = 0
+    hard_cap: bool = False
 
 
 # In the order of the record; ids stay, whatever the order becomes.
@@ -49,9 +52,9 @@ PARAM_FIELDS = (
     ParamField(25, "cancel_per_s_max", I8),
     ParamField(26, "target_micros", I8),  # quoted notional of one side
     ParamField(27, "equity_micros", I8),
-    ParamField(28, "inventory_micros_max", I8),  # worst-case |position + open orders| of the symbol
-    ParamField(29, "total_notional_micros_max", I8),
-    ParamField(30, "position_lots_max", I8),
+    ParamField(28, "inventory_micros_max", I8, hard_cap=True),  # worst-case |position + open orders| of the symbol
+    ParamField(29, "total_notional_micros_max", I8, hard_cap=True),
+    ParamField(30, "position_lots_max", I8, hard_cap=True),
     ParamField(31, "grid_half_spread_ticks_e6", I8),
     ParamField(32, "grid_skew_ticks_per_lot_e6", I8),
     ParamField(33, "grid_qty_lots", I8),

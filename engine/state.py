@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 
 from mmfold.engine.codes import BookStatus, ConnectionState, Contract, Venue
-from mmfold.engine.limits import NS_PER_S
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import (
     CELL,
@@ -38,8 +37,18 @@ class State(NamedTuple):
 
     @property
     def params(self) -> np.ndarray:
-        """(n,) PARAM."""
+        """(n,) PARAM, in force."""
         return self.cells["param"]
+
+    @property
+    def base(self) -> np.ndarray:
+        """(n,) PARAM, as the operator set them."""
+        return self.cells["base"]
+
+    @property
+    def adjusts(self) -> np.ndarray:
+        """(n, ADJUST_COUNT_MAX) ADJUST."""
+        return self.cells["adjusts"]
 
     @property
     def books(self) -> np.ndarray:
@@ -109,7 +118,7 @@ def make_state(manifest: Manifest) -> State:
     state.cells["index"] = np.arange(count)
     set_absent(state)
     for field in PARAM_FIELDS:
-        state.params[field.name] = field.absent
+        state.params[field.name] = state.base[field.name] = field.absent
     for index, instrument in enumerate(manifest.instruments):
         row = state.instruments[index]
         row["tick_value_numerator"], row["tick_value_denominator"] = instrument.tick_value_micros()
@@ -130,7 +139,8 @@ def set_absent(state: State) -> None:
     clock["seq_last"] = -1
     clock["ts_now_ns"] = NO_TS_NS
     clock["policy_due_ns"] = NO_TS_NS
-    clock["policy_interval_ns"] = NS_PER_S
+    clock["schedules"]["due_ns"] = NO_TS_NS
+    clock["schedules"]["wake_kind"] = NO_VALUE
     clock["connection_state"] = ConnectionState.UP
     clock["cash_micros"] = NO_VALUE
     books = state.books

@@ -21,11 +21,11 @@ from mmfold.engine.effects import emit_alert, emit_audit
 from mmfold.engine.funding import apply_funding
 from mmfold.engine.integrity import News, apply_clear, apply_delta, apply_snapshot
 from mmfold.engine.jit import entry, kernel
-from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT, EFFECT_COUNT_MAX, EFFECT_COUNT_PER_EVENT_MAX
+from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT, EFFECT_COUNT_MAX, EFFECT_COUNT_PER_EVENT_MAX, POLICY_ROOM
 from mmfold.engine.opening import apply_opening, note_opening
 from mmfold.engine.orders import apply_answer, apply_open_orders, apply_order_fill, apply_rate
 from mmfold.engine.placing import decide_quotes
-from mmfold.engine.records import NO_TS_NS
+from mmfold.engine.records import NO_TS_NS, NO_VALUE
 from mmfold.engine.risk import apply_gross
 from mmfold.engine.signals import apply_mid
 from mmfold.engine.views import cash_micros_of, mark_price_e8_of, resident_bytes_of, score_e9_of, venue_seq_of
@@ -189,12 +189,22 @@ def apply_venue_position(clock, cell, out, rows, start):
 @kernel
 def apply_timer(clock, cells, out):
     """Let time pass for every instrument; when the policy lane is due, it runs first and decides with it."""
-    if clock["policy_active"] == 0 or clock["ts_now_ns"] < clock["policy_due_ns"]:
+    if clock["policy_active"] == 0 or (clock["ts_now_ns"] < clock["policy_due_ns"] and not is_woken(clock)):
         decide_all(clock, cells, out)
         return Stop.END
-    clock["policy_due_ns"] = clock["ts_now_ns"] + clock["policy_interval_ns"]
     clock["policy_run_count"] += 1
     return stop_for_policy(out, PolicyTask.TIMER)
+
+
+@kernel
+def is_woken(clock):
+    """Tell whether some active policy has seen as many events of a kind as it waits for."""
+    for i in range(POLICY_ROOM):
+        schedule = clock["schedules"][i]
+        kind = schedule["wake_kind"]
+        if schedule["active"] == 1 and kind != NO_VALUE and clock["kind_counts"][kind] >= schedule["wake_count"]:
+            return True
+    return False
 
 
 @kernel
@@ -218,9 +228,12 @@ def run_decide_all(clocks, cells, outs):
 
 
 @entry
-def run_emit_audit(clocks, cells, outs, kind):
-    """Append an AUDIT row for the first of `cells`; the policy lane fills it in."""
-    emit_audit(clocks[0], cells[0], outs[0], kind)
+def run_emit(clocks, cells, outs, kind, code):
+    """Append an AUDIT or ALERT row for the first of `cells`; the policy lane fills it in."""
+    if kind == EventKind.AUDIT:
+        emit_audit(clocks[0], cells[0], outs[0], code)
+    else:
+        emit_alert(clocks[0], cells[0], outs[0], code, NO_VALUE)
 
 
 @kernel

@@ -13,7 +13,6 @@ from mmfold.config.models import Config
 from mmfold.config.params import to_params, to_policies
 from mmfold.engine.codes import EventKind
 from mmfold.engine.core import Core
-from mmfold.engine.limits import NS_PER_MS
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import EVENT
 from mmfold.journal.chain import Chain
@@ -59,7 +58,6 @@ def config_document(config: Config, manifest: Manifest) -> dict[str, Any]:
     return {
         "params": to_params(config, manifest),
         "policies": to_policies(config),
-        "policy_interval_ns": int(config.policy.interval_ms) * NS_PER_MS,
     }
 
 
@@ -105,11 +103,13 @@ class Replay:
         if self.options.config is None or not self.options.config_is_patch:
             return None if self.options.config is None else self.document
         default = config_document(load_config(None), self.manifest)
-        params = {
-            symbol: {name: value for name, value in values.items() if value != default["params"][symbol][name]}
-            for symbol, values in self.document["params"].items()
+        return {
+            section: {
+                group: {name: value for name, value in values.items() if value != default[section][group][name]}
+                for group, values in self.document[section].items()
+            }
+            for section in ("params", "policies")
         }
-        return {"params": params}
 
     def take_effects(self, effects: np.ndarray) -> None:
         """Hand effects on, those of the asked-for part."""
@@ -219,6 +219,7 @@ class Replay:
             samples=self.sampler.table(core.state) if self.sampler is not None else np.zeros(0, SAMPLE),
             fill_rows=np.concatenate(self.fill_rows) if self.fill_rows else np.zeros(0, EVENT),
             params=core.document.get("params", {}),
+            policies=core.lane.members,
             digest_count=core.digest_count,
             digests_of_layouts=core.digests_of_layouts,
             comparison=self.comparing.comparison if self.comparing is not None else None,

@@ -19,6 +19,8 @@ from mmfold.engine.codes import AlertCode, AuditKind, EventKind, Flag, Reason, S
 from mmfold.engine.limits import NS_PER_S
 from mmfold.engine.manifest import Manifest, canonical_json
 from mmfold.engine.params import audit_scale, param_name
+from mmfold.engine.policy.layers import OPERATOR, split_aux
+from mmfold.engine.policy.registry import author_name
 from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 from mmfold.journal.outputs import writing
 from mmfold.journal.rows import EventRow, plain_rows
@@ -77,7 +79,10 @@ def audit_fields(row: EventRow) -> dict[str, Any]:
     kind, before, after = row.code, row.price_ticks, row.qty_lots
     fields: dict[str, Any] = {}
     if row.aux != NO_VALUE:
-        fields["reason"] = enum_name(Reason, row.aux)
+        author, reason = split_aux(row.aux)
+        fields["reason"] = enum_name(Reason, reason)
+        if author != OPERATOR:
+            fields["author"] = author_name(author)
     if row.side != Side.NONE:
         fields["side"] = enum_name(Side, row.side)
     if kind == AuditKind.CONFIG:

@@ -5,6 +5,8 @@ import numpy as np
 from mmfold.engine.codes import AlertCode, AuditKind, EventKind, Reason, Side
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.params import audit_scale, param_name
+from mmfold.engine.policy.layers import OPERATOR, split_aux
+from mmfold.engine.policy.registry import author_name
 from mmfold.engine.records import NO_VALUE
 from mmfold.reports.audit import enum_name
 from mmfold.reports.money import instrument_units
@@ -35,7 +37,10 @@ def decision_text(row: np.void | None, manifest: Manifest) -> str:
 def audit_words(row: np.void) -> list[str]:
     """Return what an AUDIT row says: a PARAM by its name and value, a gate by the reasons before and after."""
     code, before, after = int(row["code"]), int(row["price_ticks"]), int(row["qty_lots"])
-    reason = enum_name(Reason, int(row["aux"]))
+    author, code_of_reason = split_aux(int(row["aux"]))
+    reason = enum_name(Reason, code_of_reason)
+    if author != OPERATOR and author_name(author) != reason:
+        reason = f"{reason} by {author_name(author)}"
     if code == AuditKind.PARAM:
         scale = audit_scale(int(row["order_id"]))
         name = param_name(int(row["order_id"]))

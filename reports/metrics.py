@@ -5,9 +5,9 @@ sample, never 0. Amounts are computed exactly and leave as the nearest float64, 
 text is exact to 15 significant digits.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from typing import NamedTuple, Protocol, Self, TypeVar
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -17,6 +17,9 @@ from mmfold.config.aliases import ALIASES, AliasTable, Domain
 from mmfold.engine.codes import BookStatus, EventKind, Reason, Side
 from mmfold.engine.limits import MICROS_PER_UNIT, NS_PER_MS, NS_PER_S
 from mmfold.engine.manifest import Manifest
+from mmfold.engine.policy.lane import Member
+from mmfold.engine.policy.registry import POLICIES
+from mmfold.engine.policy.seam import Policy, PolicyMetric
 from mmfold.engine.records import NO_PRICE_TICKS, NO_VALUE
 from mmfold.engine.state import State
 from mmfold.reports.money import instrument_units
@@ -26,7 +29,18 @@ FLOAT_DECIMALS = 6  # spec/core.md 0: %.6f in text artifacts
 SIDES = (Side.BID, Side.ASK)
 
 Sample = tuple[Sequence[str], int | float | Fraction | None]
-Read = Callable[[Manifest, State], Iterable[Sample]]
+
+
+class Snapshot(NamedTuple):
+    """What metrics are read of: a state, its policies, and the process that holds them where there is one."""
+
+    manifest: Manifest
+    state: State
+    policies: Mapping[str, Member]
+    process: Any = None  # adapters/live/status.py
+
+
+Read = Callable[[Snapshot], Iterable[Sample]]
 
 
 class MetricRow(NamedTuple):
@@ -48,9 +62,9 @@ def of_symbol(name: str, help_text: str, source: str, divisor: int = 1) -> Metri
     """Return a metric per symbol from `array.field`, divided exactly when the state has a smaller unit."""
     array, field = source.split(".")
 
-    def read(manifest: Manifest, state: State) -> Iterator[Sample]:
-        for index, symbol in symbols(manifest):
-            value = getattr(state, array)[index][field].item()
+    def read(now: Snapshot) -> Iterator[Sample]:
+        for index, symbol in symbols(now.manifest):
+            value = getattr(now.state, array)[index][field].item()
             yield (symbol,), value if divisor == 1 else Fraction(value, divisor)
 
     return MetricRow(name, ("symbol",), help_text, source, read)
@@ -60,9 +74,9 @@ def of_signal(name: str, help_text: str, source: str) -> MetricRow:
     """Return a signal per symbol, absent until the book has had a mid."""
     row = of_symbol(name, help_text, source)
 
-    def read(manifest: Manifest, state: State) -> Iterator[Sample]:
-        for (index, _), (labels, value) in zip(symbols(manifest), row.read(manifest, state), strict=True):
-            yield labels, None if state.signals[index]["mid_half_ticks"] == NO_PRICE_TICKS else value
+    def read(now: Snapshot) -> Iterator[Sample]:
+        for (index, _), (labels, value) in zip(symbols(now.manifest), row.read(now), strict=True):
+            yield labels, None if now.state.signals[index]["mid_half_ticks"] == NO_PRICE_TICKS else value
 
     return row._replace(read=read)
 
@@ -71,10 +85,10 @@ def of_side(name: str, help_text: str, source: str) -> MetricRow:
     """Return a metric per symbol and side from `array.field`."""
     array, field = source.split(".")
 
-    def read(manifest: Manifest, state: State) -> Iterator[Sample]:
-        for index, symbol in symbols(manifest):
+    def read(now: Snapshot) -> Iterator[Sample]:
+        for index, symbol in symbols(now.manifest):
             for side in SIDES:
-                yield (symbol, side.name.lower()), int(getattr(state, array)[index, side][field])
+                yield (symbol, side.name.lower()), int(getattr(now.state, array)[index, side][field])
 
     return MetricRow(name, ("symbol", "side"), help_text, source, read)
 
@@ -82,10 +96,10 @@ def of_side(name: str, help_text: str, source: str) -> MetricRow:
 def of_amount(name: str, help_text: str, source: str, inverse: bool | None = None) -> MetricRow:
     """Return a money amount per symbol, computed exactly by `reports.position`; of some contracts only when asked."""
 
-    def read(manifest: Manifest, state: State) -> Iterator[Sample]:
-        for index, symbol in symbols(manifest):
-            if inverse in (None, manifest.instruments[index].is_inverse):
-                yield (symbol,), getattr(position_amounts(manifest, state, index), source.split(".")[1])
+    def read(now: Snapshot) -> Iterator[Sample]:
+        for index, symbol in symbols(now.manifest):
+            if inverse in (None, now.manifest.instruments[index].is_inverse):
+                yield (symbol,), getattr(position_amounts(now.manifest, now.state, index), source.split(".")[1])
 
     return MetricRow(name, ("symbol",), help_text, source, read)
 
@@ -102,40 +116,57 @@ def of_clock(name: str, help_text: str, source: str, divisor: int = 1) -> Metric
     """Return a metric of the whole run from the clock record."""
     field = source.split(".")[1]
 
-    def read(manifest: Manifest, state: State) -> Iterator[Sample]:
-        value = int(state.clock[0][field])
+    def read(now: Snapshot) -> Iterator[Sample]:
+        value = int(now.state.clock[0][field])
         yield (), None if value == NO_VALUE else value if divisor == 1 else Fraction(value, divisor)
 
     return MetricRow(name, (), help_text, source, read)
 
 
-def read_kinds(manifest: Manifest, state: State) -> Iterator[Sample]:
+def of_policy(policy: Policy, metric: PolicyMetric) -> MetricRow:
+    """Return a policy's own metric, absent before a CONFIG named it."""
+
+    def read(now: Snapshot) -> Iterator[Sample]:
+        member = now.policies.get(policy.name)
+        if member is not None and member.settings is not None:
+            yield (), metric.value(member.settings, member.memory)
+
+    return MetricRow(metric.name, (), metric.help, f"policies.{policy.name}", read)
+
+
+def read_kinds(now: Snapshot) -> Iterator[Sample]:
     """Count events by kind, every input kind present."""
     for kind in EventKind:
         if kind < EventKind.PLACE:
-            yield (kind.name.lower(),), int(state.kind_counts[kind])
+            yield (kind.name.lower(),), int(now.state.kind_counts[kind])
 
 
-def read_blocked(manifest: Manifest, state: State) -> Iterator[Sample]:
+def read_blocked(now: Snapshot) -> Iterator[Sample]:
     """Count blocked quotes by reason, reasons that happened only."""
-    for index, symbol in symbols(manifest):
+    for index, symbol in symbols(now.manifest):
         for reason in Reason:
-            if count := int(state.blocked_counts[index, reason]):
+            if count := int(now.state.blocked_counts[index, reason]):
                 yield (symbol, reason.name.lower()), count
 
 
-def read_book_status(manifest: Manifest, state: State) -> Iterator[Sample]:
+def read_book_status(now: Snapshot) -> Iterator[Sample]:
     """Show the book's status one-hot."""
-    for index, symbol in symbols(manifest):
+    for index, symbol in symbols(now.manifest):
         for status in BookStatus:
-            yield (symbol, status.name.lower()), int(state.books[index]["status"] == status)
+            yield (symbol, status.name.lower()), int(now.state.books[index]["status"] == status)
 
 
-def read_inventory(manifest: Manifest, state: State) -> Iterator[Sample]:
+def read_inventory(now: Snapshot) -> Iterator[Sample]:
     """Show the absolute position in base units, of inverse contracts in contracts."""
-    for index, symbol in symbols(manifest):
-        lots = abs(int(state.positions[index]["position_lots"]))
-        yield (symbol,), lots * instrument_units(manifest.instruments[index]).lot
+    for index, symbol in symbols(now.manifest):
+        lots = abs(int(now.state.positions[index]["position_lots"]))
+        yield (symbol,), lots * instrument_units(now.manifest.instruments[index]).lot
+
+
+def read_frozen(now: Snapshot) -> Iterator[Sample]:
+    """Show every symbol, 1 where somebody has frozen it."""
+    for index, symbol in symbols(now.manifest):
+        yield (symbol,), int(now.state.quoters[index]["frozen"] != 0)
 
 
 METRICS: tuple[MetricRow, ...] = (
@@ -194,7 +225,13 @@ METRICS: tuple[MetricRow, ...] = (
     of_symbol("mm_orders_unknown", "Orders whose state only the venue knows.", "quoters.unknown_order_count"),
     # Guards
     of_symbol("mm_guard_trips_total", "Guard trips.", "counters.guard_trip_count"),
-    of_symbol("mm_frozen", "1 while the symbol may not quote until it is unfrozen.", "quoters.frozen"),
+    MetricRow(
+        "mm_frozen",
+        ("symbol",),
+        "1 while the symbol may not quote until it is unfrozen.",
+        "quoters.frozen",
+        read_frozen,
+    ),
     of_side("mm_side_paused", "1 while the side is paused by a guard.", "quote_sides.paused"),
     of_symbol("mm_audit_records_total", "Audit records decided.", "counters.audit_count"),
     of_symbol("mm_alerts_total", "Alerts raised.", "counters.alert_count"),
@@ -227,6 +264,8 @@ METRICS: tuple[MetricRow, ...] = (
     of_symbol("cfg_imbalance_cutoff", "Imbalance ratio beyond which a side pauses.", "params.imbalance_cutoff"),
     of_symbol("cfg_vola_half_life_s", "Half-life of the volatility, s.", "params.vola_half_life_ns", NS_PER_S),
     of_symbol("mm_maker_only_enabled", "1 when only passive orders are placed.", "params.maker_only"),
+    # Policies
+    *(of_policy(policy, metric) for policy in POLICIES for metric in policy.metrics),
 )
 
 
@@ -261,9 +300,8 @@ def with_old_names(rows: Iterable[R], names: AliasTable) -> Iterator[R]:
 class StateCollector(Collector):
     """Shows a state to prometheus_client, metric by metric in the table's order."""
 
-    def __init__(self, manifest: Manifest, state: State, names: AliasTable = ALIASES) -> None:
-        self.manifest = manifest
-        self.state = state
+    def __init__(self, now: Snapshot, names: AliasTable = ALIASES) -> None:
+        self.now = now
         self.names = names
 
     def collect(self) -> Iterator[Metric]:
@@ -271,12 +309,12 @@ class StateCollector(Collector):
         for row in with_old_names(METRICS, self.names):
             kind = CounterMetricFamily if row.name.endswith("_total") else GaugeMetricFamily
             family = kind(row.name, row.help, labels=row.labels)
-            for labels, value in row.read(self.manifest, self.state):
+            for labels, value in row.read(self.now):
                 if value is not None:
                     family.add_metric(labels, metric_value(value))
             yield family
 
 
-def render_metrics(manifest: Manifest, state: State, names: AliasTable = ALIASES) -> str:
+def render_metrics(now: Snapshot, names: AliasTable = ALIASES) -> str:
     """Return the metrics of a state as Prometheus text."""
-    return generate_latest(StateCollector(manifest, state, names)).decode("ascii")
+    return generate_latest(StateCollector(now, names)).decode("ascii")

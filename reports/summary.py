@@ -24,6 +24,7 @@ from mmfold.reports.fitted import print_fitted
 from mmfold.reports.funding import funding_notes
 from mmfold.reports.money import decimal_text, fixed_text, instrument_units, money_decimals
 from mmfold.reports.opening import opening_fields, opening_lines
+from mmfold.reports.parameters import parameters_document
 from mmfold.reports.position import PositionAmounts, position_amounts
 from mmfold.reports.rules import promise_lines, promises_document
 from mmfold.reports.venue import venue_notes, venue_part
@@ -230,6 +231,7 @@ def build_report(result: ReplayResult) -> dict[str, Any]:
             "seed": manifest.seed,
             "witnessed": result.witnessed_count,
         },
+        "parameters": parameters_document(manifest, result.state),
         "params": result.params,
         "rows": result.rows,
         "run": {

@@ -55,14 +55,14 @@ FORBIDDEN_TEXT = re.compile(
 FORBIDDEN_TEXT_ALLOWED = {"Makefile": r"--no-emit-(index-url|find-links)"}
 
 CORE_IMPORTS = {
-    "__future__", "collections", "dataclasses", "decimal", "enum", "fractions", "functools", "hashlib",
+    "__future__", "collections", "contextlib", "dataclasses", "decimal", "enum", "fractions", "functools", "hashlib",
     "itertools", "json", "math", "mmfold", "numba", "numpy", "operator", "struct", "typing",
 }  # fmt: skip
 CORE_IMPORTS_OF_FILE = {
     "engine/jit.py": {"os"},
-    "engine/cache.py": {"contextlib", "os", "pathlib", "re", "shutil", "stat", "sys"},
-    "engine/closure.py": {"contextlib", "importlib", "os", "pathlib", "re", "sys"},
-    "engine/kept.py": {"contextlib", "os", "sys"},
+    "engine/cache.py": {"os", "pathlib", "re", "shutil", "stat", "sys"},
+    "engine/closure.py": {"importlib", "os", "pathlib", "re", "sys"},
+    "engine/kept.py": {"os", "sys"},
 }
 CORE_CALLS_BANNED = {"open", "print", "input", "eval", "exec", "id", "hash", "globals", "__import__"}
 LIBM = {

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from mmfold.adapters.cli.errors import EXIT_ERROR, EXIT_GATE, print_error
-from mmfold.adapters.cli.output import emit_json, print_table, print_warnings
+from mmfold.adapters.cli.journal_path import READ_JOURNAL
+from mmfold.adapters.cli.output import emit_json, format_number, print_table, print_warnings
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -22,12 +23,26 @@ def command() -> None:
 
 
 @command.command(epilog="Example: mm config show --profile grid --set strategy.skew_coeff=0.5")
+@click.option("--events", metavar="PATH", type=READ_JOURNAL, help="Show what was in force in a journal, and by whom.")
+@click.option("--until", metavar="SEQ|TIME", help="With --events: after this event.")
 @click.option("--config", "path", type=FILE, metavar="FILE", help="YAML laid over the defaults and the profile.")
 @PROFILE
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="One value, over everything else.")
 @AS_JSON
-def show(path: Path | None, profile: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Print every setting in force and where it comes from."""
+def show(
+    events: Path | None, until: str | None, path: Path | None, profile: str | None, overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Print every setting in force and where it comes from.
+
+    Of a journal: every parameter as configured (base) and as in force at its end, and who made the difference.
+    """
+    if events is not None:
+        asked = {"config_path": path, "overrides": overrides, "profile": profile, "strategy": None, "until": until}
+        show_in_force(events, asked, as_json)
+        return
+    if until is not None:
+        raise click.UsageError("--until goes with --events")
     from mmfold.config.describe import describe, plain, to_document, to_text
     from mmfold.config.document import leaves
     from mmfold.config.load import load_config
@@ -45,6 +60,20 @@ def show(path: Path | None, profile: str | None, overrides: tuple[str, ...], as_
         unit = units.get(".".join(key_path[2:]) if key_path[0] == "per_symbol" else key, "-")
         rows.append((key, to_text(plain(value)), unit, config.origins.get(key, "-")))
     print_table(("key", "value", "unit", "set by"), rows)
+
+
+def show_in_force(events: Path, asked: dict[str, Any], as_json: bool) -> None:
+    """Print the parameters in force at the end of a journal."""
+    from mmfold.adapters.cli.policies_command import replayed
+    from mmfold.reports.parameters import parameters_in_force
+
+    result = replayed(events, asked)
+    parameters = parameters_in_force(result.manifest, result.state)
+    if as_json:
+        emit_json({"parameters": [one._asdict() for one in parameters]})
+        return
+    rows = [(*one[:3], format_number(one.base), format_number(one.effective), one.by) for one in parameters]
+    print_table(("symbol", "parameter", "key", "base", "in force", "by"), rows)
 
 
 @command.command(name="describe", epilog="Example: mm config describe strategy.skew_coeff")

@@ -98,6 +98,10 @@ COMMANDS = {
         "mmfold.adapters.cli.resume_command:command",
         "Lift the stop of an account, or list those that are stopped.",
     ),
+    "policies": Entry(
+        "mmfold.adapters.cli.policies_command:command",
+        "List the policies: settings, when each is due, what it adjusts.",
+    ),
     "bench": Entry(
         "mmfold.adapters.cli.bench_command:command",
         "Measure this machine and print rates and ratios.",

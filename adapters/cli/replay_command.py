@@ -56,14 +56,7 @@ def command(events: Path, as_json: bool, workers: int, strict: bool, **asked: An
     """
     prepare(events, workers, asked["strategy"])
     check_outputs(events, asked)
-    from mmfold.engine.core import DigestDiffers, WitnessDiffers
-
-    try:
-        result = run_replay(events, workers, asked)
-    except WitnessDiffers as error:
-        raise GateFailed(difference_text(error, manifest_of(events))) from None
-    except DigestDiffers as error:
-        raise GateFailed(digest_text(error)) from None
+    result = replay_or_refuse(events, workers, asked)
     page = None
     if asked["report"] is not None:
         from mmfold.reports.page import write_report
@@ -71,9 +64,9 @@ def command(events: Path, as_json: bool, workers: int, strict: bool, **asked: An
         page = new_directory(asked["report"], lambda directory: write_report(result, directory))
     if asked["metrics"] is not None:
         from mmfold.journal.outputs import write_file
-        from mmfold.reports.metrics import render_metrics
+        from mmfold.reports.metrics import Snapshot, render_metrics
 
-        write_file(asked["metrics"], render_metrics(result.manifest, result.state).encode())
+        write_file(asked["metrics"], render_metrics(Snapshot(result.manifest, result.state, result.policies)).encode())
     if as_json:
         emit_json(result_document(result, page))
     else:
@@ -114,6 +107,21 @@ def check_outputs(events: Path, asked: dict[str, Any]) -> None:
         from mmfold.reports.page import REPORT_NAMES
 
         check_report(asked["report"], REPORT_NAMES, inputs=inputs, force=asked["force"])
+
+
+def replay_or_refuse(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResult":
+    """Replay, and name the first decision that is not the witnessed one.
+
+    Raises: GateFailed.
+    """
+    from mmfold.engine.core import DigestDiffers, WitnessDiffers
+
+    try:
+        return run_replay(events, workers, asked)
+    except WitnessDiffers as error:
+        raise GateFailed(difference_text(error, manifest_of(events))) from None
+    except DigestDiffers as error:
+        raise GateFailed(digest_text(error)) from None
 
 
 def run_replay(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResult":

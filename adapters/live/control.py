@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmfold.adapters.logs import EventLog
-from mmfold.engine.params import COMMANDS, ConfigPayloadError, parse_command
+from mmfold.engine.commands import FREEZE_COMMANDS, FreezeCommand, parse_command
+from mmfold.engine.params import ConfigPayloadError
 
 if TYPE_CHECKING:
     from mmfold.adapters.live.runner import Runner
@@ -130,11 +131,11 @@ class ControlServer:
         """
         runner = self.runner
         asked = parse_command(line, runner.session.manifest)
-        if asked.frozen is None:
+        if not isinstance(asked, FreezeCommand):
             raise Refused("a session takes freeze and unfreeze")
         if runner.is_stopping or runner.failure is not None:
             raise Refused("the session ends")
-        command = COMMANDS[asked.frozen]
+        command = FREEZE_COMMANDS[asked.frozen]
         for symbol in asked.symbols:
             if command == "unfreeze" and (reason := runner.status.unexplained.get(symbol)) is not None:
                 raise Refused(f"{symbol} is kept flat: {reason}")

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from mmfold.adapters.live.status import PHASES, Histogram, LiveStatus, StreamStatus
 from mmfold.config.aliases import ALIASES, AliasTable
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S
-from mmfold.reports.metrics import StateCollector, with_old_names
+from mmfold.reports.metrics import Snapshot, StateCollector, with_old_names
 
 Sample = tuple[tuple[str, ...], float | None]
 
@@ -159,7 +159,8 @@ class SessionStateCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric of the state."""
-        return StateCollector(self.status.manifest, self.status.state, self.names).collect()
+        now = Snapshot(self.status.manifest, self.status.state, self.status.policies())
+        return StateCollector(now, self.names).collect()
 
 
 def make_registry(status: LiveStatus, names: AliasTable = ALIASES) -> CollectorRegistry:

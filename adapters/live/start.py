@@ -260,6 +260,7 @@ def open_runner(plan: Plan, place: Place, manifest: Manifest) -> Runner:
     session = open_session(place, manifest, plan.config.journal.sync)
     status = LiveStatus(
         mode=plan.mode, venue=plan.venue, manifest=session.manifest, state=session.core.state,
+        lane=session.core.lane,
         journal=str(place.journal), ts_started_ns=time.time_ns(), params_hash=config_digest(document["params"]),
     )  # fmt: skip
     pace = replace(plan.pace, lag_ms_max=plan.config.live.max_lag_ms)

@@ -1,5 +1,6 @@
 """What a running session tells about itself: for metrics, health pages and logs; must never hold a secret."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from mmfold.engine.codes import AuditKind, EventKind, Reason, RequestOutcome
 from mmfold.engine.limits import NS_PER_MS
 from mmfold.engine.manifest import Manifest
+from mmfold.engine.policy.lane import Member, PolicyLane
 from mmfold.engine.state import State
 from mmfold.journal.rows import plain_rows
 
@@ -63,6 +65,7 @@ class LiveStatus:
     journal: str
     ts_started_ns: int
     params_hash: str
+    lane: PolicyLane | None = None
     is_live_enabled: bool = False  # MM_LIVE_ENABLE=1, whatever the mode
     phase: str = "starting"  # one of PHASES
     streams: dict[str, StreamStatus] = field(default_factory=dict)
@@ -81,6 +84,10 @@ class LiveStatus:
 
     def __post_init__(self) -> None:
         self.order_latency = tuple(Histogram(LATENCY_BOUNDS_MS, NS_PER_MS) for _ in self.manifest.instruments)
+
+    def policies(self) -> Mapping[str, Member]:
+        """Return the policies as they are now."""
+        return {} if self.lane is None else self.lane.members
 
     def note_answers(self, rows: np.ndarray) -> None:
         """Count the venue's answers to requests: how long each took, and the refusals of its rate limit."""

@@ -28,11 +28,11 @@ def ended_symbols(journal: Path, manifest: Manifest) -> tuple[str, ...]:
     asked: set[str] = set()
     for command in commands_of(journal):
         symbols = {command["symbol"]} if "symbol" in command else set(manifest.symbol_index())
-        if command["command"] == "freeze" and command.get("why") in OURS:
+        if command.get("command") == "freeze" and command.get("why") in OURS:
             ended |= symbols
-        elif command["command"] == "freeze":
+        elif command.get("command") == "freeze":
             asked |= symbols
-        elif command["command"] == "unfreeze":
+        elif command.get("command") == "unfreeze":
             ended -= symbols
             asked -= symbols
     return tuple(sorted(ended - asked))
@@ -61,9 +61,9 @@ def kept_symbols(journal: Path, manifest: Manifest) -> tuple[str, ...]:
     """
     asked: set[str] = set()
     for command in commands_of(journal):
-        if command["command"] == "freeze" and command.get("why") not in OURS:
+        if command.get("command") == "freeze" and command.get("why") not in OURS:
             asked |= {command["symbol"]} if "symbol" in command else set()
-        elif command["command"] == "unfreeze":
+        elif command.get("command") == "unfreeze":
             asked -= {command["symbol"]} if "symbol" in command else set(asked)
     return tuple(sorted(asked & manifest.symbol_index().keys()))
 

@@ -1,118 +1,129 @@
-"""AutoPolicy: quotes less and slower while the order flow is too busy (spec/core.md 16); never touches anything but
-PARAMS.
+"""AutoPolicy: quotes less and slower while the order flow is too busy (spec/core.md 16); must never quote more, or
+faster, than the operator says.
 
-Departs from the spec: `bad` looks at the order events of the last window alone; the throttle's backoff does not exist
-yet.
+Departs from the spec: `bad` looks at the order events of the last interval alone, and what it makes of a PARAM is
+never beyond its base, whatever the caps say.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mmfold.engine.codes import Reason
+from mmfold.engine.codes import AdjustOp, Reason
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S
-from mmfold.engine.policy.seam import Decision, View
+from mmfold.engine.policy.seam import Adjust, Answer, Policy, PolicyMetric, View
 
 NS_PER_MINUTE = 60 * NS_PER_S
 BUSY_COUNTERS = ("placed_count", "amended_count", "cancelled_count")
-BASE_PARAMS = ("levels_per_side", "min_time_in_book_ns", "replace_threshold_bps")
 
 
 @dataclass(frozen=True, slots=True)
-class AutoPolicy:
-    """Settings (config/, section autopolicy) and memory of the policy."""
+class Settings:
+    """Section autopolicy of the configuration, which has the ranges, units and defaults."""
 
-    enabled: int = 0
-    trigger_events_total: int = 40
-    hysteresis_bad_required: int = 2
-    hysteresis_good_required: int = 2
-    cooldown_minutes: float = 2.0
-    max_level: int = 3
-    step_ratio: float = 0.15
-    levels_shrink_ratio: float = 0.25
-    min_levels_cap: int = 1
-    max_min_time_in_book_ms: int = 60_000
-    max_replace_threshold_bps: float = 100.0
-    # Memory.
+    enabled: int
+    trigger_events_total: int
+    hysteresis_bad_required: int
+    hysteresis_good_required: int
+    cooldown_minutes: float
+    max_level: int
+    step_ratio: float
+    levels_shrink_ratio: float
+    min_levels_cap: int
+    max_min_time_in_book_ms: int
+    max_replace_threshold_bps: float
+    interval_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What it remembers from run to run."""
+
     level: int = 0
     bad_streak: int = 0
     good_streak: int = 0
     events_seen: int = 0
-    ts_changed_ns: int = -(1 << 62)
-    base: tuple[tuple[str, int | float], ...] = ()  # "SYMBOL.param" -> value before the first step
+    ts_changed_ns: int | None = None
+    steps: int = 0
 
-    @property
-    def is_active(self) -> bool:
-        """Whether it is switched on."""
-        return bool(self.enabled)
 
-    def configure(self, values: Mapping[str, Any]) -> "AutoPolicy":
-        """Return the policy with new settings."""
-        settings = set(self.__dataclass_fields__) - set(MEMORY)
-        for key, value in values.items():
-            if key not in settings:
-                raise ValueError(f"autopolicy.{key}: unknown key")
-            if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-                raise ValueError(f"autopolicy.{key}: {value!r} is not a number >= 0")
-        return replace(self, **values)
-
-    def decide(self, view: View) -> tuple["AutoPolicy", list[Decision]]:
-        """Step one level up after enough bad windows, one down after enough good ones, never twice within the
-        cooldown.
-        """
-        if not self.enabled:
-            return self, []
-        total = sum(view.counters[symbol][name] for symbol in view.counters for name in BUSY_COUNTERS)
-        bad = total - self.events_seen >= self.trigger_events_total
-        after = replace(
-            self,
-            events_seen=total,
-            bad_streak=self.bad_streak + 1 if bad else 0,
-            good_streak=0 if bad else self.good_streak + 1,
-        )
-        if view.ts_now_ns - self.ts_changed_ns < int(self.cooldown_minutes * NS_PER_MINUTE):
-            return after, []
-        if bad and after.bad_streak >= self.hysteresis_bad_required and self.level < self.max_level:
-            return after.step_to(self.level + 1, view)
-        if not bad and after.good_streak >= self.hysteresis_good_required and self.level > 0:
-            return after.step_to(self.level - 1, view)
+def decide(settings: Settings, memory: Memory, view: View) -> tuple[Memory, list[Answer]]:
+    """Step one level up after enough bad intervals, one down after enough good ones, never twice within the
+    cooldown.
+    """
+    total = sum(int(view.counters[name].sum()) for name in BUSY_COUNTERS)
+    bad = total - memory.events_seen >= settings.trigger_events_total
+    after = replace(
+        memory,
+        events_seen=total,
+        bad_streak=memory.bad_streak + 1 if bad else 0,
+        good_streak=0 if bad else memory.good_streak + 1,
+    )
+    cooldown_ns = int(settings.cooldown_minutes * NS_PER_MINUTE)
+    if memory.ts_changed_ns is not None and view.ts_now_ns - memory.ts_changed_ns < cooldown_ns:
         return after, []
+    if bad and after.bad_streak >= settings.hysteresis_bad_required and memory.level < settings.max_level:
+        return step_to(after, memory.level + 1, view.ts_now_ns), []
+    if not bad and after.good_streak >= settings.hysteresis_good_required and memory.level > 0:
+        return step_to(after, memory.level - 1, view.ts_now_ns), []
+    return after, []
 
-    def step_to(self, level: int, view: View) -> tuple["AutoPolicy", list[Decision]]:
-        """Return the policy at another level and the PARAMS that go with it."""
-        base = dict(self.base) or {
-            f"{symbol}.{name}": values[name] for symbol, values in view.params.items() for name in BASE_PARAMS
-        }
-        growth = 1.0 + self.step_ratio * level
-        decisions = []
-        for symbol in sorted(view.params):
-            levels = round(base[f"{symbol}.levels_per_side"] * (1.0 - self.levels_shrink_ratio * level))
-            time_ns = int(base[f"{symbol}.min_time_in_book_ns"] * growth)
-            threshold_bps = base[f"{symbol}.replace_threshold_bps"] * growth
-            decisions += [
-                Decision(symbol, "levels_per_side", max(self.min_levels_cap, levels), Reason.AUTOPOLICY),
-                Decision(
-                    symbol,
-                    "min_time_in_book_ns",
-                    min(time_ns, self.max_min_time_in_book_ms * NS_PER_MS),
-                    Reason.AUTOPOLICY,
-                ),
-                Decision(
-                    symbol,
-                    "replace_threshold_bps",
-                    min(threshold_bps, self.max_replace_threshold_bps),
-                    Reason.AUTOPOLICY,
-                ),
-            ]
-        memory = replace(
-            self,
-            level=level,
-            bad_streak=0,
-            good_streak=0,
-            ts_changed_ns=view.ts_now_ns,
-            base=tuple(sorted(base.items())) if level else (),
+
+def step_to(memory: Memory, level: int, ts_now_ns: int) -> Memory:
+    """Return the memory at another level."""
+    return replace(memory, level=level, bad_streak=0, good_streak=0, ts_changed_ns=ts_now_ns, steps=memory.steps + 1)
+
+
+def adjust(settings: Settings, memory: Memory, view: View) -> list[Adjust]:
+    """Return what goes with the level, from the base PARAMS; at level 0 nothing."""
+    if memory.level == 0:
+        return []
+    growth = 1.0 + settings.step_ratio * memory.level
+    shrink = 1.0 - settings.levels_shrink_ratio * memory.level
+    time_ns_max = settings.max_min_time_in_book_ms * NS_PER_MS
+    standing = []
+    for symbol, base in zip(view.symbols, view.base, strict=True):
+        levels, time_ns, threshold_bps = (
+            base[name].item() for name in ("levels_per_side", "min_time_in_book_ns", "replace_threshold_bps")
         )
-        return memory, decisions
+        values = {
+            "levels_per_side": min(levels, max(settings.min_levels_cap, round(levels * shrink))),
+            "min_time_in_book_ns": max(time_ns, min(int(time_ns * growth), time_ns_max)),
+            "replace_threshold_bps": max(
+                threshold_bps, min(threshold_bps * growth, settings.max_replace_threshold_bps)
+            ),
+        }
+        standing += [Adjust(symbol, name, AdjustOp.SET, value, Reason.AUTOPOLICY) for name, value in values.items()]
+    return standing
 
 
-MEMORY = ("level", "bad_streak", "good_streak", "events_seen", "ts_changed_ns", "base")
+def command(settings: Settings, memory: Memory, document: Mapping[str, Any], view: View) -> tuple[Memory, list[Answer]]:
+    """Go to the level that an operator says: {"level": n}, or {"reset": true} for 0 (spec/control.md 19).
+
+    Raises: ValueError.
+    """
+    level = 0 if document == {"reset": True} else document.get("level")
+    if set(document) not in ({"level"}, {"reset"}) or type(level) is not int or not 0 <= level <= settings.max_level:
+        raise ValueError(f'expected {{"level": 0 to {settings.max_level}}} or {{"reset": true}}')
+    return step_to(memory, level, view.ts_now_ns) if level != memory.level else memory, []
+
+
+AUTOPOLICY = Policy(
+    id=1,
+    name="autopolicy",
+    settings=Settings,
+    memory=Memory,
+    decide=decide,
+    adjust=adjust,
+    command=command,
+    metrics=(
+        PolicyMetric("autopolicy_active", "1 while autopolicy runs.", lambda settings, memory: settings.enabled),
+        PolicyMetric("autopolicy_level", "Its step, 0 = as configured.", lambda settings, memory: memory.level),
+        PolicyMetric("autopolicy_steps_total", "Its steps, up and down.", lambda settings, memory: memory.steps),
+        PolicyMetric(
+            "autopolicy_last_change_ts",
+            "Event time of its last step, s since 1970; 0 before.",
+            lambda settings, memory: (memory.ts_changed_ns or 0) / NS_PER_S,
+        ),
+    ),
+)

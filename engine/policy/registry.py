@@ -1,9 +1,13 @@
-"""Which policies there are; a new one is one file and one line here."""
+"""Which policies there are, in the order in which their adjustments are folded; a new one is one file and one line."""
 
-from mmfold.engine.policy.autopolicy import AutoPolicy
-from mmfold.engine.policy.seam import PolicyState
+from mmfold.engine.policy.autopolicy import AUTOPOLICY
+from mmfold.engine.policy.seam import Policy
+
+POLICIES: tuple[Policy, ...] = (AUTOPOLICY,)
 
 
-def make_policy_state() -> PolicyState:
-    """Return every policy before its first event, in name order."""
-    return PolicyState((("autopolicy", AutoPolicy()),))
+def author_name(author: int) -> str:
+    """Return who changed a PARAM: the operator, or a policy; of a newer build's its number."""
+    if author == 0:
+        return "operator"
+    return next((policy.name for policy in POLICIES if policy.id == author), f"policy {author}")

@@ -1,68 +1,154 @@
-"""The policy seam: what a policy is given, what it may answer, and the registry; must never hand out the state
-itself.
+"""The policy seam: what a policy is given and what it may answer; must never hand out state that can be written.
+
+A policy is one file: settings, memory, and pure functions of them and a view. It never touches an order.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, NamedTuple
 
-from mmfold.engine.codes import Reason
-from mmfold.engine.manifest import Manifest, canonical_json
+import numpy as np
+
+from mmfold.engine.codes import AdjustOp, EventKind, Reason
+from mmfold.engine.manifest import Manifest
+from mmfold.engine.state import State
 
 
-class Decision(NamedTuple):
-    """A new value for one PARAM of one instrument, with why."""
+class Adjust(NamedTuple):
+    """What a policy makes of one PARAM of a symbol for as long as it says so; `value` of SCALE_PPM is in millionths."""
 
     symbol: str
     param: str
+    op: AdjustOp
     value: int | float
     reason: Reason
 
 
-class View(NamedTuple):
-    """What a policy sees: copies, so that it cannot write the state."""
+class Freeze(NamedTuple):
+    """A symbol that is not to be quoted until this policy, or the operator, says otherwise."""
 
-    ts_now_ns: int
-    params: Mapping[str, Mapping[str, int | float]]
-    counters: Mapping[str, Mapping[str, int]]
-
-
-class Policy(Protocol):
-    """One policy: a frozen dataclass that holds its settings and memory and returns its successor."""
-
-    @property
-    def is_active(self) -> bool:
-        """Whether `decide` may do anything at all; while no policy is active, none is asked."""
-
-    def configure(self, values: Mapping[str, Any]) -> "Policy":
-        """Return the policy with new settings; raises ValueError for an unknown key or a bad value."""
-
-    def decide(self, view: View) -> tuple["Policy", list[Decision]]:
-        """Return the policy after a due timer and what it decided."""
+    symbol: str
+    reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyState:
-    """The memory of every policy, by name; its canonical JSON enters the state digest."""
+class Unfreeze(NamedTuple):
+    """The end of this policy's freeze; one of another policy, or of the operator, stays."""
 
-    policies: tuple[tuple[str, Policy], ...]
-
-
-def policy_json(policy_state: PolicyState) -> bytes:
-    """Return the policies' canonical JSON."""
-    return canonical_json({name: asdict(policy) for name, policy in policy_state.policies})  # type: ignore[call-overload]
+    symbol: str
+    reason: Reason
 
 
-def run_policies(policy_state: PolicyState, view: View, manifest: Manifest) -> tuple[PolicyState, list[Decision]]:
-    """Run every policy in name order; a later one's word on a PARAM wins.
+class Alert(NamedTuple):
+    """Something that a person should know; `detail` is a number of 32 bits, at least 0."""
 
-    Raises: AssertionError when a policy names a symbol that is not in the manifest.
+    symbol: str
+    detail: int
+
+
+class Wake(NamedTuple):
+    """Run me before I am due as well: at the first TIMER after `count` more events of a kind."""
+
+    kind: EventKind
+    count: int
+
+
+Answer = Freeze | Unfreeze | Alert | Wake
+
+
+class View:
+    """What a policy sees: read-only columns of the state, a row an instrument, in the order of `symbols`."""
+
+    def __init__(self, state: State, manifest: Manifest) -> None:
+        self._state = state
+        self._manifest = manifest
+
+    @cached_property
+    def symbols(self) -> tuple[str, ...]:
+        """The instruments' symbols."""
+        return tuple(instrument.symbol for instrument in self._manifest.instruments)
+
+    @cached_property
+    def ts_now_ns(self) -> int:
+        """The core's clock."""
+        return int(self._state.clock[0]["ts_now_ns"])
+
+    @cached_property
+    def clock(self) -> np.ndarray:
+        """(1,) CLOCK."""
+        return read_only(self._state.clock)
+
+    @cached_property
+    def base(self) -> np.ndarray:
+        """(n,) PARAM, as the operator set them."""
+        return read_only(self._state.base)
+
+    @cached_property
+    def effective(self) -> np.ndarray:
+        """(n,) PARAM, as they are in force."""
+        return read_only(self._state.params)
+
+    @cached_property
+    def books(self) -> np.ndarray:
+        """(n,) BOOK."""
+        return read_only(self._state.books)
+
+    @cached_property
+    def signals(self) -> np.ndarray:
+        """(n,) SIGNAL."""
+        return read_only(self._state.signals)
+
+    @cached_property
+    def quoters(self) -> np.ndarray:
+        """(n,) QUOTER."""
+        return read_only(self._state.quoters)
+
+    @cached_property
+    def orders(self) -> np.ndarray:
+        """(n, ORDER_COUNT_MAX) ORDER."""
+        return read_only(self._state.orders)
+
+    @cached_property
+    def positions(self) -> np.ndarray:
+        """(n,) POSITION."""
+        return read_only(self._state.positions)
+
+    @cached_property
+    def counters(self) -> np.ndarray:
+        """(n,) COUNTER."""
+        return read_only(self._state.counters)
+
+
+class PolicyMetric(NamedTuple):
+    """One metric of a policy's own: a gauge, or a counter when its name ends with _total.
+
+    `value` is a function of settings and memory.
     """
-    symbols = set(manifest.symbol_index())
-    policies, decisions = [], []
-    for name, policy in policy_state.policies:
-        after, decided = policy.decide(view)
-        assert all(decision.symbol in symbols for decision in decided)
-        policies.append((name, after))
-        decisions += decided
-    return PolicyState(tuple(policies)), decisions
+
+    name: str
+    help: str
+    value: Callable[[Any, Any], float]
+
+
+class Policy(NamedTuple):
+    """One policy. `decide` and `command` return its memory afterwards and what else it answers; `adjust` says what
+    stands of it, from its memory and the base PARAMS alone, so that a new base is followed at once.
+
+    `id` is its number in AUDIT rows, freezes and schedules, from 1 on; it is never given to another one. Settings have
+    `enabled` and `interval_s`; what has a default is absent from older journals.
+    """
+
+    id: int
+    name: str
+    settings: type[Any]
+    memory: type[Any]
+    decide: Callable[[Any, Any, View], tuple[Any, list[Answer]]]
+    adjust: Callable[[Any, Any, View], list[Adjust]]
+    command: Callable[[Any, Any, Mapping[str, Any], View], tuple[Any, list[Answer]]] | None = None
+    metrics: tuple[PolicyMetric, ...] = ()
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    """Return a view of an array that cannot be written."""
+    view = array.view()
+    view.flags.writeable = False
+    return view

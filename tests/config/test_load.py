@@ -94,7 +94,7 @@ MISTAKES = [
     ("per_symbol.X=5", "E_CFG_TYPE: per_symbol.X: must be a section of `key: value` lines, not 5"),
     ("per_symbol.x.mode=off", "E_CFG_RANGE: per_symbol.X.mode: 'off' is not one of: shadow or sent"),
     ("per_symbol.X.mod=sent", "E_CFG_KEY: per_symbol.X.mod: unknown key, did you mean per_symbol.X.mode?"),
-    ("per_symbol.X.policy.interval_ms=5", "E_CFG_KEY: per_symbol.X.policy: cannot differ by symbol"),
+    ("per_symbol.X.autopolicy.interval_s=5", "E_CFG_KEY: per_symbol.X.autopolicy: cannot differ by symbol"),
     ("strategy.min_spread_bps=30", "E_CFG_INVARIANT: strategy: min_spread_bps 30 is above max_spread_bps 25"),
 ]
 

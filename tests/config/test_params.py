@@ -14,7 +14,8 @@ from mmfold.engine.codes import Mode, Strategy
 from mmfold.engine.limits import QTY_LOTS_MAX
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.engine.params import check_value
-from mmfold.engine.policy.autopolicy import MEMORY, AutoPolicy
+from mmfold.engine.policy.autopolicy import Settings
+from mmfold.engine.policy.codec import decode
 from mmfold.engine.records import PARAM
 
 BTC = Instrument(symbol="BTCUSDT", tick_size="0.1", lot_size="0.001")
@@ -192,8 +193,7 @@ def test_settings_without_effect_are_told(overrides: list[str], warnings: list[s
 
 def test_policies_take_their_settings() -> None:
     values = to_policies(load_config(None))["autopolicy"]
-    assert set(values) == set(AutoPolicy.__dataclass_fields__) - set(MEMORY)
-    assert AutoPolicy().configure(values) == AutoPolicy()  # one set of defaults in both places
+    assert set(values) == set(Settings.__dataclass_fields__)
     changed = to_policies(load_config(None, None, ["autopolicy.enabled=true", "autopolicy.step_ratio=0.2"]))
-    configured = AutoPolicy().configure(changed["autopolicy"])
+    configured = decode(Settings, changed["autopolicy"], "autopolicy")
     assert (configured.enabled, configured.step_ratio) == (1, 0.2)

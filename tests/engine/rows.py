@@ -4,6 +4,7 @@ Units of the test instrument: tick 1, lot 1, so that one tick near 10,000 is one
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,9 @@ from mmfold.engine.limits import E8, NS_PER_MS, NS_PER_S, ORDER_COUNT_MAX
 from mmfold.engine.manifest import Instrument, Manifest, canonical_json, encode_manifest
 from mmfold.engine.params import audit_scale, param_name
 from mmfold.engine.payload import payload_rows
+from mmfold.engine.policy.layers import AUTHOR_SHIFT, split_aux
+from mmfold.engine.policy.registry import POLICIES, author_name
+from mmfold.engine.policy.seam import Policy
 from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 
 OPEN = [status not in (OrderStatus.FREE, OrderStatus.DONE) for status in OrderStatus]  # may still be filled
@@ -45,6 +49,12 @@ PLAIN: dict[str, int | float] = {
     "max_spread_bps": 25.0, "skew_coeff": 0.3, "imbalance_cutoff": 0.65, "level_spacing_coeff": 0.0,
     "microprice_drift_bps": 3.0, "replace_threshold_bps": 5.0, "amend_price_threshold_bps": 1.0,
     "amend_size_threshold": 0.2, "post_only_offset_bps": 0.0, "min_qty_pad": 1.0,
+}  # fmt: skip
+AUTOPOLICY: dict[str, int | float] = {
+    "enabled": 0, "interval_s": 1.0, "trigger_events_total": 40, "hysteresis_bad_required": 2,
+    "hysteresis_good_required": 2, "cooldown_minutes": 2.0, "max_level": 3, "step_ratio": 0.15,
+    "levels_shrink_ratio": 0.25, "min_levels_cap": 1, "max_min_time_in_book_ms": 60_000,
+    "max_replace_threshold_bps": 100.0,
 }  # fmt: skip
 
 
@@ -80,11 +90,14 @@ def book_event(kind: EventKind, bids: list[tuple[int, int]], asks: list[tuple[in
 class House:
     """A core fed event by event; numbers the events, keeps the time and the names (#1, #2, ...) of its orders."""
 
-    def __init__(self, manifest: Manifest | None = None, **params: int | float) -> None:
+    def __init__(
+        self, manifest: Manifest | None = None, policies: tuple[Policy, ...] = POLICIES, **params: int | float
+    ) -> None:
         self.manifest = manifest or make_manifest()
-        self.core = Core(self.manifest, self.take)
+        self.core = Core(self.manifest, self.take, policies=policies)
         symbols = [instrument.symbol for instrument in self.manifest.instruments]
-        self.core.configure({"params": {symbol: {**PLAIN, **params} for symbol in symbols}})
+        settings = {"autopolicy": AUTOPOLICY} if policies is POLICIES else {}
+        self.core.configure({"params": {symbol: {**PLAIN, **params} for symbol in symbols}, "policies": settings})
         self.seq, self.ts_ns = 0, T0_NS
         self.taken: list[np.void] = []
         self.names: list[int] = []
@@ -187,16 +200,31 @@ def parse_open_orders(house: House, words: list[str]) -> np.ndarray:
 
 def parse_config(words: list[str]) -> np.ndarray:
     """Return the CONFIG event of `name=value ... [policy.name=value ...]`; the policy is autopolicy."""
-    params: dict[str, int | float] = {}
-    policy: dict[str, int | float] = {}
-    for word in words:
-        name, _, value = word.partition("=")
-        number = float(value) if "." in value else int(value)
-        (policy if name.startswith("policy.") else params)[name.removeprefix("policy.")] = number
+    policy = parse_numbers(word.removeprefix("policy.") for word in words if word.startswith("policy."))
+    params = parse_numbers(word for word in words if not word.startswith("policy."))
     document: dict[str, Any] = {"params": {SYMBOL: params}}
     if policy:
         document["policies"] = {"autopolicy": policy}
     return payload_rows(EventKind.CONFIG, 0, config_payload(document))
+
+
+def parse_numbers(words: Iterable[str]) -> dict[str, int | float]:
+    """Return {name: number} of `name=value ...`."""
+    pairs = (word.partition("=") for word in words)
+    return {name: float(value) if "." in value else int(value) for name, _, value in pairs}
+
+
+def parse_command(words: list[str]) -> np.ndarray:
+    """Return the COMMAND event of `freeze [SYMBOL]`, `pin SYMBOL name=value ...`, `unpin SYMBOL [name ...]` or
+    `policy NAME name=value ...`.
+    """
+    if words[0] == "policy":
+        document: dict[str, Any] = {"policy": words[1], **parse_numbers(words[2:])}
+    else:
+        document = {"command": words[0]} | ({"symbol": words[1]} if len(words) > 1 else {})
+        if len(words) > 2:
+            document["params"] = parse_numbers(words[2:]) if words[0] == "pin" else words[2:]
+    return payload_rows(EventKind.COMMAND, 0, canonical_json(document))
 
 
 def parse_input(house: House, text: str) -> tuple[np.ndarray, int]:
@@ -212,8 +240,7 @@ def parse_input(house: House, text: str) -> tuple[np.ndarray, int]:
         case "config":
             return parse_config(words), after_ms
         case "command":
-            document = {"command": words[0]} | ({"symbol": words[1]} if len(words) > 1 else {})
-            return payload_rows(EventKind.COMMAND, 0, canonical_json(document)), after_ms
+            return parse_command(words), after_ms
         case "open":
             return parse_open_orders(house, words), after_ms
         case "ack" | "reject" | "amended" | "canceled" | "expired" | "fill":
@@ -285,9 +312,10 @@ def effect_text(house: House, effect: np.void) -> str:
     assert effect["kind"] == EventKind.AUDIT
     if effect["code"] == AuditKind.PARAM:
         name = param_name(int(effect["order_id"]))
-        scale = audit_scale(int(effect["order_id"]))
-        return f"param {name} {price / scale:g}>{qty / scale:g} {name_of(Reason, aux)}"
-    if aux == Reason.COMMAND:
+        scale, (author, reason) = audit_scale(int(effect["order_id"])), split_aux(aux)
+        who = author_name(author) if author else name_of(Reason, reason)
+        return f"param {name} {price / scale:g}>{qty / scale:g} {who}"
+    if aux >> AUTHOR_SHIFT > 0 or aux == Reason.COMMAND:
         return f"frozen {price}>{qty}"
     if effect["side"] != Side.NONE:
         return f"pause {side} {price}>{qty} {name_of(Reason, aux)}"
@@ -325,10 +353,10 @@ def check_text(house: House, key: str) -> str:
         case "bid" | "ask":
             record = "sides" if name.startswith("bbo") else "quote_sides"
             return str(int(cell[record][Side[section.upper()]][name]))
-        case "param":
+        case "param" | "base":
             return f"{cell[section][name]:g}"
         case "policy":
-            return str(getattr(dict(house.core.policy_state.policies)["autopolicy"], name))
+            return str(getattr(house.core.lane.members["autopolicy"].memory, name))
     return str(int(cell[section][name]))
 
 

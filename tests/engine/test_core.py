@@ -209,10 +209,10 @@ CONFIGS: list[tuple[Any, str]] = [
 @pytest.mark.parametrize(("document", "message"), CONFIGS)
 def test_a_bad_config_changes_nothing(document: Any, message: str) -> None:
     core = make_core()
-    before = core.state.params.tobytes(), core.policy_state
+    before = core.state.params.tobytes(), core.state.base.tobytes(), core.lane.members
     with pytest.raises(ConfigPayloadError, match=message):
         core.feed(payload_rows(EventKind.CONFIG, 0, canonical_json(document)))
-    assert (core.state.params.tobytes(), core.policy_state) == before
+    assert (core.state.params.tobytes(), core.state.base.tobytes(), core.lane.members) == before
 
 
 @pytest.mark.parametrize("payload", [b"", b"{", b'{"params":{"X":{"k_vola_spread":NaN}}}', b"\xff"])

@@ -2,9 +2,10 @@
 
 import pytest
 
+from mmfold.engine.commands import parse_command
 from mmfold.engine.json_text import JSON_DEPTH_MAX, parse_json
 from mmfold.engine.manifest import Instrument, Manifest, ManifestError, parse_manifest
-from mmfold.engine.params import ConfigPayloadError, parse_command, parse_config
+from mmfold.engine.params import ConfigPayloadError, parse_config
 
 MANIFEST = Manifest(run_id="r", instruments=(Instrument(symbol="A", tick_size="1", lot_size="1"),))
 

@@ -1,0 +1,112 @@
+"""`mm policies`: the policies of a journal's last state, when each is due and what it adjusts; decides nothing."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mmfold.adapters.cli.journal_path import READ_JOURNAL
+from mmfold.adapters.cli.output import emit_json, format_number, print_table
+
+if TYPE_CHECKING:
+    from mmfold.replay.result import ReplayResult
+
+
+@click.command(
+    name="policies",
+    epilog="Example: mm policies --events demo --until 500",
+    short_help="List the policies: settings, when each is due, what it adjusts.",
+)
+@click.option("--events", required=True, metavar="PATH", type=READ_JOURNAL, help="Journal or JSONL; demo: bundled.")
+@click.option(
+    "--config", "config_path", metavar="FILE", type=click.Path(path_type=Path), help="Replaces the journal's."
+)
+@click.option("--profile", metavar="NAME", help="A profile of config/profiles, such as grid.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one configuration key.")
+@click.option("--strategy", metavar="FILE:FUNCTION", help="The strategy file that the journal was made with.")
+@click.option("--until", metavar="SEQ|TIME", help="Look at the state after this event.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(events: Path, as_json: bool, **asked: Any) -> None:
+    """List the policies: settings, when each is due, what it adjusts.
+
+    They stand in the order in which their adjustments are folded, the operator's pins last. The journal is replayed: what is shown is its last state, or that after --until.
+    """
+    result = replayed(events, asked)
+    document = policies_document(result)
+    if as_json:
+        emit_json(document)
+    else:
+        print_policies(document)
+
+
+def replayed(events: Path, asked: dict[str, Any]) -> "ReplayResult":
+    """Return a journal's last state, compared with what it witnesses.
+
+    Raises: GateFailed where a decision differs.
+    """
+    from mmfold.adapters.cli.replay_command import prepare, replay_or_refuse
+
+    prepare(events, 1, asked["strategy"])
+    return replay_or_refuse(events, 1, {**asked, "seq_from": 0, "report": None, "audit": None, "effects": None})
+
+
+def policies_document(result: "ReplayResult") -> dict[str, Any]:
+    """Return {"pins": [...], "policies": [{name, active, interval_s, next_due, adjustments}]} of a state."""
+    from mmfold.engine.policy.layers import OPERATOR
+    from mmfold.engine.records import NO_TS_NS
+    from mmfold.reports.audit import utc_text
+
+    state, standing = result.state, adjustments_of(result)
+    policies = []
+    for name, (policy, settings, _) in result.policies.items():
+        schedule = state.clock[0]["schedules"][policy.id]
+        due_ns, is_active = int(schedule["due_ns"]), bool(schedule["active"])
+        policies.append(
+            {
+                "active": is_active,
+                "adjustments": [one for author, one in standing if author == policy.id],
+                "interval_s": None if settings is None else settings.interval_s,
+                "name": name,
+                "next_due": utc_text(due_ns) if is_active and due_ns != NO_TS_NS else None,
+                "runs": int(schedule["run_count"]),
+            }
+        )
+    return {"pins": [one for author, one in standing if author == OPERATOR], "policies": policies}
+
+
+def adjustments_of(result: "ReplayResult") -> list[tuple[int, dict[str, Any]]]:
+    """Return (author, adjustment) of all that stands, in the order in which it is folded."""
+    from mmfold.engine.codes import Reason
+    from mmfold.engine.policy.layers import standing_of
+    from mmfold.reports.audit import enum_name
+
+    found = []
+    for index, instrument in enumerate(result.manifest.instruments):
+        for one in standing_of(result.state, index):
+            document = {"op": one.op.name.lower(), "param": one.param, "reason": enum_name(Reason, one.reason)}
+            found.append((one.author, {**document, "symbol": instrument.symbol, "value": one.value}))
+    return found
+
+
+def print_policies(document: dict[str, Any]) -> None:
+    """Print the policies, then what stands."""
+    rows = [
+        (
+            one["name"],
+            "yes" if one["active"] else "no",
+            "-" if one["interval_s"] is None else format_number(one["interval_s"]),
+            one["next_due"] or "-",
+            format_number(one["runs"]),
+            format_number(len(one["adjustments"])),
+        )
+        for one in document["policies"]
+    ]
+    print_table(("policy", "active", "interval s", "next due", "runs", "adjustments"), rows)
+    standing = [(one["name"], adjustment) for one in document["policies"] for adjustment in one["adjustments"]]
+    standing += [("operator", pin) for pin in document["pins"]]
+    if standing:
+        lines = [
+            (name, one["symbol"], one["param"], one["op"], format_number(one["value"]), one["reason"])
+            for name, one in standing
+        ]
+        print_table(("by", "symbol", "parameter", "does", "value", "reason"), lines, "in the order of the fold")
