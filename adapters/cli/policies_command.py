@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 def command(events: Path, as_json: bool, **asked: Any) -> None:
     """List the policies: settings, when each is due, what it adjusts.
 
-    They stand in the order in which their adjustments are folded, the operator's pins last. The journal is replayed: what is shown is its last state, or that after --until.
+    They stand in the order in which their adjustments are folded, the operator's pins last. The journal is replayed:
+    what is shown is its last state, or that after --until.
     """
     result = replayed(events, asked)
     document = policies_document(result)
