@@ -56,6 +56,9 @@ def parse_message(raw: bytes, ts_receive_ns: int, context: Context) -> Parsed:
         return Refusal(f"not JSON: {error}")
     if not isinstance(message, dict):
         return Refusal("not a JSON object")
+    if isinstance(message.get("topic"), str):
+        context.foreign = "bybit"
+        return Refusal("a message of Bybit, by its topic: mm import bybit reads such captures")
     try:
         stream = message.get("stream", "") if "data" in message else ""
         data = message.get("data", message)

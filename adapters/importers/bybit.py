@@ -81,6 +81,9 @@ def parse_object(message: dict[str, Any], ts_receive_ns: int, context: Context) 
         return offer_instruments(message, context)
     if topic is None and "op" in message:
         raise PassedOverError("ack")
+    if topic is None and any(key in message for key in ("stream", "e", "lastUpdateId")):
+        context.foreign = "binance"
+        raise RefusedError("a message of Binance, without a topic: mm import binance reads such captures")
     if not isinstance(topic, str):
         raise RefusedError("unknown kind of message: it has neither topic, op nor retCode")
     channel, *parts = topic.split(".")

@@ -240,7 +240,10 @@ def write_result(
         skipped = ", ".join(f"{what} {count:,}" for what, count in sorted(session.skipped.items()))
         first = f"check --symbols; skipped: {skipped}" if skipped else "check --symbols"
         first = f"the first refusal: {session.quarantine.first}" if session.quarantine.count else first
-        raise ImportFailedError(f"{names}: no market event to import in {session.message_count:,} messages", first)
+        none = f"{names}: no market event to import in {session.message_count:,} messages"
+        if foreign := session.context.foreign:
+            none, first = f"{none}, which are of {foreign}", f"mm import {foreign} reads them"
+        raise ImportFailedError(none, first)
     listings.sort(key=lambda listing: listing.symbol)
     manifest = Manifest(
         run_id=run_id,

@@ -234,6 +234,7 @@ class Context:
     exchange_unit_ns: int = NS_PER_MS  # of the venue's times in this file
     named: str = ""  # the symbol that the envelope of the message being parsed names
     book_depths: dict[str, str] = field(default_factory=dict)
+    foreign: str = ""  # another venue, of which there was a message
 
     def resolve(self, symbol: object, market: str) -> Listing:
         """Return the listing of a message's symbol, which its envelope must not contradict where nothing else knows it.
