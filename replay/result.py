@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mmfold.engine.manifest import Manifest
-from mmfold.engine.policy.lane import Member
 from mmfold.engine.records import I8, record
 from mmfold.engine.state import State
 from mmfold.replay.comparison import RulesComparison
+
+if TYPE_CHECKING:  # no kernel is compiled anew for a policy
+    from mmfold.engine.policy.lane import Member
 
 SAMPLE = record(
     56,
@@ -47,7 +49,7 @@ class ReplayResult:
     samples: np.ndarray
     fill_rows: np.ndarray
     params: dict[str, Any] = field(default_factory=dict)
-    policies: Mapping[str, Member] = field(default_factory=dict)
+    policies: Mapping[str, "Member"] = field(default_factory=dict)
     digest_count: int = 0  # DIGEST witnesses of this layout, compared where the rules are the same
     digests_of_layouts: dict[str, int] = field(default_factory=dict)  # others, not compared
     comparison: RulesComparison | None = None  # of a journal of other rules

@@ -277,6 +277,7 @@ async def run_session(runner: "Runner", switch: "KillSwitch", asked: dict[str, A
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, runner.stop_asked.set)
     loop.add_signal_handler(signal.SIGUSR1, switch.pull)
+    runner.config_of = lambda more: read_config({**asked, "overrides": [*asked["overrides"], *more]})
     tasks: set[asyncio.Task[None]] = set()
 
     def reload() -> None:

@@ -94,6 +94,14 @@ COMMANDS = {
         "mmfold.adapters.cli.freeze_command:unfreeze",
         "Quote one symbol, or all, of a running session again.",
     ),
+    "pin": Entry(
+        "mmfold.adapters.cli.pin_command:pin",
+        "Keep settings of one symbol at a value, whatever policies say.",
+    ),
+    "unpin": Entry(
+        "mmfold.adapters.cli.pin_command:unpin",
+        "Release pins of one symbol, those of some keys or all.",
+    ),
     "resume": Entry(
         "mmfold.adapters.cli.resume_command:command",
         "Lift the stop of an account, or list those that are stopped.",

@@ -23,14 +23,14 @@ class CannotAsk(Exception):
         self.hint = hint
 
 
-def ask_session(directory: Path, command: str, symbol: str | None) -> dict[str, Any]:
+def ask_session(directory: Path, command: str, symbol: str | None, **more: Any) -> dict[str, Any]:
     """Have the session that writes a journal carry out a command and return what it says.
 
     Raises: CannotStop when nothing of mm writes there, CannotAsk, OSError.
     """
     _, pidfd = find_writer(directory)
     os.close(pidfd)
-    document = {"command": command} | ({} if symbol is None else {"symbol": symbol})
+    document = {"command": command} | ({} if symbol is None else {"symbol": symbol}) | more
     answer = exchange(directory, json.dumps(document).encode() + b"\n")
     if not answer.get("ok"):
         reason = answer.get("reason", "it said nothing")

@@ -14,9 +14,23 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmfold.adapters.live.pins import pin_command, unpin_command
 from mmfold.adapters.logs import EventLog
-from mmfold.engine.commands import FREEZE_COMMANDS, FreezeCommand, parse_command
+from mmfold.config.errors import ConfigError
+from mmfold.engine.commands import (
+    FREEZE_COMMANDS,
+    PIN,
+    UNPIN,
+    CancelCommand,
+    PinCommand,
+    PolicyCommand,
+    UnpinCommand,
+    parse_command,
+)
+from mmfold.engine.json_text import parse_json
+from mmfold.engine.manifest import canonical_json
 from mmfold.engine.params import ConfigPayloadError
+from mmfold.replay.strategy.file import StrategyError
 
 if TYPE_CHECKING:
     from mmfold.adapters.live.runner import Runner
@@ -121,20 +135,27 @@ class ControlServer:
         """Carry out one command and return what to say of it."""
         try:
             return {"ok": True} | await self.carry_out(line)
-        except (ConfigPayloadError, Refused) as error:
+        except (ConfigPayloadError, ConfigError, StrategyError, OSError, Refused) as error:
             return {"ok": False, "reason": str(error)}
 
     async def carry_out(self, line: bytes) -> dict[str, Any]:
-        """Journal and carry out a freeze or an unfreeze.
+        """Journal and carry out a freeze or an unfreeze, a pin or its release, or what a policy is asked.
 
-        Raises: ConfigPayloadError, Refused.
+        Raises: ConfigPayloadError, ConfigError, Refused.
         """
         runner = self.runner
-        asked = parse_command(line, runner.session.manifest)
-        if not isinstance(asked, FreezeCommand):
-            raise Refused("a session takes freeze and unfreeze")
         if runner.is_stopping or runner.failure is not None:
             raise Refused("the session ends")
+        asked = parse_command(await self.in_params(line), runner.session.manifest)
+        if isinstance(asked, CancelCommand):
+            raise Refused("a session takes freeze and unfreeze, pin and unpin, and what its policies take")
+        if isinstance(asked, PolicyCommand):
+            runner.session.core.lane.check_command(runner.session.core.state, asked)
+            return await self.tell({"policy": asked.policy, **asked.document})
+        if isinstance(asked, PinCommand):
+            return await self.tell({"command": PIN, "params": asked.values, "symbol": asked.symbol})
+        if isinstance(asked, UnpinCommand):
+            return await self.tell({"command": UNPIN, "params": asked.names, "symbol": asked.symbol})
         command = FREEZE_COMMANDS[asked.frozen]
         for symbol in asked.symbols:
             if command == "unfreeze" and (reason := runner.status.unexplained.get(symbol)) is not None:
@@ -146,3 +167,39 @@ class ControlServer:
         if runner.failure is not None:
             raise Refused("the session failed")
         return {"command": command, "symbols": asked.symbols, "seq": runner.session.seq_next - 1}
+
+    async def in_params(self, line: bytes) -> bytes:
+        """Return a command with PARAMS where a person wrote keys of the configuration: `settings` of a pin, `keys` of
+        its release.
+
+        Raises: ConfigError, Refused.
+        """
+        try:
+            document = parse_json(line)
+        except ValueError:
+            return line
+        manifest = self.runner.session.manifest
+        if not isinstance(document, dict) or document.get("symbol") not in manifest.symbol_index():
+            return line
+        words = document.get("settings", document.get("keys"))
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            return line
+        symbol = document["symbol"]
+        if document.get("command") == UNPIN:
+            return canonical_json(unpin_command(symbol, words))
+        if self.runner.config_of is None:
+            raise Refused("this session has no configuration to read a key by")
+        # Off the loop: the configuration's file may be slow.
+        return canonical_json(await asyncio.to_thread(pin_command, symbol, words, self.runner.config_of, manifest))
+
+    async def tell(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Journal and carry out a command that was checked, and return what to say of it.
+
+        Raises: Refused.
+        """
+        runner = self.runner
+        LOG.warning("control_command", **document)
+        await runner.command(document)
+        if runner.failure is not None:
+            raise Refused("the session failed")
+        return {**document, "seq": runner.session.seq_next - 1}

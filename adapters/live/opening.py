@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from mmfold.adapters.live.handover import Place, describe, opening_rows, read_former
+from mmfold.adapters.live.pins import pins_of
 from mmfold.adapters.live.session import Session, has_segments, make_run_id, read_session_manifest
 from mmfold.adapters.live.thaw import kept_symbols
 from mmfold.adapters.logs import EventLog
@@ -56,6 +57,8 @@ def open_session(place: Place, manifest: Manifest, sync: Literal["none", "commit
         assert place.former is not None
         for symbol in kept_symbols(place.former, session.manifest):
             session.fold_command({"command": "freeze", "symbol": symbol})
+        for pin in pins_of(former.state, former.manifest, session.manifest):
+            session.fold_command(pin)
         LOG.warning("session_handed_over", journal=str(place.journal), **describe(former))
     return session
 

@@ -23,6 +23,7 @@ from mmfold.adapters.live.cancel_all import cancel_all
 from mmfold.adapters.live.gateway import BybitGateway, Gateway, NoGateway
 from mmfold.adapters.live.heap import give_back, settled_heap
 from mmfold.adapters.live.pieces import pieces_of
+from mmfold.adapters.live.pins import ConfigOf
 from mmfold.adapters.live.raw import RawFrames
 from mmfold.adapters.live.rows import connection_row, events_of, health_row, timeout_row, timer_row
 from mmfold.adapters.live.session import IN_DOUBT, Session, orders_of
@@ -88,6 +89,7 @@ class Runner:
         self.is_stopping = False
         self.is_over = False
         self.document: dict[str, Any] | None = None  # the configuration to start with
+        self.config_of: ConfigOf | None = None  # and as it would be with more overrides
         self.resynced_s = 0.0
 
     # Events in, decisions out

@@ -38,6 +38,12 @@ WRONG: list[tuple[bytes, str]] = [
     (b'{"command": "sell"}', "must be an object"),
     (b'{"command": "freeze", "symbol": "NOSUCH"}', "unknown symbol"),
     (b'{"command": "cancel", "symbol": "BTCUSDT", "order_id": 7}', "takes freeze and unfreeze"),
+    (b'{"command": "pin", "symbol": "BTCUSDT", "settings": ["strategy.levels=1"]}', "no parameter of a symbol"),
+    (b'{"command": "pin", "symbol": "BTCUSDT", "settings": ["strategy.levels_per_side=99"]}', "99"),
+    (b'{"command": "pin", "symbol": "BTCUSDT", "settings": ["strategy.imbalance_levels=2"]}', "not change while"),
+    (b'{"command": "pin", "symbol": "BTCUSDT"}', "an object of numbers"),
+    (b'{"policy": "autopolicy", "level": 77}', "0 to 3"),
+    (b'{"policy": "nobody"}', "takes no commands"),
 ]
 
 
@@ -63,6 +69,9 @@ def test_a_symbol_is_frozen_and_quoted_again(tmp_path: Path) -> None:
             answer = json.loads(say(journal, line + b"\n"))
             assert not answer["ok"] and text in answer["reason"], line
         assert say(journal, b"x" * (2 * LINE_BYTES_MAX)) == b""
+        pinned = mm("pin", "btcusdt", "strategy.levels_per_side=1", "strategy.min_time_in_book_ms=700")
+        assert pinned["params"] == {"levels_per_side": 1, "min_time_in_book_ns": 700_000_000}
+        assert mm("unpin", "BTCUSDT", "strategy.min_time_in_book_ms")["params"] == ["min_time_in_book_ns"]
         assert mm("freeze", "btcusdt")["symbols"] == ["BTCUSDT"]
         wait_for(lambda: not account.open, child.process)
         child.end(signal.SIGKILL)
@@ -78,6 +87,8 @@ def test_a_symbol_is_frozen_and_quoted_again(tmp_path: Path) -> None:
     done = run_mm("freeze", "--journal", str(journal))
     assert done.returncode == 1 and "nothing runs on" in done.stderr
     assert run_mm("replay", "--events", str(journal)).returncode == 0
+    standing = json.loads(run_mm("policies", "--events", str(journal), "--json").stdout)
+    assert [(pin["param"], pin["value"]) for pin in standing["pins"]] == [("levels_per_side", 1)]  # over the restart
 
 
 class Held:
