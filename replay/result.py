@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -10,9 +10,6 @@ from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import I8, record
 from mmfold.engine.state import State
 from mmfold.replay.comparison import RulesComparison
-
-if TYPE_CHECKING:  # no kernel is compiled anew for a policy
-    from mmfold.engine.policy.lane import Member
 
 SAMPLE = record(
     56,
@@ -49,7 +46,7 @@ class ReplayResult:
     samples: np.ndarray
     fill_rows: np.ndarray
     params: dict[str, Any] = field(default_factory=dict)
-    policies: Mapping[str, "Member"] = field(default_factory=dict)
+    policies: Mapping[str, Any] = field(default_factory=dict)  # of Member; an import would key kernels by the policies
     digest_count: int = 0  # DIGEST witnesses of this layout, compared where the rules are the same
     digests_of_layouts: dict[str, int] = field(default_factory=dict)  # others, not compared
     comparison: RulesComparison | None = None  # of a journal of other rules
