@@ -188,17 +188,22 @@ def micros(key: str, amount: Decimal) -> int:
 def lots(key: str, qty: Decimal, instrument: Instrument) -> int:
     """Return a quantity in lots of an instrument."""
     unit = f"lots of {instrument.symbol} (lot {instrument.lot_size})"
-    return whole(key, qty, 1 / Fraction(instrument.lot_size), unit, QTY_LOTS_MAX)
+    lot = Decimal(instrument.lot_size)
+    nearest = max(1, round(Fraction(qty) / Fraction(lot))) * lot
+    hint = f"give the symbol its own: --set per_symbol.{instrument.symbol}.{key}={nearest:f}"
+    return whole(key, qty, 1 / Fraction(lot), unit, QTY_LOTS_MAX, hint)
 
 
-def whole(key: str, value: Decimal, factor: int | Fraction, unit: str, ceiling: int = PARAM_VALUE_MAX) -> int:
+def whole(
+    key: str, value: Decimal, factor: int | Fraction, unit: str, ceiling: int = PARAM_VALUE_MAX, hint: str = ""
+) -> int:
     """Return value x factor.
 
-    Raises: ConfigError when that is not a whole number, or above `ceiling`.
+    Raises: ConfigError when that is not a whole number, or above `ceiling`; `hint` says what to write instead.
     """
     product = Fraction(value) * factor
     if product.denominator != 1:
-        raise ConfigError("E_CFG_RANGE", f"{key}: {value:f} is not a whole number of {unit}")
+        raise ConfigError("E_CFG_RANGE", f"{key}: {value:f} is not a whole number of {unit}", hint=hint)
     if product > ceiling:
         raise ConfigError("E_CFG_RANGE", f"{key}: {value:f} is too large in {unit}")
     return product.numerator

@@ -40,6 +40,7 @@ from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.limits import E9, MICROS_PER_UNIT, NS_PER_MS, PPM
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
+from mmfold.journal.told import told_again, trade_id_of
 
 Result = TypeVar("Result")
 SIDES = {"buy": Side.BID, "sell": Side.ASK}
@@ -51,6 +52,12 @@ ORDER_WORDS = {
     "expired": OrderWord.EXPIRED,
     "rejected": OrderWord.REJECTED,
 }
+
+
+def ids_of(trades: np.ndarray) -> np.ndarray:
+    """Return what the venue numbers trades by, the sentinel where it does not."""
+    assert NO_VALUE == NO_ORDER_ID
+    return np.where(trades["aux"] != NO_VALUE, trades["aux"], trades["order_id"])
 
 
 @contextmanager
@@ -96,6 +103,7 @@ class UnifiedParser:
         self.symbols = symbols
         self.contract_sizes = contract_sizes or {}
         self.book_count = 0
+        self.told_twice_count = 0  # trades that were left out
 
     def find_listing(self, structure: Mapping[str, Any]) -> Listing | None:
         """Return the listing of a structure's symbol, None for one that is not in the manifest."""
@@ -129,7 +137,10 @@ class UnifiedParser:
 
     @checked
     def parse_trades(self, trades: list[Mapping[str, Any]], ts_receive_ns: int) -> np.ndarray:
-        """Return a TRADE per trade of instruments in the manifest; its number is the id where that is a number."""
+        """Return a TRADE per trade of instruments in the manifest that was not told before, known by the venue's id.
+
+        Its number is that id where it is one, else its `order_id` has 62 bits of it.
+        """
         rows: list[Row] = []
         for trade in trades:
             listing = self.find_listing(trade)
@@ -138,9 +149,12 @@ class UnifiedParser:
             text = str(trade.get("id") or "")
             number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else NO_VALUE
             texts = (decimal_text(trade.get("price")), self.size_text(trade.get("amount"), listing))
-            ids = (number, NO_ORDER_ID)
+            ids = (number, trade_id_of(text) if text and number == NO_VALUE else NO_ORDER_ID)
             rows.append(trade_row(listing, (read_time_ns(trade), ts_receive_ns), texts, read_side(trade), ids))
-        return as_rows(rows)
+        found = as_rows(rows)
+        again = told_again(self.table.told, found, ids_of(found))
+        self.told_twice_count += int(again.sum())
+        return found[~again]
 
     @checked
     def parse_ticker(self, ticker: Mapping[str, Any], ts_receive_ns: int) -> np.ndarray:

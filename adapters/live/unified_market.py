@@ -14,7 +14,7 @@ import orjson
 
 from mmfold.adapters.bybit.frames import MalformedFrame
 from mmfold.adapters.bybit.ledger import OrderLedger, as_rows
-from mmfold.adapters.bybit.unified import UnifiedParser
+from mmfold.adapters.bybit.unified import UnifiedParser, ids_of
 from mmfold.adapters.live.status import StreamStatus
 from mmfold.adapters.live.stream import Backoff
 from mmfold.adapters.live.unified_book import BookDeltas
@@ -22,7 +22,7 @@ from mmfold.adapters.live.unified_venue import BOOK_DEPTH, UnifiedVenue
 from mmfold.adapters.logs import EventLog
 from mmfold.engine.limits import NS_PER_MS
 from mmfold.engine.manifest import Manifest
-from mmfold.engine.records import NO_TS_NS, NO_VALUE
+from mmfold.engine.records import NO_ORDER_ID, NO_TS_NS, NO_VALUE
 
 T = TypeVar("T")
 SILENCE_S = 30.0  # of one book
@@ -152,14 +152,15 @@ class UnifiedMarket:
             await self.hand_on(self.books.news(rows), ts_ns)
 
     async def watch_trades(self, exchange: Any, symbol: str) -> None:
-        """Hand on a symbol's trades; after a reconnection those that were told before are left out.
+        """Hand on a symbol's trades, each once: what a connection begins with may have been told by the one before. The
+        parser knows them by the venue's ids, those without an id are known by their time.
 
         Raises: StreamLost.
         """
         known_ns = self.trade_ns.get(symbol, NO_TS_NS)
         while True:
             rows, ts_ns = self.parsed(self.parser.parse_trades, await self.hear(exchange.watch_trades(symbol)))
-            rows = rows[rows["ts_exchange_ns"] > known_ns] if known_ns != NO_TS_NS else rows
+            rows = rows[(rows["ts_exchange_ns"] > known_ns) | (ids_of(rows) != NO_ORDER_ID)]
             if len(rows):
                 self.trade_ns[symbol] = max(self.trade_ns.get(symbol, NO_TS_NS), int(rows["ts_exchange_ns"].max()))
                 await self.hand_on(rows, ts_ns)

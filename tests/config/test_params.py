@@ -146,8 +146,9 @@ def test_what_does_not_fit_is_refused() -> None:
 
 def test_a_grid_quantity_off_the_lots_matters_only_to_the_grid() -> None:
     assert params_of(instrument=INVERSE)["grid_qty_lots"] == 0
-    with pytest.raises(ConfigError, match=r"grid\.qty: 0\.002 is not a whole number of lots of BTCUSD_PERP"):
+    with pytest.raises(ConfigError, match=r"grid\.qty: 0\.002 is not a whole number of lots of BTCUSD_PERP") as refused:
         params_of(profile="grid", instrument=INVERSE)
+    assert refused.value.hint == "give the symbol its own: --set per_symbol.BTCUSD_PERP.grid.qty=1"
 
 
 @given(st.decimals("0.000001", "9000000", places=6))

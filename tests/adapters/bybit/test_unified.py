@@ -35,8 +35,18 @@ def test_trades():
     trades = [UNIFIED | {"id": "12", "side": "sell", "price": 100.1, "amount": 0.002}]
     trades += [UNIFIED | {"id": "a-1", "side": "buy", "price": "100.1", "amount": "0.001"}, {"symbol": "Z/USDT"}]
     rows = parser().parse_trades(trades, TS)
-    assert short(rows) == [("TRADE", 1001, 2, None, 12, 0), ("TRADE", 1001, 1, None, None, 0)]
+    assert short(rows) == [("TRADE", 1001, 2, None, 12, 0), ("TRADE", 1001, 1, 1524515437415930601, None, 0)]
     assert rows["side"].tolist() == [Side.ASK, Side.BID]
+
+
+def test_a_trade_told_twice_counts_once():
+    first = [UNIFIED | {"id": text, "side": "sell", "price": 100.1, "amount": 0.002} for text in ("12", "a-1", "a-2")]
+    nameless = UNIFIED | {"side": "sell", "price": 100.1, "amount": 0.002}
+    found = parser()
+    assert len(found.parse_trades([*first, nameless], TS)) == 4
+    again = found.parse_trades([*first[1:], nameless, first[0] | {"id": "13"}], TS)
+    assert again["aux"].tolist() == [NO_VALUE, 13], "one without an id is never told twice"
+    assert found.told_twice_count == 2
 
 
 @pytest.mark.parametrize(
