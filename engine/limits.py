@@ -27,6 +27,8 @@ MARKOUT_HORIZONS_MS = (200, 500)
 MARKOUT_HORIZON_COUNT = len(MARKOUT_HORIZONS_MS)
 MARKOUT_FILL_ROOM = 256  # fills of one instrument that wait for their markouts
 MARKOUT_RATIO_MAX = 100  # a mid further from a fill's price marks nothing: sums of 9e8 fills fit 64 bits
+TURNOVER_QUARTER_COUNT = 96  # quarter hours of a day
+TURNOVER_DAY_COUNT = 30
 
 BOOK_WINDOW_TICKS = 1 << 17  # dense part of one side of a book, a ring of ticks
 BOOK_BETTER_TICKS = 1 << 15  # room kept between the window's start and the best price

@@ -4,9 +4,14 @@ They stand apart from the kernels because the state is laid out before it is cho
 (docs/adr/0006).
 """
 
-from mmfold.engine.limits import MARKOUT_FILL_ROOM, MARKOUT_HORIZON_COUNT
+from mmfold.engine.limits import (
+    MARKOUT_FILL_ROOM,
+    MARKOUT_HORIZON_COUNT,
+    TURNOVER_DAY_COUNT,
+    TURNOVER_QUARTER_COUNT,
+)
 from mmfold.engine.packed import record
-from mmfold.engine.schema import I8
+from mmfold.engine.schema import F8, I8
 
 MARKOUT_HORIZON = record(
     64,
@@ -34,7 +39,27 @@ MARKOUTS = record(
     ],
 )
 
+LIQUIDITY_COUNT = 2  # maker, taker
+
+TURNOVER = record(
+    72 + 8 * TURNOVER_QUARTER_COUNT + 8 * LIQUIDITY_COUNT * TURNOVER_DAY_COUNT,
+    [
+        ("fill_count", I8),
+        ("ts_fill_ns", I8),
+        ("ts_decay_ns", I8),  # up to which `decayed_micros` is decayed
+        ("decayed_micros", F8),  # traded notional, halved every half-life
+        ("average_micros", F8),  # time-aware EWMA of the notional of a fill
+        ("quarter", I8),  # newest quarter hour of the ring, since 1970
+        ("day", I8),  # newest day of the ring, since 1970
+        ("sum_24h_micros", I8),  # of `quarters`: at least 23 h 45 min, at most 24 h
+        ("sum_30d_micros", I8),  # of `days`: 30 UTC days, today included
+        ("quarters", I8, (TURNOVER_QUARTER_COUNT,)),  # a ring over quarter hours
+        ("days", I8, (LIQUIDITY_COUNT, TURNOVER_DAY_COUNT)),  # as maker, as taker; rings over UTC days
+    ],
+)
+
 FEATURE_FIELDS: list[tuple] = [
     ("markouts", MARKOUTS),
+    ("turnover", TURNOVER),
 ]
 FEATURE_SET = record(sum(field[1].itemsize for field in FEATURE_FIELDS), FEATURE_FIELDS)

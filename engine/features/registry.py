@@ -1,10 +1,10 @@
 """Which features there are and who calls them: one explicit call per hook and feature, so that all is compiled in."""
 
-from mmfold.engine.features import markouts
+from mmfold.engine.features import markouts, turnover
 from mmfold.engine.features.seam import Feature
 from mmfold.engine.jit import kernel
 
-FEATURES: tuple[Feature, ...] = (markouts.MARKOUTS,)
+FEATURES: tuple[Feature, ...] = (markouts.MARKOUTS, turnover.TURNOVER)
 
 
 @kernel
@@ -17,9 +17,11 @@ def features_on_mid(clock, cell):
 def features_on_fill(clock, cell, row):
     """Tell the features of a FILL, after the position and the order have moved."""
     markouts.on_fill(clock, cell, row)
+    turnover.on_fill(clock, cell, row)
 
 
 @kernel
 def features_on_timer(clock, cell):
     """Tell the features that time has passed, before anything is decided."""
     markouts.on_timer(clock, cell)
+    turnover.on_timer(clock, cell)
