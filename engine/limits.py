@@ -29,6 +29,8 @@ MARKOUT_FILL_ROOM = 256  # fills of one instrument that wait for their markouts
 MARKOUT_RATIO_MAX = 100  # a mid further from a fill's price marks nothing: sums of 9e8 fills fit 64 bits
 TURNOVER_QUARTER_COUNT = 96  # quarter hours of a day
 TURNOVER_DAY_COUNT = 30
+ORDER_AGE_BOUNDS_MS = (100, 500, 1_000, 5_000)
+LATENCY_BOUNDS_MS = (0, 5, 10, 20, 50, 100, 200, 400, 800, 1_600)
 
 BOOK_WINDOW_TICKS = 1 << 17  # dense part of one side of a book, a ring of ticks
 BOOK_BETTER_TICKS = 1 << 15  # room kept between the window's start and the best price

@@ -18,7 +18,12 @@ from mmfold.engine.codes import (
     Stop,
 )
 from mmfold.engine.effects import emit_alert, emit_audit
-from mmfold.engine.features.registry import features_on_fill, features_on_mid, features_on_timer
+from mmfold.engine.features.registry import (
+    features_on_fill,
+    features_on_mid,
+    features_on_rate,
+    features_on_timer,
+)
 from mmfold.engine.funding import apply_funding
 from mmfold.engine.integrity import News, apply_clear, apply_delta, apply_snapshot
 from mmfold.engine.jit import entry, kernel
@@ -68,6 +73,7 @@ def step(clock, cells, rows, start, end, out):
             apply_answer(clock, cell, out, row)
         case EventKind.RATE:
             apply_rate(clock, cell, out, row)
+            features_on_rate(cell, row)
         case EventKind.OPEN_ORDERS:
             apply_open_orders(clock, cell, out, rows, start, end)
         case EventKind.MARK | EventKind.SCORE:

@@ -5,8 +5,10 @@ They stand apart from the kernels because the state is laid out before it is cho
 """
 
 from mmfold.engine.limits import (
+    LATENCY_BOUNDS_MS,
     MARKOUT_FILL_ROOM,
     MARKOUT_HORIZON_COUNT,
+    ORDER_AGE_BOUNDS_MS,
     TURNOVER_DAY_COUNT,
     TURNOVER_QUARTER_COUNT,
 )
@@ -58,8 +60,24 @@ TURNOVER = record(
     ],
 )
 
+AGE_EVENT_COUNT = 3  # filled, amended, ended
+AGE_BUCKET_COUNT = len(ORDER_AGE_BOUNDS_MS) + 1
+ORDER_AGE = record(
+    8 * AGE_EVENT_COUNT * AGE_BUCKET_COUNT,
+    [("counts", I8, (AGE_EVENT_COUNT, AGE_BUCKET_COUNT))],  # by bucket, the last one without a bound
+)
+
+ANSWER_COUNT = 2  # the request's own, the order's first
+LATENCY_BUCKET_COUNT = len(LATENCY_BOUNDS_MS) + 1
+LATENCY = record(
+    8 * ANSWER_COUNT * LATENCY_BUCKET_COUNT,
+    [("counts", I8, (ANSWER_COUNT, LATENCY_BUCKET_COUNT))],  # by bucket, the last one without a bound
+)
+
 FEATURE_FIELDS: list[tuple] = [
     ("markouts", MARKOUTS),
     ("turnover", TURNOVER),
+    ("order_age", ORDER_AGE),
+    ("latency", LATENCY),
 ]
 FEATURE_SET = record(sum(field[1].itemsize for field in FEATURE_FIELDS), FEATURE_FIELDS)
