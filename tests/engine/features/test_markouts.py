@@ -75,6 +75,18 @@ def test_scenario(text):
     house.play(QUOTED + text)
 
 
+def test_the_sum_of_the_spec():
+    # 100 fills of 0.5 bps: 500,000, not the 5,000 of the seed's own page (spec/core.md 21).
+    house = House(enabled=0)
+    house.play("book 10000x5 / 10001x5 @10")
+    for _ in range(100):
+        house.play("+0 fill #9 bid 10000x1")
+    house.play("+501 timer")
+    assert house.cell["features"]["markouts"]["horizons"]["sum_e4"].tolist() == [500_000, 500_000]
+    text = render_metrics(Snapshot(house.manifest, house.core.state, {}))
+    assert 'markout_avg_bps{color="blue",horizon_ms="500",symbol="X"} 0.5\n' in text
+
+
 def test_a_full_ring_drops_the_oldest_and_says_so():
     house = House()
     house.play(QUOTED)
