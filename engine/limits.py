@@ -23,6 +23,15 @@ ORDER_COUNT_MAX = 64  # own orders of one instrument, both sides, any status
 EFFECT_COUNT_MAX = 1 << 16  # effects buffer of the driver, drained between batches
 EFFECT_COUNT_PER_EVENT_MAX = 1 << 14  # what one event may decide at most: the room that `run` keeps free
 
+MARKOUT_HORIZONS_MS = (200, 500)
+MARKOUT_HORIZON_COUNT = len(MARKOUT_HORIZONS_MS)
+MARKOUT_FILL_ROOM = 256  # fills of one instrument that wait for their markouts
+MARKOUT_RATIO_MAX = 100  # a mid further from a fill's price marks nothing: sums of 9e8 fills fit 64 bits
+TURNOVER_QUARTER_COUNT = 96  # quarter hours of a day
+TURNOVER_DAY_COUNT = 30
+ORDER_AGE_BOUNDS_MS = (100, 500, 1_000, 5_000)
+LATENCY_BOUNDS_MS = (0, 5, 10, 20, 50, 100, 200, 400, 800, 1_600)
+
 BOOK_WINDOW_TICKS = 1 << 17  # dense part of one side of a book, a ring of ticks
 BOOK_BETTER_TICKS = 1 << 15  # room kept between the window's start and the best price
 BOOK_BLOCK_TICKS = 64  # ticks counted together, so that the scan for the next level skips empty blocks
@@ -56,6 +65,7 @@ ORDER_ID_INSTRUMENT_SHIFT = 6
 SEQ_MAX = 1 << 46
 
 assert BOOK_WINDOW_TICKS & (BOOK_WINDOW_TICKS - 1) == 0, "the window is a ring: index = key & (size - 1)"
+assert MARKOUT_FILL_ROOM & (MARKOUT_FILL_ROOM - 1) == 0, "fills are a ring: index = number & (size - 1)"
 assert BOOK_WINDOW_TICKS % BOOK_BLOCK_TICKS == 0
 assert BOOK_BETTER_TICKS * 2 <= BOOK_WINDOW_TICKS
 assert 1 << ORDER_ID_INSTRUMENT_SHIFT == ORDER_COUNT_MAX

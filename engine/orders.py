@@ -9,6 +9,7 @@ import numpy as np
 
 from mmfold.engine.codes import AlertCode, EventKind, OrderEvent, OrderStatus, RequestOutcome, Side
 from mmfold.engine.effects import emit_alert
+from mmfold.engine.features.registry import features_on_order
 from mmfold.engine.jit import kernel
 from mmfold.engine.limits import (
     LEVEL_COUNT_MAX,
@@ -114,6 +115,7 @@ def apply_order_event(clock, cell, slot, order_event):
     quoter = cell["quoter"]
     quoter["unknown_order_count"] += (after == OrderStatus.UNKNOWN) * 1 - (before == OrderStatus.UNKNOWN) * 1
     assert side["open_lots"] >= 0 and side["open_order_count"] >= 0
+    features_on_order(clock, cell, slot, order_event, before)
     return after
 
 

@@ -7,6 +7,7 @@ docs/data.md; sentinels stand for absence, never 0, -1 or NaN.
 import numpy as np
 
 from mmfold.engine.codes import EventKind, Reason
+from mmfold.engine.features.records import FEATURE_SET
 from mmfold.engine.limits import (
     ADJUST_COUNT_MAX,
     BOOK_BLOCK_TICKS,
@@ -22,6 +23,7 @@ from mmfold.engine.limits import (
     THROTTLE_OP_COUNT,
     THROTTLE_SECOND_COUNT,
 )
+from mmfold.engine.packed import record as record
 from mmfold.engine.schema import F8 as F8
 from mmfold.engine.schema import I8 as I8
 from mmfold.engine.schema import PARAM_FIELDS
@@ -43,17 +45,6 @@ REASON_ROOM = 128  # counts by Reason; a new one changes no layout
 COUNTER_ROOM = 64  # counters of an instrument, named or not yet
 assert max(Reason) < REASON_ROOM
 BOOK_BLOCK_COUNT = BOOK_WINDOW_TICKS // BOOK_BLOCK_TICKS
-
-
-def record(size_bytes: int, fields: list[tuple]) -> np.dtype:
-    """Return a packed little-endian dtype and assert its size.
-
-    Raises: AssertionError when the fields do not fill `size_bytes` exactly.
-    """
-    dtype = np.dtype(fields)
-    assert dtype.itemsize == size_bytes, (dtype.itemsize, size_bytes)
-    assert dtype.itemsize == sum(dtype[name].itemsize for name in dtype.names or ()), "hidden padding"
-    return dtype
 
 
 EVENT = record(
@@ -347,6 +338,7 @@ CELL_FIELDS: list[tuple] = [
     ("held_rows", EVENT, (BOOK_HELD_ROW_COUNT_MAX,)),  # deltas that wait for a snapshot
     ("base", PARAM),  # as the operator set them
     ("adjusts", ADJUST, (ADJUST_COUNT_MAX,)),  # in the order in which they are folded
+    ("features", FEATURE_SET),  # engine/features/
 ]
 CELL = record(sum(np.dtype([field]).itemsize for field in CELL_FIELDS), CELL_FIELDS)
 

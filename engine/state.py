@@ -101,6 +101,11 @@ class State(NamedTuple):
         return self.cells["blocked_counts"]
 
     @property
+    def features(self) -> np.ndarray:
+        """(n,) FEATURE_SET."""
+        return self.cells["features"]
+
+    @property
     def kind_counts(self) -> np.ndarray:
         """(kinds,) i64, events by kind."""
         return self.clock[0]["kind_counts"]

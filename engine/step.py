@@ -18,6 +18,12 @@ from mmfold.engine.codes import (
     Stop,
 )
 from mmfold.engine.effects import emit_alert, emit_audit
+from mmfold.engine.features.registry import (
+    features_on_fill,
+    features_on_mid,
+    features_on_rate,
+    features_on_timer,
+)
 from mmfold.engine.funding import apply_funding
 from mmfold.engine.integrity import News, apply_clear, apply_delta, apply_snapshot
 from mmfold.engine.jit import entry, kernel
@@ -62,10 +68,12 @@ def step(clock, cells, rows, start, end, out):
         case EventKind.FILL:
             apply_order_fill(clock, cell, out, row)
             apply_gross(clock, cell)
+            features_on_fill(clock, cell, row)
         case EventKind.ACK | EventKind.REJECT | EventKind.AMENDED | EventKind.CANCELED | EventKind.EXPIRED:
             apply_answer(clock, cell, out, row)
         case EventKind.RATE:
             apply_rate(clock, cell, out, row)
+            features_on_rate(cell, row)
         case EventKind.OPEN_ORDERS:
             apply_open_orders(clock, cell, out, rows, start, end)
         case EventKind.MARK | EventKind.SCORE:
@@ -119,6 +127,7 @@ def apply_book(clock, cell, out, row, news):
     book = cell["book"]
     book["ts_exchange_ns"] = row["ts_exchange_ns"]
     book["ts_receive_ns"] = clock["ts_now_ns"]
+    features_on_mid(clock, cell)
     apply_mid(clock, cell)
     note_opening(cell)
     apply_gross(clock, cell)
@@ -189,6 +198,8 @@ def apply_venue_position(clock, cell, out, rows, start):
 @kernel
 def apply_timer(clock, cells, out):
     """Let time pass for every instrument; when the policy lane is due, it runs first and decides with it."""
+    for i in range(cells.size):
+        features_on_timer(clock, cells[i])
     if clock["policy_active"] == 0 or (clock["ts_now_ns"] < clock["policy_due_ns"] and not is_woken(clock)):
         decide_all(clock, cells, out)
         return Stop.END

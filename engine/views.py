@@ -104,6 +104,12 @@ def cash_micros_of(row):
 
 
 @kernel
+def latency_ns_of(row):
+    """Return how long the answer to a RATE's request took, or the sentinel."""
+    return row["aux"]
+
+
+@kernel
 def resident_bytes_of(row):
     """Return the memory of a HEALTH."""
     return row["aux"]

@@ -15,6 +15,8 @@ from prometheus_client.registry import Collector
 
 from mmfold.config.aliases import ALIASES, AliasTable, Domain
 from mmfold.engine.codes import BookStatus, EventKind, Reason, Side
+from mmfold.engine.features.registry import FEATURES
+from mmfold.engine.features.seam import Feature, FeatureMetric
 from mmfold.engine.limits import MICROS_PER_UNIT, NS_PER_MS, NS_PER_S
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.policy.lane import Member
@@ -134,6 +136,22 @@ def of_policy(policy: Policy, metric: PolicyMetric) -> MetricRow:
     return MetricRow(metric.name, (), metric.help, f"policies.{policy.name}", read)
 
 
+def of_feature(feature: Feature, metric: FeatureMetric) -> MetricRow:
+    """Return a feature's own metric, per symbol or of all symbols together."""
+
+    def read(now: Snapshot) -> Iterator[Sample]:
+        records = now.state.features[feature.name]
+        if not metric.by_symbol:
+            yield from metric.read(records)
+            return
+        for index, symbol in symbols(now.manifest):
+            for labels, value in metric.read(records[index : index + 1]):
+                yield (*labels, symbol), value
+
+    labels = (*metric.labels, "symbol") if metric.by_symbol else metric.labels
+    return MetricRow(metric.name, labels, metric.help, f"features.{feature.name}", read)
+
+
 def read_kinds(now: Snapshot) -> Iterator[Sample]:
     """Count events by kind, every input kind present."""
     for kind in EventKind:
@@ -251,6 +269,8 @@ METRICS: tuple[MetricRow, ...] = (
     *of_money("mm_funding", "Funding paid; negative is received.", "amounts.funding"),
     *of_money("mm_pnl_net", "Realised and unrealised PnL less fees and funding.", "amounts.net"),
     of_amount("mm_turnover_usd_total", "Traded notional.", "amounts.turnover"),
+    # Features
+    *(of_feature(feature, metric) for feature in FEATURES for metric in feature.metrics),
     # Configuration in force
     of_symbol("cfg_levels_per_side", "Levels quoted on each side.", "params.levels_per_side"),
     of_symbol(

@@ -13,6 +13,7 @@ import pytest
 
 from mmfold.engine import records
 from mmfold.engine.codes import EventKind
+from mmfold.engine.features import records as feature_records
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import EVENT, PAYLOAD
 
@@ -219,13 +220,21 @@ def test_every_kind_has_its_row_in_the_docs() -> None:
     assert {(int(row[0]), row[1]) for row in rows} == {(int(kind), kind.name) for kind in EventKind}
 
 
+RECORDS = {
+    name: value
+    for module in (records, feature_records)
+    for name, value in vars(module).items()
+    if isinstance(value, np.dtype)
+}
+
+
 def field_type(dtype: np.dtype) -> str:
     """Return a field's type as docs/data.md writes it."""
     if dtype.subdtype is not None:
         base, shape = dtype.subdtype
         return field_type(base) + "".join(f"[{count}]" for count in shape)
     if dtype.names is not None:
-        return next(name for name, value in vars(records).items() if isinstance(value, np.dtype) and value == dtype)
+        return next(name for name, value in RECORDS.items() if value == dtype)
     return f"{dtype.kind}{dtype.itemsize * 8}"
 
 
@@ -236,8 +245,8 @@ def test_every_state_record_has_its_row_in_the_docs() -> None:
     ][2:]
     expected = [
         [name, str(value.itemsize), ", ".join(f"`{f}` {field_type(value.fields[f][0])}" for f in value.names)]
-        for name, value in vars(records).items()
-        if isinstance(value, np.dtype) and name not in ("EVENT", "PAYLOAD")
+        for name, value in RECORDS.items()
+        if name not in ("EVENT", "PAYLOAD")
     ]
     assert sorted(documented) == sorted(expected)
 

@@ -117,6 +117,11 @@ class View:
         """(n,) COUNTER."""
         return read_only(self._state.counters)
 
+    @cached_property
+    def features(self) -> np.ndarray:
+        """(n,) FEATURE_SET."""
+        return read_only(self._state.features)
+
 
 class PolicyMetric(NamedTuple):
     """One metric of a policy's own: a gauge, or a counter when its name ends with _total.

@@ -26,7 +26,7 @@ from mmfold.engine.core import Core, config_payload
 from mmfold.engine.limits import E8
 from mmfold.engine.manifest import Instrument, Manifest, canonical_json, parse_manifest
 from mmfold.engine.payload import payload_bytes, payload_rows
-from tests.engine.rows import PLAIN, House, book_event, event
+from tests.engine.rows import AUTOPOLICY, PLAIN, House, book_event, event
 
 INSTRUMENTS = (
     Instrument(symbol="A", venue="bybit", tick_size="0.1", lot_size="0.001", maker_fee_ppm=-25),
@@ -49,9 +49,12 @@ DOCUMENT: dict[str, Any] = {
         "B": {**FULL, "mode": 1, "replace_overlap": 1},
         "C": {**FULL, "strategy": int(Strategy.GRID), "replace_overlap": 1},
     },
-    "policies": {"autopolicy": {"enabled": 1, "cooldown_minutes": 0.001, "trigger_events_total": 6}},
-    "policy_interval_ns": 50_000_000,
-}
+    "policies": {
+        "autopolicy": {
+            **AUTOPOLICY, "enabled": 1, "interval_s": 0.05, "cooldown_minutes": 0.001, "trigger_events_total": 6,
+        },
+    },
+}  # fmt: skip
 
 
 class Market:
@@ -174,7 +177,8 @@ class Market:
                 rows = self.answer(i)
             else:
                 rows = event(EventKind.TIMER) if luck < 0.93 else self.other(i)
-            self.house.feed(rows, self.random.choice((0, 1, 1, 3, 20)))
+            after_ms = 9 * 3_600_000 if self.random.random() < 0.003 else self.random.choice((0, 1, 1, 3, 20))
+            self.house.feed(rows, after_ms)
         return np.concatenate(self.house.rows)
 
 
@@ -194,6 +198,12 @@ def manifest_of(rows: np.ndarray) -> Manifest:
     return parse_manifest(payload_bytes(rows[: int(np.argmax(rows["flags"] & Flag.LAST)) + 1]))
 
 
+def feature_counts(features: np.ndarray) -> dict[str, int]:
+    """Return how many bytes of each feature's records are no longer zero."""
+    names = features.dtype.names or ()
+    return {name: int(np.count_nonzero(np.ascontiguousarray(features[name]).view("u1"))) for name in names}
+
+
 def fold(rows: np.ndarray, batch_event_count: int = 1 << 20) -> dict[str, Any]:
     """Fold a journal and return what every mode must agree on."""
     hasher = hashlib.sha256()
@@ -206,6 +216,7 @@ def fold(rows: np.ndarray, batch_event_count: int = 1 << 20) -> dict[str, Any]:
         "effects_digest": core.effects_digest.hexdigest(),
         "effect_bytes": hasher.hexdigest(),
         "effects": {EventKind(kind).name: int(core.effect_kind_counts[kind]) for kind in range(100, 105)},
+        "features": feature_counts(core.state.features),
     }
 
 

@@ -99,6 +99,7 @@ def test_the_journal_holds_what_it_is_meant_to_test(rows: np.ndarray, expected: 
     assert kinds == {kind for kind in EventKind if not 100 <= kind < 105} - outside
     assert all(count > 40 for count in expected["effects"].values()), expected["effects"]
     assert len(events_of(rows)) > 2 * CHAIN_BLOCK_EVENT_COUNT
+    assert min(expected["features"].values()) > 0, expected["features"]
 
 
 @pytest.mark.parametrize("event_count", [1, 7, 4096])

@@ -355,6 +355,11 @@ def check_text(house: House, key: str) -> str:
             return str(int(cell[record][Side[section.upper()]][name]))
         case "param" | "base":
             return f"{cell[section][name]:g}"
+        case section if section in cell["features"].dtype.names:  # record.field, record.array.index.field
+            value = cell["features"]
+            for part in key.split("."):
+                value = value[int(part) if part.isdigit() else part]
+            return str(value)
         case "policy":
             return str(getattr(house.core.lane.members["autopolicy"].memory, name))
     return str(int(cell[section][name]))

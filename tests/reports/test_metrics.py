@@ -16,6 +16,9 @@ SPEC_NAMES = {  # spec/core.md 2, 5, 8, 11, 20: those that the state has a sourc
     *("mm_orders_filled_total", "mm_post_only_adjustments_total", "mm_maker_only_enabled", "orders_active"),
     *("position_notional_usd", "gross_exposure_usd", "inventory_abs", "cfg_levels_per_side"),
     *("cfg_min_time_in_book_ms", "cfg_k_vola_spread", "cfg_skew_coeff", "cfg_imbalance_cutoff"),
+    *("markout_up_total", "markout_down_total", "markout_avg_bps", "markout_samples_total"),  # 21
+    *("turnover_usd", "rollout_latency_bucket_total", "rollout_latency_p95_ms", "rollout_latency_p99_ms"),  # 18
+    "rollout_latency_samples_total",  # spec/control.md 7
 }
 
 
