@@ -3,7 +3,7 @@
 Errors are one line with key, value, range and the file's line; a mistyped key names the nearest one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -90,7 +90,7 @@ def check_own(checked: Layers, document: Document) -> list[str]:
     Raises: ConfigError with the nearest name.
     """
     known, warnings = list(declared_params()), []
-    said = [((SECTION,), checked.user)]
+    said: list[tuple[KeyPath, Mapping[str, Any]]] = [((SECTION,), checked.user)]
     for symbol, values in checked.per_symbol.items():
         if isinstance(values.get(SECTION), dict):
             said.append(((PER_SYMBOL, symbol, SECTION), values[SECTION]))

@@ -101,8 +101,8 @@ def plain_number(node: ast.expr) -> Number | None:
         case ast.Constant(value=int() | float() as value):
             return value
         case ast.UnaryOp(op=ast.USub(), operand=operand):
-            value = plain_number(operand)
-            return None if value is None else -value
+            number = plain_number(operand)
+            return None if number is None else -number
     return None
 
 
