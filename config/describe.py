@@ -13,6 +13,7 @@ from mmfold.config.document import Document, KeyPath, read_document
 from mmfold.config.errors import ConfigError, nearest_text
 from mmfold.config.load import DEFAULTS
 from mmfold.config.models import Config, Layers
+from mmfold.config.own import SECTION
 
 # The keys that a new configuration file starts with.
 STARTER_KEYS = (
@@ -61,6 +62,8 @@ def describe(key: str | None = None) -> tuple[Setting, ...]:
     if key is None:
         return settings
     found = tuple(one for one in settings if one.key == key or one.key.startswith(f"{key}."))
+    if not found and key.startswith(f"{SECTION}."):  # a name of a file that is not here
+        found = tuple(one for one in settings if one.key == SECTION)
     if not found:
         row = next((row for row in ALIASES.of(Domain.CONFIG) if row.old == key), None)
         if row is not None:

@@ -1,5 +1,11 @@
 """Which key of the configuration each PARAM comes from, so that a person reads the name that he wrote."""
 
+from collections.abc import Iterable
+
+from mmfold.config.own import declared_params
+from mmfold.engine.declared import user_key
+from mmfold.engine.schema import PARAM_BY_NAME
+
 KEY_OF_PARAM = {
     "strategy": "strategy.name",
     "mode": "mode",
@@ -51,6 +57,11 @@ KEY_OF_PARAM = {
 }
 
 
+def key_of(param: str, names: Iterable[str]) -> str:
+    """Return the key of a PARAM; `names` are those that the strategy file's own have, in its order."""
+    return user_key(param, tuple(names)) or KEY_OF_PARAM[param]
+
+
 def key_text(place: str) -> str:
     """Return the key of a place in a CONFIG event as it is written in a file, with the symbol that it is of.
 
@@ -58,6 +69,6 @@ def key_text(place: str) -> str:
     """
     section, _, rest = place.partition(".")
     group, _, name = rest.rpartition(".")
-    if section == "params" and name in KEY_OF_PARAM:
-        return f"{KEY_OF_PARAM[name]} ({group})"
+    if section == "params" and name in PARAM_BY_NAME:
+        return f"{key_of(name, declared_params())} ({group})"
     return rest if section == "policies" else place

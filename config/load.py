@@ -3,7 +3,7 @@
 Errors are one line with key, value, range and the file's line; a mistyped key names the nearest one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -14,6 +14,7 @@ from mmfold.config.aliases import ALIASES, AliasTable
 from mmfold.config.document import Document, KeyPath, leaves, merge, merge_values, parse_value, read_document
 from mmfold.config.errors import Code, ConfigError, nearest_text
 from mmfold.config.models import Config, Layers, Section, Settings
+from mmfold.config.own import FROM_FILE, SECTION, declared_params, is_declared
 from mmfold.config.renames import PER_SYMBOL, refuse_dropped, rename_keys
 
 FOLDER = Path(__file__).resolve().parent
@@ -50,6 +51,7 @@ def load_config(
     warnings: list[str] = []
     document = read_document(DEFAULTS)
     document = Document(document.values, dict.fromkeys((path for path, _ in leaves(document.values)), "default"))
+    document = merge(document, own_defaults())
     layers = [] if profile is None else [(read_document(profile_path(profile)), "")]
     if path is not None:
         layers.append((read_document(path), f"mm config migrate {path} --in-place writes the new names"))
@@ -63,6 +65,7 @@ def load_config(
         warnings += [one.text for one in found]
         document = merge(document, renamed)
     checked = check(Layers, document.values, document, ())
+    warnings += check_own(checked, document)
     common = {key: value for key, value in document.values.items() if key != PER_SYMBOL}
     symbol_settings: dict[str, Settings] = {}
     for symbol, values in checked.per_symbol.items():
@@ -73,6 +76,36 @@ def load_config(
         symbol_settings[symbol] = check(Settings, merge_values(common, values), document, (PER_SYMBOL, symbol))
     origins = {".".join(key): document.origin(key) for key, _ in leaves(document.values)}
     return Config(**dict(checked), symbol_settings=symbol_settings, origins=origins, warnings=tuple(warnings))
+
+
+def own_defaults() -> Document:
+    """Return the layer of the strategy file's own parameters."""
+    params = dict(declared_params())
+    return Document({SECTION: params}, {(SECTION, name): FROM_FILE for name in params})
+
+
+def check_own(checked: Layers, document: Document) -> list[str]:
+    """Check that each key of `user` is a parameter of the strategy file; returns what to say where there is none.
+
+    Raises: ConfigError with the nearest name.
+    """
+    known, warnings = list(declared_params()), []
+    said: list[tuple[KeyPath, Mapping[str, Any]]] = [((SECTION,), checked.user)]
+    for symbol, values in checked.per_symbol.items():
+        if isinstance(values.get(SECTION), dict):
+            said.append(((PER_SYMBOL, symbol, SECTION), values[SECTION]))
+    for prefix, values in said:
+        for name in values:
+            path = (*prefix, name)
+            key, where = ".".join(path), document.origin(path)
+            if is_declared():
+                if name not in known:
+                    guess = nearest_text(name, known).replace("did you mean ", f"did you mean {'.'.join(prefix)}.")
+                    hint = f"the strategy file's PARAMS: {', '.join(known) or 'none'}"
+                    raise ConfigError("E_CFG_KEY", f"{key}: unknown key{guess}", where, hint)
+            else:
+                warnings.append(f"{where}: {key} is not used: no --strategy FILE:FUNCTION is given")
+    return warnings
 
 
 def profile_names() -> list[str]:

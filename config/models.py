@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, model_validator
 from pydantic_core import PydanticCustomError
 
+from mmfold.engine.declared import USER_REAL_MAX
 from mmfold.engine.limits import LEVEL_COUNT_MAX, ORDER_COUNT_MAX, THROTTLE_SECOND_COUNT
 from mmfold.engine.manifest import is_plain_decimal
 
@@ -17,6 +18,8 @@ USD_MAX = 1_000_000_000
 QUOTED_USD_MAX = 9_000_000  # the core scales these micros by a million: the product must fit 63 bits
 BPS_MAX = 1000
 MS_MAX = 3_600_000
+USER_NUMBER_MAX = int(USER_REAL_MAX)
+USER_RANGE = f"(-{USER_REAL_MAX:g}, {USER_REAL_MAX:g})"
 DEAD_MAN_S_MIN = 3  # Bybit v5 docs, set disconnect cancel all
 
 
@@ -36,6 +39,23 @@ def parse_number(value: Any) -> Decimal:
 
 
 Number = Annotated[Decimal, BeforeValidator(parse_number)]
+
+
+def parse_user_number(value: Any) -> Decimal:
+    """Return a parameter of a strategy file: a YAML number or a decimal text, which the core keeps as a float.
+
+    Raises: PydanticCustomError for anything else, and for what is too large.
+    """
+    if isinstance(value, str) and is_plain_decimal(value.removeprefix("-")):
+        value = Decimal(value)
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise PydanticCustomError("cfg_type", "must be a number")
+    if not -USER_NUMBER_MAX < value < USER_NUMBER_MAX:
+        raise PydanticCustomError("cfg_range", "is out of range {bounds}", {"bounds": USER_RANGE})
+    return Decimal(value)
+
+
+UserNumber = Annotated[Decimal, BeforeValidator(parse_user_number)]
 
 
 def ranged(
@@ -252,6 +272,10 @@ class Settings(Section):
     journal: JournalSection
     autopolicy: AutopolicySection
     allocator: AllocatorSection
+    user: dict[str, UserNumber] = Field(
+        description="parameters of the strategy file: {name: number}, named and set in its PARAMS",
+        json_schema_extra={"unit": "-", "range": f"numbers in {USER_RANGE}", "runtime_mutable": True},
+    )
 
 
 class Layers(Settings):

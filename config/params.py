@@ -10,9 +10,11 @@ from fractions import Fraction
 
 from mmfold.config.errors import ConfigError
 from mmfold.config.models import Config, Settings
+from mmfold.config.own import declared_params
 from mmfold.engine.codes import Mode, Strategy
 from mmfold.engine.limits import HOLDING_MAX, MICROS_PER_UNIT, NS_PER_MS, NS_PER_S, PPM, QTY_LOTS_MAX
 from mmfold.engine.manifest import Instrument, Manifest, canonical_json
+from mmfold.engine.schema import USER_PARAMS
 
 PARAM_VALUE_MAX = 1 << 62
 NEVER = 1_000_000.0  # a threshold that no move of a price or a size reaches
@@ -132,6 +134,7 @@ def symbol_params(settings: Settings, instrument: Instrument) -> dict[str, Numbe
         "min_qty_pad": float(maker.min_qty_pad),
     }
     params |= grid_params(settings, instrument)
+    params |= {param: float(settings.user[name]) for param, name in zip(USER_PARAMS, declared_params(), strict=False)}
     check_room(settings, instrument)
     return params
 

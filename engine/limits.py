@@ -15,7 +15,8 @@ CHAIN_BLOCK_EVENT_COUNT = 1024  # events between two restarts of the chain's has
 
 INSTRUMENT_COUNT_MAX = 256
 LEVEL_COUNT_MAX = 10  # quoted levels of one side
-ADJUST_COUNT_MAX = 64  # adjustments of one instrument's PARAMS, of all policies and the operator's pins
+ADJUST_COUNT_MAX = 96  # adjustments of one instrument's PARAMS: a pin of each, and those of policies
+USER_MEMORY_COUNT = 16  # real and whole numbers that a user's strategy may remember of an instrument, of each
 POLICY_ROOM = 16  # policies, by their ids
 THROTTLE_OP_COUNT = 3  # place, amend, cancel
 THROTTLE_SECOND_COUNT = 16  # longest window of the throttle

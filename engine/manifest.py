@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from mmfold.engine.codes import Continuity, Contract, Venue
+from mmfold.engine.declared import DeclaredError, memory_of, params_of
 from mmfold.engine.json_text import parse_json
 from mmfold.engine.limits import (
     BASE_VALUE_DENOMINATOR_MAX,
@@ -204,6 +205,11 @@ class Manifest:
         for key, value in self.extra.items():
             check_text("a key of extra", key)
             check_text(f"extra.{key}", value)
+        try:
+            params_of(self.extra)
+            memory_of(self.extra)
+        except DeclaredError as error:
+            raise ManifestError(f"manifest: extra.{error}") from error
 
     def renewed(self, **changes: Any) -> "Manifest":
         """Return the manifest of a new journal of this build, with the same instruments and some changes."""

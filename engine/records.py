@@ -22,6 +22,7 @@ from mmfold.engine.limits import (
     ROW_BYTES,
     THROTTLE_OP_COUNT,
     THROTTLE_SECOND_COUNT,
+    USER_MEMORY_COUNT,
 )
 from mmfold.engine.packed import record as record
 from mmfold.engine.schema import F8 as F8
@@ -315,6 +316,14 @@ ADJUST = record(
     ],
 )
 
+MEMORY = record(
+    8 * 2 * USER_MEMORY_COUNT,
+    [
+        ("real", F8, (USER_MEMORY_COUNT,)),  # in the order in which the strategy file has them
+        ("whole", I8, (USER_MEMORY_COUNT,)),
+    ],
+)
+
 # Everything of one instrument. One record, so that a kernel is handed one plain pointer: arrays as arguments are
 # reference-counted at every call, which cost half of the run time and most of the compile time (docs/adr/0003).
 CELL_FIELDS: list[tuple] = [
@@ -339,6 +348,8 @@ CELL_FIELDS: list[tuple] = [
     ("base", PARAM),  # as the operator set them
     ("adjusts", ADJUST, (ADJUST_COUNT_MAX,)),  # in the order in which they are folded
     ("features", FEATURE_SET),  # engine/features/
+    ("memory", MEMORY),  # of a user's strategy
+    ("memory_before", MEMORY),  # as its last call found it
 ]
 CELL = record(sum(np.dtype([field]).itemsize for field in CELL_FIELDS), CELL_FIELDS)
 

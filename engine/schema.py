@@ -22,6 +22,11 @@ class ParamField(NamedTuple):
     hard_cap: bool = False
 
 
+USER_PARAM_COUNT = 16
+USER_PARAM_ID_FIRST = 47
+# What the PARAMS of a user's strategy file are, in the order in which the file has them.
+USER_PARAMS = tuple(f"user_{slot:02d}" for slot in range(USER_PARAM_COUNT))
+
 # In the order of the record; ids stay, whatever the order becomes.
 PARAM_FIELDS = (
     ParamField(0, "strategy", I8),
@@ -71,6 +76,7 @@ PARAM_FIELDS = (
     ParamField(44, "amend_size_threshold", F8),
     ParamField(45, "post_only_offset_bps", F8),
     ParamField(46, "min_qty_pad", F8),
+    *(ParamField(USER_PARAM_ID_FIRST + slot, name, F8) for slot, name in enumerate(USER_PARAMS)),
 )
 PARAM_BY_ID = {field.id: field for field in PARAM_FIELDS}
 PARAM_BY_NAME = {field.name: field for field in PARAM_FIELDS}

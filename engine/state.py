@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mmfold.engine.codes import BookStatus, ConnectionState, Contract, Venue
+from mmfold.engine.declared import memory_of, memory_places
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import (
     CELL,
@@ -135,7 +136,16 @@ def make_state(manifest: Manifest) -> State:
         row["contract"] = Contract[instrument.contract.upper()]
         row["venue"] = Venue[instrument.venue.upper()]
         row["continuity"] = instrument.continuity
+    set_memory(state, manifest)
     return state
+
+
+def set_memory(state: State, manifest: Manifest) -> None:
+    """Write what a user's strategy remembers before its first call, as its file declares it."""
+    memory = memory_of(manifest.extra)
+    for name, (kind, index) in memory_places(memory).items():
+        for field in ("memory", "memory_before"):
+            state.cells[field][kind][:, index] = memory[name]
 
 
 def set_absent(state: State) -> None:

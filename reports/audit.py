@@ -1,6 +1,7 @@
 """The audit log: effects as hash-chained JSON lines; must never hold a string that came from outside the core.
 
-Records are made of integers and our own enumerations alone, so there is nothing to redact. The chain shows edits,
+Records are made of integers, our own enumerations and single words that a manifest was checked for (symbols, the PARAMS
+of a strategy file), so there is nothing to redact. The chain shows edits,
 insertions, removals and swaps; it cannot show a cut at a line's end.
 Source: spec/core.md 26, spec/reports.md 17.
 """
@@ -74,7 +75,7 @@ def order_fields(row: EventRow, units: Units) -> dict[str, Any]:
     return fields
 
 
-def audit_fields(row: EventRow) -> dict[str, Any]:
+def audit_fields(row: EventRow, manifest: Manifest) -> dict[str, Any]:
     """Return the fields of an AUDIT effect: what changed, from what to what, why (docs/data.md 2)."""
     kind, before, after = row.code, row.price_ticks, row.qty_lots
     fields: dict[str, Any] = {}
@@ -94,7 +95,7 @@ def audit_fields(row: EventRow) -> dict[str, Any]:
         fields["before"] = text(before)
     fields["after"] = text(after)
     if kind == AuditKind.PARAM:
-        fields["param"] = param_name(row.order_id)
+        fields["param"] = param_name(row.order_id, manifest.extra)
     elif row.order_id != NO_ORDER_ID:
         fields["order_id"] = str(row.order_id)
     if kind == AuditKind.GUARD:
@@ -107,7 +108,7 @@ def audit_record(row: EventRow, manifest: Manifest, units: list[Units]) -> dict[
     index, kind = row.instrument_index, row.kind
     symbol = manifest.instruments[index].symbol
     if kind == AUDIT:
-        name, fields = enum_name(AuditKind, row.code).upper(), audit_fields(row)
+        name, fields = enum_name(AuditKind, row.code).upper(), audit_fields(row, manifest)
     elif kind == ALERT:
         name, fields = KIND_NAMES[kind], {"alert": enum_name(AlertCode, row.code)}
         if row.aux != NO_VALUE:

@@ -26,7 +26,7 @@ def decision_text(row: np.void | None, manifest: Manifest) -> str:
             words.append(f"{units.price(int(row['price_ticks']))} x {units.qty(int(row['qty_lots']))}")
         words.append(f"({enum_name(Reason, int(row['code']))}, order {int(row['order_id'])})")
     elif kind == EventKind.AUDIT:
-        words += audit_words(row)
+        words += audit_words(row, manifest)
     else:
         words.append(enum_name(AlertCode, int(row["code"])))
         if row["aux"] != NO_VALUE:
@@ -34,7 +34,7 @@ def decision_text(row: np.void | None, manifest: Manifest) -> str:
     return " ".join(words)
 
 
-def audit_words(row: np.void) -> list[str]:
+def audit_words(row: np.void, manifest: Manifest) -> list[str]:
     """Return what an AUDIT row says: a PARAM by its name and value, a gate by the reasons before and after."""
     code, before, after = int(row["code"]), int(row["price_ticks"]), int(row["qty_lots"])
     author, code_of_reason = split_aux(int(row["aux"]))
@@ -43,6 +43,6 @@ def audit_words(row: np.void) -> list[str]:
         reason = f"{reason} by {author_name(author)}"
     if code == AuditKind.PARAM:
         scale = audit_scale(int(row["order_id"]))
-        name = param_name(int(row["order_id"]))
+        name = param_name(int(row["order_id"]), manifest.extra)
         return ["param", name, f"{before / scale:,.10g} -> {after / scale:,.10g}", f"({reason})"]
     return [enum_name(AuditKind, code), f"{before} -> {after}", f"({reason})"]

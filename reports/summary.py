@@ -24,7 +24,7 @@ from mmfold.reports.fitted import print_fitted
 from mmfold.reports.funding import funding_notes
 from mmfold.reports.money import decimal_text, fixed_text, instrument_units, money_decimals
 from mmfold.reports.opening import opening_fields, opening_lines
-from mmfold.reports.parameters import parameters_document
+from mmfold.reports.parameters import named_params, parameters_document
 from mmfold.reports.position import PositionAmounts, position_amounts
 from mmfold.reports.rules import promise_lines, promises_document
 from mmfold.reports.venue import venue_notes, venue_part
@@ -232,7 +232,7 @@ def build_report(result: ReplayResult) -> dict[str, Any]:
             "witnessed": result.witnessed_count,
         },
         "parameters": parameters_document(manifest, result.state),
-        "params": result.params,
+        "params": named_params(manifest, result.params),
         "rows": result.rows,
         "run": {
             "rows_per_s": round(result.rows / result.seconds) if result.seconds > 0 else 0,

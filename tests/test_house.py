@@ -57,12 +57,12 @@ FORBIDDEN_TEXT_ALLOWED = {"Makefile": r"--no-emit-(index-url|find-links)"}
 
 CORE_IMPORTS = {
     "__future__", "collections", "contextlib", "dataclasses", "decimal", "enum", "fractions", "functools", "hashlib",
-    "itertools", "json", "math", "mmfold", "numba", "numpy", "operator", "struct", "typing",
+    "itertools", "json", "math", "mmfold", "numba", "numpy", "operator", "re", "struct", "types", "typing",
 }  # fmt: skip
 CORE_IMPORTS_OF_FILE = {
     "engine/jit.py": {"os"},
-    "engine/cache.py": {"os", "pathlib", "re", "shutil", "stat", "sys"},
-    "engine/closure.py": {"importlib", "os", "pathlib", "re", "sys"},
+    "engine/cache.py": {"os", "pathlib", "shutil", "stat", "sys"},
+    "engine/closure.py": {"importlib", "os", "pathlib", "sys"},
     "engine/kept.py": {"os", "sys"},
 }
 CORE_CALLS_BANNED = {"open", "print", "input", "eval", "exec", "id", "hash", "globals", "__import__"}

@@ -10,6 +10,7 @@ import click
 from mmfold.adapters.cli.errors import EXIT_ERROR, EXIT_GATE, print_error
 from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.output import emit_json, format_number, print_table, print_warnings
+from mmfold.adapters.cli.own_strategy import load_strategy
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -28,21 +29,24 @@ def command() -> None:
 @click.option("--config", "path", type=FILE, metavar="FILE", help="YAML laid over the defaults and the profile.")
 @PROFILE
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="One value, over everything else.")
+@click.option("--strategy", metavar="FILE:FUNCTION", help="A strategy file, whose PARAMS are settings user.*")
 @AS_JSON
 def show(
     events: Path | None, until: str | None, path: Path | None, profile: str | None, overrides: tuple[str, ...],
-    as_json: bool,
+    strategy: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Print every setting in force and where it comes from.
 
     Of a journal: every parameter as configured (base) and as in force at its end, and who made the difference.
     """
     if events is not None:
-        asked = {"config_path": path, "overrides": overrides, "profile": profile, "strategy": None, "until": until}
+        asked = {"config_path": path, "overrides": overrides, "profile": profile, "strategy": strategy, "until": until}
         show_in_force(events, asked, as_json)
         return
     if until is not None:
         raise click.UsageError("--until goes with --events")
+    if strategy is not None:
+        load_strategy(strategy)
     from mmfold.config.describe import describe, plain, to_document, to_text
     from mmfold.config.document import leaves
     from mmfold.config.load import load_config

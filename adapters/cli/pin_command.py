@@ -32,8 +32,7 @@ def pin(symbol: str, settings: tuple[str, ...], journal: Path, as_json: bool) ->
     if as_json:
         emit_json(answer)
         return
-    values = ", ".join(f"{name} {value}" for name, value in answer["params"].items())
-    click.echo(f"pinned       {answer['symbol']}  {values}   event {answer['seq']:,} of {journal}")
+    click.echo(f"pinned       {answer['symbol']}  {', '.join(settings)}   event {answer['seq']:,} of {journal}")
 
 
 @click.command(

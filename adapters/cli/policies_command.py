@@ -78,13 +78,15 @@ def policies_document(result: "ReplayResult") -> dict[str, Any]:
 def adjustments_of(result: "ReplayResult") -> list[tuple[int, dict[str, Any]]]:
     """Return (author, adjustment) of all that stands, in the order in which it is folded."""
     from mmfold.engine.codes import Reason
+    from mmfold.engine.declared import params_in_words
     from mmfold.engine.policy.layers import standing_of
     from mmfold.reports.audit import enum_name
 
-    found = []
+    found, words = [], params_in_words(result.manifest.extra)
     for index, instrument in enumerate(result.manifest.instruments):
         for one in standing_of(result.state, index):
-            document = {"op": one.op.name.lower(), "param": one.param, "reason": enum_name(Reason, one.reason)}
+            param = words.get(one.param, one.param)
+            document = {"op": one.op.name.lower(), "param": param, "reason": enum_name(Reason, one.reason)}
             found.append((one.author, {**document, "symbol": instrument.symbol, "value": one.value}))
     return found
 

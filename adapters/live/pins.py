@@ -7,9 +7,12 @@ from mmfold.adapters.live.reload import MUTABLE_PARAMS
 from mmfold.config.errors import ConfigError
 from mmfold.config.keys import KEY_OF_PARAM
 from mmfold.config.models import Config
+from mmfold.config.own import SECTION, declared_params
 from mmfold.config.params import to_params
+from mmfold.engine.declared import params_of
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.policy.layers import OPERATOR, standing_of
+from mmfold.engine.schema import USER_PARAMS
 from mmfold.engine.state import State
 
 ConfigOf = Callable[[list[str]], Config]  # the configuration of a session with more overrides
@@ -41,7 +44,8 @@ def pinned_names(key: str) -> list[str]:
 
     Raises: ConfigError for a key that has none, or that may not change at run time.
     """
-    names = [name for name, known in KEY_OF_PARAM.items() if known == key]
+    own = {f"{SECTION}.{name}": [param] for param, name in zip(USER_PARAMS, declared_params(), strict=False)}
+    names = own.get(key) or [name for name, known in KEY_OF_PARAM.items() if known == key]
     if not names:
         raise ConfigError("E_CFG_KEY", f"{key}: no parameter of a symbol", hint=HINT)
     if not MUTABLE_PARAMS.issuperset(names):
@@ -51,12 +55,16 @@ def pinned_names(key: str) -> list[str]:
 
 def pins_of(state: State, manifest: Manifest, successor: Manifest) -> list[dict[str, Any]]:
     """Return the COMMANDs that put a session's pins into the journal that takes over from it; none for a symbol whose
-    tick or lot is another one by now.
+    tick or lot is another one by now, nor for a parameter that the strategy file has no more.
     """
+    before, after = params_of(manifest.extra), params_of(successor.extra)
+    own = dict(zip(after, USER_PARAMS, strict=False))
+    moved = {param: own.get(name) for param, name in zip(USER_PARAMS, before, strict=False)}  # by its name
     grids = {one.symbol: (one.tick_size, one.lot_size) for one in successor.instruments}
     commands = []
     for index, one in enumerate(manifest.instruments):
-        pins = {pin.param: pin.value for pin in standing_of(state, index) if pin.author == OPERATOR}
+        standing = [pin for pin in standing_of(state, index) if pin.author == OPERATOR]
+        pins = {param: pin.value for pin in standing if (param := moved.get(pin.param, pin.param)) is not None}
         if pins and grids.get(one.symbol) == (one.tick_size, one.lot_size):
             commands.append({"command": "pin", "params": pins, "symbol": one.symbol})
     return commands

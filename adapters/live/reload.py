@@ -5,15 +5,18 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from mmfold.engine.schema import USER_PARAMS
+
 WATCH_S = 1.0
 
-# PARAMS of the mutable keys: whether a symbol is quoted, spreads, skew, levels, resting time, cutoff, limits, throttle.
+# PARAMS of the mutable keys: whether a symbol is quoted, spreads, skew, levels, resting time, cutoff, limits, throttle,
+# those of a strategy file.
 MUTABLE_PARAMS = frozenset(
     {
         "k_vola_spread", "min_spread_bps", "max_spread_bps", "skew_coeff", "levels_per_side", "level_spacing_coeff",
         "min_time_in_book_ns", "replace_threshold_bps", "imbalance_cutoff", "active_per_side_max",
         "active_per_symbol_max", "create_per_s_max", "amend_per_s_max", "cancel_per_s_max", "target_micros",
-        "enabled",
+        "enabled", *USER_PARAMS,
     }
 )  # fmt: skip
 

@@ -20,10 +20,10 @@ def lean_ticks(position_lots):
     return -(position_lots // LEAN_LOTS)
 
 
-def quote(clock, cell):
+def quote(clock, instrument):
     """Write one target a side."""
-    position_lots = cell["position"]["position_lots"]
-    fair_ticks = cell["signal"]["microprice_ticks"]
+    position_lots = instrument["position"]["position_lots"]
+    fair_ticks = instrument["signal"]["microprice_ticks"]
     assert fair_ticks > 0.0, "no microprice"
     shift_ticks = lean_ticks(position_lots)
     for side in range(2):
@@ -34,4 +34,4 @@ def quote(clock, cell):
             price_ticks = ceil_ticks(fair_ticks) + HALF_WIDTH_TICKS - 1 + shift_ticks
             adding = position_lots <= -POSITION_LOTS_MAX
         if not adding:
-            set_target(cell, side, 0, price_ticks, QUOTE_LOTS)
+            set_target(instrument, side, 0, price_ticks, QUOTE_LOTS)

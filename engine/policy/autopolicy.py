@@ -108,6 +108,29 @@ def command(settings: Settings, memory: Memory, document: Mapping[str, Any], vie
     return step_to(memory, level, view.ts_now_ns) if level != memory.level else memory, []
 
 
+# Named functions: a policy goes from one process of a replay to another.
+
+
+def enabled_of(settings: Settings, memory: Memory) -> int:
+    """Return 1 while it runs."""
+    return settings.enabled
+
+
+def level_of(settings: Settings, memory: Memory) -> int:
+    """Return its step."""
+    return memory.level
+
+
+def steps_of(settings: Settings, memory: Memory) -> int:
+    """Return how many steps it took."""
+    return memory.steps
+
+
+def changed_s_of(settings: Settings, memory: Memory) -> float:
+    """Return when it took the last one, in s since 1970."""
+    return (memory.ts_changed_ns or 0) / NS_PER_S
+
+
 AUTOPOLICY = Policy(
     id=1,
     name="autopolicy",
@@ -117,13 +140,13 @@ AUTOPOLICY = Policy(
     adjust=adjust,
     command=command,
     metrics=(
-        PolicyMetric("autopolicy_active", "1 while autopolicy runs.", lambda settings, memory: settings.enabled),
-        PolicyMetric("autopolicy_level", "Its step, 0 = as configured.", lambda settings, memory: memory.level),
-        PolicyMetric("autopolicy_steps_total", "Its steps, up and down.", lambda settings, memory: memory.steps),
+        PolicyMetric("autopolicy_active", "1 while autopolicy runs.", enabled_of),
+        PolicyMetric("autopolicy_level", "Its step, 0 = as configured.", level_of),
+        PolicyMetric("autopolicy_steps_total", "Its steps, up and down.", steps_of),
         PolicyMetric(
             "autopolicy_last_change_ts",
             "Event time of its last step, s since 1970; 0 before.",
-            lambda settings, memory: (memory.ts_changed_ns or 0) / NS_PER_S,
+            changed_s_of,
         ),
     ),
 )

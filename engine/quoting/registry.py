@@ -16,7 +16,8 @@ def decide_targets(clock, cell, out):
         case Strategy.GRID:
             decide_grid(cell)
         case Strategy.USER:
+            user.keep_memory(cell)
             user.decide_user(clock, cell)  # looked up in its module: a driver may have put another one there
-            user.check_targets(cell)
+            user.check_written(cell)
         case _:
             raise AssertionError("unknown strategy")

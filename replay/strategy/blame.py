@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 COMPILER_LINE = re.compile(r'File "([^"]+)", line (\d+)')
 BITWISE_OR = re.compile(r"bitwise_or|function or_>|for \|:")  # a strategy itself has none: it is target.py's
-NOT_WHOLE = "a price in ticks and a size in lots are whole numbers: floor_ticks and ceil_ticks make them"
+NOT_WHOLE = (
+    "a price in ticks and a size in lots are whole numbers, as is what MEMORY declares so: "
+    "floor_ticks, ceil_ticks and int make them"
+)
 NOISE = ("Failed in nopython mode", "During:", "File ")
 
 
@@ -63,7 +66,7 @@ def explain(error: BaseException, state: "State") -> StrategyRaised | StrategyMi
         return explain_compiler(str(cause), strategy)
     if (line := line_of(cause, strategy)) is not None:
         text = told_text(cause)
-    elif last_file(cause) == user.__file__:  # the check of its targets
+    elif str(cause) in user.WRITTEN_WRONG:  # the check of what it wrote
         line, text = line_of_function(strategy), told_text(cause)
     elif is_of_core(last_file(cause)):
         return None
@@ -111,12 +114,13 @@ def line_of_function(strategy: StrategyFile) -> int:
 
 
 def call_again(error: BaseException, state: "State", strategy: StrategyFile) -> tuple[int | None, str]:
-    """Call the strategy interpreted on the state as it is: it changes nothing but targets, so it fails again.
+    """Call the strategy interpreted on the state as it is, its memory as the failed call found it: it fails again.
 
     Divisions by zero and indexes that compiled code found have no line there.
     """
     function = make_functions(strategy, lambda one: one)[strategy.function]
     for cell in state.cells.copy():
+        cell["memory"] = cell["memory_before"]
         if cell["param"]["strategy"] != Strategy.USER or cell["signal"]["mid_half_ticks"] == NO_PRICE_TICKS:
             continue
         try:

@@ -4,14 +4,17 @@ import ast
 from typing import NamedTuple
 
 from mmfold.engine import codes
+from mmfold.replay.strategy.own import EXAMPLES, MEMORY_FIELD, NAMED_BY, is_own_field, place_of
 from mmfold.replay.strategy.words import (
     ALLOWED,
+    BY_NAME,
     CALLABLE_BUILTINS,
     ERRORS,
     HELPERS,
     INT_BITS_MAX,
     KNOWN_NAMES,
     NO_LIBM,
+    OWN_BY_NAME,
     PURE,
     REFUSED,
 )
@@ -35,6 +38,7 @@ class Scope:
         self.helpers: set[str] = set()
         self.functions: dict[str, int] = {}  # own functions so far: name -> arguments
         self.has_numpy = False
+        self.own: dict[str, dict[str, int | float]] = {}  # PARAMS and MEMORY, as far as they are declared
 
     def refuse(self, node: ast.AST | None, what: str, instead: str) -> None:
         """Note something that may not be said."""
@@ -47,6 +51,7 @@ class Scope:
             | set(self.enums)
             | self.helpers
             | set(self.functions)
+            | set(self.own)
             | ({"np"} if self.has_numpy else set())
         )
         return name in ours or name in CALLABLE_BUILTINS or name in ERRORS
@@ -80,6 +85,9 @@ class Body:
                 return self.step_if(node)
             case ast.For():
                 self.step_for(node)
+            case ast.Assign(targets=[target], value=value) if place_of(target) is not None:
+                self.check(value)
+                self.remember(target)
             case ast.Assign(targets=targets, value=value):
                 self.check(value)
                 for target in targets:
@@ -90,7 +98,10 @@ class Body:
             case ast.AugAssign(target=ast.Name() as target):
                 self.check(ast.copy_location(ast.BinOp(target, node.op, node.value), node))
                 self.assign(target)
-            case ast.AugAssign(target=target):
+            case ast.AugAssign(target=target) if place_of(target) is not None:
+                self.check(ast.copy_location(ast.BinOp(target, node.op, node.value), node))
+                self.remember(target)
+            case ast.AugAssign(target=target) | ast.AnnAssign(target=target):
                 self.assign(target)
             case ast.Expr(value=value):
                 if isinstance(value, ast.Call):
@@ -170,6 +181,25 @@ class Body:
             case _:
                 self.refuse(target, f"a write to {ast.unparse(target)}", PURE)
 
+    def remember(self, target: ast.expr) -> None:
+        """Let a write to one number of the memory pass, and to nothing else of the strategy's own."""
+        self.check_own(target)
+        place = place_of(target)
+        if place is not None and place.field != MEMORY_FIELD:
+            self.refuse(target, f"a write to {ast.unparse(target)}", "a setting changes by YAML, --set or mm pin alone")
+
+    def check_own(self, node: ast.expr) -> None:
+        """Check that PARAMS or MEMORY, above, has the name that is read or written here."""
+        place = place_of(node)
+        assert place is not None and isinstance(node, ast.Subscript) and isinstance(node.value, ast.Subscript)
+        declared = NAMED_BY[place.field]
+        known = self.scope.own.get(declared)
+        if known is None:
+            self.refuse(node, ast.unparse(node), f"declare it above: {EXAMPLES[declared]}")
+        elif place.name not in known:
+            self.refuse(node, ast.unparse(node), f"{declared} has {', '.join(known) or 'nothing'}")
+        self.check(node.value.value)
+
     def refuse(self, node: ast.AST, what: str, instead: str) -> None:
         """Note something that may not be said."""
         self.scope.refuse(node, what, instead)
@@ -190,6 +220,10 @@ class Body:
                 self.check_call(node)
             case ast.Attribute():
                 self.check_attribute(node)
+            case ast.Subscript() if place_of(node) is not None:
+                self.check_own(node)
+            case ast.Subscript() if is_own_field(node):
+                self.refuse(node, f"{ast.unparse(node)} by itself", OWN_BY_NAME)
             case _ if not isinstance(node, ALLOWED):
                 self.refuse(node, type(node).__name__, HELPERS)
             case _:
@@ -226,7 +260,7 @@ class Body:
         owner = self.scope.enums.get(ast.unparse(node.value))
         if owner is None:
             known = isinstance(node.value, ast.Name) and node.value.id in ("np", "math")
-            self.refuse(node, ast.unparse(node), NO_LIBM if known else 'read fields by name: cell["signal"]')
+            self.refuse(node, ast.unparse(node), NO_LIBM if known else BY_NAME)
         elif node.attr not in getattr(codes, owner).__members__:
             self.refuse(node, ast.unparse(node), f"{owner} has {', '.join(getattr(codes, owner).__members__)}")
 

@@ -20,12 +20,24 @@ from traceback import extract_tb
 from types import FunctionType, ModuleType
 from typing import Any
 
+from mmfold.config.own import declare
 from mmfold.engine import cache
+from mmfold.engine.closure import ROOT
 from mmfold.engine.codes import Strategy
+from mmfold.engine.declared import MEMORY_WORD, PARAMS_WORD, memory_word, params_word
 from mmfold.engine.manifest import Manifest
+from mmfold.replay.strategy.own import MEMORY, PARAMS, Number, Placed, declared_numbers
 from mmfold.replay.strategy.rules import refusals
 from mmfold.replay.strategy.words import public_module
 
+# A file of before it had a memory says the same, and the file's name is no part of what it does.
+RECORDED_WORDS = ("strategy_sha256", "strategy_function", PARAMS_WORD, MEMORY_WORD)
+# What the core's own kernels do not hold and those of a strategy do, and what puts its text in their places.
+COMPILED_WITH = (
+    "mmfold.engine.maths:exp",
+    "mmfold.replay.strategy.own:Placed",
+    "mmfold.replay.strategy.target:set_target",
+)
 MODULE_NAME = "mm_strategy"
 RUN_ON_MARKET = "mm backtest --strategy FILE:FUNCTION runs one on the journal's market"
 RUN_AGAIN = "run mm backtest with the new one"
@@ -72,11 +84,26 @@ class StrategyFile:
     def words(self) -> dict[str, str]:
         """Return what a journal's manifest says of its strategy."""
         sha256 = hashlib.sha256(self.content).hexdigest()
-        return {"strategy_file": self.path.name, "strategy_function": self.function, "strategy_sha256": sha256}
+        words = {"strategy_file": self.path.name, "strategy_function": self.function, "strategy_sha256": sha256}
+        if self.params():
+            words[PARAMS_WORD] = params_word(self.params())
+        if self.memory():
+            words[MEMORY_WORD] = memory_word(self.memory())
+        return words
+
+    def params(self) -> dict[str, Number]:
+        """Return its parameters with their defaults, in the order of the file."""
+        return declared_numbers(ast.parse(self.source), PARAMS)
+
+    def memory(self) -> dict[str, Number]:
+        """Return what it remembers, as it is before the first call."""
+        return declared_numbers(ast.parse(self.source), MEMORY)
 
     def key(self) -> str:
         """Return what keys the compiled kernels: the source, its function, and the name that errors are told with."""
-        text = repr(sorted(self.words().items())).encode() + Path(__file__).with_name("target.py").read_bytes()
+        modules = [name.partition(":")[0].split(".")[1:] for name in COMPILED_WITH]
+        compiled = b"".join(Path(ROOT, *module).with_suffix(".py").read_bytes() for module in modules)
+        text = repr(sorted(self.words().items())).encode() + compiled
         return hashlib.sha256(text).hexdigest()[:16]
 
 
@@ -130,6 +157,7 @@ def install_strategy(strategy: StrategyFile | None) -> None:
     from mmfold.engine.quoting import user
 
     user.decide_user = make_functions(strategy, user_kernel)[strategy.function]
+    declare(strategy.params())
     loaded_file = strategy
 
 
@@ -160,12 +188,13 @@ def make_functions(strategy: StrategyFile, wrap: Callable[[Any], Any]) -> dict[s
 
 
 def in_namespace(source: str) -> ast.Module:
-    """Return a strategy's statements with its imports as the core is called now; lines stay where they are."""
+    """Return a strategy's statements as the core calls things: imports, PARAMS, MEMORY; lines stay where they are."""
     tree = ast.parse(source)
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module:
             node.module = public_module(node.module)
-    return tree
+    placed: ast.Module = Placed(declared_numbers(tree, PARAMS), declared_numbers(tree, MEMORY)).visit(tree)
+    return placed
 
 
 def uses_strategy(document: dict[str, Any]) -> bool:
@@ -213,7 +242,7 @@ def check_recorded(manifest: Manifest, instead: tuple[str, str] = (RUN_ON_MARKET
     if loaded_file is None:
         raise StrategyMissing(made, f"give that file: --strategy .../{name}")
     given = loaded_file.words()
-    if (given["strategy_sha256"], given["strategy_function"]) != (sha256, words.get("strategy_function")):
+    if any(words.get(key) != given.get(key) for key in RECORDED_WORDS):
         raise StrategyMissing(
             f"{made}; {loaded_file.path}:{loaded_file.function} has {given['strategy_sha256']}",
             f"give the file as it was then, or {instead[1]}",

@@ -3,9 +3,11 @@
 import ast
 
 from mmfold.replay.strategy.body import Body, Refusal, Scope, is_int64
+from mmfold.replay.strategy.own import is_declaration, read_numbers
 from mmfold.replay.strategy.words import (
     ANNOTATIONS,
     ARGUMENTS,
+    CALLED,
     HELPERS,
     NAMESPACE,
     NO_LIBM,
@@ -32,8 +34,8 @@ def refusals(source: str, function: str) -> list[Refusal]:
         rules.refuse(None, f"no function {function!r} (functions here: {names})", "give FILE:FUNCTION")
     elif function in rules.functions and rules.functions[function] != len(ARGUMENTS):
         node = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function)
-        rules.refuse(node, f"{function} does not take clock and cell", f"write def {function}(clock, cell):")
-    return sorted(rules.found)
+        rules.refuse(node, f"{function} does not take clock and instrument", f"write def {function}{CALLED}:")
+    return sorted(set(rules.found))
 
 
 class Rules(Scope):
@@ -48,6 +50,8 @@ class Rules(Scope):
                 self.check_import(node)
             case ast.ImportFrom():
                 self.check_import_from(node)
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Dict() as value) if is_declaration(name, value):
+                self.check_declaration(node, name, value)
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
                 self.check_constant(node, name, value)
             case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value, annotation=annotation):
@@ -85,6 +89,15 @@ class Rules(Scope):
                 self.constants.add(name)
             else:
                 self.helpers.add(name)
+
+    def check_declaration(self, node: ast.stmt, name: str, value: ast.Dict) -> None:
+        """Check PARAMS = {...} or MEMORY = {...}: above the functions that use it, once."""
+        if self.is_taken(name):
+            self.refuse(node, f"{name} a second time", "a file declares it once")
+            return
+        self.own[name], wrong = read_numbers(name, value)
+        for one in wrong:
+            self.refuse(one.node, one.what, one.instead)
 
     def check_constant(self, node: ast.stmt, name: str, value: ast.expr) -> None:
         """Check an assignment outside of a function."""

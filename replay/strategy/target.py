@@ -8,7 +8,7 @@ from mmfold.engine.quoting import maker
 
 
 @kernel
-def set_target(cell, side, level, price_ticks, qty_lots):
+def set_target(instrument, side, level, price_ticks, qty_lots):
     """Write one target of whole ticks and whole lots."""
     # No float has a bitwise or: interpreted it raises, compiled it is no code.
-    maker.set_target(cell, side, level, price_ticks | 0, qty_lots | 0)
+    maker.set_target(instrument, side, level, price_ticks | 0, qty_lots | 0)

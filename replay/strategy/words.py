@@ -1,7 +1,7 @@
 """The words of a strategy file: what it may import, call and say, and what to say instead of the rest.
 
-A part of Python in which a function of (clock, cell) has one result: compiled or interpreted, on any machine, in any
-run. What is not listed here is refused; must never list what reads or changes anything but clock and cell.
+A part of Python in which a function of (clock, instrument) has one result: compiled or interpreted, on any machine, in
+any run. What is not listed here is refused; must never list what reads or changes anything but these two.
 """
 
 import ast
@@ -12,6 +12,7 @@ PUBLIC: dict[str, frozenset[str]] = {
     "mmfold.engine.limits": frozenset(
         {"E8", "E9", "LEVEL_COUNT_MAX", "MICROS_PER_UNIT", "NS_PER_MS", "NS_PER_S", "PPM", "PRICE_TICKS_MAX"}
     ),
+    "mmfold.engine.maths": frozenset({"exp", "log", "power", "sqrt"}),
     "mmfold.engine.value": frozenset({"notional_micros"}),
     "mmfold.engine.quoting.grid": frozenset({"round_half_even"}),
     "mmfold.engine.quoting.ladder": frozenset({"clamp", "level_qty_lots", "shift_bps_of", "spread_bps_of"}),
@@ -24,12 +25,15 @@ CALLABLE_BUILTINS = frozenset({"abs", "bool", "divmod", "float", "int", "max", "
 ERRORS = frozenset({"AssertionError", "ValueError"})
 ANNOTATIONS = frozenset({"int", "float", "bool"})
 INT_BITS_MAX = 62
-ARGUMENTS = ["clock", "cell"]
+ARGUMENTS = ["clock", "instrument"]
+CALLED = "(clock, instrument)"
 
-HELPERS = "a strategy sees clock, cell, its own constants and the helpers that mm docs strategies lists"
-NO_LIBM = "exp, log, sin and powers differ between machines and modes: use integers, + - * / and cell['signal']"
-NO_MEMORY = "a strategy remembers nothing between two calls: what the core remembers stands in clock and cell"
-PURE = "write targets with set_target(cell, side, level, price_ticks, qty_lots), nothing else"
+HELPERS = "a strategy sees clock, instrument, its own constants and the helpers that mm docs strategies lists"
+NO_LIBM = "libm's exp, log, sin and powers differ between machines and modes: take those of mmfold.engine.maths"
+NO_MEMORY = 'what a strategy remembers between two calls is declared: MEMORY = {"ewma": 0.0, "count": 0}'
+BY_NAME = 'read fields by name: instrument["signal"]'
+OWN_BY_NAME = 'one number by its name: instrument["user"]["gamma"], instrument["memory"]["ewma"]'
+PURE = "a strategy writes targets, set_target(instrument, side, level, price_ticks, qty_lots), and its MEMORY"
 
 # Kind of statement or expression -> what to do instead.
 REFUSED: dict[type[ast.AST], tuple[str, str]] = {
@@ -38,7 +42,7 @@ REFUSED: dict[type[ast.AST], tuple[str, str]] = {
     ast.Try: ("try", "let a fault raise: mm stops and names the line"),
     ast.While: ("while", "write for ... in range(...), which ends"),
     ast.With: ("with", "a strategy opens nothing"),
-    ast.ClassDef: ("a class", "write functions of clock and cell"),
+    ast.ClassDef: ("a class", "write functions of clock and instrument"),
     ast.AsyncFunctionDef: ("async", "a strategy is called, it waits for nothing"),
     ast.AsyncFor: ("async", "a strategy is called, it waits for nothing"),
     ast.AsyncWith: ("async", "a strategy is called, it waits for nothing"),
@@ -61,7 +65,7 @@ REFUSED: dict[type[ast.AST], tuple[str, str]] = {
     ast.Starred: ("a starred argument", "write the arguments out"),
     ast.Import: ("an import inside a function", "import at the top of the file"),
     ast.ImportFrom: ("an import inside a function", "import at the top of the file"),
-    ast.Slice: ("a slice", "index one element: cell[...][side]"),
+    ast.Slice: ("a slice", "index one element: instrument[...][side]"),
     ast.MatMult: ("@", "write the sum in a loop"),
     ast.LShift: ("<<", "multiply: compiled, a shift beyond 64 bits is anything"),
     ast.RShift: (">>", "divide with //"),
@@ -81,8 +85,11 @@ KNOWN_NAMES = {
     **dict.fromkeys(("open", "print", "input"), "a strategy reads and writes nothing: look at the journal with mm"),
     **dict.fromkeys(("eval", "exec", "compile", "__import__"), "write the code itself"),
     **dict.fromkeys(("hash", "id"), "it differs from run to run: compare values"),
-    **dict.fromkeys(("globals", "locals", "vars", "getattr", "setattr", "dir"), 'read fields by name: cell["signal"]'),
-    **dict.fromkeys(("round", "pow"), "use round_half_even, floor_ticks or ceil_ticks, and products"),
+    **dict.fromkeys(("globals", "locals", "vars", "getattr", "setattr", "dir"), BY_NAME),
+    "round": "use round_half_even, floor_ticks or ceil_ticks",
+    "pow": NO_LIBM,
+    "PARAMS": 'read one of them: instrument["user"]["gamma"]',
+    "MEMORY": 'read or write one of them: instrument["memory"]["ewma"]',
     **dict.fromkeys(("set", "dict", "list", "sorted", "sum", "frozenset"), "write a loop over range(...)"),
     "math": NO_LIBM,
 }

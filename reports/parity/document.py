@@ -17,6 +17,7 @@ from mmfold.reports.artifact import write_artifact
 from mmfold.reports.audit import enum_name
 from mmfold.reports.money import instrument_units, shifted_text
 from mmfold.reports.page import markdown_row
+from mmfold.reports.parameters import named_params
 from mmfold.reports.parity.pnl import Parity, PnlDifference
 from mmfold.reports.parity.words import difference_lines, own_text
 from mmfold.reports.tearsheet.fold import pnl_parts
@@ -37,7 +38,7 @@ def settings_of(session: Session) -> Iterator[tuple[str, str]]:
     for instrument in manifest.instruments:
         for part in fields(instrument):
             yield f"{instrument.symbol} {part.name}", str(getattr(instrument, part.name))
-    for symbol, params in session.result.params.items():
+    for symbol, params in named_params(manifest, session.result.params).items():
         for name, value in params.items():
             yield f"{symbol} {name}", f"{value}"
 

@@ -29,7 +29,7 @@ RUNTIME_MUTABLE = {
 
 def test_every_default_is_described_and_every_setting_has_a_default() -> None:
     defaults = {".".join(path) for path, _ in leaves(read_document(DEFAULTS).values)}
-    assert {one.key for one in ALL} - {"per_symbol"} == defaults
+    assert {one.key for one in ALL} - {"per_symbol", "user"} == defaults
 
 
 @pytest.mark.parametrize("one", ALL, ids=lambda one: one.key)

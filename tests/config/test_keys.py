@@ -1,13 +1,17 @@
 """The keys that a person reads for the PARAMS are keys of the configuration, and the ones they come from."""
 
+from decimal import Decimal
+
 import pytest
 
+from mmfold.config import own
 from mmfold.config.describe import describe
 from mmfold.config.keys import KEY_OF_PARAM, key_text
 from mmfold.config.load import load_config
 from mmfold.config.params import to_params
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.engine.records import PARAM
+from mmfold.engine.schema import USER_PARAMS
 
 # What moves each setting from its default; the rest are numbers that are doubled.
 OTHERS = {
@@ -21,7 +25,7 @@ OTHERS = {
 
 
 def test_every_param_has_a_key_that_there_is() -> None:
-    assert set(KEY_OF_PARAM) == set(PARAM.names or ())
+    assert {*KEY_OF_PARAM, *USER_PARAMS} == set(PARAM.names or ())
     known = {one.key for one in describe()}
     assert set(KEY_OF_PARAM.values()) <= known
 
@@ -53,9 +57,12 @@ def moved(default: object) -> str:
     [
         ("params.BTCUSDT.levels_per_side", "strategy.levels_per_side (BTCUSDT)"),
         ("params.A.B.md_stale_ns", "market_data.stale_ms (A.B)"),
+        ("params.BTCUSDT.user_01", "user.k (BTCUSDT)"),
+        ("params.BTCUSDT.user_02", "user.02 (BTCUSDT)"),
         ("policies.autopolicy.max_level", "autopolicy.max_level"),
         ("policy_interval_ns", "policy_interval_ns"),
     ],
 )
-def test_a_place_is_told_by_its_key(place: str, text: str) -> None:
+def test_a_place_is_told_by_its_key(place: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own, "declared", {"gamma": Decimal("0.1"), "k": Decimal(1)})
     assert key_text(place) == text

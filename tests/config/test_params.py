@@ -17,6 +17,7 @@ from mmfold.engine.params import check_value
 from mmfold.engine.policy.autopolicy import Settings
 from mmfold.engine.policy.codec import decode
 from mmfold.engine.records import PARAM
+from mmfold.engine.schema import USER_PARAMS
 
 BTC = Instrument(symbol="BTCUSDT", tick_size="0.1", lot_size="0.001")
 ETH = Instrument(symbol="ETHUSDT", tick_size="0.01", lot_size="0.01")
@@ -31,7 +32,7 @@ def params_of(*overrides: str, instrument: Instrument = BTC, profile: str | None
 @pytest.mark.parametrize("profile", [None, *profile_names()])
 def test_every_param_is_set_with_the_kind_its_record_has(profile: str | None) -> None:
     params = params_of(profile=profile)
-    assert set(params) == set(PARAM.names or ())
+    assert set(params) == set(PARAM.names or ()) - set(USER_PARAMS)
     for name, value in params.items():
         assert type(value) is (float if PARAM[name].kind == "f" else int), name
         check_value(name, value)  # what the core checks of a CONFIG event

@@ -23,7 +23,7 @@ HEADS = {
     "rules-1-layout-unnamed.mmj": "6d3cc3a7",
     "rules-2-layout-82d466681aaa.mmj": "48994024",
     "rules-3-layout-ac951f4a04a5.mmj": "10740f00",
-    "rules-4-layout-47cd70929cc5.mmj": "dc0e7a41",
+    "rules-4-layout-95b8c2af00b1.mmj": "4478e90b",
 }
 NAMES = sorted(path.name for path in GOLDEN.iterdir())
 

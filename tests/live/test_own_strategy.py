@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mmfold.engine.codes import EventKind
 from mmfold.journal.reader import Journal
 from tests.adapters.emulator.running import RunningVenue
 from tests.live.processes import run_mm, running_venue, write_config
@@ -27,6 +28,18 @@ def quote(clock, cell):
         set_target(cell, side, 0, cell["sides"][side]["best_price_ticks"], LOTS)
 """
 FAILS = MINE.replace("    for", '    assert cell["quote_sides"][0]["open_lots"] < LOTS, "one is enough"\n    for')
+OWN = """from mmfold.engine.quoting.maker import set_target
+
+PARAMS = {"lots": 3}
+MEMORY = {"calls": 0, "sum": 0.5}
+
+
+def quote(clock, instrument):
+    instrument["memory"]["calls"] += 1
+    instrument["memory"]["sum"] += instrument["signal"]["imbalance"]
+    for side in range(2):
+        set_target(instrument, side, 0, instrument["sides"][side]["best_price_ticks"], int(instrument["user"]["lots"]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +96,23 @@ def test_a_journal_goes_on_with_its_own_strategy_only(running: RunningVenue, tmp
     mine.write_text(MINE)
     assert session(running, tmp_path, "testnet", *given).returncode == 0
     assert Journal(tmp_path / "j").seq_next() > events
+
+
+def test_its_parameters_and_memory_last_over_a_restart(running: RunningVenue, tmp_path: Path, mine: Path) -> None:
+    mine.write_text(OWN)
+    given = ("--strategy", f"{mine}:quote")
+    for lots in (2, 4):  # the second start recovers the first one's state, then its setting is an event
+        done = session(running, tmp_path, "testnet", *given, "--set", f"user.lots={lots}", "--adopt-position")
+        assert done.returncode == 0, done.stderr
+    done = session(running, tmp_path, "testnet", *given, "--set", "user.lot=1", "--adopt-position")
+    assert done.returncode == 1 and "user.lot: unknown key, did you mean user.lots?" in done.stderr
+    shown = run_mm("config", "show", "--events", str(tmp_path / "j"), *given, "--json", NUMBA_DISABLE_JIT="1")
+    assert shown.returncode == 0, shown.stderr
+    parameters = {one["key"]: one["effective"] for one in json.loads(shown.stdout)["parameters"]}
+    assert parameters["user.lots"] == 4.0
+    orders = list(Journal(tmp_path / "j").chunks())
+    placed = {int(qty) for rows in orders for qty in rows["qty_lots"][rows["kind"] == EventKind.PLACE]}
+    assert {2, 4} <= placed
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from mmfold.engine.codes import BookStatus, Strategy
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.replay.strategy.file import install_strategy, read_strategy
 
-FAULT_COUNT = 6
+FAULT_COUNT = 9
 
 
 def tell(fault: int) -> str:
@@ -22,7 +22,8 @@ def tell(fault: int) -> str:
     from mmfold.engine.state import make_out, make_state
     from mmfold.replay.strategy.blame import explain
 
-    state = make_state(Manifest(run_id="r", instruments=(Instrument(symbol="A", tick_size="1", lot_size="1"),)))
+    one = Instrument(symbol="A", tick_size="1", lot_size="1")
+    state = make_state(Manifest(run_id="r", instruments=(one,), extra=strategy.words()))
     cell = state.cells[0]
     cell["param"]["strategy"] = Strategy.USER
     cell["book"]["status"] = BookStatus.LIVE
@@ -37,6 +38,7 @@ def tell(fault: int) -> str:
     return f"{cell['targets'][0, 0]}"
 
 
-install_strategy(read_strategy(sys.argv[1]))
+strategy = read_strategy(sys.argv[1])
+install_strategy(strategy)
 told = [tell(fault) for fault in range(FAULT_COUNT)]
 print(json.dumps({"jit": sys.modules["mmfold.engine.jit"].JIT_ENABLED, "told": told}))

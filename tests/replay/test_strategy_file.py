@@ -64,6 +64,8 @@ REFUSED_IN_FUNCTION = [
     ("exec('1')", "call of exec"),
     ("y = hash(x)", "call of hash"),
     ("y = id(cell)", "call of id"),
+    ("cell['position']['position_lots']: 0 = 5", "a write to cell['position']['position_lots']"),
+    ("y = PARAMS", "PARAMS is not available"),
     ("y = globals()", "call of globals"),
     ("y = getattr(cell, 'x')", "call of getattr"),
     ("y = __import__('os')", "call of __import__"),
@@ -149,7 +151,7 @@ REFUSED_FILES = [
     ("def quote(clock, cell, n=[]): pass", 1, "other than plain arguments"),
     ("def quote(*both): pass", 1, "other than plain arguments"),
     ("def quote(clock, cell: open('x')): pass", 1, "an annotation"),
-    ("def quote(clock): pass", 1, "quote does not take clock and cell"),
+    ("def quote(clock): pass", 1, "quote does not take clock and instrument"),
     ("def other(clock, cell): pass", 1, "no function 'quote' (functions here: other)"),
     ("def quote(clock, cell):\n    return (", 2, "not Python"),
     # Compiled, a name without a value is a zero; interpreted, it raises.
@@ -254,11 +256,16 @@ def test_a_fault_is_told_with_its_line(disabled: str) -> None:
     for text, (line, error) in zip(
         told,
         [
-            (9, "AssertionError: one is too many"),
-            (16, "ZeroDivisionError" if found["jit"] else "FloatingPointError: divide by zero"),
-            (18, "IndexError: index"),
-            (20, "AssertionError: set_target: there is no such level"),
-            (23, "ValueError: five"),
+            (11, "AssertionError: one is too many"),
+            (18, "ZeroDivisionError" if found["jit"] else "FloatingPointError: divide by zero"),
+            (20, "IndexError: index"),
+            (22, "AssertionError: set_target: there is no such level"),
+            (25, "ValueError: five"),
+            (28, "AssertionError: the first"),
+            (15, "AssertionError: a number of the memory is not finite")
+            if found["jit"]
+            else (31, "FloatingPointError: overflow"),
+            (15, "AssertionError: a target's price is beyond PRICE_TICKS_MAX"),
         ],
         strict=True,
     ):
