@@ -3,7 +3,6 @@ has).
 """
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from mmfold.engine.codes import Mode, Strategy
@@ -14,7 +13,6 @@ from mmfold.engine.manifest import Manifest
 from mmfold.engine.schema import F8, PARAM_BY_ID, PARAM_FIELDS
 from mmfold.engine.state import State
 
-NO_WORDS: Mapping[str, str] = MappingProxyType({})
 PARAM_NAMES = tuple(field.name for field in PARAM_FIELDS)
 FLOAT_PARAMS = frozenset(field.name for field in PARAM_FIELDS if field.type == F8)
 # The kernels multiply these by a million: beyond, 64 bits overflow.
@@ -41,12 +39,12 @@ def audit_scale(param_id: int) -> int:
     return E9 if field is not None and field.type == F8 else 1
 
 
-def param_name(param_id: int, extra: Mapping[str, str] = NO_WORDS) -> str:
+def param_name(param_id: int, extra: Mapping[str, str] | None = None) -> str:
     """Return the name of the PARAM that an AUDIT row is about, of a newer build's its number; `extra` is the
     manifest's, which names those of a strategy file.
     """
     field = PARAM_BY_ID.get(param_id)
-    return f"param {param_id}" if field is None else params_in_words(extra).get(field.name, field.name)
+    return f"param {param_id}" if field is None else params_in_words(extra or {}).get(field.name, field.name)
 
 
 def parse_config(payload: bytes) -> dict[str, Any]:

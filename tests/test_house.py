@@ -60,6 +60,7 @@ CORE_IMPORTS = {
     "itertools", "json", "math", "mmfold", "numba", "numpy", "operator", "re", "struct", "types", "typing",
 }  # fmt: skip
 CORE_IMPORTS_OF_FILE = {
+    "engine/declared.py": {"re"},
     "engine/jit.py": {"os"},
     "engine/cache.py": {"os", "pathlib", "shutil", "stat", "sys"},
     "engine/closure.py": {"importlib", "os", "pathlib", "sys"},
