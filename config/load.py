@@ -94,8 +94,8 @@ def check_own(checked: Layers, document: Document) -> list[str]:
     for symbol, values in checked.per_symbol.items():
         if isinstance(values.get(SECTION), dict):
             said.append(((PER_SYMBOL, symbol, SECTION), values[SECTION]))
-    for prefix, values in said:
-        for name in values:
+    for prefix, settings in said:
+        for name in settings:
             path = (*prefix, name)
             key, where = ".".join(path), document.origin(path)
             if is_declared():

@@ -57,10 +57,9 @@ FORBIDDEN_TEXT_ALLOWED = {"Makefile": r"--no-emit-(index-url|find-links)"}
 
 CORE_IMPORTS = {
     "__future__", "collections", "contextlib", "dataclasses", "decimal", "enum", "fractions", "functools", "hashlib",
-    "itertools", "json", "math", "mmfold", "numba", "numpy", "operator", "re", "struct", "types", "typing",
+    "itertools", "json", "math", "mmfold", "numba", "numpy", "operator", "re", "struct", "typing",
 }  # fmt: skip
 CORE_IMPORTS_OF_FILE = {
-    "engine/declared.py": {"re"},
     "engine/jit.py": {"os"},
     "engine/cache.py": {"os", "pathlib", "shutil", "stat", "sys"},
     "engine/closure.py": {"importlib", "os", "pathlib", "sys"},
