@@ -27,6 +27,7 @@ from mmfold.engine.commands import (
     UnpinCommand,
     parse_command,
 )
+from mmfold.engine.declared import params_in_words
 from mmfold.engine.json_text import parse_json
 from mmfold.engine.manifest import canonical_json
 from mmfold.engine.params import ConfigPayloadError
@@ -182,6 +183,8 @@ class ControlServer:
         if not isinstance(document, dict) or document.get("symbol") not in manifest.symbol_index():
             return line
         words = document.get("settings", document.get("keys"))
+        if document.get("command") == PIN and "params" in document:
+            raise Refused('a pin has "settings", each key=value of the configuration, whose ranges hold')
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             return line
         symbol = document["symbol"]
@@ -197,9 +200,13 @@ class ControlServer:
 
         Raises: Refused.
         """
-        runner = self.runner
-        LOG.warning("control_command", **document)
+        runner, shown = self.runner, dict(document)
+        if "params" in document:
+            keys, params = params_in_words(runner.session.manifest.extra), document["params"]
+            named = [keys.get(name, name) for name in params]
+            shown["params"] = dict(zip(named, params.values(), strict=True)) if isinstance(params, dict) else named
+        LOG.warning("control_command", **shown)
         await runner.command(document)
         if runner.failure is not None:
             raise Refused("the session failed")
-        return {**document, "seq": runner.session.seq_next - 1}
+        return {**shown, "seq": runner.session.seq_next - 1}

@@ -42,6 +42,7 @@ WRONG: list[tuple[bytes, str]] = [
     (b'{"command": "pin", "symbol": "BTCUSDT", "settings": ["strategy.levels_per_side=99"]}', "99"),
     (b'{"command": "pin", "symbol": "BTCUSDT", "settings": ["strategy.imbalance_levels=2"]}', "not change while"),
     (b'{"command": "pin", "symbol": "BTCUSDT"}', "an object of numbers"),
+    (b'{"command": "pin", "symbol": "BTCUSDT", "params": {"mode": 1}}', 'has "settings"'),
     (b'{"policy": "autopolicy", "level": 77}', "0 to 3"),
     (b'{"policy": "nobody"}', "takes no commands"),
 ]
