@@ -9,6 +9,7 @@ import pytest
 
 from mmfold.engine.codes import AdjustOp, AlertCode, EventKind, Reason
 from mmfold.engine.core import Core
+from mmfold.engine.limits import ADJUST_COUNT_MAX
 from mmfold.engine.policy.codec import decode, encode
 from mmfold.engine.policy.lane import PolicyBroken
 from mmfold.engine.policy.layers import Folded, Standing, fold_param, put_standing, standing_of
@@ -187,7 +188,7 @@ BROKEN = [
     make_policy(1, lambda memory: [Adjust("X", "levels_per_side", AdjustOp.SET, 2.5, AUTO)]),
     make_policy(1, lambda memory: [Adjust("X", "levels_per_side", AdjustOp.SET, 0, AUTO)]),
     make_policy(1, lambda memory: [Adjust("X", "levels_per_side", AdjustOp.PIN, 2, AUTO)]),
-    make_policy(1, lambda memory: [Adjust("X", "levels_per_side", AdjustOp.SET, 2, AUTO)] * 65),
+    make_policy(1, lambda memory: [Adjust("X", "levels_per_side", AdjustOp.SET, 2, AUTO)] * (ADJUST_COUNT_MAX + 1)),
 ]
 
 
