@@ -18,6 +18,7 @@ LEVEL_COUNT_MAX = 10  # quoted levels of one side
 ADJUST_COUNT_MAX = 96  # adjustments of one instrument's PARAMS: a pin of each, and those of policies
 USER_MEMORY_COUNT = 16  # real and whole numbers that a user's strategy may remember of an instrument, of each
 POLICY_ROOM = 16  # policies, by their ids
+AUTHOR_SHIFT = 32  # of `aux` of an AUDIT row: the reason below, the policy that had the last word above
 THROTTLE_OP_COUNT = 3  # place, amend, cancel
 THROTTLE_SECOND_COUNT = 16  # longest window of the throttle
 ORDER_COUNT_MAX = 64  # own orders of one instrument, both sides, any status

@@ -14,7 +14,15 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from mmfold.engine.codes import AlertCode, AuditKind, ConnectionState, EventKind, Flag, Reason, RequestOutcome, Side
-from mmfold.engine.limits import E8, E9, MICROS_PER_UNIT, PRICE_TICKS_MAX, QTY_LOTS_MAX
+from mmfold.engine.limits import (
+    AUTHOR_SHIFT,
+    E8,
+    E9,
+    MICROS_PER_UNIT,
+    POLICY_ROOM,
+    PRICE_TICKS_MAX,
+    QTY_LOTS_MAX,
+)
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.engine.records import FEE_CODE_ZERO, NO_FEE_CODE, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 from mmfold.journal.decimals import FieldError, Grid, format_units, grid_of, parse_units, show, units_max
@@ -137,6 +145,30 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthoredWord:
+    """A code spelled as its word, and behind an @ the policy that had the last word, from bit AUTHOR_SHIFT on."""
+
+    word: Word
+
+    def render(self, units: int, scale: Scale) -> object:
+        """Return the word of a code, with its policy where it is not the operator."""
+        author, code = divmod(units, 1 << AUTHOR_SHIFT)
+        return f"{self.word.render(code, scale)}@{author}" if author else self.word.render(code, scale)
+
+    def parse(self, value: object, scale: Scale) -> int:
+        """Return the code of a word and its policy."""
+        word, at, author = value.partition("@") if isinstance(value, str) else (value, "", "")
+        if at and author not in AUTHORS:
+            raise FieldError(f"{show(value)} has no policy of 1 to {POLICY_ROOM - 1} behind its @")
+        return (int(author) << AUTHOR_SHIFT if at else 0) | self.word.parse(word, scale)
+
+    def valid(self, column: np.ndarray, instruments: np.ndarray, scales: Sequence[Scale]) -> np.ndarray:
+        """Return which values have a word, and a policy that there is room for."""
+        has_word = self.word.valid(column & ((1 << AUTHOR_SHIFT) - 1), instruments, scales)
+        return has_word & (column >= 0) & (column < POLICY_ROOM << AUTHOR_SHIFT)
+
+
+@dataclass(frozen=True, slots=True)
 class Fixed:
     """A decimal string counted in a step that is the same for all instruments."""
 
@@ -200,10 +232,7 @@ class Scaled:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One key of a kind's JSON object: the column it stands for and its spelling.
-
-    An optional key is left out where the column is empty.
-    """
+    """One key of a kind's JSON object: its column and its spelling; an optional one is left out where that is empty."""
 
     key: str
     column: str
@@ -260,6 +289,7 @@ WITHOUT_SYMBOL = (EventKind.TIMER, EventKind.BALANCE, EventKind.CONNECTION, Even
 LEVEL_SIDE = Word((("bid", int(Side.BID)), ("ask", int(Side.ASK))))
 ORDER_SIDE = Word((("buy", int(Side.BID)), ("sell", int(Side.ASK))))
 REASON = _words(Reason)
+AUTHORS = frozenset(map(str, range(1, POLICY_ROOM)))
 ANY_INT = Whole()
 CODE = Whole(0, 0xFFFF)
 TICKS = Scaled("tick", PRICE_TICKS_MAX)
@@ -358,7 +388,7 @@ _TABLE = (
         _optional("order_id", "order_id", ANY_INT),
         _optional("before", "price_ticks", ANY_INT),
         Field("after", "qty_lots", Whole(-INT_MAX - 1)),  # 0 is a value here, the column has no sentinel
-        _optional("reason", "aux", REASON),
+        _optional("reason", "aux", AuthoredWord(REASON)),
     ),
     _single(_K.ALERT, Field("alert", "code", _words(AlertCode)), _optional("detail", "aux", ANY_INT)),
     KindFields(_K.DIGEST, Shape.PAYLOAD),

@@ -11,12 +11,11 @@ import numpy as np
 
 from mmfold.engine.codes import AdjustOp, AlertCode, AuditKind, EventKind, Reason
 from mmfold.engine.commands import FreezeCommand, PinCommand, PolicyCommand, UnpinCommand
-from mmfold.engine.limits import NS_PER_S, POLICY_ROOM, TS_NS_MAX
+from mmfold.engine.limits import AUTHOR_SHIFT, NS_PER_S, POLICY_ROOM, TS_NS_MAX
 from mmfold.engine.manifest import Manifest, canonical_json
 from mmfold.engine.params import FLOAT_PARAMS, Change, ConfigPayloadError, audit_scale, param_name
 from mmfold.engine.policy.codec import decode, encode
 from mmfold.engine.policy.layers import (
-    AUTHOR_SHIFT,
     OPERATOR,
     Folded,
     Standing,

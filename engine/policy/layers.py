@@ -11,14 +11,13 @@ from typing import NamedTuple
 import numpy as np
 
 from mmfold.engine.codes import AdjustOp, Reason
-from mmfold.engine.limits import PPM
+from mmfold.engine.limits import AUTHOR_SHIFT, PPM
 from mmfold.engine.params import FLOAT_PARAMS, Change, check_value
 from mmfold.engine.records import ADJUST
 from mmfold.engine.schema import PARAM_BY_ID, PARAM_BY_NAME, PARAM_FIELDS, ParamField
 from mmfold.engine.state import State
 
 OPERATOR = 0
-AUTHOR_SHIFT = 32  # of `aux` of an AUDIT row about a PARAM: the reason below, who changed it above
 Number = int | float
 
 

@@ -24,11 +24,11 @@ from mmfold.engine.codes import (
 )
 from mmfold.engine.core import Core, config_payload
 from mmfold.engine.layout import LAYOUT_ID
-from mmfold.engine.limits import E8, NS_PER_MS, NS_PER_S, ORDER_COUNT_MAX
+from mmfold.engine.limits import AUTHOR_SHIFT, E8, NS_PER_MS, NS_PER_S, ORDER_COUNT_MAX
 from mmfold.engine.manifest import Instrument, Manifest, canonical_json, encode_manifest
 from mmfold.engine.params import audit_scale, param_name
 from mmfold.engine.payload import payload_rows
-from mmfold.engine.policy.layers import AUTHOR_SHIFT, split_aux
+from mmfold.engine.policy.layers import split_aux
 from mmfold.engine.policy.registry import POLICIES, author_name
 from mmfold.engine.policy.seam import Policy
 from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE

@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmfold.engine.codes import EventKind, Side
+from mmfold.engine.codes import AuditKind, EventKind, Reason, Side
 from mmfold.engine.jit import JIT_ENABLED
+from mmfold.engine.limits import AUTHOR_SHIFT, POLICY_ROOM
 from mmfold.engine.manifest import Instrument, Manifest, canonical_json
+from mmfold.journal.canonical import RowError
 from mmfold.journal.jsonl import JsonlError, JsonlReader
 from mmfold.journal.jsonl_tables import HOT_KINDS
 from mmfold.journal.lines import encode_events
@@ -70,3 +72,45 @@ def test_an_order_of_the_market_that_is_not_one(
     text = canonical_json({name: one for name, one in line.items() if one is not None})
     with pytest.raises(JsonlError, match=message):
         list(JsonlReader(write(tmp_path / "x.jsonl", text), fast_from_bytes).chunks())
+
+
+def audit(aux: int) -> np.ndarray:
+    row = empty_row(EventKind.AUDIT)
+    fields = {"code": AuditKind.PARAM, "order_id": 10, "price_ticks": 4, "qty_lots": 3, "ts_receive_ns": 9, "aux": aux}
+    for name, value in fields.items():
+        row[name] = value
+    return row
+
+
+@pytest.mark.parametrize("fast_from_bytes", READERS)
+@pytest.mark.parametrize(
+    ("aux", "text"),
+    [
+        (Reason.CONFIG, '"config"'),
+        (1 << AUTHOR_SHIFT | Reason.AUTOPOLICY, '"autopolicy@1"'),
+        (POLICY_ROOM - 1 << AUTHOR_SHIFT | Reason.NONE, '"none@15"'),
+    ],
+)
+def test_who_changed_a_param(tmp_path: Path, fast_from_bytes: int, aux: int, text: str) -> None:
+    rows = journal_rows(MANIFEST, [audit(aux)])
+    line = encode_events(rows, MANIFEST, None, b"").splitlines()[1]
+    assert f'"reason":{text}'.encode() in line
+    path = write(tmp_path / "x.jsonl", line)
+    assert np.concatenate(list(JsonlReader(path, fast_from_bytes).chunks())).tobytes() == rows.tobytes()
+    export_parquet([rows], MANIFEST, tmp_path / "x.parquet")
+    assert np.concatenate(list(read_parquet(tmp_path / "x.parquet"))).tobytes() == rows.tobytes()
+
+
+@pytest.mark.parametrize("text", ["autopolicy@", "autopolicy@0", "autopolicy@16", "autopolicy@01", "nobody@1", "@1"])
+def test_a_reason_that_is_none(tmp_path: Path, text: str) -> None:
+    rows = journal_rows(MANIFEST, [audit(1 << AUTHOR_SHIFT | Reason.AUTOPOLICY)])
+    line = encode_events(rows, MANIFEST, None, b"").splitlines()[1]
+    path = write(tmp_path / "x.jsonl", line.replace(b"autopolicy@1", text.encode()))
+    with pytest.raises(JsonlError, match=r"policy of 1 to 15|is not one of"):
+        list(JsonlReader(path).chunks())
+
+
+@pytest.mark.parametrize("aux", [POLICY_ROOM << AUTHOR_SHIFT | Reason.AUTOPOLICY, 1 << AUTHOR_SHIFT | 999, -5])
+def test_an_author_that_text_could_not_give_back(aux: int) -> None:
+    with pytest.raises(RowError, match="aux"):
+        encode_events(journal_rows(MANIFEST, [audit(aux)]), MANIFEST, None, b"")

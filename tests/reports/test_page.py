@@ -96,7 +96,9 @@ def test_text_from_a_journal_is_text(tmp_path):
     result = example_result()
     odd = replace(result.manifest.instruments[0], symbol="A$<i>$USDT")
     manifest = replace(result.manifest, instruments=(odd, result.manifest.instruments[1]))
-    page = write_report(replace(result, manifest=manifest, source="<b>x", params={"</pre>": 1}), tmp_path).read_text()
+    page = write_report(
+        replace(result, manifest=manifest, source="<b>x", params={"</pre>": {"x": 1}}), tmp_path
+    ).read_text()
     assert "<b>x" not in page and "<i>" not in page and "</pre>" not in page
     assert "&lt;b&gt;x" in page and "Position, A$&lt;i&gt;$<" in page
 

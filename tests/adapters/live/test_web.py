@@ -105,9 +105,9 @@ def test_status_shows_the_session() -> None:
     assert (eth["order_latency_ms"]["count"], page["tick_to_order_us"]["p50_at_most"]) == (0, 30)
     assert btc["book"] == {"ask": ["61740.6", "0.25"], "bid": ["61740.4", "1.5"], "status": "live"}
     assert [{**order, "age_ms": 0} for order in btc["orders"]] == [
-        {"age_ms": 0, "filled": "0.001", "order_id": "abc", "price": "61730", "qty": "0.003", "side": "bid",
+        {"age_ms": 0, "filled": "0.001", "order_id": "2748", "price": "61730", "qty": "0.003", "side": "bid",
          "status": "live"},
-        {"age_ms": 0, "filled": "0.001", "order_id": "adc", "price": "61750", "qty": "0.003", "side": "ask",
+        {"age_ms": 0, "filled": "0.001", "order_id": "2780", "price": "61750", "qty": "0.003", "side": "ask",
          "status": "unknown"},
     ]  # fmt: skip
     assert (btc["position"], btc["pnl"]["net"], btc["pnl"]["money"]) == ("0.006", "2.726501", "USDT")
