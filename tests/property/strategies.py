@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from mmfold.engine.codes import EventKind, Flag, Side
-from mmfold.engine.limits import PAYLOAD_ROW_BYTES
+from mmfold.engine.limits import AUTHOR_SHIFT, PAYLOAD_ROW_BYTES, POLICY_ROOM
 from mmfold.engine.manifest import Instrument, Manifest, canonical_json, encode_manifest
 from mmfold.engine.records import EVENT, FEE_CODE_ZERO, PAYLOAD
 from mmfold.journal.decimals import units_max
@@ -14,6 +14,7 @@ from mmfold.journal.fields import (
     EMPTY,
     KINDS,
     TIMES,
+    AuthoredWord,
     Codec,
     FeeRate,
     Field,
@@ -73,6 +74,9 @@ def values(codec: Codec, scale: Scale) -> st.SearchStrategy[int]:
     """Return the values that a codec can spell."""
     if isinstance(codec, Word):
         return st.sampled_from([code for _, code in codec.names])
+    if isinstance(codec, AuthoredWord):
+        authors = st.integers(0, POLICY_ROOM - 1).map(lambda author: author << AUTHOR_SHIFT)
+        return st.tuples(authors, values(codec.word, scale)).map(sum)
     if isinstance(codec, FeeRate):
         return st.one_of(st.integers(-codec.high, codec.high), st.sampled_from((-codec.high, 0, codec.high))).map(
             lambda rate_ppm: rate_ppm + FEE_CODE_ZERO
