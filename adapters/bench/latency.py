@@ -24,7 +24,8 @@ from mmfold.adapters.emulator.market import SymbolMarket
 from mmfold.adapters.emulator.product import make_products
 from mmfold.adapters.emulator.synthetic import synthetic_events, synthetic_manifest
 from mmfold.adapters.emulator.topics import DepthTopic
-from mmfold.adapters.live.gateway import BybitGateway
+from mmfold.adapters.live.budget import ORDER_PATH
+from mmfold.adapters.live.gateway import NAMES, BybitGateway
 from mmfold.adapters.live.heap import settled_heap
 from mmfold.adapters.live.raw import RawFrames
 from mmfold.adapters.live.rest_client import RestClient
@@ -45,6 +46,7 @@ SEED = 7
 DEPTH = 50
 TS_START_NS = 1_700_000_000 * NS_PER_S
 TIMER_NS = 100 * NS_PER_MS
+REQUESTS_PER_S = 1_000_000  # more than there are
 WARM_COUNT = 200  # decisions that are not counted
 MARKET_EVENT_COUNT = 120_000
 
@@ -126,6 +128,9 @@ class Rehearsal:
         self.runner = Runner(self.session, status, Pace(), RawFrames(directory, keep_all=False))
         self.runner.public_parser = self.parser = TimedParser(self.manifest)
         ledger, rest = OrderLedger(self.manifest.run_id), RestClient(http, "", None)
+        self.now_s = 0.0  # of the market: the budget counts by it, and never says no
+        rest.budget.now_s = lambda: self.now_s
+        rest.budget.limits = {ORDER_PATH + name: REQUESTS_PER_S for names in NAMES.values() for name in names}
         encoder, self.requests = RequestEncoder(self.manifest, ledger), RequestBook(ledger)
         self.gateway = BybitGateway(encoder, self.requests, rest, self.runner.take_answers, self.runner.ask_venue)
         self.runner.gateway = self.gateway
@@ -156,6 +161,7 @@ class Rehearsal:
     async def tick(self, frame: bytes, ts_ns: int) -> tuple[int, Parts]:
         """Take one frame; returns the ns until its request left, or until it was folded, and their parts."""
         session, wire = self.session, self.wire
+        self.now_s = ts_ns / NS_PER_S
         session.fold_ns = session.commit_ns = 0
         started_ns = time.perf_counter_ns()
         await self.runner.on_public(frame, ts_ns)

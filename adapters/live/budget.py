@@ -9,6 +9,7 @@ orders (read 2026-11-30).
 
 import asyncio
 import time
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -20,16 +21,39 @@ ORDER_PATH = "/v5/order/"
 WINDOW_S = 1.0
 LOST_S = 6.0  # after which a request without an answer cannot arrive any more
 RECHECK_S = 0.05  # while all that was sent waits for its answers
-NEVER_S = float("inf")
 
 
 @dataclass(slots=True)
 class Spent:
-    """Requests of one operation that are in the way of others until a time."""
+    """Requests of one operation that are in the way of others until a time; `is_open` before their answer."""
 
     count: int
-    free_s: float = NEVER_S
-    lost_s: float = NEVER_S
+    until_s: float
+    is_open: bool = True
+
+
+@dataclass(slots=True)
+class InTheWay:
+    """What is in the way of one operation: `count` in all, unanswered and answered ones each by their times."""
+
+    count: int = 0
+    unanswered: deque[Spent] = field(default_factory=deque)  # until they cannot arrive any more; answered ones pass by
+    answered: deque[Spent] = field(default_factory=deque)
+
+    def leave(self, now_s: float) -> None:
+        """Let go of what is not in the way any more: each is looked at once."""
+        while self.answered and self.answered[0].until_s <= now_s:
+            self.count -= self.answered.popleft().count
+        while self.unanswered and (not self.unanswered[0].is_open or self.unanswered[0].until_s <= now_s):
+            one = self.unanswered.popleft()
+            if one.is_open:
+                one.is_open = False
+                self.count -= one.count
+
+    def end_s(self) -> float:
+        """Return when the first of them leaves."""
+        ends = [queue[0].until_s for queue in (self.answered, self.unanswered) if queue]
+        return min(ends, default=0.0)
 
 
 @dataclass
@@ -38,42 +62,45 @@ class Budget:
 
     now_s: Callable[[], float] = time.monotonic
     limits: dict[str, int] = field(default_factory=dict)
-    spent: dict[str, list[Spent]] = field(default_factory=dict)
+    spent: defaultdict[str, InTheWay] = field(default_factory=lambda: defaultdict(InTheWay))
 
     def limit_of(self, operation: str) -> int:
         """Return how many requests of an operation a second may see."""
-        return self.limits.get(operation, ORDERS_PER_S if operation.startswith(ORDER_PATH) else QUERIES_PER_S)
+        known = self.limits.get(operation)
+        if known is not None:
+            return known
+        return ORDERS_PER_S if operation.startswith(ORDER_PATH) else QUERIES_PER_S
 
     def room(self, operation: str) -> int:
         """Return how many requests of an operation may leave now."""
-        spent = self.spent.get(operation)
-        if not spent:
-            return self.limit_of(operation)
-        now_s = self.now_s()
-        spent[:] = [one for one in spent if one.free_s > now_s and one.lost_s > now_s]
-        return max(0, self.limit_of(operation) - sum(one.count for one in spent))
+        spent = self.spent[operation]
+        spent.leave(self.now_s())
+        return max(0, self.limit_of(operation) - spent.count)
 
     def wait_s(self, operation: str) -> float:
         """Return when to look for room again."""
-        ends = [min(one.free_s, one.lost_s) for one in self.spent.get(operation, ())]
-        return max(0.0, min(min(ends, default=0.0) - self.now_s(), RECHECK_S))
+        return max(0.0, min(self.spent[operation].end_s() - self.now_s(), RECHECK_S))
 
     def spend(self, operation: str, count: int = 1) -> Spent:
         """Count requests that leave now."""
-        one = Spent(count, lost_s=self.now_s() + LOST_S)
-        self.spent.setdefault(operation, []).append(one)
+        one, spent = Spent(count, self.now_s() + LOST_S), self.spent[operation]
+        spent.count += count
+        spent.unanswered.append(one)
         return one
 
     def settle(self, operation: str, one: Spent, limit: RateLimit | None) -> None:
         """Note the answer to requests, and what the venue says it has counted."""
-        now_s = self.now_s()
-        one.free_s = now_s + WINDOW_S
+        free_s = self.now_s() + WINDOW_S
+        if one.is_open:
+            one.is_open, one.until_s = False, free_s
+            self.spent[operation].answered.append(one)
         if limit is None or limit.requests_max < 1:
             return
         self.limits[operation] = limit.requests_max
         foreign = self.room(operation) - limit.requests_left
         if foreign > 0:
-            self.spent[operation].append(Spent(foreign, now_s + WINDOW_S))
+            self.spent[operation].count += foreign
+            self.spent[operation].answered.append(Spent(foreign, free_s, is_open=False))
 
     async def wait(self, operation: str) -> Spent:
         """Wait until one request of an operation may leave, and count it."""

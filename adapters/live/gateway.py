@@ -159,9 +159,11 @@ class BybitGateway:
 
     def has_room(self, run: Run) -> bool:
         """Tell whether a run may leave now."""
-        path = ORDER_PATH + run.operation
-        hurries = run.effects["kind"].item(0) != CANCEL or any(is_urgent(effect) for effect in run.effects)
-        return self.rest.budget.room(path) - (0 if hurries else self.reserve(path)) >= len(run.effects)
+        path, count = ORDER_PATH + run.operation, len(run.effects)
+        room = self.rest.budget.room(path)
+        if not run.operation.startswith(NAMES[CANCEL][0]) or room < count or room - self.reserve(path) >= count:
+            return room >= count
+        return any(is_urgent(effect) for effect in run.effects)
 
     def reserve(self, path: str) -> int:
         """Return how much of an operation's limit is kept for cancels that are for safety."""

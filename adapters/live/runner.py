@@ -22,7 +22,7 @@ from mmfold.adapters.live.beside import beside
 from mmfold.adapters.live.cancel_all import cancel_all
 from mmfold.adapters.live.gateway import BybitGateway, Gateway, NoGateway
 from mmfold.adapters.live.heap import give_back, settled_heap
-from mmfold.adapters.live.pieces import pieces_of
+from mmfold.adapters.live.pieces import PIECE_ROW_COUNT_MAX, pieces_of
 from mmfold.adapters.live.pins import ConfigOf
 from mmfold.adapters.live.raw import RawFrames
 from mmfold.adapters.live.rows import connection_row, events_of, health_row, timeout_row, timer_row
@@ -204,7 +204,10 @@ class Runner:
         if self.gateway_sees_market:
             for event in events_of(rows):
                 self.gateway.see_market(event, ts_receive_ns)
-        await self.take(rows)
+        if len(rows) <= PIECE_ROW_COUNT_MAX:  # a message of the market is soon folded
+            await self.fold(self.session.fold, rows, ts_receive_ns)
+        else:
+            await self.take(rows)
 
     @property
     def gateway_sees_market(self) -> bool:
