@@ -10,7 +10,7 @@ from typing import Literal
 from mmfold.adapters.live.handover import Place, describe, opening_rows, read_former
 from mmfold.adapters.live.pins import pins_of
 from mmfold.adapters.live.session import Session, has_segments, make_run_id, read_session_manifest
-from mmfold.adapters.live.thaw import kept_symbols
+from mmfold.adapters.live.thaw import held_symbols
 from mmfold.adapters.logs import EventLog
 from mmfold.engine.core import DigestDiffers, WitnessDiffers
 from mmfold.engine.layout import LAYOUT_ID
@@ -55,8 +55,8 @@ def open_session(place: Place, manifest: Manifest, sync: Literal["none", "commit
     if former is not None and opening is not None:
         session.fold(opening)
         assert place.former is not None
-        for symbol in kept_symbols(place.former, session.manifest):
-            session.fold_command({"command": "freeze", "symbol": symbol})
+        for symbol, why in held_symbols(place.former, session.manifest, by_name=True).items():
+            session.fold_command({"command": "freeze", "symbol": symbol, "why": why})
         for pin in pins_of(former.state, former.manifest, session.manifest):
             session.fold_command(pin)
         LOG.warning("session_handed_over", journal=str(place.journal), **describe(former))

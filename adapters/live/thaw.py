@@ -8,6 +8,7 @@ import numpy as np
 
 from mmfold.adapters.live.lag import BEHIND
 from mmfold.engine.codes import EventKind
+from mmfold.engine.commands import FREEZE_COMMANDS
 from mmfold.engine.json_text import parse_json
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.payload import payload_bytes
@@ -17,6 +18,7 @@ END = {"command": "freeze", "why": "session_end"}  # the core reads no reason
 OURS = (END["why"], BEHIND)
 UNEXPLAINED = "unexplained"  # a position: a person lifts it
 COMMANDED = "commanded"
+UNFREEZE = FREEZE_COMMANDS[0]
 
 
 def ended_symbols(journal: Path, manifest: Manifest) -> tuple[str, ...]:
@@ -26,52 +28,39 @@ def ended_symbols(journal: Path, manifest: Manifest) -> tuple[str, ...]:
     """
     ended: set[str] = set()
     asked: set[str] = set()
-    for command in commands_of(journal):
-        symbols = {command["symbol"]} if "symbol" in command else set(manifest.symbol_index())
-        if command.get("command") == "freeze" and command.get("why") in OURS:
-            ended |= symbols
-        elif command.get("command") == "freeze":
-            asked |= symbols
-        elif command.get("command") == "unfreeze":
+    for command, symbols in freezes_of(journal, manifest):
+        if command["command"] == UNFREEZE:
             ended -= symbols
             asked -= symbols
+        elif command.get("why") in OURS:
+            ended |= symbols
+        else:
+            asked |= symbols
     return tuple(sorted(ended - asked))
 
 
-def held_symbols(journal: Path, manifest: Manifest) -> dict[str, str]:
-    """Return why each symbol that stays frozen is: the last reason that was not the session's own.
+def held_symbols(journal: Path, manifest: Manifest, *, by_name: bool = False) -> dict[str, str]:
+    """Return why each symbol that stays frozen is, sorted: the last reason that was not the session's own.
 
+    `by_name` is for a journal that takes over, with its manifest: a freeze of all symbols was the end of a session, in
+    builds that gave no reason.
     Raises: JournalError.
     """
     held: dict[str, str] = {}
-    for command in commands_of(journal):
-        symbols = (command["symbol"],) if "symbol" in command else tuple(manifest.symbol_index())
-        if command["command"] == "freeze" and command.get("why") not in OURS:
-            held |= dict.fromkeys(symbols, command.get("why", COMMANDED))
-        elif command["command"] == "unfreeze":
+    for command, symbols in freezes_of(journal, manifest):
+        if command["command"] == UNFREEZE:
             held = {symbol: why for symbol, why in held.items() if symbol not in symbols}
-    return held
+        elif command.get("why") not in OURS and ("symbol" in command or not by_name):
+            held |= dict.fromkeys(symbols, command.get("why", COMMANDED))
+    return dict(sorted(held.items()))
 
 
-def kept_symbols(journal: Path, manifest: Manifest) -> tuple[str, ...]:
-    """Return the symbols that somebody froze by name and nobody lifted, of those in another manifest: a journal that
-    takes over keeps them frozen. A freeze of all symbols was the end of a session, in builds that gave no reason.
-
-    Raises: JournalError.
-    """
-    asked: set[str] = set()
-    for command in commands_of(journal):
-        if command.get("command") == "freeze" and command.get("why") not in OURS:
-            asked |= {command["symbol"]} if "symbol" in command else set()
-        elif command.get("command") == "unfreeze":
-            asked -= {command["symbol"]} if "symbol" in command else set(asked)
-    return tuple(sorted(asked & manifest.symbol_index().keys()))
-
-
-def commands_of(journal: Path) -> Iterator[dict[str, Any]]:
-    """Yield the COMMANDs of a journal that was folded before, so they are well formed."""
+def freezes_of(journal: Path, manifest: Manifest) -> Iterator[tuple[dict[str, Any], set[str]]]:
+    """Yield the freezes and unfreezes of a journal that was folded before, each with its symbols of a manifest."""
+    known = set(manifest.symbol_index())
     for rows in Journal(journal).chunks():
         found = rows[rows["kind"] == EventKind.COMMAND]
         for event in np.split(found, np.flatnonzero(np.diff(found["seq"])) + 1):
-            if len(event):
-                yield parse_json(payload_bytes(event))
+            command = parse_json(payload_bytes(event)) if len(event) else {}
+            if command.get("command") in FREEZE_COMMANDS:
+                yield command, known & {command["symbol"]} if "symbol" in command else known

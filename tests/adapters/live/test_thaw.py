@@ -15,9 +15,15 @@ from mmfold.engine.manifest import Instrument, Manifest
 from tests.adapters.emulator.running import RunningVenue
 from tests.adapters.live.test_first_look import has_placed
 from tests.adapters.live.until import plan_session, run_session
+from tests.engine.rows import AUTOPOLICY
 
 LISTED = tuple(Instrument(symbol=symbol, tick_size="0.1", lot_size="0.001") for symbol in "AB")
 MANIFEST = Manifest(run_id="t", instruments=LISTED, source="live")
+
+
+PIN = {"command": "pin", "symbol": "A", "params": {"levels_per_side": 1}}
+AUTOPOLICY_ON = {"policies": {"autopolicy": {**AUTOPOLICY, "enabled": 1}}}
+ASKED = {"policy": "autopolicy", "level": 1}
 
 
 def freeze(*symbols: str) -> list[dict[str, Any]]:
@@ -41,10 +47,12 @@ def unfreeze(*symbols: str) -> list[dict[str, Any]]:
         ([*freeze("A"), END, *unfreeze("B"), END], "B"),
         ([{"command": "freeze"}, END], ""),
         ([END, {"command": "cancel", "symbol": "A", "order_id": 9}], "AB"),
+        ([END, PIN, ASKED], "AB"),
     ],
 )
 def test_what_the_end_froze_and_nothing_else(tmp_path: Path, commands: list[dict[str, Any]], thawed: str) -> None:
     session = Session(tmp_path, MANIFEST)
+    session.fold_config(AUTOPOLICY_ON)
     for command in commands:
         session.fold_command(command)
     session.commit()
@@ -65,12 +73,14 @@ UNCLEAR = {"command": "freeze", "symbol": "B", "why": UNEXPLAINED}
         ([{"command": "freeze"}], {"A": COMMANDED, "B": COMMANDED}),
         ([UNCLEAR, {"command": "unfreeze"}], {}),
         ([{"command": "freeze", "symbol": "B", "why": BEHIND}, *freeze("A")], {"A": COMMANDED}),
+        ([PIN, UNCLEAR, ASKED], {"B": UNEXPLAINED}),  # other words of a person are no freezes
     ],
 )
 def test_what_stays_frozen_is_told_with_its_reason(
     tmp_path: Path, commands: list[dict[str, Any]], held: dict[str, str]
 ) -> None:
     session = Session(tmp_path, MANIFEST)
+    session.fold_config(AUTOPOLICY_ON)
     for command in commands:
         session.fold_command(command)
     session.commit()
@@ -89,12 +99,14 @@ def test_what_stays_frozen_is_told_with_its_reason(
         ([*freeze("A", "B"), *unfreeze("A"), END], "B"),
         ([*freeze("A", "B"), {"command": "unfreeze"}], ""),
         ([{"command": "freeze", "symbol": "B", "why": BEHIND}, *freeze("A")], "A"),
+        ([PIN, *freeze("B"), ASKED], "B"),
     ],
 )
 def test_a_journal_that_takes_over_keeps_what_somebody_froze(
     tmp_path: Path, commands: list[dict[str, Any]], kept: str
 ) -> None:
     former = Session(tmp_path / "a", MANIFEST)
+    former.fold_config(AUTOPOLICY_ON)
     for command in commands:
         former.fold_command(command)
     former.commit()
@@ -102,6 +114,7 @@ def test_a_journal_that_takes_over_keeps_what_somebody_froze(
     session = open_session(Place(tmp_path / "b", tmp_path / "a"), replace(MANIFEST, run_id="u"), "none")
     frozen = session.core.state.quoters["frozen"].tolist()
     assert "".join(one.symbol for one, at in zip(LISTED, frozen, strict=True) if at) == kept
+    assert "".join(held_symbols(tmp_path / "b", MANIFEST)) == kept, "with its reason"
     session.close()
     assert not ended_symbols(tmp_path / "b", MANIFEST)
 
