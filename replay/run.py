@@ -103,13 +103,13 @@ class Replay:
         if self.options.config is None or not self.options.config_is_patch:
             return None if self.options.config is None else self.document
         default = config_document(load_config(None), self.manifest)
-        return {
-            section: {
-                group: {name: value for name, value in values.items() if value != default[section][group][name]}
-                for group, values in self.document[section].items()
-            }
-            for section in ("params", "policies")
-        }
+        patch: dict[str, Any] = {"params": {}, "policies": {}}
+        for section, groups in patch.items():
+            for group, values in self.document[section].items():
+                changed = {name: value for name, value in values.items() if value != default[section][group][name]}
+                if changed:  # a journal need not know a policy that nothing was said of
+                    groups[group] = changed
+        return patch
 
     def take_effects(self, effects: np.ndarray) -> None:
         """Hand effects on, those of the asked-for part."""

@@ -182,13 +182,15 @@ class PolicyLane:
         return False
 
     def freeze(self, state: State, symbol: str, owner: int, is_frozen: bool, reason: Reason, emit: Emit) -> bool:
-        """Set or lift an owner's freeze of a symbol; the operator's word lifts every owner's."""
+        """Set or lift an owner's freeze of a symbol, the operator's word every owner's; tells whether it was news."""
         quoter = state.quoters[self.index[symbol]]
         before = int(quoter["frozen"])
         if is_frozen:
             quoter["frozen"] = before | owner
         else:
             quoter["frozen"] = 0 if owner == OPERATOR_FREEZE else before & ~owner
+        if quoter["frozen"] == before and owner != OPERATOR_FREEZE:
+            return False  # it says so at each run; an operator's word is always told
         effect = emit(self.index[symbol], EventKind.AUDIT, AuditKind.GUARD)
         effect["price_ticks"], effect["qty_lots"] = before, quoter["frozen"]
         effect["aux"] = audit_aux(owner.bit_length() - 1, reason)

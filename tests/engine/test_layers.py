@@ -144,7 +144,7 @@ def test_a_policy_may_be_woken_by_what_happens() -> None:
 
 
 def test_a_freeze_is_lifted_by_its_owner_or_the_operator() -> None:
-    answers = {1: [Freeze("X", AUTO)], 2: [Unfreeze("X", AUTO)]}
+    answers = {1: [Freeze("X", AUTO)] * 2, 2: [Unfreeze("X", AUTO)] * 2}  # said twice, told once
     one, other = (make_policy(n, answers=lambda memory, view: answers.get(memory.runs, [])) for n in (1, 2))
     house = House(policies=(one, other))
     house.core.configure({"policies": {"policy_1": {"enabled": 1, "interval_s": 1.0}}})

@@ -15,6 +15,7 @@ from mmfold.engine.manifest import canonical_json, encode_manifest
 from mmfold.engine.payload import payload_rows
 from mmfold.journal.writer import Writer
 from tests.engine.rows import AUTOPOLICY, PLAIN, T0_NS, book_event, event, make_manifest
+from tests.reports.parity.recorded import record_steps
 
 Call = Callable[..., tuple[int, str, str]]
 EAGER = {
@@ -100,3 +101,9 @@ def test_tables_for_people(call: Call, journal: Path) -> None:
 def test_until_is_of_a_journal(call: Call) -> None:
     code, _, told = call("config", "show", "--until", "3")
     assert code == 64 and "--until goes with --events" in told
+
+
+def test_one_key_is_laid_over_a_journal_that_knows_no_policy(call: Call, tmp_path: Path) -> None:
+    journal = record_steps(tmp_path / "j", "book, ack")
+    found = document(call, "policies", "--events", journal, "--set", "strategy.skew_coeff=0.3")  # as it is anyway
+    assert [(one["active"], one["interval_s"]) for one in found["policies"]] == [(False, None)]
