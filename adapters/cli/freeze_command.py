@@ -1,27 +1,11 @@
 """`mm freeze`, `mm unfreeze`: pause and quote one symbol of a running session; must never claim what was not said."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
 from mmfold.adapters.cli.output import emit_json
-
-DIRECTORY = click.Path(path_type=Path)
-
-
-def asking(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the words of both."""
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
-        click.option(
-            "--journal", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Where it writes."
-        ),
-        click.argument("symbol", required=False),
-    ):
-        command = option(command)
-    return command
+from mmfold.adapters.cli.shared_options import AS_JSON, OF_SESSION
 
 
 def ask(command: str, said: str, symbol: str | None, journal: Path, *, as_json: bool) -> None:
@@ -39,7 +23,9 @@ def ask(command: str, said: str, symbol: str | None, journal: Path, *, as_json: 
     epilog="Example: mm freeze BTCUSDT --journal out/live",
     short_help="Stop quoting one symbol, or all, of a running session.",
 )
-@asking
+@click.argument("symbol", required=False)
+@OF_SESSION
+@AS_JSON
 def freeze(symbol: str | None, journal: Path, as_json: bool) -> None:
     """Stop quoting one symbol, or all, of a running session.
 
@@ -53,7 +39,9 @@ def freeze(symbol: str | None, journal: Path, as_json: bool) -> None:
     epilog="Example: mm unfreeze BTCUSDT --journal out/live",
     short_help="Quote one symbol, or all, of a running session again.",
 )
-@asking
+@click.argument("symbol", required=False)
+@OF_SESSION
+@AS_JSON
 def unfreeze(symbol: str | None, journal: Path, as_json: bool) -> None:
     """Quote one symbol, or all, of a running session again.
 

@@ -5,11 +5,7 @@ from pathlib import Path
 import click
 
 from mmfold.adapters.cli.output import emit_json
-
-JOURNAL = click.option(
-    "--journal", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Where the session writes."
-)
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+from mmfold.adapters.cli.shared_options import AS_JSON, OF_SESSION
 
 
 @click.command(
@@ -18,7 +14,7 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 )
 @click.argument("symbol")
 @click.argument("settings", nargs=-1, required=True, metavar="KEY=VALUE...")
-@JOURNAL
+@OF_SESSION
 @AS_JSON
 def pin(symbol: str, settings: tuple[str, ...], journal: Path, as_json: bool) -> None:
     """Keep settings of one symbol at a value, whatever policies say.
@@ -41,7 +37,7 @@ def pin(symbol: str, settings: tuple[str, ...], journal: Path, as_json: bool) ->
 )
 @click.argument("symbol")
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
-@JOURNAL
+@OF_SESSION
 @AS_JSON
 def unpin(symbol: str, keys: tuple[str, ...], journal: Path, as_json: bool) -> None:
     """Release pins of one symbol, those of some keys or all.

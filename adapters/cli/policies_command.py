@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.output import emit_json, format_number, print_table
+from mmfold.adapters.cli.shared_options import AS_JSON, of_replay
 
 if TYPE_CHECKING:
     from mmfold.replay.result import ReplayResult
@@ -17,15 +17,9 @@ if TYPE_CHECKING:
     epilog="Example: mm policies --events demo --until 500",
     short_help="List the policies: settings, when each is due, what it adjusts.",
 )
-@click.option("--events", required=True, metavar="PATH", type=READ_JOURNAL, help="Journal or JSONL; demo: bundled.")
-@click.option(
-    "--config", "config_path", metavar="FILE", type=click.Path(path_type=Path), help="Replaces the journal's."
-)
-@click.option("--profile", metavar="NAME", help="A profile of config/profiles, such as grid.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one configuration key.")
-@click.option("--strategy", metavar="FILE:FUNCTION", help="The strategy file that the journal was made with.")
+@of_replay
 @click.option("--until", metavar="SEQ|TIME", help="Look at the state after this event.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@AS_JSON
 def command(events: Path, as_json: bool, **asked: Any) -> None:
     """List the policies: settings, when each is due, what it adjusts.
 

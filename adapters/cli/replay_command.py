@@ -9,10 +9,10 @@ import click
 
 from mmfold.adapters.cli.errors import GateFailed
 from mmfold.adapters.cli.interpreted import choose_mode
-from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.moments import parse_moment
 from mmfold.adapters.cli.output import emit_json, print_warnings, progress
 from mmfold.adapters.cli.places import check_report, new_directory
+from mmfold.adapters.cli.shared_options import AS_JSON, of_replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,13 +30,7 @@ if TYPE_CHECKING:
     epilog="Example: mm replay --events out/b --report out/report",
     short_help="Run the core over a journal and show what it decides.",
 )
-@click.option("--events", required=True, metavar="PATH", type=READ_JOURNAL, help="Journal or JSONL; demo: bundled.")
-@click.option(
-    "--config", "config_path", metavar="FILE", type=click.Path(path_type=Path), help="Replaces the journal's."
-)
-@click.option("--profile", metavar="NAME", help="A profile of config/profiles, such as grid.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one configuration key.")
-@click.option("--strategy", metavar="FILE:FUNCTION", help="The strategy file that the journal was made with.")
+@of_replay
 @click.option("--until", metavar="SEQ|TIME", help="Stop after this event; a time is ISO, or ns since 1970.")
 @click.option("--from", "seq_from", metavar="SEQ", default=0, help="Start at the nearest checkpoint before this event.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes, one per segment.")
@@ -46,7 +40,7 @@ if TYPE_CHECKING:
 @click.option("--report", metavar="DIR", type=click.Path(path_type=Path), help="Write the report page and its data.")
 @click.option("--strict", is_flag=True, help="Exit 2 where decisions of other rules differ from this build's.")
 @click.option("--force", is_flag=True, help="Replace outputs that exist.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@AS_JSON
 def command(events: Path, as_json: bool, workers: int, strict: bool, **asked: Any) -> None:
     """Run the core over a journal and show what it decides.
 

@@ -180,11 +180,16 @@ class Walk:
 
 
 def synthetic_events(manifest: Manifest) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (time since the start in ns, rows of one event) without end."""
+    """Return (time since the start in ns, rows of one event) without end."""
     walks = [
         Walk(manifest.seed, index, SHAPES[instrument.symbol], Decimal(instrument.tick_size))
         for index, instrument in enumerate(manifest.instruments)
     ]
+    return walked(walks, STEP_NS)
+
+
+def walked(walks: Sequence[Walk], step_ns: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (time since the start in ns, rows of one event) of some walks, a step of each in so many ns."""
     for walk in walks:
         yield 0, walk.snapshot()
         yield 0, walk.mark()
@@ -192,6 +197,6 @@ def synthetic_events(manifest: Manifest) -> Iterator[tuple[int, np.ndarray]]:
     while True:
         step += 1
         for walk in walks:
-            offset_ns = step * STEP_NS + walk.index * STEP_NS // len(walks)
+            offset_ns = step * step_ns + walk.index * step_ns // len(walks)
             for rows in walk.advance():
                 yield offset_ns, rows

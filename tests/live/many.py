@@ -7,7 +7,7 @@ from decimal import Decimal
 import numpy as np
 
 from mmfold.adapters.emulator.source import MarketSource
-from mmfold.adapters.emulator.synthetic import SHAPES, Walk, synthetic_manifest
+from mmfold.adapters.emulator.synthetic import SHAPES, Walk, synthetic_manifest, walked
 from mmfold.engine.limits import NS_PER_MS
 
 
@@ -24,14 +24,6 @@ def many_source(count: int, step_ms: int, seed: int = 7) -> MarketSource:
             Walk(seed, index, SHAPES[names[one.symbol].symbol], Decimal(one.tick_size))
             for index, one in enumerate(instruments)
         ]
-        for walk in walks:
-            yield 0, walk.snapshot()
-            yield 0, walk.mark()
-        step = 0
-        while True:
-            step += 1
-            for walk in walks:
-                for rows in walk.advance():
-                    yield (step * step_ms + walk.index * step_ms // count) * NS_PER_MS, rows
+        return walked(walks, step_ms * NS_PER_MS)
 
     return MarketSource(manifest, f"{count} symbols", events)

@@ -1,0 +1,41 @@
+"""Options that several commands have alike: one spelling, one help text; must never import more than click."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mmfold.adapters.cli.journal_path import READ_JOURNAL
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+OF_SESSION = click.option(
+    "--journal", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Where the session writes."
+)
+
+
+def of_replay(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command what a replay is of: a journal, and what is laid over its configuration."""
+    for option in reversed(
+        (
+            click.option(
+                "--events", required=True, metavar="PATH", type=READ_JOURNAL, help="Journal or JSONL; demo: bundled."
+            ),
+            click.option(
+                "--config",
+                "config_path",
+                metavar="FILE",
+                type=click.Path(path_type=Path),
+                help="Replaces the journal's.",
+            ),
+            click.option("--profile", metavar="NAME", help="A profile of config/profiles, such as grid."),
+            click.option(
+                "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one configuration key."
+            ),
+            click.option(
+                "--strategy", metavar="FILE:FUNCTION", help="The strategy file that the journal was made with."
+            ),
+        )
+    ):
+        command = option(command)
+    return command
