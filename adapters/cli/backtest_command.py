@@ -163,10 +163,14 @@ def run_cases(
     events: tuple[Path, ...], config: "Config", cases: "dict[str, Assumptions]", asked: dict[str, Any], out: Path | None
 ) -> "tuple[dict[str, tuple[Path, BacktestResult]], bool]":
     """Run the cases until one is stopped; tells whether one was. An output is replaced once nothing was refused."""
+    from mmfold.config.params import unused_settings
+
     results: dict[str, tuple[Path, BacktestResult]] = {}
     with ExitStack() as stack:
         for name, case in cases.items():
             backtest = prepare_case(events, config, case, asked)
+            if not results:
+                print_warnings(unused_settings(config, backtest.manifest))
             if out is not None and not results:
                 stack.enter_context(replaced_output(out))
             journal = None if out is None else out / name if asked["band"] else out

@@ -307,6 +307,7 @@ async def reload_config(runner: "Runner", asked: dict[str, Any]) -> None:
     from mmfold.adapters.live.share import session_document
     from mmfold.config.errors import ConfigError
     from mmfold.config.keys import key_text
+    from mmfold.config.params import unused_settings
     from mmfold.replay.strategy.file import StrategyError
 
     try:
@@ -315,7 +316,7 @@ async def reload_config(runner: "Runner", asked: dict[str, Any]) -> None:
     except (ConfigError, StrategyError, OSError) as error:
         runner.log.error("config_refused", reason=str(error))
         return
-    for line in config.warnings:
+    for line in (*config.warnings, *unused_settings(config, runner.session.manifest)):
         runner.log.warning("config_warning", reason=line)
     changed = changed_keys(runner.session.core.document, document)
     refused = sorted({key_text(key) for key in immutable_keys(changed)})

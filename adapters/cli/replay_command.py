@@ -120,6 +120,7 @@ def replay_or_refuse(events: Path, workers: int, asked: dict[str, Any]) -> "Repl
 
 def run_replay(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResult":
     """Replay with the outputs that were asked for open beside."""
+    from mmfold.config.params import unused_settings
     from mmfold.replay.parallel import replay_segments
     from mmfold.replay.run import Replay
 
@@ -130,6 +131,8 @@ def run_replay(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResu
         return replay_segments(events, options, workers)
     with ExitStack() as outputs:
         run = Replay(events, options)
+        if options.config is not None:
+            print_warnings(unused_settings(options.config, run.manifest))
         writers: list[Callable[[np.ndarray], None]] = []
         if asked["audit"] is not None:
             from mmfold.reports.audit import AuditWriter

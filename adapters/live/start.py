@@ -52,7 +52,7 @@ from mmfold.adapters.secrets.errors import SecretError
 from mmfold.adapters.secrets.registry import open_backend
 from mmfold.adapters.secrets.value import Secret
 from mmfold.config.models import Config
-from mmfold.config.params import config_digest
+from mmfold.config.params import config_digest, unused_settings
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.journal.reader import Journal
@@ -266,6 +266,8 @@ def open_runner(plan: Plan, place: Place, manifest: Manifest) -> Runner:
     pace = replace(plan.pace, lag_ms_max=plan.config.live.max_lag_ms)
     runner = Runner(session, status, pace, RawFrames(place.journal, keep_all=plan.keep_raw))
     runner.document = document
+    for line in unused_settings(plan.config, session.manifest):
+        runner.log.warning("config_warning", reason=line)
     return runner
 
 

@@ -98,6 +98,11 @@ def test_tables_for_people(call: Call, journal: Path) -> None:
     assert "pinned by the operator" in call("config", "show", "--events", journal)[1]
 
 
+def test_a_setting_that_nothing_here_uses_is_told(call: Call, journal: Path) -> None:
+    code, _, told = call("policies", "--events", journal, "--set", "per_symbol.Y.strategy.skew_coeff=0.3")
+    assert code == 0 and told == "warning: per_symbol.Y is not used: no such instrument here (X)\n"
+
+
 def test_until_is_of_a_journal(call: Call) -> None:
     code, _, told = call("config", "show", "--until", "3")
     assert code == 64 and "--until goes with --events" in told
