@@ -76,7 +76,7 @@ def roll(turnover, ts_now_ns):
 @kernel
 def on_fill(clock, cell, row):
     """Count the notional of a fill."""
-    turnover, ts_now_ns = cell["features"]["turnover"], clock["ts_now_ns"]
+    turnover, ts_now_ns = cell["features"]["turnover"], max(clock["ts_now_ns"], 0)  # nothing may have told a time yet
     micros = notional_micros(cell["instrument"], row["price_ticks"], row["qty_lots"])
     roll(turnover, ts_now_ns)
     assert turnover["sum_30d_micros"] * 1.0 + micros <= PRODUCT_MAX, BEYOND

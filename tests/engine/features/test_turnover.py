@@ -5,9 +5,11 @@ from random import Random
 import pytest
 
 from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.core import Core
 from mmfold.engine.limits import MICROS_PER_UNIT, NS_PER_S
+from mmfold.engine.records import NO_TS_NS
 from mmfold.reports.metrics import Snapshot, render_metrics
-from tests.engine.rows import House, event, make_manifest
+from tests.engine.rows import PLAIN, T0_NS, House, event, make_manifest
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 QUARTER_NS, DAY_NS = 900 * NS_PER_S, 86_400 * NS_PER_S
@@ -118,3 +120,15 @@ def test_before_a_fill_there_is_no_average():
     house = House(enabled=0)
     text = render_metrics(Snapshot(house.manifest, house.core.state, {}))
     assert "\nturnover_usd{" not in text and 'mm_turnover_24h_usd{symbol="X"} 0.0' in text
+
+
+@pytest.mark.parametrize("ts_ns", [NO_TS_NS, -5, 0])
+def test_a_fill_before_anything_has_told_the_time(ts_ns: int) -> None:
+    core = Core(make_manifest())
+    core.configure({"params": {"X": PLAIN}})
+    fields = {"side": Side.BID, "price_ticks": 100, "qty_lots": 1, "order_id": 7, "ts_receive_ns": ts_ns}
+    core.feed(event(EventKind.FILL, seq=0, aux=1, **fields))
+    core.feed(event(EventKind.TIMER, seq=1, ts_receive_ns=T0_NS))
+    core.feed(event(EventKind.FILL, seq=2, aux=2, **(fields | {"ts_receive_ns": T0_NS})))
+    assert core.state.features[0]["turnover"]["sum_24h_micros"] == 100 * MICROS_PER_UNIT
+    assert core.state.features[0]["turnover"]["fill_count"] == 2
