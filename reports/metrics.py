@@ -7,7 +7,7 @@ text is exact to 15 significant digits.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple, Protocol, Self, TypeVar
+from typing import NamedTuple, Protocol, Self, TypeVar
 
 from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -34,12 +34,11 @@ Sample = tuple[Sequence[str], int | float | Fraction | None]
 
 
 class Snapshot(NamedTuple):
-    """What metrics are read of: a state, its policies, and the process that holds them where there is one."""
+    """What metrics are read of: a state and its policies."""
 
     manifest: Manifest
     state: State
     policies: Mapping[str, Member]
-    process: Any = None  # adapters/live/status.py
 
 
 Read = Callable[[Snapshot], Iterable[Sample]]
