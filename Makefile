@@ -6,7 +6,7 @@ REPORT ?= out/demo
 JOBS ?= 2
 # These tests run twice: interpreted with every warning an error, then compiled with all the others.
 CORE_TESTS := tests/engine tests/property/test_book.py tests/property/test_orders.py tests/property/test_position.py \
-	tests/adapters/bybit/test_requests.py
+	tests/adapters/venues/bybit/test_requests.py
 
 PACKAGES := adapters config engine journal replay reports
 VENV := .venv

@@ -15,10 +15,6 @@ import aiohttp
 import numpy as np
 import orjson
 
-from mmfold.adapters.bybit.ledger import OrderLedger
-from mmfold.adapters.bybit.public import Parsed, PublicParser
-from mmfold.adapters.bybit.requests import RequestEncoder
-from mmfold.adapters.bybit.responses import RequestBook
 from mmfold.adapters.emulator.clock import Now
 from mmfold.adapters.emulator.market import SymbolMarket
 from mmfold.adapters.emulator.product import make_products
@@ -34,6 +30,11 @@ from mmfold.adapters.live.runner import Pace, Runner
 from mmfold.adapters.live.session import Session, orders_of
 from mmfold.adapters.live.status import LiveStatus
 from mmfold.adapters.live.stream import Socket, Stream, StreamPlan
+from mmfold.adapters.venues.bybit.public import PublicParser
+from mmfold.adapters.venues.bybit.requests import RequestEncoder
+from mmfold.adapters.venues.bybit.responses import RequestBook
+from mmfold.adapters.venues.ledger import OrderLedger
+from mmfold.adapters.venues.port import Parsed
 from mmfold.config.load import load_config
 from mmfold.engine.codes import ConnectionState
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S

@@ -79,12 +79,12 @@ def command(
     is placed; with keys, signed questions are asked. Exit 0: all well, or warnings only. 2: a check failed. 1: an
     input that cannot be used.
     """
-    from mmfold.adapters.bybit.endpoints import REST_ENDPOINTS
     from mmfold.adapters.crash import forbid_core_dumps
     from mmfold.adapters.doctor.check import Status, clean
     from mmfold.adapters.doctor.venue import parse_endpoint
     from mmfold.adapters.logs import LEVELS, setup_logs
     from mmfold.adapters.secrets.environment import resolve_environment
+    from mmfold.adapters.venues.bybit.endpoints import REST_ENDPOINTS
 
     level = os.environ.get("LOG_LEVEL", "")
     setup_logs(level if level in LEVELS else "WARNING")

@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
-from mmfold.adapters.bybit.signing import Credentials
 from mmfold.adapters.doctor.check import Check, Status, fail, ok, warn
 from mmfold.adapters.doctor.venue import Endpoint, check_accepted, check_one_way
 from mmfold.adapters.requirements import missing_requirement
@@ -13,6 +12,7 @@ from mmfold.adapters.secrets.backend import Stored, rotation_warning
 from mmfold.adapters.secrets.environment import FIELDS, PREFIX, make_key, resolve_environment
 from mmfold.adapters.secrets.errors import SecretError, SecretNotFound
 from mmfold.adapters.secrets.registry import open_backend
+from mmfold.adapters.venues.port import Credentials
 
 MODES_THAT_TRADE = ("testnet", "live")
 

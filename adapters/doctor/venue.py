@@ -9,10 +9,11 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from mmfold.adapters.bybit.frames import MalformedFrame
-from mmfold.adapters.bybit.position_mode import HedgeMode, hedged_symbols
-from mmfold.adapters.bybit.rest import (
-    VenueError,
+from mmfold.adapters.doctor.check import Check, fail, ok, warn
+from mmfold.adapters.importers.bybit import MARKETS
+from mmfold.adapters.ports import is_loopback
+from mmfold.adapters.venues.bybit.position_mode import HedgeMode, hedged_symbols
+from mmfold.adapters.venues.bybit.rest import (
     parse_instruments,
     parse_time,
     read_page,
@@ -21,10 +22,8 @@ from mmfold.adapters.bybit.rest import (
     request_time,
     request_wallet,
 )
-from mmfold.adapters.bybit.signing import Credentials, RestRequest, sign_rest
-from mmfold.adapters.doctor.check import Check, fail, ok, warn
-from mmfold.adapters.importers.bybit import MARKETS
-from mmfold.adapters.ports import is_loopback
+from mmfold.adapters.venues.bybit.signing import sign_rest
+from mmfold.adapters.venues.port import Credentials, MalformedFrame, RestRequest, VenueError
 from mmfold.config.errors import ConfigError, nearest_text
 from mmfold.config.models import Config
 from mmfold.config.params import to_params

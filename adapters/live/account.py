@@ -10,19 +10,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmfold.adapters.bybit.frames import Control, Ignored, MalformedFrame
-from mmfold.adapters.bybit.ledger import Foreign
-from mmfold.adapters.bybit.link_ids import is_of_runs
-from mmfold.adapters.bybit.private import PrivateParser
-from mmfold.adapters.bybit.rest import VenueError
 from mmfold.adapters.live.handover import former_runs
 from mmfold.adapters.live.left_orders import LeftOrders
 from mmfold.adapters.live.reconcile import Reconciler
-from mmfold.adapters.live.rest_client import VenueUnreachable
 from mmfold.adapters.live.rows import connection_row, timeout_row
 from mmfold.adapters.live.session import IN_DOUBT, OPEN_STATUSES
 from mmfold.adapters.live.thaw import UNEXPLAINED
 from mmfold.adapters.logs import EventLog
+from mmfold.adapters.venues.bybit.private import PrivateParser
+from mmfold.adapters.venues.ledger import Foreign
+from mmfold.adapters.venues.link_ids import is_of_runs
+from mmfold.adapters.venues.port import Control, Ignored, MalformedFrame, VenueError, VenueUnreachable
 from mmfold.engine.codes import ConnectionState, EventKind
 from mmfold.engine.limits import INSTRUMENT_COUNT_MAX, NS_PER_MS, ORDER_ID_INSTRUMENT_SHIFT
 from mmfold.engine.records import NO_ORDER_ID

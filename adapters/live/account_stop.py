@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from mmfold.adapters.bybit.signing import Credentials
+from mmfold.adapters.venues.port import Credentials
 from mmfold.engine.json_text import parse_json
 from mmfold.journal.plain_file import open_plain, read_plain
 from mmfold.journal.seal import sync_directory

@@ -13,7 +13,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mmfold.adapters.bybit.responses import RateLimit
+from mmfold.adapters.venues.bybit.responses import RateLimit
 
 ORDERS_PER_S = 10  # of an account that was not given more, until the venue has told
 QUERIES_PER_S = 5  # the least of what the venue documents: the first answer tells

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from mmfold.adapters.bybit.frames import MalformedFrame
-from mmfold.adapters.bybit.rest import VenueError, read_result
 from mmfold.adapters.live.gateway import BybitGateway
-from mmfold.adapters.live.rest_client import VenueUnreachable
 from mmfold.adapters.logs import EventLog
+from mmfold.adapters.venues.bybit.rest import read_result
+from mmfold.adapters.venues.port import MalformedFrame, VenueError, VenueUnreachable
 
 if TYPE_CHECKING:
     from mmfold.adapters.live.runner import Pace

@@ -5,11 +5,11 @@ them, until it is set otherwise at the venue.
 Source: Bybit v5 docs, "Set Disconnect Cancel All" and the private websocket topic dcp.
 """
 
-from mmfold.adapters.bybit.frames import MalformedFrame
-from mmfold.adapters.bybit.rest import VenueError, read_result
-from mmfold.adapters.bybit.signing import post_request
-from mmfold.adapters.live.rest_client import RestClient, VenueUnreachable
+from mmfold.adapters.live.rest_client import RestClient
 from mmfold.adapters.logs import EventLog
+from mmfold.adapters.venues.bybit.rest import read_result
+from mmfold.adapters.venues.bybit.signing import post_request
+from mmfold.adapters.venues.port import MalformedFrame, VenueError, VenueUnreachable
 
 TOPIC = "dcp.future"
 LOG = EventLog("dead_man")

@@ -6,7 +6,8 @@ Read from the state as it stands between two events; nothing here is computed th
 from fractions import Fraction
 from typing import Any
 
-from mmfold.adapters.live.status import Histogram, LiveStatus, StreamStatus
+from mmfold.adapters.live.status import Histogram, LiveStatus
+from mmfold.adapters.venues.connection import StreamStatus
 from mmfold.config.aliases import ALIASES, AliasTable
 from mmfold.engine.codes import BookStatus, OrderStatus, Reason, Side
 from mmfold.engine.limits import BOOK_WINDOW_TICKS, MICROS_PER_UNIT, NS_PER_MS, NS_PER_S

@@ -6,12 +6,13 @@ never invent a price: an opening stands at the venue's own average entry price.
 
 import numpy as np
 
-from mmfold.adapters.bybit.rest import RestParser
 from mmfold.adapters.live.handover import make_opening
 from mmfold.adapters.live.reconcile import Reconciler, Seen, joined
-from mmfold.adapters.live.rest_client import RestClient, VenueUnreachable
+from mmfold.adapters.live.rest_client import RestClient
 from mmfold.adapters.live.session import Session
 from mmfold.adapters.logs import EventLog
+from mmfold.adapters.venues.bybit.rest import RestParser
+from mmfold.adapters.venues.port import VenueUnreachable
 from mmfold.engine.codes import EventKind
 from mmfold.engine.records import NO_VALUE
 from mmfold.engine.views import view_rows

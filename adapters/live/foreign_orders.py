@@ -4,14 +4,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from mmfold.adapters.bybit.entries import read_text
-from mmfold.adapters.bybit.link_ids import run_tag
-from mmfold.adapters.bybit.listing import category_of, list_manifest
-from mmfold.adapters.bybit.rest import entries_of
 from mmfold.adapters.live.left_orders import open_pages
 from mmfold.adapters.live.opening import CannotStart
 from mmfold.adapters.live.rest_client import RestClient
 from mmfold.adapters.logs import EventLog
+from mmfold.adapters.venues.bybit.entries import read_text
+from mmfold.adapters.venues.bybit.rest import entries_of
+from mmfold.adapters.venues.link_ids import run_tag
+from mmfold.adapters.venues.listing import category_of, list_manifest
 from mmfold.engine.manifest import Manifest
 
 TAGGED = re.compile(r"mm([0-9a-f]{8})-[0-9a-z]+")

@@ -10,19 +10,17 @@ from typing import Protocol
 import aiohttp
 import numpy as np
 
-from mmfold.adapters.bybit.frames import Control, Ignored, MalformedFrame
-from mmfold.adapters.bybit.ledger import as_rows
-from mmfold.adapters.bybit.requests import BATCH_COUNT_MAX, OPERATIONS, RequestEncoder, Run
-from mmfold.adapters.bybit.responses import Outcome, RateLimit, RequestBook, rate_row
-from mmfold.adapters.bybit.rest import VenueError
-from mmfold.adapters.bybit.ret_codes import TIME_WINDOW, EndReason, Verdict
-from mmfold.adapters.bybit.signing import RestRequest
 from mmfold.adapters.importers.rows import Row
 from mmfold.adapters.live.budget import ORDER_PATH, Spent
 from mmfold.adapters.live.rest_client import RestClient
 from mmfold.adapters.live.stream import Stream
 from mmfold.adapters.live.waiting import CANCEL, KINDS, Waiter, Waiting, is_urgent
 from mmfold.adapters.logs import EventLog
+from mmfold.adapters.venues.bybit.requests import BATCH_COUNT_MAX, OPERATIONS, RequestEncoder, Run
+from mmfold.adapters.venues.bybit.responses import Outcome, RateLimit, RequestBook, rate_row
+from mmfold.adapters.venues.bybit.ret_codes import TIME_WINDOW
+from mmfold.adapters.venues.ledger import EndReason, as_rows
+from mmfold.adapters.venues.port import Control, Ignored, MalformedFrame, RestRequest, VenueError, Verdict
 from mmfold.engine.codes import EventKind, Flag, RequestOutcome, Side
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S
 from mmfold.engine.manifest import Manifest

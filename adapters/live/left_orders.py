@@ -7,16 +7,16 @@ import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
-from mmfold.adapters.bybit.entries import read_text
-from mmfold.adapters.bybit.frames import MalformedFrame
-from mmfold.adapters.bybit.link_ids import is_of_runs
-from mmfold.adapters.bybit.listing import category_of, list_manifest
-from mmfold.adapters.bybit.requests import request_cancel
-from mmfold.adapters.bybit.rest import Page, VenueError, entries_of, request_open_orders
 from mmfold.adapters.live.handover import former_runs
-from mmfold.adapters.live.rest_client import RestClient, VenueUnreachable
+from mmfold.adapters.live.rest_client import RestClient
 from mmfold.adapters.live.session import has_segments
 from mmfold.adapters.logs import EventLog
+from mmfold.adapters.venues.bybit.entries import read_text
+from mmfold.adapters.venues.bybit.requests import request_cancel
+from mmfold.adapters.venues.bybit.rest import Page, entries_of, request_open_orders
+from mmfold.adapters.venues.link_ids import is_of_runs
+from mmfold.adapters.venues.listing import category_of, list_manifest
+from mmfold.adapters.venues.port import MalformedFrame, VenueError, VenueUnreachable
 from mmfold.engine.manifest import Manifest
 from mmfold.journal.lock import is_locked
 from mmfold.journal.reader import Journal

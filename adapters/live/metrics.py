@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from mmfold.adapters.live.status import PHASES, Histogram, LiveStatus, StreamStatus
+from mmfold.adapters.live.status import PHASES, Histogram, LiveStatus
+from mmfold.adapters.venues.connection import StreamStatus
 from mmfold.config.aliases import ALIASES, AliasTable
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S
 from mmfold.reports.metrics import Snapshot, StateCollector, with_old_names

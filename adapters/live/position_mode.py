@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from mmfold.adapters.bybit.position_mode import HedgeMode, hedged_symbols
-from mmfold.adapters.bybit.rest import Page, request_positions
 from mmfold.adapters.live.rest_client import RestClient
+from mmfold.adapters.venues.bybit.position_mode import HedgeMode, hedged_symbols
+from mmfold.adapters.venues.bybit.rest import Page, request_positions
 
 
 async def check_one_way(rest: RestClient, category: str, symbols: Iterable[str]) -> None:

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mmfold.adapters.bybit.listing import category_of, list_manifest
-from mmfold.adapters.bybit.rest import (
+from mmfold.adapters.live.rest_client import RestClient
+from mmfold.adapters.venues.bybit.rest import (
     RestParser,
     request_executions,
     request_open_orders,
     request_positions,
     request_wallet,
 )
-from mmfold.adapters.live.rest_client import RestClient
+from mmfold.adapters.venues.listing import category_of, list_manifest
 from mmfold.engine.codes import EventKind, Flag
 from mmfold.engine.limits import NS_PER_MS
 from mmfold.engine.manifest import Manifest

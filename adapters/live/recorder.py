@@ -12,19 +12,19 @@ from typing import Literal
 import aiohttp
 import numpy as np
 
-from mmfold.adapters.bybit.frames import MalformedFrame
-from mmfold.adapters.bybit.public import PublicParser, gap_rows
 from mmfold.adapters.live.endpoints import Endpoints, unified_name
 from mmfold.adapters.live.opening import RECORD, find_manifest
 from mmfold.adapters.live.raw import RawFrames
 from mmfold.adapters.live.rest_client import RestClient
 from mmfold.adapters.live.session import has_segments
 from mmfold.adapters.live.start import await_emulator, check_clock, find_instruments, plan_public
-from mmfold.adapters.live.status import StreamStatus
 from mmfold.adapters.live.stream import Stream
-from mmfold.adapters.live.unified_market import UnifiedMarket
-from mmfold.adapters.live.unified_venue import load_venue
 from mmfold.adapters.logs import EventLog
+from mmfold.adapters.venues.bybit.public import PublicParser, gap_rows
+from mmfold.adapters.venues.ccxt.loading import load_venue
+from mmfold.adapters.venues.ccxt.market import UnifiedMarket
+from mmfold.adapters.venues.connection import StreamStatus
+from mmfold.adapters.venues.port import MalformedFrame
 from mmfold.engine.codes import EventKind, Flag
 from mmfold.engine.manifest import Manifest, encode_manifest
 from mmfold.engine.payload import payload_rows

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import aiohttp
 
-from mmfold.adapters.bybit.frames import MalformedFrame
-from mmfold.adapters.bybit.responses import read_limit
-from mmfold.adapters.bybit.rest import Page, VenueError, parse_time, read_page, request_time
-from mmfold.adapters.bybit.ret_codes import HTTP_TIMEOUT, Verdict
-from mmfold.adapters.bybit.signing import Credentials, RestRequest, sign_rest
 from mmfold.adapters.live.budget import Budget, Spent
+from mmfold.adapters.venues.bybit.responses import read_limit
+from mmfold.adapters.venues.bybit.rest import Page, parse_time, read_page, request_time
+from mmfold.adapters.venues.bybit.ret_codes import HTTP_TIMEOUT
+from mmfold.adapters.venues.bybit.signing import sign_rest
+from mmfold.adapters.venues.port import Credentials, MalformedFrame, RestRequest, VenueError, VenueUnreachable, Verdict
 from mmfold.engine.limits import NS_PER_MS
 
 BODY_BYTES_MAX = 16 << 20
@@ -19,12 +19,6 @@ PAGE_COUNT_MAX = 200
 TRY_COUNT = 3
 TRY_PAUSE_S = 0.1
 ROUND_TRIP_NS_MAX = 500 * NS_PER_MS  # a clock that was read more slowly is not believed over the one we have
-
-
-class VenueUnreachable(Exception):
-    """The venue did not answer a question after several tries."""
-
-    hint = "check the address and the network; nothing was sent that is not journaled"
 
 
 class RestClient:
@@ -93,7 +87,8 @@ class RestClient:
             while not answer.content.at_eof() and len(body) <= BODY_BYTES_MAX:
                 body += await answer.content.read(BODY_BYTES_MAX + 1 - len(body))
             if len(body) > BODY_BYTES_MAX:
-                raise VenueError(answer.status, f"an answer of more than {BODY_BYTES_MAX:,} bytes", Verdict.UNKNOWN)
+                said = f"an answer of more than {BODY_BYTES_MAX:,} bytes"
+                raise VenueError(answer.status, said, Verdict.UNKNOWN, "nothing of it is read")
             return answer.status, dict(answer.headers), body
 
     async def ask(self, request: RestRequest) -> tuple[int, bytes]:

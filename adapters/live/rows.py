@@ -4,7 +4,7 @@ import resource
 
 import numpy as np
 
-from mmfold.adapters.bybit.ledger import as_rows
+from mmfold.adapters.venues.ledger import as_rows
 from mmfold.engine.codes import ConnectionState, EventKind, Flag, RequestOutcome, Side
 from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 

@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from mmfold.adapters.bybit.frames import MalformedFrame
-from mmfold.adapters.bybit.public import PublicParser, gap_rows
 from mmfold.adapters.live.account import Account
 from mmfold.adapters.live.account_stop import AccountStop
 from mmfold.adapters.live.beside import beside
@@ -30,8 +28,10 @@ from mmfold.adapters.live.session import IN_DOUBT, Session, orders_of
 from mmfold.adapters.live.status import LiveStatus
 from mmfold.adapters.live.stream import Stream
 from mmfold.adapters.live.thaw import END, ended_symbols, held_symbols
-from mmfold.adapters.live.unified_market import UnifiedMarket
 from mmfold.adapters.logs import EventLog
+from mmfold.adapters.venues.bybit.public import PublicParser, gap_rows
+from mmfold.adapters.venues.ccxt.market import UnifiedMarket
+from mmfold.adapters.venues.port import MalformedFrame
 from mmfold.engine.beyond import BeyondLimits
 from mmfold.engine.codes import AlertCode, BookStatus, ConnectionState, EventKind
 from mmfold.engine.limits import NS_PER_S

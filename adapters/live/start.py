@@ -10,21 +10,6 @@ from urllib.parse import urlsplit
 import aiohttp
 import orjson
 
-from mmfold.adapters.bybit.frames import MalformedFrame
-from mmfold.adapters.bybit.ledger import OrderLedger
-from mmfold.adapters.bybit.private import PrivateParser
-from mmfold.adapters.bybit.requests import RequestEncoder
-from mmfold.adapters.bybit.responses import RequestBook
-from mmfold.adapters.bybit.rest import (
-    RestParser,
-    VenueError,
-    parse_fee_rates,
-    parse_instruments,
-    request_fee_rate,
-    request_instruments,
-    with_fees,
-)
-from mmfold.adapters.bybit.signing import Credentials
 from mmfold.adapters.live.account import Account
 from mmfold.adapters.live.account_stop import AccountStop, account_of, check_stop
 from mmfold.adapters.live.dead_man import TOPIC as DEAD_MAN_TOPIC
@@ -44,13 +29,26 @@ from mmfold.adapters.live.runner import Pace, Runner
 from mmfold.adapters.live.share import session_document
 from mmfold.adapters.live.status import LiveStatus
 from mmfold.adapters.live.stream import Stream, StreamPlan
-from mmfold.adapters.live.unified_market import UnifiedMarket
-from mmfold.adapters.live.unified_venue import load_venue
 from mmfold.adapters.logs import EventLog
 from mmfold.adapters.secrets.environment import make_key, resolve_environment
 from mmfold.adapters.secrets.errors import SecretError
 from mmfold.adapters.secrets.registry import open_backend
 from mmfold.adapters.secrets.value import Secret
+from mmfold.adapters.venues.bybit.private import PrivateParser
+from mmfold.adapters.venues.bybit.requests import RequestEncoder
+from mmfold.adapters.venues.bybit.responses import RequestBook
+from mmfold.adapters.venues.bybit.rest import (
+    RestParser,
+    parse_fee_rates,
+    parse_instruments,
+    request_fee_rate,
+    request_instruments,
+    with_fees,
+)
+from mmfold.adapters.venues.ccxt.loading import load_venue
+from mmfold.adapters.venues.ccxt.market import UnifiedMarket
+from mmfold.adapters.venues.ledger import OrderLedger
+from mmfold.adapters.venues.port import Credentials, MalformedFrame, VenueError
 from mmfold.config.models import Config
 from mmfold.config.params import config_digest, unused_settings
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mmfold.adapters.venues.connection import StreamStatus
 from mmfold.engine.codes import AuditKind, EventKind, Reason, RequestOutcome
 from mmfold.engine.limits import NS_PER_MS
 from mmfold.engine.manifest import Manifest
@@ -39,19 +40,6 @@ class Histogram:
         self.counts[place] += 1
         self.sum_ns += duration_ns
         self.count += 1
-
-
-@dataclass
-class StreamStatus:
-    """One connection to the venue."""
-
-    name: str  # public, private, trade
-    up: bool = False
-    up_s: float = 0.0  # when it came up, on the clock that never goes back
-    reconnects: int = 0
-    frames: int = 0
-    refused: int = 0  # frames that were not understood
-    ts_frame_ns: int = 0  # of the last frame, our clock
 
 
 @dataclass

@@ -5,7 +5,6 @@ connection.
 """
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -14,15 +13,15 @@ from typing import Any
 
 import aiohttp
 
-from mmfold.adapters.bybit.frames import FRAME_BYTES_MAX, ControlKind, MalformedFrame, load_object, parse_control
-from mmfold.adapters.bybit.signing import Credentials, encode_auth, encode_ping, encode_subscribe
 from mmfold.adapters.live.pieces import Turn
-from mmfold.adapters.live.status import StreamStatus
 from mmfold.adapters.logs import EventLog
+from mmfold.adapters.venues.bybit.frames import load_object, parse_control
+from mmfold.adapters.venues.bybit.signing import encode_auth, encode_ping, encode_subscribe
+from mmfold.adapters.venues.connection import Backoff, StreamStatus
+from mmfold.adapters.venues.port import FRAME_BYTES_MAX, ControlKind, Credentials, MalformedFrame
 
 HANDSHAKE_S = 10.0
 CLOSE_S = 1.0  # a venue that does not answer our goodbye is not waited for
-BACKOFF_S = (0.2, 30.0)  # first pause and longest
 AUTH_AHEAD_MS = 10_000
 SOCKET_TOPIC_COUNT_MAX = 10  # of one subscribe message
 
@@ -50,21 +49,6 @@ class StreamPlan:
     keys: Credentials | None = None
     silence_s: float = 30.0
     ping_s: float = 15.0
-
-
-class Backoff:
-    """The pause between two connections: twice as long each time, with chance in it, short again after a long life."""
-
-    def __init__(self) -> None:
-        self.pause_s = BACKOFF_S[0]
-        self.random = random.Random()
-
-    async def wait(self, lived_s: float) -> None:
-        """Wait before the next connection; the last one has lived so long."""
-        if lived_s > BACKOFF_S[1]:
-            self.pause_s = BACKOFF_S[0]
-        await asyncio.sleep(self.pause_s * self.random.uniform(0.5, 1.0))
-        self.pause_s = min(2 * self.pause_s, BACKOFF_S[1])
 
 
 class Stream:

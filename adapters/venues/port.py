@@ -45,6 +45,12 @@ class VenueError(Exception):
         self.verdict = verdict
 
 
+class VenueUnreachable(Exception):
+    """The venue did not answer a question after several tries."""
+
+    hint = "check the address and the network; nothing was sent that is not journaled"
+
+
 class ControlKind(enum.Enum):
     """What a control frame answers."""
 

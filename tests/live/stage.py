@@ -10,7 +10,6 @@ from typing import Any
 
 import aiohttp
 
-from mmfold.adapters.bybit.link_ids import encode_link_id, run_tag
 from mmfold.adapters.emulator.account import Account
 from mmfold.adapters.emulator.faults import FaultPlan, parse_plan
 from mmfold.adapters.emulator.keys import make_keys
@@ -20,6 +19,7 @@ from mmfold.adapters.emulator.venue import Settings, Venue
 from mmfold.adapters.live.endpoints import find_endpoints
 from mmfold.adapters.live.runner import Pace, Runner
 from mmfold.adapters.live.start import Plan, make_runner
+from mmfold.adapters.venues.link_ids import encode_link_id, run_tag
 from mmfold.config.load import load_config
 from mmfold.engine.codes import OrderStatus, Reason, Side
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mmfold.adapters.bybit.link_ids import encode_link_id, run_tag
 from mmfold.adapters.live.foreign_orders import foreign_tags
+from mmfold.adapters.venues.link_ids import encode_link_id, run_tag
 from mmfold.journal.reader import Journal
 from tests.adapters.emulator.running import RunningVenue
 from tests.live.processes import REPO, run_mm, running_venue, write_config

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from mmfold.adapters.bybit.link_ids import run_tag
 from mmfold.adapters.live.handover import FORMER_RUNS, PARENT_HEAD
+from mmfold.adapters.venues.link_ids import run_tag
 from mmfold.engine.limits import MICROS_PER_UNIT
 from mmfold.engine.manifest import Manifest
 from mmfold.journal.reader import Journal

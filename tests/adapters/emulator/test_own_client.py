@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmfold.adapters.bybit.frames import Control
-from mmfold.adapters.bybit.ledger import OrderLedger
-from mmfold.adapters.bybit.private import Private, PrivateParser
-from mmfold.adapters.bybit.public import PublicParser
-from mmfold.adapters.bybit.requests import RequestEncoder
-from mmfold.adapters.bybit.responses import Outcome, RequestBook
-from mmfold.adapters.bybit.rest import RestParser, parse_fee_rates, parse_instruments, parse_time, read_page
-from mmfold.adapters.bybit.ret_codes import Verdict
+from mmfold.adapters.venues.bybit.private import Private, PrivateParser
+from mmfold.adapters.venues.bybit.public import PublicParser
+from mmfold.adapters.venues.bybit.requests import RequestEncoder
+from mmfold.adapters.venues.bybit.responses import Outcome, RequestBook
+from mmfold.adapters.venues.bybit.rest import RestParser, parse_fee_rates, parse_instruments, parse_time, read_page
+from mmfold.adapters.venues.ledger import OrderLedger
+from mmfold.adapters.venues.port import Control, Verdict
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.limits import ORDER_ID_SEQ_SHIFT
 from mmfold.engine.records import EVENT, NO_PRICE_TICKS, NO_VALUE

@@ -5,11 +5,11 @@ import json
 import orjson
 import pytest
 
-from mmfold.adapters.bybit.frames import MalformedFrame
-from mmfold.adapters.bybit.rest import parse_instruments
 from mmfold.adapters.cli.main import run as mm
 from mmfold.adapters.importers import load_importer
 from mmfold.adapters.importers.outcome import ImportFailedError, ImportRequest
+from mmfold.adapters.venues.bybit.rest import parse_instruments
+from mmfold.adapters.venues.port import MalformedFrame
 from mmfold.journal.reader import Journal
 
 NS = 1_767_225_600_000_000_000

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from mmfold.adapters.bybit.signing import Credentials
 from mmfold.adapters.cli.main import run
 from mmfold.adapters.live.account_stop import (
     AccountStop,
@@ -18,6 +17,7 @@ from mmfold.adapters.live.account_stop import (
     list_stops,
 )
 from mmfold.adapters.secrets.value import Secret
+from mmfold.adapters.venues.port import Credentials
 
 KEYS = Credentials(Secret("a-key-of-an-account"), Secret("and-its-secret-too"))
 STOP = AccountStop(account=account_of("bybit", "live", KEYS), venue="bybit", mode="live", run_id="r", journal="/j")

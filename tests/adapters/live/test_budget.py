@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from mmfold.adapters.bybit.responses import RateLimit
 from mmfold.adapters.live.budget import LOST_S, ORDERS_PER_S, QUERIES_PER_S, WINDOW_S, Budget, Spent
+from mmfold.adapters.venues.bybit.responses import RateLimit
 
 CREATE, LIST = "/v5/order/create", "/v5/position/list"
 

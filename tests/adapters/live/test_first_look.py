@@ -8,17 +8,17 @@ import aiohttp
 import numpy as np
 import pytest
 
-from mmfold.adapters.bybit.private import PrivateParser
 from mmfold.adapters.live.runner import Runner
 from mmfold.adapters.live.start import Plan, make_runner
+from mmfold.adapters.venues.bybit.private import PrivateParser
 from mmfold.config.errors import ConfigError
 from mmfold.config.load import load_config
 from mmfold.engine.codes import EventKind, Flag
 from mmfold.engine.views import view_rows
 from mmfold.journal.reader import Journal
-from tests.adapters.bybit.words import MANIFEST, frame, ledger
 from tests.adapters.emulator.running import LINEAR, RunningVenue, place, rest
 from tests.adapters.live.until import plan_session, run_session
+from tests.adapters.venues.bybit.words import MANIFEST, frame, ledger
 
 
 @pytest.fixture(autouse=True)

@@ -10,12 +10,12 @@ import numpy as np
 import orjson
 import pytest
 
-from mmfold.adapters.bybit.ledger import OrderLedger
-from mmfold.adapters.bybit.requests import RequestEncoder
-from mmfold.adapters.bybit.responses import RequestBook
 from mmfold.adapters.live import waiting
 from mmfold.adapters.live.gateway import BybitGateway
 from mmfold.adapters.live.rest_client import RestClient
+from mmfold.adapters.venues.bybit.requests import RequestEncoder
+from mmfold.adapters.venues.bybit.responses import RequestBook
+from mmfold.adapters.venues.ledger import OrderLedger
 from mmfold.engine.codes import EventKind, Reason, RequestOutcome, Side
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.engine.records import EVENT, NO_PRICE_TICKS

@@ -8,7 +8,8 @@ import aiohttp
 import pytest
 
 from mmfold.adapters.live import stream as module
-from mmfold.adapters.live.stream import BACKOFF_S, Stream, StreamPlan, StreamRefused
+from mmfold.adapters.live.stream import Stream, StreamPlan, StreamRefused
+from mmfold.adapters.venues.connection import BACKOFF_S
 
 
 class Script(Stream):
