@@ -20,9 +20,9 @@ from mmfold.adapters.emulator.market import SymbolMarket
 from mmfold.adapters.emulator.product import make_products
 from mmfold.adapters.emulator.synthetic import synthetic_events, synthetic_manifest
 from mmfold.adapters.emulator.topics import DepthTopic
-from mmfold.adapters.live.budget import ORDER_PATH
-from mmfold.adapters.live.gateway import NAMES, BybitGateway
+from mmfold.adapters.live.gateway import VenueGateway
 from mmfold.adapters.live.heap import settled_heap
+from mmfold.adapters.live.native_market import NativeMarket
 from mmfold.adapters.live.raw import RawFrames
 from mmfold.adapters.live.rest_client import RestClient
 from mmfold.adapters.live.rows import connection_row, timer_row
@@ -31,8 +31,9 @@ from mmfold.adapters.live.session import Session, orders_of
 from mmfold.adapters.live.status import LiveStatus
 from mmfold.adapters.live.stream import Socket, Stream, StreamPlan
 from mmfold.adapters.venues.bybit.public import PublicParser
-from mmfold.adapters.venues.bybit.requests import RequestEncoder
+from mmfold.adapters.venues.bybit.requests import OPERATIONS, ORDER_PATH, RequestEncoder
 from mmfold.adapters.venues.bybit.responses import RequestBook
+from mmfold.adapters.venues.bybit.venue import BybitVenue
 from mmfold.adapters.venues.ledger import OrderLedger
 from mmfold.adapters.venues.port import Parsed
 from mmfold.config.load import load_config
@@ -127,17 +128,21 @@ class Rehearsal:
             journal=str(directory), ts_started_ns=TS_START_NS, params_hash="",
         )  # fmt: skip
         self.runner = Runner(self.session, status, Pace(), RawFrames(directory, keep_all=False))
-        self.runner.public_parser = self.parser = TimedParser(self.manifest)
-        ledger, rest = OrderLedger(self.manifest.run_id), RestClient(http, "", None)
+        venue, self.parser = BybitVenue(), TimedParser(self.manifest)
+        ledger, rest = OrderLedger(self.manifest.run_id), RestClient(http, venue, "")
+        plan = StreamPlan("public", "", venue.talk)
+        self.market = NativeMarket(http, rest, plan, self.parser, self.runner.takers(), self.runner.fail)
         self.now_s = 0.0  # of the market: the budget counts by it, and never says no
         rest.budget.now_s = lambda: self.now_s
-        rest.budget.limits = {ORDER_PATH + name: REQUESTS_PER_S for names in NAMES.values() for name in names}
+        rest.budget.limits = {ORDER_PATH + name: REQUESTS_PER_S for names in OPERATIONS.values() for name in names}
         encoder, self.requests = RequestEncoder(self.manifest, ledger), RequestBook(ledger)
-        self.gateway = BybitGateway(encoder, self.requests, rest, self.runner.take_answers, self.runner.ask_venue)
+        self.gateway = VenueGateway(
+            encoder, self.requests, rest, self.runner.take_answers, self.runner.ask_venue, self.manifest.instruments
+        )
         self.runner.gateway = self.gateway
         self.wire = Wire()
         self.gateway.stream = Stream(
-            http, StreamPlan("trade", ""), ts_ms=rest.ts_ms, on_frame=self.runner.on_public,
+            http, StreamPlan("trade", "", venue.talk), ts_ms=rest.ts_ms, on_frame=self.market.on_frame,
             on_up=self.runner.on_public_up, on_down=self.gateway.on_down,
         )  # fmt: skip
         self.gateway.stream.socket = cast(Socket, self.wire)
@@ -165,7 +170,7 @@ class Rehearsal:
         self.now_s = ts_ns / NS_PER_S
         session.fold_ns = session.commit_ns = 0
         started_ns = time.perf_counter_ns()
-        await self.runner.on_public(frame, ts_ns)
+        await self.market.on_frame(frame, ts_ns)
         done_ns = wire.sent_ns if wire.sent else session.folded_ns
         encode_ns, fold_ns = done_ns - session.folded_ns, session.fold_ns - session.commit_ns
         total_ns = done_ns - started_ns

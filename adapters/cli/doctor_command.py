@@ -9,12 +9,12 @@ import click
 from mmfold.adapters.cli.errors import EXIT_GATE
 from mmfold.adapters.cli.import_command import parse_symbols
 from mmfold.adapters.cli.output import emit_json, print_table, print_warnings
+from mmfold.adapters.venues.registry import VENUES
 
 if TYPE_CHECKING:
     from mmfold.adapters.doctor.check import Report
 
 MODES = ("paper", "shadow", "testnet", "live")
-VENUES = ("bybit",)
 PORTS_VARIABLE = "MM_PORTS"
 CONFIG_VARIABLE = "MM_CONFIG_PATH"
 PORT_DEFAULT = 8080
@@ -52,7 +52,7 @@ def config_variable() -> str | None:
     epilog="Example: mm doctor --venue bybit --mode testnet --config mm.yaml --journal out/s --port 8080",
     short_help="Check what a session needs, before it starts.",
 )
-@click.option("--venue", default="bybit", show_default=True, type=click.Choice(VENUES), help="The venue to ask.")
+@click.option("--venue", default="bybit", show_default=True, type=click.Choice(list(VENUES)), help="The venue to ask.")
 @click.option("--mode", type=click.Choice(MODES), help="What the session will be; default: what EXCHANGE_ENV says.")
 @click.option("--endpoint", metavar="URL", help="The venue's REST address; default: the venue's own for the mode.")
 @click.option(
@@ -82,15 +82,15 @@ def command(
     from mmfold.adapters.crash import forbid_core_dumps
     from mmfold.adapters.doctor.check import Status, clean
     from mmfold.adapters.doctor.venue import parse_endpoint
+    from mmfold.adapters.live.endpoints import find_endpoints
     from mmfold.adapters.logs import LEVELS, setup_logs
     from mmfold.adapters.secrets.environment import resolve_environment
-    from mmfold.adapters.venues.bybit.endpoints import REST_ENDPOINTS
 
     level = os.environ.get("LOG_LEVEL", "")
     setup_logs(level if level in LEVELS else "WARNING")
     forbid_core_dumps()
     chosen_mode = mode or resolve_environment(os.environ).exchange_env
-    url = endpoint or REST_ENDPOINTS[chosen_mode]
+    url = endpoint or find_endpoints(venue, chosen_mode, None).rest
     parse_endpoint(url)
     report = examine(venue, chosen_mode, url, config, journal, ports, symbols)
     if as_json:
@@ -117,6 +117,7 @@ def examine(
     from mmfold.adapters.doctor.credentials import Door, check_credentials
     from mmfold.adapters.doctor.venue import check_instruments, check_reachable, parse_endpoint, unique
     from mmfold.adapters.secrets.environment import resolve_environment
+    from mmfold.adapters.venues.registry import native_venue
 
     endpoint, environment, report = parse_endpoint(url), resolve_environment(os.environ), Report()
     report.add(machine.check_environment(mode, os.environ))
@@ -125,13 +126,14 @@ def examine(
     report.add(found)
     directory, free = machine.check_directory(journal), machine.check_ports(ports)
     report.add([*directory, *free])
-    reached = check_reachable(endpoint, url)
+    at = native_venue(venue)
+    reached = check_reachable(at, endpoint, url)
     report.add(reached.checks)
     wanted = unique(symbols or (config.per_symbol if config else ()))
     if reached.offset_ns is not None:
-        report.add(check_instruments(endpoint, wanted, config))
-    door = Door(endpoint, reached.offset_ns, wanted)
-    report.add(check_credentials(mode, venue, os.environ, door, datetime.now(UTC)))
+        report.add(check_instruments(at, endpoint, wanted, config))
+    door = Door(at, endpoint, reached.offset_ns, wanted)
+    report.add(check_credentials(mode, os.environ, door, datetime.now(UTC)))
     report.facts = {
         "config_ok": config is not None,
         "env": {

@@ -50,7 +50,7 @@ USER_ERRORS = frozenset(
         "mmfold.adapters.bench.soak.SoakFailed",
         "mmfold.adapters.live.endpoints.BadEndpoint",
         "mmfold.adapters.live.handover.CannotHandOver",
-        "mmfold.adapters.venues.bybit.position_mode.HedgeMode",
+        "mmfold.adapters.venues.order_port.HedgeMode",
         "mmfold.adapters.live.opening.CannotStart",
         "mmfold.adapters.live.asking.CannotAsk",
         "mmfold.adapters.live.stopping.CannotStop",

@@ -124,18 +124,20 @@ def make_plan(asked: dict[str, Any]) -> "Plan":
     Raises: click.UsageError, ConfigError, StrategyError, BadEndpoint.
     """
     refused = load_own_strategy(asked)  # first: nothing may have imported the kernels
-    from mmfold.adapters.live.endpoints import find_endpoints, unified_name
+    from mmfold.adapters.live.endpoints import find_endpoints
     from mmfold.adapters.live.runner import Pace
     from mmfold.adapters.live.start import Plan
+    from mmfold.adapters.venues.registry import order_venues, takes_orders
     from mmfold.config.errors import ConfigError
     from mmfold.config.load import load_config
     from mmfold.replay.strategy.file import StrategyError
 
     symbols, has_account = split_symbols(asked["symbols"]), asked["mode"] in ("testnet", "live")
-    if has_account and unified_name(asked["venue"]) is not None:
+    if has_account and not takes_orders(asked["venue"]):
+        known = ", ".join(order_venues())
         raise click.UsageError(
-            f"--mode {asked['mode']} at {asked['venue']}: mm sends orders to bybit alone. Of other venues it has the "
-            "market, but no order entry, no private stream and no reconciliation: use --mode paper or shadow"
+            f"--mode {asked['mode']} at {asked['venue']}: mm sends orders to {known} alone. Of other venues it has "
+            "the market, but no order entry, no private stream and no reconciliation: use --mode paper or shadow"
         )
     if asked["adopt_position"] and not has_account:
         raise click.UsageError(f"--adopt-position: --mode {asked['mode']} has no account, so no position")

@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import NamedTuple
 
 from mmfold.adapters.doctor.check import Check, Status, fail, ok, warn
-from mmfold.adapters.doctor.venue import Endpoint, check_accepted, check_one_way
+from mmfold.adapters.doctor.venue import Endpoint, SignedDoor, check_accepted, check_one_way
 from mmfold.adapters.requirements import missing_requirement
 from mmfold.adapters.secrets.backend import Stored, rotation_warning
 from mmfold.adapters.secrets.environment import FIELDS, PREFIX, make_key, resolve_environment
 from mmfold.adapters.secrets.errors import SecretError, SecretNotFound
 from mmfold.adapters.secrets.registry import open_backend
-from mmfold.adapters.venues.port import Credentials
+from mmfold.adapters.venues.order_port import with_orders
+from mmfold.adapters.venues.port import Credentials, NativeVenue
 
 MODES_THAT_TRADE = ("testnet", "live")
 
@@ -20,13 +21,17 @@ MODES_THAT_TRADE = ("testnet", "live")
 class Door(NamedTuple):
     """Where keys are tried, for which symbols; without an offset the venue does not answer."""
 
+    venue: NativeVenue
     endpoint: Endpoint
     offset_ns: int | None
     symbols: Sequence[str]
 
 
-def check_credentials(mode: str, venue: str, environ: Mapping[str, str], door: Door, now: datetime) -> list[Check]:
+def check_credentials(mode: str, environ: Mapping[str, str], door: Door, now: datetime) -> list[Check]:
     """Look for the keys and try them; a mode that sends nothing is only warned of what is wrong with them."""
+    venue = door.venue.name
+    if not door.venue.capabilities.order_entry:
+        return [check_unneeded(mode, venue)]
     secret_env = resolve_environment(environ).secret_env
     path = f"{PREFIX}/{secret_env}/{venue}"
     stored: dict[str, Stored] = {}
@@ -58,11 +63,20 @@ def check_credentials(mode: str, venue: str, environ: Mapping[str, str], door: D
             found.append(ok("credentials", f"{path}: kept, not tried: the venue does not answer"))
         else:
             keys = Credentials(stored["api_key"].value, stored["api_secret"].value)
-            accepted = check_accepted(door.endpoint, keys, door.offset_ns, path)
+            signed = SignedDoor(with_orders(door.venue), door.endpoint, keys, door.offset_ns)
+            accepted = check_accepted(signed, path)
             found.append(accepted)
             if accepted.status is Status.OK:
-                found += check_one_way(door.endpoint, keys, door.offset_ns, door.symbols)
+                found += check_one_way(signed, door.symbols)
     return found if mode in MODES_THAT_TRADE else [soften(one) for one in found]
+
+
+def check_unneeded(mode: str, venue: str) -> Check:
+    """Judge a mode at a venue that mm has the market of alone."""
+    if mode in MODES_THAT_TRADE:
+        text = f"mode {mode}, but mm sends no orders to {venue}"
+        return fail("credentials", f"no_order_entry:{venue}", text, "use --mode paper or shadow")
+    return ok("credentials", f"not needed for this venue: mm has the market of {venue}, and no order entry")
 
 
 def soften(check: Check) -> Check:

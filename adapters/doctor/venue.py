@@ -10,20 +10,9 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from mmfold.adapters.doctor.check import Check, fail, ok, warn
-from mmfold.adapters.importers.bybit import MARKETS
 from mmfold.adapters.ports import is_loopback
-from mmfold.adapters.venues.bybit.position_mode import HedgeMode, hedged_symbols
-from mmfold.adapters.venues.bybit.rest import (
-    parse_instruments,
-    parse_time,
-    read_page,
-    request_instruments,
-    request_positions,
-    request_time,
-    request_wallet,
-)
-from mmfold.adapters.venues.bybit.signing import sign_rest
-from mmfold.adapters.venues.port import Credentials, MalformedFrame, RestRequest, VenueError
+from mmfold.adapters.venues.order_port import HedgeMode, OrderVenue
+from mmfold.adapters.venues.port import Credentials, MalformedFrame, NativeVenue, RestRequest, VenueError
 from mmfold.config.errors import ConfigError, nearest_text
 from mmfold.config.models import Config
 from mmfold.config.params import to_params
@@ -32,20 +21,12 @@ from mmfold.engine.manifest import Instrument, Manifest, UncountedInstrument
 
 TIMEOUT_S = 5.0
 BODY_BYTES_MAX = 8 << 20  # a page of 1,000 instruments is about 1 MB
-PAGE_COUNT_MAX = 10
+PAGE_COUNT_MAX = 30
+RECV_WINDOW_MS = 5_000
 CLOCK_TRY_COUNT = 3
 SKEW_MS_WARN = 250
 SKEW_MS_MAX = 1_000  # the venue refuses what is stamped later than a second ahead of its own clock
 MANIFEST_RUN = "doctor"
-HINT_BY_CODE = {
-    10002: "set this machine's clock (timedatectl set-ntp true)",
-    10003: "the key is of another environment or was deleted: check EXCHANGE_ENV, or mm secrets rotate bybit api_key",
-    10004: "api_secret does not belong to api_key: mm secrets rotate bybit api_secret",
-    10005: "give the key the rights to read and trade contracts at the venue",
-    10009: "this address is banned at the venue: ask its support",
-    10010: "add this machine's address to those of the key at the venue",
-    33004: "make a new key at the venue, then mm secrets rotate bybit api_key and api_secret",
-}
 
 
 class EndpointError(ValueError):
@@ -150,15 +131,15 @@ def reason_of(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def check_reachable(endpoint: Endpoint, url: str) -> Found:
+def check_reachable(venue: NativeVenue, endpoint: Endpoint, url: str) -> Found:
     """Ask for the time, a few times on one connection: who answers, how fast, and how far the clocks are apart."""
     samples = []
     try:
         connection = connect(endpoint)
         try:
             for _ in range(CLOCK_TRY_COUNT):
-                answer = ask(connection, request_time(), {})
-                venue_ns = parse_time(answer.body, answer.status)
+                answer = ask(connection, venue.request_time(), {})
+                venue_ns = venue.parse_time(answer.body, answer.status)
                 trip_ns = answer.ts_received_ns - answer.ts_sent_ns
                 samples.append((trip_ns, venue_ns - answer.ts_sent_ns - trip_ns // 2))
         finally:
@@ -167,7 +148,7 @@ def check_reachable(endpoint: Endpoint, url: str) -> Found:
         hint = "check the URL, the network and the firewall; proxies are not used"
         return Found([fail("venue", "venue_unreachable", f"{url}: {reason_of(error)}", hint)], None)
     except (MalformedFrame, VenueError) as error:
-        hint = "is this the venue's REST address? it did not answer as Bybit v5 does"
+        hint = f"is this the venue's REST address? it did not answer as {venue.name.capitalize()} does"
         return Found([fail("venue", "venue_unreachable", f"{url}: {error}", hint)], None)
     trip_ns, offset_ns = min(samples)
     reached = ok("venue", f"{url} answers in {trip_ns / NS_PER_MS:,.1f} ms")
@@ -186,39 +167,47 @@ def check_skew(offset_ns: int, trip_ns: int) -> Check:
     return ok("clock", text)
 
 
-def list_instruments(endpoint: Endpoint, category: str, odd: dict[str, str]) -> list[Instrument]:
-    """Return the instruments that trade in a category; `odd` gets the rows that cannot be taken, with the reason.
+def list_instruments(
+    venue: NativeVenue, endpoint: Endpoint, wanted: frozenset[str], odd: dict[str, str]
+) -> list[Instrument]:
+    """Return the instruments that trade: of the first contract, then of the others until all that are wanted are there.
 
+    `odd` gets the rows that cannot be taken, with the reason. A venue that refuses to tell of the others hides none of
+    the first.
     Raises: OSError, HTTPException, Unreachable, MalformedFrame, VenueError.
     """
     found: list[Instrument] = []
     cursor = ""
     for _ in range(PAGE_COUNT_MAX):
-        answer = ask_once(endpoint, request_instruments(category, cursor=cursor))
-        page, cursor = parse_instruments(answer.body, answer.status, odd)
-        found += page
-        if not cursor:
+        answer = ask_once(endpoint, venue.request_instruments("", cursor))
+        try:
+            page, cursor = venue.parse_instruments(answer.body, answer.status, odd)
+        except VenueError:
+            if not found:
+                raise
             return found
-    raise Unreachable(f"more than {PAGE_COUNT_MAX} pages of {category} instruments")
+        found += page
+        is_first = not page or page[-1].contract == venue.capabilities.contracts[0]
+        if not cursor or (wanted <= {one.symbol for one in found} and not (is_first and not wanted)):
+            return found
+    raise Unreachable(f"more than {PAGE_COUNT_MAX} pages of instruments")
 
 
-def check_instruments(endpoint: Endpoint, symbols: Sequence[str], config: Config | None) -> list[Check]:
+def check_instruments(
+    venue: NativeVenue, endpoint: Endpoint, symbols: Sequence[str], config: Config | None
+) -> list[Check]:
     """Look the symbols up at the venue and lay the configuration over their ticks and lots."""
-    listed: dict[str, Instrument] = {}
     odd: dict[str, str] = {}
-    linear_count = 0
+    contract = venue.capabilities.contracts[0]
     try:
-        for category in MARKETS:
-            if category != MARKETS[0] and set(symbols) <= set(listed):
-                break  # the other categories are asked for symbols that are missing only
-            listed = {one.symbol: one for one in list_instruments(endpoint, category, odd)} | listed
-            linear_count = linear_count or len(listed)
+        found = list_instruments(venue, endpoint, frozenset(symbols), odd)
     except VenueError as error:
-        if not listed:
-            return [fail("instruments", "instruments", str(error), "try again; the venue's status page may say more")]
+        return [fail("instruments", "instruments", str(error), "try again; the venue's status page may say more")]
     except (OSError, HTTPException, Unreachable, MalformedFrame) as error:
         hint = "is this the venue's REST address? its list could not be read"
         return [fail("instruments", "instruments", reason_of(error), hint)]
+    listed = {one.symbol: one for one in reversed(found)}
+    contract_count = sum(one.contract == contract for one in found)
     missing = [symbol for symbol in symbols if symbol not in listed]
     if missing:
         return [
@@ -241,7 +230,7 @@ def check_instruments(endpoint: Endpoint, symbols: Sequence[str], config: Config
     if symbols:
         return [ok("instruments", f"{', '.join(sorted(symbols))}: listed, and the settings fit their ticks and lots")]
     left_out = f"; left out, because they cannot be read: {', '.join(sorted(odd))}" if odd else ""
-    return [ok("instruments", f"{linear_count:,} {MARKETS[0]} instruments trade{left_out}")]
+    return [ok("instruments", f"{contract_count:,} {contract} instruments trade{left_out}")]
 
 
 def why_uncounted(instrument: Instrument) -> Check | None:
@@ -253,38 +242,51 @@ def why_uncounted(instrument: Instrument) -> Check | None:
     return None
 
 
-def check_accepted(endpoint: Endpoint, keys: Credentials, offset_ns: int, path: str) -> Check:
-    """Send one signed question, with the clock corrected, so that a wrong clock does not look like a wrong key."""
-    if not endpoint.keeps_keys:
+class SignedDoor(NamedTuple):
+    """Where signed questions are asked, with the clock corrected: a wrong clock must not look like a wrong key."""
+
+    venue: OrderVenue
+    endpoint: Endpoint
+    keys: Credentials
+    offset_ns: int
+
+    def ask(self, request: RestRequest) -> Answer:
+        """Ask one question.
+
+        Raises: OSError, HTTPException, Unreachable.
+        """
+        ts_ms = (time.time_ns() + self.offset_ns) // NS_PER_MS
+        return ask_once(self.endpoint, request, self.venue.sign(request, self.keys, ts_ms, RECV_WINDOW_MS))
+
+
+def check_accepted(door: SignedDoor, path: str) -> Check:
+    """Send one signed question."""
+    if not door.endpoint.keeps_keys:
         text = f"{path}: not tried, keys are not sent over plain http to another machine"
         return fail("credentials", "insecure_endpoint", text, "use an https:// endpoint")
-    request = request_wallet("USDT")
-    ts_ms = (time.time_ns() + offset_ns) // NS_PER_MS
     try:
-        answer = ask_once(endpoint, request, sign_rest(request, keys, ts_ms))
-        read_page(answer.body, answer.status)
+        answer = door.ask(door.venue.request_wallet("USDT"))
+        door.venue.read_page(answer.body, answer.status)
     except VenueError as error:
-        hint = HINT_BY_CODE.get(error.code, "try again; look the code up in the venue's documentation")
+        hint = door.venue.hint_of(error.code) or "try again; look the code up in the venue's documentation"
         return fail("credentials", f"credentials_refused:{error.code}", f"{path}: {error}", hint)
     except (OSError, HTTPException, Unreachable, MalformedFrame) as error:
         return fail("credentials", "venue_unreachable", f"{path}: {reason_of(error)}", "try again")
     return ok("credentials", f"{path}: the venue accepts them")
 
 
-def check_one_way(endpoint: Endpoint, keys: Credentials, offset_ns: int, symbols: Sequence[str]) -> list[Check]:
+def check_one_way(door: SignedDoor, symbols: Sequence[str]) -> list[Check]:
     """Ask for the position mode of the symbols: in hedge mode a session does not start."""
-    hedged: dict[str, bool] = {}
+    venue, hedged = door.venue, dict[str, bool]()
     for symbol in symbols:
-        request = request_positions(MARKETS[0], symbol)
-        ts_ms = (time.time_ns() + offset_ns) // NS_PER_MS
         try:
-            answer = ask_once(endpoint, request, sign_rest(request, keys, ts_ms))
-            hedged |= hedged_symbols([read_page(answer.body, answer.status)])
+            answer = door.ask(venue.request_positions(venue.capabilities.contracts[0], symbol))
+            hedged |= venue.hedged([venue.read_page(answer.body, answer.status)])
         except (VenueError, OSError, HTTPException, Unreachable, MalformedFrame) as error:
             text = f"{symbol}: {reason_of(error)}"
             return [warn("position mode", "position_mode_unknown", text, "try again; mm live asks once more")]
     if hedged:
-        return [fail("position mode", "hedge_mode", str(HedgeMode(hedged)), HedgeMode.hint)]
+        return [fail("position mode", "hedge_mode", str(HedgeMode(hedged, venue.hedge_hint)), venue.hedge_hint)]
     return [ok("position mode", f"{', '.join(symbols)}: one-way")] if symbols else []
 
 

@@ -17,9 +17,9 @@ from mmfold.adapters.live.rows import connection_row, timeout_row
 from mmfold.adapters.live.session import IN_DOUBT, OPEN_STATUSES
 from mmfold.adapters.live.thaw import UNEXPLAINED
 from mmfold.adapters.logs import EventLog
-from mmfold.adapters.venues.bybit.private import PrivateParser
 from mmfold.adapters.venues.ledger import Foreign
 from mmfold.adapters.venues.link_ids import is_of_runs
+from mmfold.adapters.venues.order_port import PrivateParser
 from mmfold.adapters.venues.port import Control, Ignored, MalformedFrame, VenueError, VenueUnreachable
 from mmfold.engine.codes import ConnectionState, EventKind
 from mmfold.engine.limits import INSTRUMENT_COUNT_MAX, NS_PER_MS, ORDER_ID_INSTRUMENT_SHIFT

@@ -13,11 +13,10 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mmfold.adapters.venues.bybit.responses import RateLimit
+from mmfold.adapters.venues.pending import RateLimit
 
 ORDERS_PER_S = 10  # of an account that was not given more, until the venue has told
 QUERIES_PER_S = 5  # the least of what the venue documents: the first answer tells
-ORDER_PATH = "/v5/order/"
 WINDOW_S = 1.0
 LOST_S = 6.0  # after which a request without an answer cannot arrive any more
 RECHECK_S = 0.05  # while all that was sent waits for its answers
@@ -58,9 +57,15 @@ class InTheWay:
 
 @dataclass
 class Budget:
-    """All operations of one account; `limits` are the venue's own words."""
+    """All operations of one account; `limits` are the venue's own words.
+
+    `order_path` begins the operations of order entry, `orders_per_s` and `queries_per_s` hold until the venue has told.
+    """
 
     now_s: Callable[[], float] = time.monotonic
+    order_path: str = ""
+    orders_per_s: int = ORDERS_PER_S
+    queries_per_s: int = QUERIES_PER_S
     limits: dict[str, int] = field(default_factory=dict)
     spent: defaultdict[str, InTheWay] = field(default_factory=lambda: defaultdict(InTheWay))
 
@@ -69,7 +74,7 @@ class Budget:
         known = self.limits.get(operation)
         if known is not None:
             return known
-        return ORDERS_PER_S if operation.startswith(ORDER_PATH) else QUERIES_PER_S
+        return self.orders_per_s if self.order_path and operation.startswith(self.order_path) else self.queries_per_s
 
     def room(self, operation: str) -> int:
         """Return how many requests of an operation may leave now."""

@@ -4,12 +4,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-HOSTS = {
-    ("bybit", "live"): ("https://api.bybit.com", "wss://stream.bybit.com"),
-    ("bybit", "testnet"): ("https://api-testnet.bybit.com", "wss://stream-testnet.bybit.com"),
-}
-
-UNIFIED_PREFIX = "ccxt:"  # before a venue's name: through ccxt, even where there is a way of our own
+from mmfold.adapters.venues.registry import CLIENT_PREFIX, client_name, native_venue
 
 
 class BadEndpoint(ValueError):
@@ -34,37 +29,20 @@ class Endpoints:
         except ValueError:
             return False
 
-    def public(self, category: str) -> str:
-        """Return the address of the market streams."""
-        return f"{self.sockets}/v5/public/{category}"
-
-    @property
-    def private(self) -> str:
-        """The address of the private stream."""
-        return f"{self.sockets}/v5/private"
-
-    @property
-    def trade(self) -> str:
-        """The address of the order-entry stream."""
-        return f"{self.sockets}/v5/trade"
-
-
-def unified_name(venue: str) -> str | None:
-    """Return ccxt's name of a venue that is reached through ccxt, None for one that is not."""
-    if any(venue == native for native, _ in HOSTS):
-        return None
-    return venue.removeprefix(UNIFIED_PREFIX)
-
 
 def find_endpoints(venue: str, mode: str, url: str | None) -> Endpoints:
     """Return a venue's addresses: from a URL if one is given, else the venue's own for the mode.
 
     Paper and shadow look at the real market. Raises: BadEndpoint.
     """
-    if url is None and unified_name(venue) is not None:
-        return Endpoints(f"{UNIFIED_PREFIX}{unified_name(venue)}", "")  # ccxt knows them
+    in_library = client_name(venue)
+    if url is None and in_library is not None:
+        return Endpoints(f"{CLIENT_PREFIX}{in_library}", "")  # the library knows them
     if url is None:
-        return Endpoints(*HOSTS[venue, "testnet" if mode == "testnet" else "live"])
+        hosts = native_venue(venue).hosts.get("testnet" if mode == "testnet" else "live")
+        if hosts is None:
+            raise BadEndpoint(f"{venue} has no {mode}")
+        return Endpoints(hosts.rest, hosts.sockets)
     parts = urlsplit(url)
     try:
         has_port = parts.port is None or parts.port > 0

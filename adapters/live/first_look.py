@@ -11,7 +11,7 @@ from mmfold.adapters.live.reconcile import Reconciler, Seen, joined
 from mmfold.adapters.live.rest_client import RestClient
 from mmfold.adapters.live.session import Session
 from mmfold.adapters.logs import EventLog
-from mmfold.adapters.venues.bybit.rest import RestParser
+from mmfold.adapters.venues.order_port import AnswerParser
 from mmfold.adapters.venues.port import VenueUnreachable
 from mmfold.engine.codes import EventKind
 from mmfold.engine.records import NO_VALUE
@@ -25,7 +25,7 @@ MONEY_KINDS = (EventKind.FILL, EventKind.FUNDING)
 class FirstLook(Reconciler):
     """The reconciler of a new journal: its first word is the opening, and nothing of before counts."""
 
-    def __init__(self, session: Session, rest: RestClient, parser: RestParser, seen: Seen, *, adopts: bool) -> None:
+    def __init__(self, session: Session, rest: RestClient, parser: AnswerParser, seen: Seen, *, adopts: bool) -> None:
         super().__init__(session.manifest, rest, parser, seen)
         self.session = session
         self.adopts = adopts

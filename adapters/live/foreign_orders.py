@@ -4,14 +4,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from mmfold.adapters.live.left_orders import open_pages
+from mmfold.adapters.live.left_orders import resting_orders
 from mmfold.adapters.live.opening import CannotStart
 from mmfold.adapters.live.rest_client import RestClient
 from mmfold.adapters.logs import EventLog
-from mmfold.adapters.venues.bybit.entries import read_text
-from mmfold.adapters.venues.bybit.rest import entries_of
 from mmfold.adapters.venues.link_ids import run_tag
-from mmfold.adapters.venues.listing import category_of, list_manifest
 from mmfold.engine.manifest import Manifest
 
 TAGGED = re.compile(r"mm([0-9a-f]{8})-[0-9a-z]+")
@@ -26,10 +23,9 @@ async def check_foreign(rest: RestClient, manifest: Manifest, runs: Iterable[str
     """
     found: Counter[tuple[str, str]] = Counter()
     ours = tuple(runs)
-    for listing in list_manifest(manifest).listings.values():
-        pages = await open_pages(rest, category_of(listing), listing.symbol)
-        texts = (read_text(entry, "orderLinkId") for _, entry in entries_of(pages))
-        found.update((listing.symbol, tag) for tag in foreign_tags(texts, ours))
+    for instrument in manifest.instruments:
+        orders = await resting_orders(rest, instrument)
+        found.update((instrument.symbol, tag) for tag in foreign_tags((one.link_id for one in orders), ours))
     if found and not is_shared:
         said = ", ".join(f"{count} in {symbol} (run tag {tag})" for (symbol, tag), count in sorted(found.items()))
         raise CannotStart(

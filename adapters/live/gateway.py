@@ -11,19 +11,19 @@ import aiohttp
 import numpy as np
 
 from mmfold.adapters.importers.rows import Row
-from mmfold.adapters.live.budget import ORDER_PATH, Spent
+from mmfold.adapters.live.budget import Spent
+from mmfold.adapters.live.cancel_all import cancel_each
 from mmfold.adapters.live.rest_client import RestClient
 from mmfold.adapters.live.stream import Stream
 from mmfold.adapters.live.waiting import CANCEL, KINDS, Waiter, Waiting, is_urgent
 from mmfold.adapters.logs import EventLog
-from mmfold.adapters.venues.bybit.requests import BATCH_COUNT_MAX, OPERATIONS, RequestEncoder, Run
-from mmfold.adapters.venues.bybit.responses import Outcome, RateLimit, RequestBook, rate_row
-from mmfold.adapters.venues.bybit.ret_codes import TIME_WINDOW
 from mmfold.adapters.venues.ledger import EndReason, as_rows
+from mmfold.adapters.venues.order_port import RequestEncoder, Run
+from mmfold.adapters.venues.pending import Outcome, PendingRequests, RateLimit, rate_row
 from mmfold.adapters.venues.port import Control, Ignored, MalformedFrame, RestRequest, VenueError, Verdict
 from mmfold.engine.codes import EventKind, Flag, RequestOutcome, Side
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S
-from mmfold.engine.manifest import Manifest
+from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.engine.records import EVENT, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 from mmfold.replay.venue.desk import Desk
 
@@ -32,7 +32,6 @@ VENUE_KINDS = (
     EventKind.BOOK_SNAPSHOT, EventKind.BOOK_DELTA, EventKind.TRADE, EventKind.MARK, EventKind.FUNDING
 )  # fmt: skip
 
-NAMES = {kind: (name, f"{name}-batch") for kind, name in OPERATIONS.items()}
 PAUSE_S = 0.001
 ORDER_ID_AT = 5  # in a Row
 
@@ -54,15 +53,32 @@ def dropped_row(waiter: Waiter, now_s: float, ts_now_ns: int) -> Row:
 class Gateway(Protocol):
     """Takes order effects, journaled before; answers come by the `take` it was made with."""
 
+    sees_market: bool  # whether it has to be shown the market: a simulated venue
+
     async def send(self, effects: np.ndarray, ts_now_ns: int) -> None:
         """Send PLACE, AMEND and CANCEL effects, in their order."""
 
     def see_market(self, rows: np.ndarray, ts_now_ns: int) -> None:
         """Look at one market event before the core does."""
 
+    def settled_orders(self, rows: np.ndarray) -> frozenset[int]:
+        """Return the orders of answers that were refused and of which nothing may still arrive."""
+        ...
+
+    async def expire(self, ts_now_ns: int, timeout_ms: int) -> None:
+        """Close requests that nobody answered in time."""
+
+    def halt(self) -> None:
+        """Send nothing any more of what waits."""
+
+    async def cancel_all(self, settle_ms: int) -> None:
+        """Cancel everything at the venue, beside journal and core; again when what was on its way has arrived."""
+
 
 class NoGateway:
     """Shadow: nothing is sent."""
+
+    sees_market = False
 
     async def send(self, effects: np.ndarray, ts_now_ns: int) -> None:
         """Send nothing."""
@@ -70,9 +86,24 @@ class NoGateway:
     def see_market(self, rows: np.ndarray, ts_now_ns: int) -> None:
         """See nothing."""
 
+    def settled_orders(self, rows: np.ndarray) -> frozenset[int]:
+        """Return none: nothing is refused."""
+        return frozenset()
 
-class PaperGateway:
+    async def expire(self, ts_now_ns: int, timeout_ms: int) -> None:
+        """Close nothing."""
+
+    def halt(self) -> None:
+        """Hold back nothing."""
+
+    async def cancel_all(self, settle_ms: int) -> None:
+        """Cancel nothing: no venue has an order."""
+
+
+class PaperGateway(NoGateway):
     """Paper: the backtest's venue matches against the live market, with constant latencies."""
+
+    sees_market = True
 
     def __init__(self, manifest: Manifest, take: TakeRows, entry_ns: int, response_ns: int) -> None:
         self.desk = Desk(manifest)
@@ -112,21 +143,27 @@ class PaperGateway:
         asyncio.get_running_loop().call_later(delay_ns / 1e9, do)
 
 
-class BybitGateway:
+class VenueGateway:
     """A real venue, or one that speaks like it: order entry by WebSocket, by REST while that is down."""
+
+    sees_market = False  # the venue has its own
 
     def __init__(
         self,
         encoder: RequestEncoder,
-        requests: RequestBook,
+        requests: PendingRequests,
         rest: RestClient,
         take: TakeRows,
         on_doubt: Callable[[str], None],
+        instruments: tuple[Instrument, ...],
     ) -> None:
         self.encoder = encoder
+        self.names = encoder.operations
+        self.order_path = rest.account_venue.order_path
         self.requests = requests
         self.rest = rest
         self.take = take
+        self.instruments = instruments  # whose orders a cancel-all ends
         self.on_doubt = on_doubt  # the venue's open orders have to be looked at
         self.stream: Stream | None = None
         self.waiting = Waiting()
@@ -157,9 +194,9 @@ class BybitGateway:
 
     def has_room(self, run: Run) -> bool:
         """Tell whether a run may leave now."""
-        path, count = ORDER_PATH + run.operation, len(run.effects)
+        path, count = self.order_path + run.operation, len(run.effects)
         room = self.rest.budget.room(path)
-        if not run.operation.startswith(NAMES[CANCEL][0]) or room < count or room - self.reserve(path) >= count:
+        if run.operation not in self.names[CANCEL] or room < count or room - self.reserve(path) >= count:
             return room >= count
         return any(is_urgent(effect) for effect in run.effects)
 
@@ -171,7 +208,7 @@ class BybitGateway:
         """Let a run leave: by the stream, by REST while that is down."""
         self.number += 1
         request_id = f"{run.effects['seq'].item(0)}-{self.number}"
-        path = ORDER_PATH + run.operation
+        path = self.order_path + run.operation
         spent = self.rest.budget.spend(path, len(run.effects))
         self.paid[request_id] = (path, spent)
         socket = self.stream.socket if self.stream is not None else None
@@ -197,7 +234,9 @@ class BybitGateway:
         """Send what waits whenever there is room, until nothing waits."""
         while self.waiting:
             budget = self.rest.budget
-            paths = [ORDER_PATH + name for kind in KINDS if self.waiting.by_kind[kind] for name in NAMES[kind]]
+            paths = [
+                self.order_path + name for kind in KINDS if self.waiting.by_kind[kind] for name in self.names[kind]
+            ]
             await asyncio.sleep(max(PAUSE_S, min(budget.wait_s(path) for path in paths)))
             await self.drain()
         self.draining = None
@@ -219,13 +258,13 @@ class BybitGateway:
     def next_orders(self, kind: int, now_s: float) -> list[int]:
         """Return the orders whose requests of a kind leave next in one run, none when there is no room."""
         ready, hurries = self.waiting.ready(kind, now_s)
-        single, batch = (ORDER_PATH + name for name in NAMES[kind])
+        single, batch = (self.order_path + name for name in self.names[kind])
         rooms = [
             self.rest.budget.room(path) - (self.reserve(path) if kind == CANCEL and not hurries else 0)
             for path in (single, batch)
         ]
         if len(ready) > 1 and rooms[1] > 1:
-            return ready[: min(rooms[1], BATCH_COUNT_MAX)]
+            return ready[: min(rooms[1], self.encoder.batch_count_max)]
         return ready[:1] if rooms[0] > 0 else []
 
     async def take_local(self, rows: list[Row]) -> None:
@@ -235,9 +274,21 @@ class BybitGateway:
                 self.requests.ledger.note_refused(row[ORDER_ID_AT])
             await self.take(as_rows(rows))
 
+    def settled_orders(self, rows: np.ndarray) -> frozenset[int]:
+        """Return the orders of answers that the rate limit refused and of which nothing may still arrive."""
+        return self.requests.settled_orders(rows)
+
     def halt(self) -> None:
         """Send nothing any more of what waits."""
         self.waiting.clear()
+
+    async def cancel_all(self, settle_ms: int) -> None:
+        """Cancel every order of the session's symbols by REST, again when what was on its way must have arrived."""
+        on_its_way = bool(self.requests.pending)
+        await cancel_each(self.rest, self.instruments)
+        if on_its_way:  # an order that was sent just before may arrive just after
+            await asyncio.sleep(settle_ms / 1e3)
+            await cancel_each(self.rest, self.instruments)
 
     async def flush(self) -> None:
         """Write what waits, in its order; whoever comes meanwhile only adds to it."""
@@ -281,7 +332,7 @@ class BybitGateway:
         self.rest.budget.settle(path, spent, limit)
         refused: dict[tuple[int, str], list[int]] = {}  # a batch is mostly refused as a whole: one line for all of it
         for answer in outcome.answers:
-            if answer.code == TIME_WINDOW:
+            if answer.code in self.requests.clock_codes:
                 self.on_doubt("the venue's clock is not where we think")
             if answer.verdict == Verdict.GONE:
                 self.on_doubt("an order that we cancel or amend is gone")

@@ -8,6 +8,7 @@ from mmfold.adapters.live.left_orders import cancel_left
 from mmfold.adapters.live.opening import CannotStart
 from mmfold.adapters.live.rest_client import RestClient
 from mmfold.adapters.live.start import Plan, find_keys
+from mmfold.adapters.venues.registry import native_venue
 
 
 async def give_up(plan: Plan, http: aiohttp.ClientSession) -> str:
@@ -21,7 +22,11 @@ async def give_up(plan: Plan, http: aiohttp.ClientSession) -> str:
         return ""
     pace = plan.pace
     rest = RestClient(
-        http, plan.endpoints.rest, None, recv_window_ms=pace.recv_window_ms, timeout_s=pace.rest_timeout_s
+        http,
+        native_venue(plan.venue),
+        plan.endpoints.rest,
+        recv_window_ms=pace.recv_window_ms,
+        timeout_s=pace.rest_timeout_s,
     )
     try:
         await rest.read_clock()

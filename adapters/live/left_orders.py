@@ -11,13 +11,10 @@ from mmfold.adapters.live.handover import former_runs
 from mmfold.adapters.live.rest_client import RestClient
 from mmfold.adapters.live.session import has_segments
 from mmfold.adapters.logs import EventLog
-from mmfold.adapters.venues.bybit.entries import read_text
-from mmfold.adapters.venues.bybit.requests import request_cancel
-from mmfold.adapters.venues.bybit.rest import Page, entries_of, request_open_orders
 from mmfold.adapters.venues.link_ids import is_of_runs
-from mmfold.adapters.venues.listing import category_of, list_manifest
+from mmfold.adapters.venues.order_port import Resting
 from mmfold.adapters.venues.port import MalformedFrame, VenueError, VenueUnreachable
-from mmfold.engine.manifest import Manifest
+from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.journal.lock import is_locked
 from mmfold.journal.reader import Journal
 
@@ -32,21 +29,21 @@ class LeftOrders:
 
     def __init__(self, rest: RestClient, manifest: Manifest, run_ids: Iterable[str]) -> None:
         self.rest = rest
-        self.symbols = [(category_of(each), each.symbol) for each in list_manifest(manifest).listings.values()]
+        self.instruments = manifest.instruments
         self.run_ids = tuple(run_ids)
         self.cancelled: set[str] = set()  # the venue's ids of orders that were asked to be cancelled
 
-    async def list(self) -> list[tuple[str, str, str]]:
-        """Return (category, symbol, the venue's order id) of every such order that rests.
+    async def list(self) -> list[tuple[Instrument, str]]:
+        """Return (instrument, the venue's order id) of every such order that rests.
 
         Raises: VenueUnreachable, VenueError, MalformedFrame.
         """
-        found = []
-        for category, symbol in self.symbols:
-            for _, entry in entries_of(await open_pages(self.rest, category, symbol)):
-                if is_of_runs(read_text(entry, "orderLinkId"), self.run_ids):
-                    found.append((category, symbol, read_text(entry, "orderId")))
-        return found
+        return [
+            (instrument, order.venue_order_id)
+            for instrument in self.instruments
+            for order in await resting_orders(self.rest, instrument)
+            if is_of_runs(order.link_id, self.run_ids)
+        ]
 
     async def clear(self) -> int:
         """Cancel all of them and wait until the venue lists none; returns how many there were.
@@ -58,20 +55,22 @@ class LeftOrders:
             left = await self.list()
             if not left:
                 return len(self.cancelled)
-            for category, symbol, venue_order_id in left:
+            for instrument, venue_order_id in left:
                 self.cancelled.add(venue_order_id)
-                LOG.warning("former_order_cancelled", symbol=symbol, venue_order_id=venue_order_id)
+                LOG.warning("former_order_cancelled", symbol=instrument.symbol, venue_order_id=venue_order_id)
                 # Asked for, not awaited: an order that is gone by now is refused, and the list tells.
-                await self.rest.send(request_cancel(category, symbol, venue_order_id))
+                request = self.rest.account_venue.request_cancel(instrument.contract, instrument.symbol, venue_order_id)
+                await self.rest.send(request)
         raise VenueUnreachable(f"{len(left)} orders of a former run still rest after {TURN_COUNT_MAX} turns")
 
 
-async def open_pages(rest: RestClient, category: str, symbol: str) -> list[Page]:
-    """Return the venue's pages of the open orders in a symbol.
+async def resting_orders(rest: RestClient, instrument: Instrument) -> list[Resting]:
+    """Return what rests at the venue in an instrument, whoever placed it.
 
     Raises: VenueUnreachable, VenueError, MalformedFrame.
     """
-    return await rest.pages(lambda cursor: request_open_orders(category, symbol, cursor=cursor))
+    venue, contract, symbol = rest.account_venue, instrument.contract, instrument.symbol
+    return venue.resting(await rest.pages(lambda cursor: venue.request_open_orders(contract, symbol, cursor)))
 
 
 def read_left(journal: Path) -> Manifest | None:

@@ -3,19 +3,22 @@
 from collections.abc import Iterable
 
 from mmfold.adapters.live.rest_client import RestClient
-from mmfold.adapters.venues.bybit.position_mode import HedgeMode, hedged_symbols
-from mmfold.adapters.venues.bybit.rest import Page, request_positions
+from mmfold.adapters.venues.order_port import HedgeMode, Page
+from mmfold.engine.manifest import Instrument
 
 
-async def check_one_way(rest: RestClient, category: str, symbols: Iterable[str]) -> None:
+async def check_one_way(rest: RestClient, instruments: Iterable[Instrument]) -> None:
     """Check that no symbol holds long and short apart: such sides have no place in one position.
 
     Raises: HedgeMode, VenueUnreachable, VenueError, MalformedFrame.
     """
+    venue = rest.account_venue
+    if not venue.capabilities.hedge_mode:
+        return
     pages: list[Page] = []
-    for symbol in symbols:
+    for instrument in instruments:
         pages += await rest.pages(
-            lambda cursor, asked=symbol: request_positions(category, asked, cursor=cursor)  # type: ignore[misc]
+            lambda cursor, one=instrument: venue.request_positions(one.contract, one.symbol, cursor)  # type: ignore[misc]
         )
-    if hedged := hedged_symbols(pages):
-        raise HedgeMode(hedged)
+    if hedged := venue.hedged(pages):
+        raise HedgeMode(hedged, venue.hedge_hint)

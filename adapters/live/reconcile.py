@@ -12,14 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mmfold.adapters.live.rest_client import RestClient
-from mmfold.adapters.venues.bybit.rest import (
-    RestParser,
-    request_executions,
-    request_open_orders,
-    request_positions,
-    request_wallet,
-)
-from mmfold.adapters.venues.listing import category_of, list_manifest
+from mmfold.adapters.venues.order_port import AnswerParser
 from mmfold.engine.codes import EventKind, Flag
 from mmfold.engine.limits import NS_PER_MS
 from mmfold.engine.manifest import Manifest
@@ -100,13 +93,16 @@ class Seen:
 class Reconciler:
     """Asks the venue what it has."""
 
-    def __init__(self, manifest: Manifest, rest: RestClient, parser: RestParser, seen: Seen) -> None:
+    def __init__(self, manifest: Manifest, rest: RestClient, parser: AnswerParser, seen: Seen) -> None:
         self.rest = rest
+        self.venue = rest.account_venue
         self.parser = parser
         self.seen = seen
         self.symbols: dict[str, list[str]] = {}
-        for listing in list_manifest(manifest).listings.values():
-            self.symbols.setdefault(category_of(listing), []).append(listing.symbol)
+        self.indices: dict[str, int] = {}
+        for index, instrument in enumerate(manifest.instruments):
+            self.symbols.setdefault(instrument.contract, []).append(instrument.symbol)
+            self.indices[instrument.symbol] = index
 
     def news(self, rows: np.ndarray) -> np.ndarray:
         """Return what is new of the rows that a stream told."""
@@ -120,9 +116,9 @@ class Reconciler:
         asked_ms = self.rest.ts_ms()
         start_ms = self.seen.start_ms(asked_ms)
         found = []
-        for category, symbol in self.each():
+        for contract, symbol in self.each():
             pages = await self.rest.pages(
-                lambda cursor, c=category, s=symbol: request_executions(c, s, start_ms, cursor)  # type: ignore[misc]
+                lambda cursor, c=contract, s=symbol: self.venue.request_executions(c, s, start_ms, cursor)  # type: ignore[misc]
             )
             for page in reversed(pages):  # newest first, each a piece of work
                 told = self.parser.parse_executions([page], self.rest.now_ns())
@@ -137,13 +133,13 @@ class Reconciler:
         One by one: a list that waits for those of all others would lack what was placed meanwhile.
         Raises: VenueUnreachable, VenueError, MalformedFrame.
         """
-        for category, symbol in self.each():
+        for contract, symbol in self.each():
             asked_s = time.monotonic()
             pages = await self.rest.pages(
-                lambda cursor, c=category, s=symbol: request_open_orders(c, s, cursor=cursor)  # type: ignore[misc]
+                lambda cursor, c=contract, s=symbol: self.venue.request_open_orders(c, s, cursor)  # type: ignore[misc]
             )
-            listed = self.parser.parse_open_orders(pages, category, self.rest.now_ns(), symbol)
-            yield asked_s, self.parser.table.listings[symbol].index, listed.rows
+            listed = self.parser.parse_open_orders(pages, contract, self.rest.now_ns(), symbol)
+            yield asked_s, self.indices[symbol], listed.rows
 
     async def positions(self) -> np.ndarray:
         """Return the POSITION of every instrument and the BALANCE.
@@ -151,22 +147,22 @@ class Reconciler:
         Raises: VenueUnreachable, VenueError, MalformedFrame.
         """
         found = []
-        for category, symbols in self.symbols.items():
-            if category == "spot":
+        for contract, symbols in self.symbols.items():
+            if contract == "spot":
                 continue
             pages = []
             for symbol in symbols:
                 pages += await self.rest.pages(
-                    lambda cursor, c=category, s=symbol: request_positions(c, s, cursor=cursor)  # type: ignore[misc]
+                    lambda cursor, c=contract, s=symbol: self.venue.request_positions(c, s, cursor)  # type: ignore[misc]
                 )
-            found.append(self.parser.parse_positions(pages, category, self.rest.now_ns()).rows)
-        status, body = await self.rest.ask(request_wallet(self.parser.coin))
+            found.append(self.parser.parse_positions(pages, contract, self.rest.now_ns()).rows)
+        status, body = await self.rest.ask(self.venue.request_wallet(self.parser.coin))
         found.append(self.parser.parse_wallet(body, self.rest.now_ns(), status))
         return joined(found)
 
     def each(self) -> list[tuple[str, str]]:
-        """Return (category, symbol) of every instrument."""
-        return [(category, symbol) for category, symbols in self.symbols.items() for symbol in symbols]
+        """Return (contract, symbol) of every instrument."""
+        return [(contract, symbol) for contract, symbols in self.symbols.items() for symbol in symbols]
 
 
 def foreign_rows(foreign: Iterable[object]) -> list[np.ndarray]:

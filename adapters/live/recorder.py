@@ -12,20 +12,20 @@ from typing import Literal
 import aiohttp
 import numpy as np
 
-from mmfold.adapters.live.endpoints import Endpoints, unified_name
+from mmfold.adapters.live.endpoints import Endpoints
+from mmfold.adapters.live.native_market import open_native
 from mmfold.adapters.live.opening import RECORD, find_manifest
 from mmfold.adapters.live.raw import RawFrames
 from mmfold.adapters.live.rest_client import RestClient
+from mmfold.adapters.live.rows import gap_rows
+from mmfold.adapters.live.runner import Pace
 from mmfold.adapters.live.session import has_segments
-from mmfold.adapters.live.start import await_emulator, check_clock, find_instruments, plan_public
-from mmfold.adapters.live.stream import Stream
+from mmfold.adapters.live.start import await_emulator, check_clock, find_instruments
 from mmfold.adapters.logs import EventLog
-from mmfold.adapters.venues.bybit.public import PublicParser, gap_rows
-from mmfold.adapters.venues.ccxt.loading import load_venue
-from mmfold.adapters.venues.ccxt.market import UnifiedMarket
 from mmfold.adapters.venues.connection import StreamStatus
-from mmfold.adapters.venues.port import MalformedFrame
-from mmfold.engine.codes import EventKind, Flag
+from mmfold.adapters.venues.market_stream import MarketStream, MarketTakers
+from mmfold.adapters.venues.registry import client_name, client_venue, native_venue
+from mmfold.engine.codes import Continuity, EventKind, Flag
 from mmfold.engine.manifest import Manifest, encode_manifest
 from mmfold.engine.payload import payload_rows
 from mmfold.journal.errors import JournalError
@@ -33,6 +33,8 @@ from mmfold.journal.writer import Writer
 
 COMMIT_S = 0.25
 CHECK_TURNS = 4  # each second
+# Which messages of a book continue each other: with the snapshots in the stream, and beside it.
+STREAM_KINDS = ((EventKind.BOOK_SNAPSHOT, EventKind.BOOK_DELTA), (EventKind.BOOK_DELTA,))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +60,15 @@ class Recorder:
     ) -> None:
         self.directory = directory
         self.manifest = manifest
-        self.stream: Stream | UnifiedMarket
+        self.stream: MarketStream
         self.stop_asked = asyncio.Event()
         self.failure: BaseException | None = None
         self.is_stopping = False
         self.gaps = 0
         self.kind_counts = np.zeros(256, np.int64)  # events of this run
-        self.venue_seqs: dict[int, int] = {}  # of each book's last message
-        self.parser = PublicParser(manifest)
+        self.venue_seqs: dict[int, int] = {}  # of each book's last message in the stream
+        beside = [one.continuity == Continuity.BESIDE_STREAM for one in manifest.instruments]
+        self.chain_kinds = [STREAM_KINDS[is_beside] for is_beside in beside]
         self.log = EventLog(RECORD)
         goes_on = has_segments(directory)
         self.writer = Writer(directory, sync=sync)
@@ -107,17 +110,13 @@ class Recorder:
             self.append(gap_rows(index, time.time_ns()))
             self.gaps += 1
 
-    async def on_frame(self, frame: bytes, ts_receive_ns: int) -> None:
-        """Take a frame of the venue's own stream."""
-        self.raw.keep("public", frame, ts_receive_ns)
-        try:
-            rows = self.parser.parse(frame, ts_receive_ns)
-        except MalformedFrame as error:
-            self.status.refused += 1
-            self.on_refused(error, ts_receive_ns)
-            return
-        if isinstance(rows, np.ndarray) and len(rows):
-            await self.on_rows(rows, ts_receive_ns)
+    def takers(self) -> MarketTakers:
+        """Return what a market hands on to."""
+        return MarketTakers(
+            on_rows=self.on_rows, on_up=self.on_up, on_down=self.on_down,
+            on_refused=lambda error, ts_ns: self.raw.refuse("public", error.frame, ts_ns, error.reason),
+            on_message=self.raw.keep if self.raw.keep_all else None,
+        )  # fmt: skip
 
     async def on_rows(self, rows: np.ndarray, ts_receive_ns: int) -> None:
         """Take whole market events; a book message that does not continue its book begins a new connection."""
@@ -127,22 +126,19 @@ class Recorder:
             await self.stream.cut()
 
     def skips(self, rows: np.ndarray) -> bool:
-        """Tell whether a book message is missing before some rows, and note where the books are."""
-        kind = int(rows["kind"][-1])
-        if kind not in (EventKind.BOOK_SNAPSHOT, EventKind.BOOK_DELTA):
-            return False
-        index = int(rows["instrument_index"][-1])
-        before, self.venue_seqs[index] = self.venue_seqs.get(index), int(rows["aux"][-1])
-        return kind == EventKind.BOOK_DELTA and int(rows["order_id"][-1]) != before
+        """Tell whether a book message is missing before some rows, and note where the books are.
 
-    def on_refused(self, error: MalformedFrame, ts_receive_ns: int) -> None:
-        """Keep what was not understood."""
-        self.log.warning("frame_refused", stream="public", reason=error.reason, size_bytes=len(error.frame))
-        self.raw.refuse("public", error.frame, ts_receive_ns, error.reason)
+        A snapshot beside the stream is none of its messages: the deltas continue each other.
+        """
+        kind, index = int(rows["kind"][-1]), int(rows["instrument_index"][-1])
+        if kind not in self.chain_kinds[index]:
+            return False
+        before, self.venue_seqs[index] = self.venue_seqs.get(index), int(rows["aux"][-1])
+        is_first = before is None and EventKind.BOOK_SNAPSHOT not in self.chain_kinds[index]
+        return kind == EventKind.BOOK_DELTA and not is_first and int(rows["order_id"][-1]) != before
 
     async def on_up(self) -> None:
         """Start with empty books: a snapshot comes first."""
-        self.parser.forget_books()
         self.venue_seqs.clear()
 
     async def on_down(self) -> None:
@@ -194,23 +190,20 @@ async def make_recorder(plan: RecordPlan, http: aiohttp.ClientSession) -> Record
     Raises: CannotStart, UnknownVenue, VenueUnreachable, VenueError, MalformedFrame, JournalError.
     """
     await await_emulator(plan.endpoints)
-    name = unified_name(plan.venue)
-    if name is not None:
+    if client_name(plan.venue) is not None:
         url = plan.endpoints.rest if plan.endpoints.sockets else None
-        venue = await load_venue(name, url, plan.symbols)
-        recorder = open_recorder(plan, find_manifest(plan.journal, RECORD, plan.venue, venue.instruments))
-        recorder.stream = UnifiedMarket(
-            venue, recorder.manifest, on_rows=recorder.on_rows, on_up=recorder.on_up, on_down=recorder.on_down,
-            on_refused=recorder.on_refused, on_message=recorder.raw.keep if plan.keep_raw else None,
-        )  # fmt: skip
+        loaded = await client_venue(plan.venue).load(url, plan.symbols)
+        recorder = open_recorder(plan, find_manifest(plan.journal, RECORD, plan.venue, loaded.instruments))
+        recorder.stream = loaded.open(recorder.manifest, recorder.takers())
         return recorder
-    rest = RestClient(http, plan.endpoints.rest, None)
+    rest = RestClient(http, native_venue(plan.venue), plan.endpoints.rest)
     await check_clock(rest)
     instruments = await find_instruments(plan.venue, plan.symbols, rest)
     recorder = open_recorder(plan, find_manifest(plan.journal, RECORD, plan.venue, instruments))
-    recorder.stream = Stream(
-        http, plan_public(plan.endpoints, recorder.manifest), ts_ms=rest.ts_ms, on_frame=recorder.on_frame,
-        on_up=recorder.on_up, on_down=recorder.on_down,
+    pace = Pace()
+    recorder.stream = open_native(
+        http, rest, plan.endpoints.sockets, recorder.manifest, recorder.takers(), on_failed=recorder.fail,
+        silence_s=pace.silence_market_s, ping_s=pace.ping_s,
     )  # fmt: skip
     return recorder
 

@@ -7,18 +7,34 @@ from collections.abc import Callable
 import aiohttp
 
 from mmfold.adapters.live.budget import Budget, Spent
-from mmfold.adapters.venues.bybit.responses import read_limit
-from mmfold.adapters.venues.bybit.rest import Page, parse_time, read_page, request_time
-from mmfold.adapters.venues.bybit.ret_codes import HTTP_TIMEOUT
-from mmfold.adapters.venues.bybit.signing import sign_rest
-from mmfold.adapters.venues.port import Credentials, MalformedFrame, RestRequest, VenueError, VenueUnreachable, Verdict
+from mmfold.adapters.venues.order_port import OrderVenue, Page, with_orders
+from mmfold.adapters.venues.port import (
+    Credentials,
+    MalformedFrame,
+    NativeVenue,
+    RestRequest,
+    VenueError,
+    VenueUnreachable,
+    Verdict,
+)
 from mmfold.engine.limits import NS_PER_MS
 
+HTTP_TIMEOUT = 408
 BODY_BYTES_MAX = 16 << 20
 PAGE_COUNT_MAX = 200
 TRY_COUNT = 3
 TRY_PAUSE_S = 0.1
 ROUND_TRIP_NS_MAX = 500 * NS_PER_MS  # a clock that was read more slowly is not believed over the one we have
+
+
+def make_budget(venue: NativeVenue) -> Budget:
+    """Return what an account of a venue may send, as its capabilities say until it tells."""
+    can = venue.capabilities
+    if not can.order_entry:
+        return Budget()
+    return Budget(
+        order_path=with_orders(venue).order_path, orders_per_s=can.requests_per_s, queries_per_s=can.queries_per_s
+    )
 
 
 class RestClient:
@@ -30,20 +46,27 @@ class RestClient:
     def __init__(
         self,
         http: aiohttp.ClientSession,
+        venue: NativeVenue,
         base: str,
-        keys: Credentials | None,
+        keys: Credentials | None = None,
         *,
         recv_window_ms: int = 5_000,
         timeout_s: float = 5.0,
     ) -> None:
         self.http = http
+        self.venue = venue
         self.base = base
         self.keys = keys
         self.recv_window_ms = recv_window_ms
-        self.budget = Budget()  # of the account
+        self.budget = make_budget(venue)  # of the account
         self.timeout = aiohttp.ClientTimeout(total=timeout_s)
         self.offset_ns = 0  # what the venue's clock is ahead of ours
         self.round_trip_ns = 0  # how long that reading took: the offset is known to half of it
+
+    @property
+    def account_venue(self) -> OrderVenue:
+        """The venue as the one that takes our orders."""
+        return with_orders(self.venue)
 
     @staticmethod
     def now_ns() -> int:
@@ -64,10 +87,10 @@ class RestClient:
             return await self.exchange(request, {"Content-Type": "application/json"} if request.body else {})
         assert self.keys is not None
         paid = spent or await self.budget.wait(request.path)
-        signed = sign_rest(request, self.keys, self.ts_ms(), self.recv_window_ms)
+        signed = self.account_venue.sign(request, self.keys, self.ts_ms(), self.recv_window_ms)
         status, headers, body = await self.exchange(request, signed)
         if spent is None:
-            self.budget.settle(request.path, paid, read_limit(headers))
+            self.budget.settle(request.path, paid, self.account_venue.read_limit(headers))
         return status, headers, body
 
     async def exchange(self, request: RestRequest, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
@@ -117,9 +140,9 @@ class RestClient:
         read: list[tuple[int, int]] = []  # round trip, offset
         while len(read) < reading_count_max and not (read and read[-1][0] <= ROUND_TRIP_NS_MAX):
             start_ns, before_ns = time.monotonic_ns(), time.time_ns()
-            status, body = await self.ask(request_time())
+            status, body = await self.ask(self.venue.request_time())
             after_ns = time.time_ns()
-            offset_ns = parse_time(body, status) - (before_ns + after_ns) // 2
+            offset_ns = self.venue.parse_time(body, status) - (before_ns + after_ns) // 2
             read.append((time.monotonic_ns() - start_ns, offset_ns))
         self.round_trip_ns, self.offset_ns = min(read)
         return self.offset_ns
@@ -143,7 +166,7 @@ class RestClient:
         cursor = ""
         while True:
             status, body = await self.ask(make(cursor))
-            found.append(read_page(body, status))
+            found.append(self.account_venue.read_page(body, status))
             cursor = found[-1].next_cursor
             if not cursor:
                 return found

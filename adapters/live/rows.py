@@ -37,6 +37,11 @@ def timeout_row(index: int, order_id: int, ts_ns: int) -> np.ndarray:
     return plain_row(EventKind.RATE, ts_ns, order_id=order_id, index=index, code=RequestOutcome.TIMEOUT)
 
 
+def gap_rows(index: int, ts_receive_ns: int) -> np.ndarray:
+    """Return the BOOK_GAP of an instrument whose messages are known to be missing: its connection was lost."""
+    return plain_row(EventKind.BOOK_GAP, ts_receive_ns, index=index)
+
+
 def resident_bytes() -> int:
     """Return the memory that the process holds now."""
     with open("/proc/self/statm", encoding="ascii") as statm:

@@ -17,20 +17,18 @@ import numpy as np
 from mmfold.adapters.live.account import Account
 from mmfold.adapters.live.account_stop import AccountStop
 from mmfold.adapters.live.beside import beside
-from mmfold.adapters.live.cancel_all import cancel_all
-from mmfold.adapters.live.gateway import BybitGateway, Gateway, NoGateway
+from mmfold.adapters.live.gateway import Gateway, NoGateway
 from mmfold.adapters.live.heap import give_back, settled_heap
 from mmfold.adapters.live.pieces import PIECE_ROW_COUNT_MAX, pieces_of
 from mmfold.adapters.live.pins import ConfigOf
 from mmfold.adapters.live.raw import RawFrames
-from mmfold.adapters.live.rows import connection_row, events_of, health_row, timeout_row, timer_row
+from mmfold.adapters.live.rows import connection_row, events_of, gap_rows, health_row, timeout_row, timer_row
 from mmfold.adapters.live.session import IN_DOUBT, Session, orders_of
 from mmfold.adapters.live.status import LiveStatus
 from mmfold.adapters.live.stream import Stream
 from mmfold.adapters.live.thaw import END, ended_symbols, held_symbols
 from mmfold.adapters.logs import EventLog
-from mmfold.adapters.venues.bybit.public import PublicParser, gap_rows
-from mmfold.adapters.venues.ccxt.market import UnifiedMarket
+from mmfold.adapters.venues.market_stream import MarketStream, MarketTakers
 from mmfold.adapters.venues.port import MalformedFrame
 from mmfold.engine.beyond import BeyondLimits
 from mmfold.engine.codes import AlertCode, BookStatus, ConnectionState, EventKind
@@ -79,11 +77,11 @@ class Runner:
         self.pace = pace
         self.raw = raw
         self.log = EventLog("live")
-        self.public_parser = PublicParser(session.manifest)
         self.gateway: Gateway = NoGateway()
         self.account: Account | None = None
         self.account_stop: AccountStop | None = None  # what a kill switch leaves behind
-        self.streams: list[Stream | UnifiedMarket] = []
+        self.streams: list[Stream | MarketStream] = []
+        self.market: MarketStream | None = None  # which of them is the market
         self.stop_asked = asyncio.Event()
         self.failure: BaseException | None = None
         self.is_stopping = False
@@ -106,10 +104,10 @@ class Runner:
     async def take_answers(self, rows: np.ndarray) -> None:
         """Fold the venue's answers to requests, and count them."""
         self.status.note_answers(rows)
-        if self.account is None or not isinstance(self.gateway, BybitGateway):
+        if self.account is None:
             await self.take(rows)
             return
-        before, self.account.settled = self.account.settled, self.gateway.requests.settled_orders(rows)
+        before, self.account.settled = self.account.settled, self.gateway.settled_orders(rows)
         try:
             await self.take(rows)
         finally:
@@ -157,11 +155,12 @@ class Runner:
 
         A book that is invalid all the same is looked at again by the timer: its alert does not come twice.
         """
-        for stream in self.streams:
-            since_s = max(self.resynced_s, stream.status.up_s) + RESYNC_PAUSE_S
-            if stream.status.name == "public" and stream.status.up and time.monotonic() >= since_s:
-                self.resynced_s = time.monotonic()
-                await stream.cut()
+        market = self.market
+        if market is None or not market.status.up or market.is_catching_up:
+            return
+        if time.monotonic() >= max(self.resynced_s, market.status.up_s) + RESYNC_PAUSE_S:
+            self.resynced_s = time.monotonic()
+            await market.cut()
 
     def has_invalid_book(self) -> bool:
         """Tell whether a book waits for a snapshot."""
@@ -178,8 +177,7 @@ class Runner:
 
     def halt(self) -> None:
         """Let no request leave any more that waits for room."""
-        if isinstance(self.gateway, BybitGateway):
-            self.gateway.halt()
+        self.gateway.halt()
 
     def ask_venue(self, reason: str) -> None:
         """Have the open orders looked at; without an account there is nobody to ask."""
@@ -193,15 +191,9 @@ class Runner:
 
     # The market
 
-    async def on_public(self, frame: bytes, ts_receive_ns: int) -> None:
-        """Take a frame of the market streams."""
-        rows = self.parsed("public", frame, ts_receive_ns, self.public_parser.parse)
-        if isinstance(rows, np.ndarray) and len(rows):
-            await self.take_market(rows, ts_receive_ns)
-
     async def take_market(self, rows: np.ndarray, ts_receive_ns: int) -> None:
         """Take whole market events."""
-        if self.gateway_sees_market:
+        if self.gateway.sees_market:
             for event in events_of(rows):
                 self.gateway.see_market(event, ts_receive_ns)
         if len(rows) <= PIECE_ROW_COUNT_MAX:  # a message of the market is soon folded
@@ -209,10 +201,23 @@ class Runner:
         else:
             await self.take(rows)
 
-    @property
-    def gateway_sees_market(self) -> bool:
-        """Whether the market has to be shown to the gateway: a simulated venue."""
-        return not isinstance(self.gateway, BybitGateway)
+    def takers(self) -> MarketTakers:
+        """Return what a market hands on to."""
+        return MarketTakers(
+            on_rows=self.take_market, on_up=self.on_public_up, on_down=self.on_public_down,
+            on_refused=lambda error, ts_ns: self.raw.refuse("public", error.frame, ts_ns, error.reason),
+            on_message=self.raw.keep if self.raw.keep_all else None,
+        )  # fmt: skip
+
+    def add_market(self, market: MarketStream) -> None:
+        """Take a market as the session's."""
+        self.market = market
+        self.add_stream(market)
+
+    def add_stream(self, stream: Stream | MarketStream) -> None:
+        """Keep a connection alive for as long as the session runs."""
+        self.streams.append(stream)
+        self.status.streams[stream.status.name] = stream.status
 
     def parsed(self, name: str, frame: bytes, ts_receive_ns: int, parse: Callable[[bytes, int], Any]) -> Any:
         """Return what a frame says, None for one that is not understood: it is kept and counted."""
@@ -230,13 +235,11 @@ class Runner:
 
     async def on_public_up(self) -> None:
         """Start with empty books: a snapshot comes first. Without an account there is nothing else to wait for."""
-        self.public_parser.forget_books()
         if self.account is None and self.status.phase == "reconciling":
             await self.warm_up()
 
     async def on_public_down(self) -> None:
         """Tell the core that every book lacks messages from here on; at a session's end nothing follows."""
-        self.public_parser.forget_books()
         if self.is_over:
             return
         now_ns = time.time_ns()
@@ -271,8 +274,7 @@ class Runner:
             due_s = max(due_s + interval_s, time.monotonic())
             now_ns = time.time_ns()
             await self.take(timer_row(now_ns))
-            if isinstance(self.gateway, BybitGateway):
-                await self.gateway.expire(now_ns, self.pace.request_timeout_ms)
+            await self.gateway.expire(now_ns, self.pace.request_timeout_ms)
             if self.account is not None:
                 await self.account.doubt_overdue(now_ns)
             if self.has_invalid_book():
@@ -390,5 +392,4 @@ class Runner:
 
     async def cancel_all(self) -> None:
         """Cancel everything at the venue by REST: the last resort when the journal or the core cannot go on."""
-        if isinstance(self.gateway, BybitGateway):
-            await cancel_all(self.gateway, [one.symbol for one in self.session.manifest.instruments], self.pace)
+        await self.gateway.cancel_all(self.pace.settle_ms)

@@ -12,14 +12,14 @@ import orjson
 
 from mmfold.adapters.live.account import Account
 from mmfold.adapters.live.account_stop import AccountStop, account_of, check_stop
-from mmfold.adapters.live.dead_man import TOPIC as DEAD_MAN_TOPIC
 from mmfold.adapters.live.dead_man import arm_dead_man
-from mmfold.adapters.live.endpoints import Endpoints, unified_name
+from mmfold.adapters.live.endpoints import Endpoints
 from mmfold.adapters.live.first_look import FirstLook
 from mmfold.adapters.live.foreign_orders import check_foreign
-from mmfold.adapters.live.gateway import BybitGateway, Gateway, NoGateway, PaperGateway
+from mmfold.adapters.live.gateway import Gateway, NoGateway, PaperGateway, VenueGateway
 from mmfold.adapters.live.handover import Place, find_place, former_runs, own_runs, parent_of, read_seen
 from mmfold.adapters.live.left_orders import LeftOrders
+from mmfold.adapters.live.native_market import open_native
 from mmfold.adapters.live.opening import CannotStart, find_manifest, open_session
 from mmfold.adapters.live.position_mode import check_one_way
 from mmfold.adapters.live.raw import RawFrames
@@ -34,21 +34,9 @@ from mmfold.adapters.secrets.environment import make_key, resolve_environment
 from mmfold.adapters.secrets.errors import SecretError
 from mmfold.adapters.secrets.registry import open_backend
 from mmfold.adapters.secrets.value import Secret
-from mmfold.adapters.venues.bybit.private import PrivateParser
-from mmfold.adapters.venues.bybit.requests import RequestEncoder
-from mmfold.adapters.venues.bybit.responses import RequestBook
-from mmfold.adapters.venues.bybit.rest import (
-    RestParser,
-    parse_fee_rates,
-    parse_instruments,
-    request_fee_rate,
-    request_instruments,
-    with_fees,
-)
-from mmfold.adapters.venues.ccxt.loading import load_venue
-from mmfold.adapters.venues.ccxt.market import UnifiedMarket
-from mmfold.adapters.venues.ledger import OrderLedger
-from mmfold.adapters.venues.port import Credentials, MalformedFrame, VenueError
+from mmfold.adapters.venues.order_port import AccountParts, with_fees
+from mmfold.adapters.venues.port import Credentials, MalformedFrame, VenueError, book_depth_of
+from mmfold.adapters.venues.registry import client_name, client_venue, native_venue
 from mmfold.config.models import Config
 from mmfold.config.params import config_digest, unused_settings
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S
@@ -56,15 +44,12 @@ from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.journal.reader import Journal
 from mmfold.replay.strategy.file import check_configured
 
-CATEGORY = "linear"
-BOOK_DEPTH = 50
 CLOCK_SKEW_MAX_NS = 1 * NS_PER_S  # what a venue forgives ahead of its own clock
 CLOCK_READING_COUNT_MAX = 3
 EMULATOR_START_S = 60.0
 EMULATOR_TOLD_S = 2.0
 LENT_BYTES_MAX = 1 << 16
 PAPER_LATENCY_NS = 10 * NS_PER_MS
-PACE = Pace()
 LOG = EventLog("start")
 
 
@@ -128,23 +113,24 @@ async def find_instruments(venue: str, symbols: tuple[str, ...], rest: RestClien
 
     Raises: CannotStart, VenueUnreachable, VenueError, MalformedFrame.
     """
-    found: list[Instrument] = []
+    at, found = rest.venue, list[Instrument]()
+    contract = at.capabilities.contracts[0]
     for symbol in symbols:
         try:
-            http_status, body = await rest.ask(request_instruments(CATEGORY, symbol))
-            instruments, _ = parse_instruments(body, http_status)
+            http_status, body = await rest.ask(at.request_instruments(symbol))
+            instruments, _ = at.parse_instruments(body, http_status)
         except VenueError as error:
             instruments = []
             LOG.warning("instrument_refused", symbol=symbol, reason=str(error))
         except MalformedFrame as error:
             raise CannotStart(f"{venue} {symbol}: {error}", "choose others with --symbols") from error
         if symbol not in [instrument.symbol for instrument in instruments]:
-            raise CannotStart(f"{venue} has no {CATEGORY} instrument {symbol} that trades", "check --symbols")
+            raise CannotStart(f"{venue} has no {contract} instrument {symbol} that trades", "check --symbols")
         instrument = next(each for each in instruments if each.symbol == symbol)
         if rest.keys is not None:
-            status, body = await rest.ask(request_fee_rate(CATEGORY, symbol))
-            instrument = with_fees(instrument, parse_fee_rates(body, status))
-        found.append(replace(instrument, book_depth=BOOK_DEPTH))
+            status, body = await rest.ask(rest.account_venue.request_fee_rate(instrument.contract, symbol))
+            instrument = with_fees(instrument, rest.account_venue.parse_fee_rates(body, status))
+        found.append(replace(instrument, book_depth=book_depth_of(at.capabilities)))
     return tuple(sorted(found, key=lambda each: each.symbol))
 
 
@@ -185,12 +171,15 @@ async def make_runner(plan: Plan, http: aiohttp.ClientSession) -> Runner:
         ConfigError.
     """
     await await_emulator(plan.endpoints)
-    name = unified_name(plan.venue)
-    if name is not None:
-        return await make_unified_runner(plan, name)
+    if client_name(plan.venue) is not None:
+        return await make_client_runner(plan)
     pace = plan.pace
     rest = RestClient(
-        http, plan.endpoints.rest, None, recv_window_ms=pace.recv_window_ms, timeout_s=pace.rest_timeout_s
+        http,
+        native_venue(plan.venue),
+        plan.endpoints.rest,
+        recv_window_ms=pace.recv_window_ms,
+        timeout_s=pace.rest_timeout_s,
     )
     await check_clock(rest)  # before the keys: an address where nobody listens is told as that
     rest.keys = await find_keys(plan, http)
@@ -200,7 +189,7 @@ async def make_runner(plan: Plan, http: aiohttp.ClientSession) -> Runner:
         check_stop(stop)
     instruments = await find_instruments(plan.venue, plan.symbols, rest)
     if plan.has_account:
-        await check_one_way(rest, CATEGORY, [one.symbol for one in instruments])
+        await check_one_way(rest, instruments)
     place, manifest = find_start(plan, instruments)
     if stop is not None:
         await check_foreign(rest, manifest, own_runs(place, manifest), is_shared=plan.share_account)
@@ -212,30 +201,31 @@ async def make_runner(plan: Plan, http: aiohttp.ClientSession) -> Runner:
     seen = read_seen(session.directory, session.manifest)
     if is_first_look(seen, session.manifest):
         seen = Seen(ts_last_ms=rest.ts_ms())
-    runner.gateway = make_gateway(plan, runner, rest, seen)
-    is_armed = plan.has_account and await arm_dead_man(rest, plan.config.live.dead_man_window_s)
-    add_streams(plan, runner, http, rest, (DEAD_MAN_TOPIC,) if is_armed else ())
+    market = open_native(
+        http, rest, plan.endpoints.sockets, session.manifest, runner.takers(), on_failed=runner.fail,
+        silence_s=pace.silence_market_s, ping_s=pace.ping_s,
+    )  # fmt: skip
+    runner.add_market(market)
+    if not plan.has_account:
+        runner.gateway = simulate_gateway(plan, runner)
+        return runner
+    gateway = make_gateway(plan, runner, rest, seen)
+    is_armed = await arm_dead_man(rest, plan.config.live.dead_man_window_s)
+    add_account_streams(plan, runner, gateway, http, is_armed=is_armed)
     return runner
 
 
-async def make_unified_runner(plan: Plan, name: str) -> Runner:
-    """Wire a runner to a venue's market through ccxt: paper or shadow, which need no account.
+async def make_client_runner(plan: Plan) -> Runner:
+    """Wire a runner to a venue's market through a client library: paper or shadow, which need no account.
 
     Raises: UnknownVenue, VenueUnreachable, CannotStart, JournalError, ConfigError.
     """
     assert not plan.has_account
-    venue = await load_venue(name, plan.endpoints.rest if plan.endpoints.sockets else None, plan.symbols)
-    runner = open_runner(plan, *find_start(plan, venue.instruments))
+    url = plan.endpoints.rest if plan.endpoints.sockets else None
+    loaded = await client_venue(plan.venue).load(url, plan.symbols)
+    runner = open_runner(plan, *find_start(plan, loaded.instruments))
     runner.gateway = simulate_gateway(plan, runner)
-    raw = runner.raw
-    assert raw is not None
-    market = UnifiedMarket(
-        venue, runner.session.manifest, on_rows=runner.take_market, on_up=runner.on_public_up,
-        on_down=runner.on_public_down, on_message=raw.keep if plan.keep_raw else None,
-        on_refused=lambda error, ts_ns: raw.refuse("public", error.frame, ts_ns, error.reason),
-    )  # fmt: skip
-    runner.streams.append(market)
-    runner.status.streams[market.status.name] = market.status
+    runner.add_market(loaded.open(runner.session.manifest, runner.takers()))
     return runner
 
 
@@ -276,27 +266,27 @@ def simulate_gateway(plan: Plan, runner: Runner) -> Gateway:
     return PaperGateway(runner.session.manifest, runner.take, PAPER_LATENCY_NS, PAPER_LATENCY_NS)
 
 
-def make_gateway(plan: Plan, runner: Runner, rest: RestClient, seen: Seen) -> Gateway:
-    """Return where orders go, and give the runner what reads the answers."""
-    if not plan.has_account:
-        return simulate_gateway(plan, runner)
+def make_gateway(plan: Plan, runner: Runner, rest: RestClient, seen: Seen) -> VenueGateway:
+    """Return where the account's orders go, and give the runner it and what reads the answers."""
     manifest = runner.session.manifest
-    ledger = OrderLedger(manifest.run_id)
-    answers = RestParser(manifest, ledger)
+    parts: AccountParts = rest.account_venue.account(manifest, plan.pace.recv_window_ms)
     session = runner.session
     if is_first_look(seen, manifest):
-        reconciler: Reconciler = FirstLook(session, rest, answers, seen, adopts=plan.adopt_position)
+        reconciler: Reconciler = FirstLook(session, rest, parts.answers, seen, adopts=plan.adopt_position)
     else:
-        reconciler = Reconciler(manifest, rest, answers, seen)
-    runner.account = Account(runner, PrivateParser(manifest, ledger), reconciler)
+        reconciler = Reconciler(manifest, rest, parts.answers, seen)
+    runner.account = Account(runner, parts.private, reconciler)
     if former_runs(manifest):
         parent = parent_of(session.directory, manifest)
         of_orders = (
             manifest if parent is None else Journal(parent).manifest()
         )  # its instruments: one may be left out now
         runner.account.left = LeftOrders(rest, of_orders, former_runs(manifest))
-    encoder = RequestEncoder(manifest, ledger, plan.pace.recv_window_ms)
-    return BybitGateway(encoder, RequestBook(ledger), rest, runner.take_answers, runner.ask_venue)
+    gateway = VenueGateway(
+        parts.encoder, parts.requests, rest, runner.take_answers, runner.ask_venue, manifest.instruments
+    )
+    runner.gateway = gateway
+    return gateway
 
 
 def is_first_look(seen: Seen, manifest: Manifest) -> bool:
@@ -304,41 +294,20 @@ def is_first_look(seen: Seen, manifest: Manifest) -> bool:
     return not seen.ts_first_ms and not former_runs(manifest)
 
 
-def plan_public(endpoints: Endpoints, manifest: Manifest, pace: Pace = PACE) -> StreamPlan:
-    """Return the plan of the market streams of a manifest's instruments."""
-    channels = (f"orderbook.{BOOK_DEPTH}", "publicTrade", "tickers")
-    topics = tuple(f"{channel}.{each.symbol}" for each in manifest.instruments for channel in channels)
-    market_url = endpoints.public(CATEGORY)
-    return StreamPlan("public", market_url, topics, silence_s=pace.silence_market_s, ping_s=pace.ping_s)
-
-
-def add_streams(
-    plan: Plan, runner: Runner, http: aiohttp.ClientSession, rest: RestClient, more_topics: tuple[str, ...]
+def add_account_streams(
+    plan: Plan, runner: Runner, gateway: VenueGateway, http: aiohttp.ClientSession, *, is_armed: bool
 ) -> None:
-    """Give the runner its connections: the market, and with an account the private and the order-entry one."""
+    """Give the runner its private and its order-entry connection."""
+    rest, pace, account = gateway.rest, plan.pace, runner.account
+    assert account is not None
+    venue = rest.account_venue
+    where = venue.account_sockets(plan.endpoints.sockets, dead_man=is_armed)
 
-    def add(stream_plan: StreamPlan, on_frame, on_up, on_down) -> Stream:  # type: ignore[no-untyped-def]
+    def add(name: str, url: str, topics: tuple[str, ...], on_frame, on_up, on_down) -> Stream:  # type: ignore[no-untyped-def]
+        stream_plan = StreamPlan(name, url, venue.talk, topics, rest.keys, pace.silence_account_s, pace.ping_s)
         stream = Stream(http, stream_plan, ts_ms=rest.ts_ms, on_frame=on_frame, on_up=on_up, on_down=on_down)
-        runner.streams.append(stream)
-        runner.status.streams[stream_plan.name] = stream.status
+        runner.add_stream(stream)
         return stream
-
-    add(
-        plan_public(plan.endpoints, runner.session.manifest, plan.pace),
-        runner.on_public,
-        runner.on_public_up,
-        runner.on_public_down,
-    )
-    if not plan.has_account:
-        return
-    pace = plan.pace
-    private_topics = ("order", "execution", "position", "wallet", *more_topics)
-    private = StreamPlan(
-        "private", plan.endpoints.private, private_topics, rest.keys, pace.silence_account_s, pace.ping_s
-    )
-    account, gateway = runner.account, runner.gateway
-    assert account is not None and isinstance(gateway, BybitGateway)
-    add(private, account.on_private, account.on_private_up, account.on_private_down)
 
     async def nothing() -> None:
         """Order entry has nothing to catch up with."""
@@ -347,5 +316,12 @@ def add_streams(
         """Take a frame of the order-entry stream."""
         await gateway.on_told(runner.parsed("trade", frame, ts_receive_ns, gateway.requests.parse_socket))
 
-    trade = StreamPlan("trade", plan.endpoints.trade, (), rest.keys, pace.silence_account_s, pace.ping_s)
-    gateway.stream = add(trade, on_trade, nothing, gateway.on_down)
+    add(
+        "private",
+        where.private_url,
+        where.private_topics,
+        account.on_private,
+        account.on_private_up,
+        account.on_private_down,
+    )
+    gateway.stream = add("trade", where.order_url, (), on_trade, nothing, gateway.on_down)

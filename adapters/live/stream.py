@@ -15,15 +15,12 @@ import aiohttp
 
 from mmfold.adapters.live.pieces import Turn
 from mmfold.adapters.logs import EventLog
-from mmfold.adapters.venues.bybit.frames import load_object, parse_control
-from mmfold.adapters.venues.bybit.signing import encode_auth, encode_ping, encode_subscribe
 from mmfold.adapters.venues.connection import Backoff, StreamStatus
-from mmfold.adapters.venues.port import FRAME_BYTES_MAX, ControlKind, Credentials, MalformedFrame
+from mmfold.adapters.venues.port import FRAME_BYTES_MAX, ControlKind, Credentials, MalformedFrame, SocketTalk
 
 HANDSHAKE_S = 10.0
 CLOSE_S = 1.0  # a venue that does not answer our goodbye is not waited for
 AUTH_AHEAD_MS = 10_000
-SOCKET_TOPIC_COUNT_MAX = 10  # of one subscribe message
 
 
 Socket = aiohttp.ClientWebSocketResponse[Any]
@@ -45,6 +42,7 @@ class StreamPlan:
 
     name: str
     url: str
+    talk: SocketTalk
     topics: tuple[str, ...] = ()
     keys: Credentials | None = None
     silence_s: float = 30.0
@@ -139,13 +137,14 @@ class Stream:
 
         Raises: StreamRefused, MalformedFrame, aiohttp.ClientError.
         """
+        talk = self.plan.talk
         if self.plan.keys is not None:
-            await socket.send_str(encode_auth(self.plan.keys, self.ts_ms() + AUTH_AHEAD_MS, "auth").decode())
+            await socket.send_str(talk.auth(self.plan.keys, self.ts_ms() + AUTH_AHEAD_MS, "auth").decode())
             await self.expect(socket, ControlKind.AUTH)
         topics = self.plan.topics
-        for start in range(0, len(topics), SOCKET_TOPIC_COUNT_MAX):
-            part = topics[start : start + SOCKET_TOPIC_COUNT_MAX]
-            await socket.send_str(encode_subscribe(part, f"sub{start}").decode())
+        for start in range(0, len(topics), talk.topics_per_subscribe):
+            part = topics[start : start + talk.topics_per_subscribe]
+            await socket.send_str(talk.subscribe(part, f"sub{start}").decode())
             await self.expect(socket, ControlKind.SUBSCRIBE)
 
     async def expect(self, socket: Socket, kind: ControlKind) -> None:
@@ -155,11 +154,10 @@ class Stream:
         """
         while True:
             frame = await self.receive(socket)
-            message = load_object(frame)
-            if "topic" in message:
+            control = self.plan.talk.control(frame)
+            if control is None:
                 self.early.append(frame)
                 continue
-            control = parse_control(message, frame)
             if control.kind != kind:
                 continue
             if not control.ok:
@@ -190,7 +188,9 @@ class Stream:
         with suppress(OSError, aiohttp.ClientError):  # who reads learns of the end
             while not socket.closed:
                 await asyncio.sleep(self.plan.ping_s)
-                await socket.send_str(encode_ping().decode())
+                ping = self.plan.talk.ping()
+                if ping is not None:
+                    await socket.send_str(ping.decode())
 
     async def cut(self) -> None:
         """End the connection, so that a new one begins."""

@@ -128,7 +128,8 @@ class Capabilities:
     """What a venue can do, as data.
 
     Units: `order_id_length_max` is of our own id of an order, `batch_order_count_max` 1 where there are no batches,
-    `book_depths` levels a side that its stream has (0: all of them), `requests_per_s` of each kind of order entry.
+    `book_depths` levels a side that its stream has (0: all of them), `requests_per_s` of each kind of order entry,
+    `queries_per_s` of each other private question; both until the venue's own answers tell.
     """
 
     contracts: tuple[str, ...]  # of engine/manifest.py
@@ -144,6 +145,16 @@ class Capabilities:
     dead_man: bool = False
     order_id_length_max: int = 0
     requests_per_s: int = 0
+    queries_per_s: int = 0
+
+
+BOOK_DEPTH = 50  # levels a side that a session asks for
+
+
+def book_depth_of(capabilities: Capabilities) -> int:
+    """Return how many levels a side a session takes: the least that suffice, else the most; 0 is all of them."""
+    enough = [depth for depth in capabilities.book_depths if depth >= BOOK_DEPTH]
+    return min(enough) if enough else 0 if 0 in capabilities.book_depths else max(capabilities.book_depths)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,7 @@ of the second row of a FUNDING, is the key by which the session tells them apart
 Source: Bybit v5 docs, websocket private channels.
 """
 
-from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from mmfold.adapters.importers.outcome import RefusedError
 from mmfold.adapters.importers.rows import Row, read_ts_ns
@@ -16,20 +13,13 @@ from mmfold.adapters.venues.bybit.entries import parse_execution, parse_order, p
 from mmfold.adapters.venues.bybit.frames import keeping, load_object, parse_control
 from mmfold.adapters.venues.ledger import Execution, Foreign, OrderLedger, OrderReport, as_rows
 from mmfold.adapters.venues.listing import list_manifest
+from mmfold.adapters.venues.order_port import Private
 from mmfold.adapters.venues.port import Control, Ignored
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import NO_TS_NS
 
 CATEGORIES = ("linear", "inverse", "spot", "option")
 UNUSED_CHANNELS = ("greeks", "dcp")
-
-
-@dataclass(frozen=True, slots=True)
-class Private:
-    """What a frame told: rows of whole events, and what is not ours."""
-
-    rows: np.ndarray
-    foreign: tuple[Foreign, ...] = ()
 
 
 class PrivateParser:

@@ -22,11 +22,11 @@ from mmfold.adapters.importers.table import TOLD_TWICE, Context, SymbolTable
 from mmfold.adapters.importers.units import STAMPED_UNITS
 from mmfold.adapters.venues.bybit.frames import load_object, parse_control
 from mmfold.adapters.venues.listing import list_manifest
-from mmfold.adapters.venues.port import Ignored, MalformedFrame, Parsed
+from mmfold.adapters.venues.port import Ignored, MalformedFrame, Parsed, SnapshotDue
 from mmfold.engine.codes import EventKind, Side
 from mmfold.engine.limits import ROW_BYTES
 from mmfold.engine.manifest import Manifest
-from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE, SEQ_RESTARTED
+from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_VALUE, SEQ_RESTARTED
 
 LANE_BYTES_MAX = 1 << 16  # a longer frame takes the long way, and so does one of more rows
 LANE_ROW_COUNT_MAX = 1 << 11
@@ -91,6 +91,14 @@ class PublicParser:
         self.seen_topics.clear()
         self.context.table.records["book_depth"] = NO_VALUE  # the lane takes no delta before the parser saw its book
 
+    def snapshots_due(self) -> tuple[()]:
+        """Return none: the stream's first message of a book is the book."""
+        return ()
+
+    def parse_snapshot(self, due: SnapshotDue, body: bytes, http_status: int, ts_receive_ns: int) -> np.ndarray:
+        """Fail: a book of the stream asks for none."""
+        raise AssertionError("nobody asks Bybit for a snapshot")
+
     def parse_message(self, message: dict[str, Any], frame: bytes, ts_receive_ns: int) -> Parsed:
         """Return what one message says, by its topic.
 
@@ -141,9 +149,3 @@ def clear_rows(index: int, ts_exchange_ns: int, ts_receive_ns: int) -> np.ndarra
     """Return the BOOK_CLEAR of an instrument."""
     head = (0, ts_exchange_ns, ts_receive_ns, NO_PRICE_TICKS, 0, NO_ORDER_ID, NO_VALUE)
     return finish_event([(*head, EventKind.BOOK_CLEAR, Side.NONE, 0, index, 0)])
-
-
-def gap_rows(index: int, ts_receive_ns: int) -> np.ndarray:
-    """Return the BOOK_GAP of an instrument whose messages are known to be missing: its connection was lost."""
-    head = (0, NO_TS_NS, ts_receive_ns, NO_PRICE_TICKS, 0, NO_ORDER_ID, NO_VALUE)
-    return finish_event([(*head, EventKind.BOOK_GAP, Side.NONE, 0, index, 0)])

@@ -7,8 +7,7 @@ Source: Bybit v5 docs: place, amend, cancel, cancel all, batch place, batch amen
 guideline.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import orjson
@@ -18,6 +17,7 @@ from mmfold.adapters.venues.bybit.signing import RECV_WINDOW_MS, post_request
 from mmfold.adapters.venues.ledger import OrderLedger
 from mmfold.adapters.venues.link_ids import LINK_ID_CHARS_MAX, link_id_head
 from mmfold.adapters.venues.listing import category_of, list_manifest
+from mmfold.adapters.venues.order_port import Run
 from mmfold.adapters.venues.port import RestRequest
 from mmfold.engine.codes import EventKind
 from mmfold.engine.manifest import Manifest
@@ -28,7 +28,12 @@ from mmfold.journal.rows import plain_rows
 BATCH_COUNT_MAX = 10  # orders of one batch request: the least of the venue's limits over its categories
 REQUEST_ID_CHARS_MAX = 36
 PLACE = int(EventKind.PLACE)
-OPERATIONS = {PLACE: "create", int(EventKind.AMEND): "amend", int(EventKind.CANCEL): "cancel"}
+ORDER_PATH = "/v5/order/"
+OPERATIONS = {
+    PLACE: ("create", "create-batch"),
+    int(EventKind.AMEND): ("amend", "amend-batch"),
+    int(EventKind.CANCEL): ("cancel", "cancel-batch"),
+}  # of one order, of several
 SOCKET_MESSAGE = (
     '{"reqId":"%s","header":{"X-BAPI-TIMESTAMP":"%d","X-BAPI-RECV-WINDOW":"%d"},"op":"order.%s","args":[%s]}'
 )
@@ -53,16 +58,11 @@ FORM = record(
 )
 
 
-class Run(NamedTuple):
-    """Effects of one kind and category, as many as one request carries, with the venue's words for them."""
-
-    effects: np.ndarray
-    operation: str
-    body: str
-
-
 class RequestEncoder:
     """Effects to request bytes; what is placed is noted in the ledger before it leaves. Compiled when it is made."""
+
+    operations: Mapping[int, tuple[str, str]] = OPERATIONS
+    batch_count_max = BATCH_COUNT_MAX
 
     def __init__(self, manifest: Manifest, ledger: OrderLedger, recv_window_ms: int = RECV_WINDOW_MS) -> None:
         from mmfold.adapters.venues.bybit.request_kernel import encode_run  # only here: it loads numba
@@ -85,7 +85,7 @@ class RequestEncoder:
             end, size = self.encode_run(effects, start, self.forms, self.out)
             asked = effects if end - start == count else effects[start:end]
             kind: int = asked["kind"].item(0)
-            operation = OPERATIONS[kind] if end - start == 1 else f"{OPERATIONS[kind]}-batch"
+            operation = OPERATIONS[kind][end - start > 1]
             run = Run(asked, operation, str(self.out_bytes[:size], "ascii"))
             if kind == PLACE:
                 for row in plain_rows(asked):
@@ -103,18 +103,28 @@ class RequestEncoder:
 
     def encode_rest(self, run: Run) -> RestRequest:
         """Return the REST request of a run: a batch where it has several orders."""
-        return RestRequest("POST", f"/v5/order/{run.operation}", body=run.body.encode(), private=True)
-
-    def encode_cancel_all(self, symbol: str = "", category: str = "linear", settle_coin: str = "") -> RestRequest:
-        """Return the request that cancels every order of a symbol, or of all that settle in a coin, ours or not."""
-        assert bool(symbol) != bool(settle_coin) or category == "spot"
-        body = {"category": category, "symbol": symbol, "settleCoin": settle_coin}
-        return post_request("/v5/order/cancel-all", {key: value for key, value in body.items() if value})
+        return RestRequest("POST", f"{ORDER_PATH}{run.operation}", body=run.body.encode(), private=True)
 
 
 def request_cancel(category: str, symbol: str, venue_order_id: str) -> RestRequest:
     """Return the request that cancels one order by the venue's id, whoever placed it."""
-    return post_request("/v5/order/cancel", {"category": category, "symbol": symbol, "orderId": venue_order_id})
+    return post_request(f"{ORDER_PATH}cancel", {"category": category, "symbol": symbol, "orderId": venue_order_id})
+
+
+def request_cancel_all(symbol: str = "", category: str = "linear", settle_coin: str = "") -> RestRequest:
+    """Return the request that cancels every order of a symbol, or of all that settle in a coin, ours or not."""
+    assert bool(symbol) != bool(settle_coin) or category == "spot"
+    body = {"category": category, "symbol": symbol, "settleCoin": settle_coin}
+    return post_request(f"{ORDER_PATH}cancel-all", {key: value for key, value in body.items() if value})
+
+
+def request_dead_man(window_s: int) -> RestRequest:
+    """Return the request that has the venue cancel all derivatives orders when we are gone for so long.
+
+    Source: Bybit v5 docs, "Set Disconnect Cancel All" and the private websocket topic dcp.
+    """
+    body = {"product": "DERIVATIVES", "timeWindow": window_s}
+    return post_request(f"{ORDER_PATH}disconnected-cancel-all", body)
 
 
 def make_form(listing: Listing, tag: str) -> np.ndarray:

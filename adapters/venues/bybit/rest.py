@@ -6,8 +6,7 @@ Lists come in pages: `next_cursor` is what the next request passes, empty at the
 Source: Bybit v5 docs, REST pages of each path.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,6 +38,7 @@ from mmfold.adapters.venues.ledger import (
     position_row,
 )
 from mmfold.adapters.venues.listing import category_of, list_manifest
+from mmfold.adapters.venues.order_port import FeeRate, Page, Private, Resting
 from mmfold.adapters.venues.port import MalformedFrame, RestRequest, VenueError
 from mmfold.engine.codes import EventKind, Side
 from mmfold.engine.limits import NS_PER_MS
@@ -50,34 +50,6 @@ PAGE_COUNT_INSTRUMENTS = 1000
 PAGE_COUNT_ORDERS = 50
 PAGE_COUNT_EXECUTIONS = 100
 PAGE_COUNT_POSITIONS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class FeeRate:
-    """The account's fee rates of one instrument; positive is a cost, rounded up to a ppm."""
-
-    symbol: str
-    maker_ppm: int
-    taker_ppm: int
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """The entries of one page and where the next one starts; `ts_ns` is the venue's time of the answer."""
-
-    entries: list[dict[str, Any]]
-    next_cursor: str
-    category: str
-    ts_ns: int
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Reconciled:
-    """What a list told: rows of whole events, and what is not ours."""
-
-    rows: np.ndarray
-    foreign: tuple[Foreign, ...] = ()
 
 
 def request_time() -> RestRequest:
@@ -183,7 +155,18 @@ def parse_time(body: bytes, status: int = HTTP_OK) -> int:
 def parse_instruments(
     body: bytes, status: int = HTTP_OK, odd: dict[str, str] | None = None
 ) -> tuple[list[Instrument], str]:
-    """Return the instruments of a page, those that do not trade left out, and the cursor of the next page.
+    """Return the instruments of a page, those that do not trade left out, and the cursor of the category's next page.
+
+    Raises: VenueError, MalformedFrame.
+    """
+    found, _, cursor = read_instruments(body, status, odd)
+    return found, cursor
+
+
+def read_instruments(
+    body: bytes, status: int = HTTP_OK, odd: dict[str, str] | None = None
+) -> tuple[list[Instrument], str, str]:
+    """Return the instruments of a page, those that do not trade left out, its category and the cursor of its next page.
 
     A row that cannot be taken hides no other: its symbol and the reason go into `odd`.
     Raises: VenueError; MalformedFrame, also when no row can be taken.
@@ -201,7 +184,7 @@ def parse_instruments(
             left_out[ascii(entry.get("symbol"))] = str(error)
     if trading and not found:
         raise MalformedFrame(next(reversed(left_out.values())), body)
-    return found, page.next_cursor
+    return found, page.category, page.next_cursor
 
 
 def parse_fee_rates(body: bytes, status: int = HTTP_OK) -> list[FeeRate]:
@@ -221,17 +204,21 @@ def parse_fee_rates(body: bytes, status: int = HTTP_OK) -> list[FeeRate]:
         ]
 
 
-def with_fees(instrument: Instrument, rates: list[FeeRate]) -> Instrument:
-    """Return an instrument with the account's fee rates, where they are known."""
-    for rate in rates:
-        if rate.symbol == instrument.symbol:
-            return replace(instrument, maker_fee_ppm=rate.maker_ppm, taker_fee_ppm=rate.taker_ppm)
-    return instrument
-
-
-def entries_of(pages: list[Page]) -> list[tuple[Page, dict[str, Any]]]:
+def entries_of(pages: Sequence[Page]) -> list[tuple[Page, dict[str, Any]]]:
     """Return the entries of a list's pages, each with its page."""
     return [(page, entry) for page in pages for entry in page.entries]
+
+
+def read_resting(pages: Sequence[Page]) -> list[Resting]:
+    """Return the open orders of all pages, whoever placed them.
+
+    Raises: MalformedFrame.
+    """
+    found = []
+    for page, entry in entries_of(pages):
+        with keeping(page.body):
+            found.append(Resting(read_text(entry, "orderLinkId"), read_text(entry, "orderId")))
+    return found
 
 
 class RestParser:
@@ -257,7 +244,7 @@ class RestParser:
 
     def parse_open_orders(
         self, pages: list[Page], category: str, ts_receive_ns: int, symbol: str | None = None
-    ) -> Reconciled:
+    ) -> Private:
         """Return the OPEN_ORDERS of every instrument of a category, or of one, from all pages of the list, after what
         is news.
 
@@ -278,16 +265,16 @@ class RestParser:
                 orders.setdefault(report.listing.index, []).append(order)
         times = (pages[0].ts_ns, ts_receive_ns)
         listed = [open_orders_rows(self.listings[index], times, each) for index, each in orders.items()]
-        return Reconciled(np.concatenate([as_rows(news), *listed]), tuple(foreign))
+        return Private(np.concatenate([as_rows(news), *listed]), tuple(foreign))
 
-    def parse_executions(self, pages: list[Page], ts_receive_ns: int) -> Reconciled:
+    def parse_executions(self, pages: list[Page], ts_receive_ns: int) -> Private:
         """Return the FILLs and FUNDINGs of all pages, oldest first; the session drops those it has.
 
         Raises: MalformedFrame: nothing of the list is taken as told.
         """
         told, foreign = self.read_entries(pages, parse_execution, ts_receive_ns)
         rows = [row for news, _ in reversed(told) for row in self.ledger.fold(news)]
-        return Reconciled(as_rows(rows), tuple(foreign))
+        return Private(as_rows(rows), tuple(foreign))
 
     def read_entries(
         self,
@@ -314,7 +301,7 @@ class RestParser:
         """Return the indices of a category's instruments."""
         return [listing.index for listing in self.listings if category_of(listing) == category]
 
-    def parse_positions(self, pages: list[Page], category: str, ts_receive_ns: int) -> Reconciled:
+    def parse_positions(self, pages: list[Page], category: str, ts_receive_ns: int) -> Private:
         """Return the POSITION of every instrument of a category; one that the venue does not list is flat.
 
         Raises: MalformedFrame.
@@ -332,7 +319,7 @@ class RestParser:
                 foreign.append(told)
             else:
                 rows[self.table.listings[str(entry["symbol"])].index] = told
-        return Reconciled(as_rows(list(rows.values())), tuple(foreign))
+        return Private(as_rows(list(rows.values())), tuple(foreign))
 
     def parse_wallet(self, body: bytes, ts_receive_ns: int, status: int = HTTP_OK) -> np.ndarray:
         """Return the BALANCE of the account, no row when it does not list the coin.

@@ -17,7 +17,6 @@ HTTP_TIMEOUT = 408
 HTTP_TOO_MANY = 429
 HTTP_SERVER_ERROR = 500
 TIME_WINDOW = 10002
-CODE_BITS = 0xFFFF  # a row's `code` holds the low 16 bits (docs/data.md, REJECT)
 
 
 class RetCode(NamedTuple):
@@ -85,6 +84,18 @@ RET_CODES: dict[int, RetCode] = {
     170213: RetCode(GONE, "the order does not exist"),
     170218: RetCode(REFUSED, "a post-only order's price would take"),
     170222: RetCode(LIMITED, "too many requests in this time"),
+}
+
+
+# What a person does about a refusal of keys.
+HINT_BY_CODE = {
+    TIME_WINDOW: "set this machine's clock (timedatectl set-ntp true)",
+    10003: "the key is of another environment or was deleted: check EXCHANGE_ENV, or mm secrets rotate bybit api_key",
+    10004: "api_secret does not belong to api_key: mm secrets rotate bybit api_secret",
+    10005: "give the key the rights to read and trade contracts at the venue",
+    10009: "this address is banned at the venue: ask its support",
+    10010: "add this machine's address to those of the key at the venue",
+    33004: "make a new key at the venue, then mm secrets rotate bybit api_key and api_secret",
 }
 
 

@@ -18,6 +18,7 @@ from mmfold.adapters.venues.ccxt.loading import BOOK_DEPTH, UnifiedVenue
 from mmfold.adapters.venues.ccxt.structures import UnifiedParser, ids_of
 from mmfold.adapters.venues.connection import Backoff, StreamStatus
 from mmfold.adapters.venues.ledger import OrderLedger, as_rows
+from mmfold.adapters.venues.market_stream import MarketTakers
 from mmfold.adapters.venues.port import MalformedFrame
 from mmfold.engine.limits import NS_PER_MS
 from mmfold.engine.manifest import Manifest
@@ -26,7 +27,6 @@ from mmfold.engine.records import NO_ORDER_ID, NO_TS_NS, NO_VALUE
 T = TypeVar("T")
 SILENCE_S = 30.0  # of one book
 FUNDING_POLL_S = 60.0
-OnRows = Callable[[np.ndarray, int], Awaitable[None]]
 
 
 class StreamLost(Exception):
@@ -40,12 +40,7 @@ class UnifiedMarket:
         self,
         venue: UnifiedVenue,
         manifest: Manifest,
-        *,
-        on_rows: OnRows,
-        on_up: Callable[[], Awaitable[None]],
-        on_down: Callable[[], Awaitable[None]],
-        on_refused: Callable[[MalformedFrame, int], None],
-        on_message: Callable[[str, bytes, int], None] | None = None,
+        takers: MarketTakers,
         silence_s: float = SILENCE_S,
     ) -> None:
         self.venue = venue
@@ -53,8 +48,7 @@ class UnifiedMarket:
         self.derivatives = {
             instrument.symbol for instrument in manifest.instruments if instrument.contract in ("linear", "inverse")
         }
-        self.on_rows, self.on_up, self.on_down, self.on_refused = on_rows, on_up, on_down, on_refused
-        self.on_message = on_message
+        self.takers = takers
         self.silence_s = silence_s
         self.status = StreamStatus("public")
         self.cut_asked = asyncio.Event()
@@ -63,6 +57,11 @@ class UnifiedMarket:
         self.marks: dict[str, tuple[int, int]] = {}  # mark and index price, 1e-8
         self.funding_ms: dict[str, int] = {}  # of the last settlement that was told
         self.log = EventLog("stream.public")
+
+    @property
+    def is_catching_up(self) -> bool:
+        """Never: ccxt's books are whole."""
+        return False
 
     async def run(self) -> None:
         """Keep the streams alive until cancelled."""
@@ -104,11 +103,11 @@ class UnifiedMarket:
             was_up, self.status.up = self.status.up, False
             await exchange.close()
             if was_up:
-                await self.on_down()
+                await self.takers.on_down()
 
     def tap(self, exchange: Any) -> None:
         """Have every message that a client reads handed to `on_message` too, as the JSON that ccxt made of it."""
-        keep, handle = self.on_message, exchange.handle_message
+        keep, handle = self.takers.on_message, exchange.handle_message
         if keep is None:
             return
 
@@ -147,7 +146,7 @@ class UnifiedMarket:
             if not self.status.up:
                 self.status.up = True
                 self.log.info("stream_up", venue=self.venue.name, symbols=len(self.venue.symbols))
-                await self.on_up()
+                await self.takers.on_up()
             await self.hand_on(self.books.news(rows), ts_ns)
 
     async def watch_trades(self, exchange: Any, symbol: str) -> None:
@@ -212,10 +211,10 @@ class UnifiedMarket:
         except MalformedFrame as error:
             self.status.refused += 1
             self.log.warning("frame_refused", stream="public", reason=error.reason)
-            self.on_refused(error, ts_ns)
+            self.takers.on_refused(error, ts_ns)
             return as_rows([]), ts_ns
 
     async def hand_on(self, rows: np.ndarray, ts_ns: int) -> None:
         """Hand on events of a connection that is up; before its first book nothing has a market to be of."""
         if len(rows) and self.status.up:
-            await self.on_rows(rows, ts_ns)
+            await self.takers.on_rows(rows, ts_ns)

@@ -20,7 +20,6 @@ from mmfold.adapters.importers.outcome import PassedOverError, RefusedError
 from mmfold.adapters.importers.rows import TS_MS_MAX, Row, book_rows, mark_rows, read_price, read_qty, trade_row
 from mmfold.adapters.importers.table import Listing
 from mmfold.adapters.venues.bybit.entries import CASH_MICROS_MAX
-from mmfold.adapters.venues.bybit.private import Private
 from mmfold.adapters.venues.ledger import (
     NOBODYS_ORDER_ID,
     Execution,
@@ -35,6 +34,7 @@ from mmfold.adapters.venues.ledger import (
 )
 from mmfold.adapters.venues.link_ids import execution_number
 from mmfold.adapters.venues.listing import list_manifest
+from mmfold.adapters.venues.order_port import Private
 from mmfold.adapters.venues.port import MalformedFrame
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.limits import E9, MICROS_PER_UNIT, NS_PER_MS, PPM

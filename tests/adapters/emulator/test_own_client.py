@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmfold.adapters.venues.bybit.private import Private, PrivateParser
+from mmfold.adapters.venues.bybit.private import PrivateParser
 from mmfold.adapters.venues.bybit.public import PublicParser
 from mmfold.adapters.venues.bybit.requests import RequestEncoder
-from mmfold.adapters.venues.bybit.responses import Outcome, RequestBook
+from mmfold.adapters.venues.bybit.responses import RequestBook
 from mmfold.adapters.venues.bybit.rest import RestParser, parse_fee_rates, parse_instruments, parse_time, read_page
 from mmfold.adapters.venues.ledger import OrderLedger
+from mmfold.adapters.venues.order_port import Private
+from mmfold.adapters.venues.pending import Outcome
 from mmfold.adapters.venues.port import Control, Verdict
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.limits import ORDER_ID_SEQ_SHIFT

@@ -5,8 +5,9 @@ import random
 import pytest
 
 from mmfold.adapters.live.budget import LOST_S, ORDERS_PER_S, QUERIES_PER_S, WINDOW_S, Budget, Spent
-from mmfold.adapters.venues.bybit.responses import RateLimit
+from mmfold.adapters.venues.pending import RateLimit
 
+ORDER_PATH = "/v5/order/"
 CREATE, LIST = "/v5/order/create", "/v5/position/list"
 
 
@@ -15,7 +16,7 @@ class Played:
 
     def __init__(self) -> None:
         self.now_s = 100.0
-        self.budget = Budget(lambda: self.now_s)
+        self.budget = Budget(lambda: self.now_s, ORDER_PATH)
 
 
 def test_what_is_known_before_the_venue_has_told() -> None:

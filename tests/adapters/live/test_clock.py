@@ -12,6 +12,7 @@ from mmfold.adapters.live import rest_client, start
 from mmfold.adapters.live.opening import CannotStart
 from mmfold.adapters.live.rest_client import RestClient
 from mmfold.adapters.live.start import check_clock
+from mmfold.adapters.venues.bybit.venue import BybitVenue
 from mmfold.engine.limits import NS_PER_MS
 
 SLOW_S = 0.4  # far longer than an answer takes on a busy machine
@@ -48,7 +49,7 @@ async def read(delays: list[float], skew_s: float = 0.0) -> tuple[RestClient, in
     await site.start()
     try:
         async with aiohttp.ClientSession() as http:
-            client = RestClient(http, f"http://127.0.0.1:{runner.addresses[0][1]}", None)
+            client = RestClient(http, BybitVenue(), f"http://127.0.0.1:{runner.addresses[0][1]}")
             await check_clock(client)
     finally:
         await runner.cleanup()

@@ -11,10 +11,11 @@ import orjson
 import pytest
 
 from mmfold.adapters.live import waiting
-from mmfold.adapters.live.gateway import BybitGateway
+from mmfold.adapters.live.gateway import VenueGateway
 from mmfold.adapters.live.rest_client import RestClient
 from mmfold.adapters.venues.bybit.requests import RequestEncoder
 from mmfold.adapters.venues.bybit.responses import RequestBook
+from mmfold.adapters.venues.bybit.venue import BybitVenue
 from mmfold.adapters.venues.ledger import OrderLedger
 from mmfold.engine.codes import EventKind, Reason, RequestOutcome, Side
 from mmfold.engine.manifest import Instrument, Manifest
@@ -33,7 +34,7 @@ class Wire:
     def __init__(self) -> None:
         self.arrived: dict[str, list[float]] = defaultdict(list)
         self.ops: list[str] = []
-        self.gateway: BybitGateway
+        self.gateway: VenueGateway
         self.tasks: set[asyncio.Task[None]] = set()
 
     async def send_frame(self, payload: bytes, _kind: Any) -> None:
@@ -85,8 +86,10 @@ def play(steps: Any) -> tuple[Wire, np.ndarray]:
     async def run() -> Wire:
         wire = Wire()
         ledger = OrderLedger("t")
-        rest = RestClient(None, "", None)  # type: ignore[arg-type]
-        gateway = BybitGateway(RequestEncoder(MANIFEST, ledger), RequestBook(ledger), rest, take, lambda reason: None)
+        rest = RestClient(None, BybitVenue(), "")  # type: ignore[arg-type]
+        gateway = VenueGateway(
+            RequestEncoder(MANIFEST, ledger), RequestBook(ledger), rest, take, lambda reason: None, MANIFEST.instruments
+        )
         gateway.stream = type("Up", (), {"socket": wire})()
         wire.gateway = gateway
         await steps(gateway)
@@ -103,13 +106,13 @@ def outcomes(rows: np.ndarray) -> dict[int, RequestOutcome]:
     return {int(row["order_id"]): RequestOutcome(row["code"]) for row in rates}
 
 
-async def settled(gateway: BybitGateway) -> None:
+async def settled(gateway: VenueGateway) -> None:
     while gateway.waiting:
         await asyncio.sleep(0.02)
 
 
 def test_no_second_sees_too_many_and_what_is_old_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def steps(gateway: BybitGateway) -> None:
+    async def steps(gateway: VenueGateway) -> None:
         for start in range(1, 61, 6):
             await gateway.send(effects(EventKind.PLACE, range(start, start + 6), Reason.QUOTE), 1)
         assert gateway.waiting
@@ -126,7 +129,7 @@ def test_no_second_sees_too_many_and_what_is_old_is_given_up(monkeypatch: pytest
 
 
 def test_every_cancel_leaves_and_those_for_safety_first() -> None:
-    async def steps(gateway: BybitGateway) -> None:
+    async def steps(gateway: VenueGateway) -> None:
         await gateway.send(effects(EventKind.CANCEL, range(1, 25), Reason.REPRICE), 1)
         await gateway.send(effects(EventKind.CANCEL, range(101, 111), Reason.FREEZE), 1)
         await settled(gateway)
@@ -140,7 +143,7 @@ def test_every_cancel_leaves_and_those_for_safety_first() -> None:
 
 
 def test_a_place_that_waits_is_taken_back_by_its_cancel() -> None:
-    async def steps(gateway: BybitGateway) -> None:
+    async def steps(gateway: VenueGateway) -> None:
         await gateway.send(effects(EventKind.PLACE, range(1, 31), Reason.QUOTE), 1)
         late = list(gateway.waiting.by_kind[waiting.PLACE])
         assert late
@@ -156,7 +159,7 @@ def test_a_place_that_waits_is_taken_back_by_its_cancel() -> None:
 
 
 def test_nothing_leaves_after_the_end() -> None:
-    async def steps(gateway: BybitGateway) -> None:
+    async def steps(gateway: VenueGateway) -> None:
         await gateway.send(effects(EventKind.PLACE, range(1, 41), Reason.QUOTE), 1)
         gateway.halt()
         await asyncio.sleep(1.3)

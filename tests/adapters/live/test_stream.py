@@ -9,6 +9,7 @@ import pytest
 
 from mmfold.adapters.live import stream as module
 from mmfold.adapters.live.stream import Stream, StreamPlan, StreamRefused
+from mmfold.adapters.venues.bybit.venue import BybitTalk
 from mmfold.adapters.venues.connection import BACKOFF_S
 
 
@@ -20,7 +21,7 @@ class Script(Stream):
             """Take what nobody looks at."""
 
         self.ends, self.pauses = ends, list[float]()
-        plan = StreamPlan("public", "ws://127.0.0.1:1")
+        plan = StreamPlan("public", "ws://127.0.0.1:1", BybitTalk())
         http: Any = None
         super().__init__(http, plan, ts_ms=lambda: 0, on_frame=nothing, on_up=nothing, on_down=nothing)
         monkeypatch.setattr(module.asyncio, "sleep", self.sleep)

@@ -5,11 +5,12 @@ import orjson
 import pytest
 
 from mmfold.adapters.venues.bybit import rest
-from mmfold.adapters.venues.bybit.private import Private, PrivateParser
+from mmfold.adapters.venues.bybit.private import PrivateParser
 from mmfold.adapters.venues.bybit.public import PublicParser
 from mmfold.adapters.venues.bybit.responses import RequestBook
 from mmfold.adapters.venues.bybit.rest import RestParser
 from mmfold.adapters.venues.ledger import OrderLedger
+from mmfold.adapters.venues.order_port import Private
 from mmfold.adapters.venues.port import Control, Ignored
 from mmfold.engine.codes import EventKind, RequestOutcome
 from mmfold.engine.manifest import Instrument, Manifest

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmfold.adapters.venues.bybit.private import Private, PrivateParser
+from mmfold.adapters.venues.bybit.private import PrivateParser
 from mmfold.adapters.venues.ledger import ENDED_COUNT_MAX, NOBODYS_ORDER_ID, EndReason, OrderLedger
 from mmfold.adapters.venues.link_ids import (
     LINK_ID_CHARS_MAX,
@@ -16,6 +16,7 @@ from mmfold.adapters.venues.link_ids import (
     parse_link_id,
     run_tag,
 )
+from mmfold.adapters.venues.order_port import Private
 from mmfold.adapters.venues.port import Control, Ignored, MalformedFrame
 from mmfold.engine.codes import Flag, Side
 from mmfold.engine.manifest import Instrument, Manifest

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from mmfold.adapters.importers import load_importer
 from mmfold.adapters.importers.outcome import ImportRequest
-from mmfold.adapters.venues.bybit.public import PublicParser, gap_rows
+from mmfold.adapters.live.rows import gap_rows
+from mmfold.adapters.venues.bybit.public import PublicParser
 from mmfold.adapters.venues.port import FRAME_BYTES_MAX, Control, ControlKind, Ignored, MalformedFrame
 from mmfold.engine.codes import EventKind, Flag
 from mmfold.engine.jit import JIT_ENABLED

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmfold.adapters.venues.bybit.requests import BATCH_COUNT_MAX, RequestEncoder
+from mmfold.adapters.venues.bybit.requests import BATCH_COUNT_MAX, RequestEncoder, request_cancel_all
 from mmfold.adapters.venues.link_ids import ORDER_ID_MAX, encode_link_id, parse_link_id
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.limits import PRICE_TICKS_MAX, QTY_LOTS_MAX
@@ -117,8 +117,8 @@ def test_split_by_category():
 
 
 def test_cancel_all():
-    assert orjson.loads(encoder().encode_cancel_all("A").body) == {"category": "linear", "symbol": "A"}
-    request = encoder().encode_cancel_all(settle_coin="USDT")
+    assert orjson.loads(request_cancel_all("A").body) == {"category": "linear", "symbol": "A"}
+    request = request_cancel_all(settle_coin="USDT")
     assert orjson.loads(request.body) == {"category": "linear", "settleCoin": "USDT"}
     assert request.path == "/v5/order/cancel-all"
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmfold.adapters.venues.bybit.responses import Outcome, RateLimit, RequestBook
+from mmfold.adapters.venues.bybit.responses import RequestBook
 from mmfold.adapters.venues.bybit.ret_codes import RET_CODES, end_reason, judge, judge_http, meaning_of
+from mmfold.adapters.venues.pending import Outcome, RateLimit
 from mmfold.adapters.venues.port import Control, Ignored, MalformedFrame, Verdict
 from mmfold.engine.codes import EventKind, RequestOutcome
 from mmfold.engine.limits import NS_PER_S

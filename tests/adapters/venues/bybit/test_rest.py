@@ -4,8 +4,9 @@ import orjson
 import pytest
 
 from mmfold.adapters.venues.bybit import rest
-from mmfold.adapters.venues.bybit.rest import FeeRate, RestParser
+from mmfold.adapters.venues.bybit.rest import RestParser
 from mmfold.adapters.venues.link_ids import execution_number
+from mmfold.adapters.venues.order_port import FeeRate, with_fees
 from mmfold.adapters.venues.port import MalformedFrame, VenueError, Verdict
 from tests.adapters.venues.bybit.words import MANIFEST, OWN, TS, execution, ledger, link, order, short
 
@@ -143,9 +144,9 @@ def test_instruments_and_fees():
     fees = {"list": [{"symbol": "A", "makerFeeRate": "-0.00005", "takerFeeRate": "0.00055"}]}
     rates = rest.parse_fee_rates(body(fees))
     assert rates == [FeeRate("A", -50, 550)]
-    priced = rest.with_fees(instrument, rates)
+    priced = with_fees(instrument, rates)
     assert (priced.maker_fee_ppm, priced.taker_fee_ppm) == (-50, 550)
-    assert rest.with_fees(instrument, []) == instrument
+    assert with_fees(instrument, []) == instrument
 
 
 def test_a_refusal_is_a_venue_error_with_its_meaning():

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from mmfold.adapters.importers.outcome import RefusedError
-from mmfold.adapters.live.endpoints import find_endpoints, unified_name
+from mmfold.adapters.live.endpoints import find_endpoints
 from mmfold.adapters.venues.ccxt.loading import UnknownVenue, aimed, find_market, make_exchange, read_market
+from mmfold.adapters.venues.registry import client_name
 
 SWAP: dict[str, Any] = {
     "id": "BTC-USDT-SWAP", "symbol": "BTC/USDT:USDT", "spot": False, "swap": True, "linear": True, "inverse": False,
@@ -93,4 +94,4 @@ def test_addresses_keep_their_paths() -> None:
     ],
 )
 def test_which_way_a_venue_is_reached(venue: str, url: str | None, name: str | None, rest: str) -> None:
-    assert (unified_name(venue), find_endpoints(venue, "paper", url).rest) == (name, rest)
+    assert (client_name(venue), find_endpoints(venue, "paper", url).rest) == (name, rest)
