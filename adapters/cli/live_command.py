@@ -15,6 +15,7 @@ from mmfold.adapters.cli.errors import EXIT_KILLED, print_error
 from mmfold.adapters.cli.interpreted import CORE, tell_compiling
 from mmfold.adapters.cli.output import emit_json, print_warnings
 from mmfold.adapters.cli.places import check_journal_place, keep_private
+from mmfold.adapters.venues.registry import VENUES
 
 if TYPE_CHECKING:
     from mmfold.adapters.live.kill_switch import KillSwitch
@@ -49,7 +50,7 @@ def parse_duration(ctx: click.Context, parameter: click.Parameter, value: str | 
     short_help="Trade at a venue, or rehearse it in paper or shadow.",
 )
 @click.option("--venue", default="bybit", show_default=True, metavar="V",
-              help="bybit; any of ccxt.pro, such as okx, in paper and shadow.")  # fmt: skip
+              help=f"{', '.join(VENUES)}; any of ccxt.pro, such as okx, in paper and shadow.")  # fmt: skip
 @click.option("--mode", required=True, type=click.Choice(MODES), help="paper simulates fills, shadow sends nothing.")
 @click.option("--symbols", required=True, metavar="A,B", help="Instruments to quote.")
 @click.option("--journal", required=True, metavar="DIR", type=click.Path(path_type=Path), help="New, or to go on with.")

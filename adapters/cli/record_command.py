@@ -12,6 +12,7 @@ import click
 from mmfold.adapters.cli.live_command import parse_duration, split_symbols
 from mmfold.adapters.cli.output import emit_json
 from mmfold.adapters.cli.places import check_journal_place, keep_private
+from mmfold.adapters.venues.registry import VENUES
 
 if TYPE_CHECKING:
     from mmfold.adapters.live.recorder import Recorder, RecordPlan
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     epilog="Example: mm record --venue bybit --symbols BTCUSDT,ETHUSDT --journal out/rec --for 1h",
     short_help="Journal a venue's market, nothing else.",
 )
-@click.option("--venue", default="bybit", show_default=True, metavar="V",
-              help="bybit, or any of ccxt.pro such as okx; ccxt:bybit takes Bybit through ccxt too.")  # fmt: skip
+@click.option(
+    "--venue", default="bybit", show_default=True, metavar="V",
+    help=f"{', '.join(VENUES)}, or any of ccxt.pro such as okx; ccxt:bybit takes Bybit through ccxt too.",
+)  # fmt: skip
 @click.option("--symbols", required=True, metavar="A,B", help="The venue's ids, or ccxt's such as BTC/USDT:USDT.")
 @click.option("--journal", required=True, metavar="DIR", type=click.Path(path_type=Path), help="New, or to go on with.")
 @click.option(
