@@ -58,6 +58,7 @@ USER_ERRORS = frozenset(
         "mmfold.adapters.venues.port.VenueUnreachable",
         "mmfold.adapters.live.stream.StreamRefused",
         "mmfold.adapters.venues.port.VenueError",
+        "mmfold.adapters.venues.binance.venue.TooManySymbols",
         "mmfold.replay.ticks.load.TickFileError",
         "mmfold.adapters.bench.peer.PeerFailed",
         "mmfold.adapters.cli.runtime.RuntimeSettingError",

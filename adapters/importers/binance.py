@@ -60,18 +60,26 @@ def parse_message(raw: bytes, ts_receive_ns: int, context: Context) -> Parsed:
         context.foreign = "bybit"
         return Refusal("a message of Bybit, by its topic: mm import bybit reads such captures")
     try:
-        stream = message.get("stream", "") if "data" in message else ""
-        data = message.get("data", message)
-        if not isinstance(data, dict) or not isinstance(stream, str):
-            return Refusal('"stream" or "data" of the frame is not what it should be')
-        context.named = "" if stream.startswith("!") else stream.partition("@")[0].upper()
-        return parse_data(data, stream, ts_receive_ns, context)
+        return parse_enveloped(message, ts_receive_ns, context)
     except UnknownSymbolError:
         raise
     except PassedOverError as passed:
         return Skipped(str(passed))
     except RefusedError as refused:
         return Refusal(str(refused))
+
+
+def parse_enveloped(message: dict[str, Any], ts_receive_ns: int, context: Context) -> np.ndarray:
+    """Return the rows of one message, with its envelope where it has one.
+
+    Raises: RefusedError, PassedOverError, ImportFailedError.
+    """
+    stream = message.get("stream", "") if "data" in message else ""
+    data = message.get("data", message)
+    if not isinstance(data, dict) or not isinstance(stream, str):
+        raise RefusedError('"stream" or "data" of the frame is not what it should be')
+    context.named = "" if stream.startswith("!") else stream.partition("@")[0].upper()
+    return parse_data(data, stream, ts_receive_ns, context)
 
 
 def parse_data(data: dict[str, Any], stream: str, ts_receive_ns: int, context: Context) -> np.ndarray:

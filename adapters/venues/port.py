@@ -223,10 +223,15 @@ class SocketTalk(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class MarketSockets:
-    """The connection of the market streams: its address and what to subscribe."""
+    """The connection of the market streams: its address and what to subscribe.
+
+    `beside` are connections of their own for what the venue has elsewhere. They carry no books: when one is lost,
+    nothing is missing from any, and its frames go to the same parser.
+    """
 
     url: str
     topics: tuple[str, ...]
+    beside: tuple["MarketSockets", ...] = ()
 
 
 class NativeVenue(Protocol):

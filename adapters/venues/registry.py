@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mmfold.adapters.venues.port import MakeVenue, NativeVenue
 
 VENUES = {
+    "binance": "mmfold.adapters.venues.binance.venue:BinanceVenue",
     "bybit": "mmfold.adapters.venues.bybit.venue:BybitVenue",
 }
 CLIENT = "mmfold.adapters.venues.ccxt.venue:CcxtVenue"
