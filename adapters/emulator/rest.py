@@ -13,12 +13,13 @@ from aiohttp import web
 from mmfold.adapters.emulator.account import Account
 from mmfold.adapters.emulator.budget import Allowance
 from mmfold.adapters.emulator.codes import MESSAGES, VenueCode, VenueError
-from mmfold.adapters.emulator.faults import Fault, FaultRule, hold
+from mmfold.adapters.emulator.faults import Fault, FaultRule
 from mmfold.adapters.emulator.histories import PRIVATE_HISTORIES, PUBLIC_HISTORIES
 from mmfold.adapters.emulator.keys import RECV_WINDOW_MS_DEFAULT, check_signature, check_window
 from mmfold.adapters.emulator.orders import Params
 from mmfold.adapters.emulator.payloads import make_uuid
 from mmfold.adapters.emulator.queries import PRIVATE_QUERIES, PUBLIC_QUERIES
+from mmfold.adapters.emulator.rest_face import RestFace
 from mmfold.adapters.emulator.trading import OPERATIONS, operate, weight
 from mmfold.adapters.emulator.venue import Venue
 
@@ -26,7 +27,6 @@ ORDER_PREFIX = "/v5/order/"
 ORDER_PATHS = {f"{ORDER_PREFIX}{name}": name for name in OPERATIONS}
 PUBLIC_ROUTES = PUBLIC_QUERIES | PUBLIC_HISTORIES
 PRIVATE_ROUTES = PRIVATE_QUERIES | PRIVATE_HISTORIES
-SILENT = frozenset({Fault.DISCONNECT, Fault.HALF_OPEN, Fault.REQUEST_LOST})  # not carried out, no answer
 
 
 def envelope(venue: Venue, code: VenueCode, message: str, result: Any, extra: Any) -> dict[str, Any]:
@@ -40,40 +40,12 @@ def envelope(venue: Venue, code: VenueCode, message: str, result: Any, extra: An
     }
 
 
-class Rest:
+class Rest(RestFace):
     """Answers REST requests for one venue."""
 
     def __init__(self, venue: Venue) -> None:
+        super().__init__(venue)
         self.venue = venue
-        self.request_count = 0
-
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer one request, or let a fault do what it does."""
-        self.request_count += 1
-        fault = self.venue.faults.at_request(f"rest:{request.path}")
-        if fault is not None and fault.fault == Fault.CLOCK_SKEW:
-            self.venue.clock.skew(fault.skew_ms, fault.duration_ms)
-        if fault is not None and fault.fault in SILENT:
-            return await self.cut_off(request, fault)
-        if fault is not None and fault.fault == Fault.HTTP_ERROR:
-            return web.Response(status=fault.status, text=f"{fault.status}")
-        answer = await self.answer(request, fault)
-        await asyncio.sleep(self.venue.settings.latency_s)
-        if fault is not None and fault.fault in (Fault.ACK_DELAYED, Fault.ACK_LOST):
-            await hold(fault)
-        if fault is not None and fault.fault == Fault.ACK_LOST:
-            return await self.cut_off(request, None)
-        if fault is not None and fault.fault == Fault.MALFORMED and isinstance(answer.body, bytes):
-            answer.body = answer.body[: len(answer.body) // 2]
-        return answer
-
-    async def cut_off(self, request: web.Request, fault: FaultRule | None) -> web.Response:
-        """Drop the connection, after a silence where the fault is one."""
-        if fault is not None and fault.fault != Fault.DISCONNECT:
-            await hold(fault)
-        if request.transport is not None:
-            request.transport.abort()
-        return web.Response()
 
     async def answer(self, request: web.Request, fault: FaultRule | None) -> web.Response:
         """Carry out one request and return its answer."""

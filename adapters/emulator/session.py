@@ -13,7 +13,7 @@ import orjson
 from aiohttp import WSMsgType, web
 
 from mmfold.adapters.emulator.faults import Fault, FaultRule
-from mmfold.adapters.emulator.venue import Venue
+from mmfold.adapters.emulator.feed import Feed
 
 QUEUE_FRAME_COUNT_MAX = 10_000  # a client that is so far behind is cut off
 FRAME_BYTES_MAX = 1 << 16
@@ -22,7 +22,7 @@ FRAME_BYTES_MAX = 1 << 16
 class Session:
     """One connection; `on_message` answers what the client sends: an object, or None for anything else."""
 
-    def __init__(self, venue: Venue, request: web.Request) -> None:
+    def __init__(self, venue: Feed, request: web.Request) -> None:
         self.venue, self.request = venue, request
         self.connection_id = secrets.token_hex(10)
         self.socket = web.WebSocketResponse(autoping=False, max_msg_size=FRAME_BYTES_MAX, compress=False)
@@ -33,6 +33,7 @@ class Session:
         self.stale: list[str] = []
         self.swapped: str | None = None  # a frame that lets the next one pass first
         self.closing = False
+        self.ponged_s = 0.0  # when the client last answered a ping of ours
         self.loop = asyncio.get_running_loop()
 
     async def run(self, on_message: Callable[[dict[str, Any] | None], None]) -> web.StreamResponse:
@@ -53,6 +54,8 @@ class Session:
                     continue
                 if message.type == WSMsgType.PING:
                     await self.socket.pong(message.data)
+                elif message.type == WSMsgType.PONG:
+                    self.ponged_s = self.loop.time()
                 elif message.type == WSMsgType.TEXT:
                     on_message(object_of(message.data))
                 elif message.type == WSMsgType.BINARY:

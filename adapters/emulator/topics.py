@@ -3,10 +3,9 @@
 Source: Bybit v5 orderbook, trade, ticker, kline stream pages (read 2026-11-30), and recorded frames of those streams.
 """
 
-from typing import Any, Protocol
-
 from mmfold.adapters.emulator.candles import LENGTHS_MS, Candle, end_of, start_of
 from mmfold.adapters.emulator.clock import Now
+from mmfold.adapters.emulator.feed import Document, Topic
 from mmfold.adapters.emulator.market import SymbolMarket, Trade
 from mmfold.adapters.emulator.payloads import SIDES, ticker_fields, trade_id
 from mmfold.adapters.emulator.product import PRICE_TICKS_LISTED, plain
@@ -18,18 +17,6 @@ KLINE_INTERVAL_NS = NS_PER_S
 TICKER_INTERVAL_NS = 100 * NS_PER_MS
 REPEAT_NS = 3 * NS_PER_S  # depth 1 is told again after so long without a change
 RESTART_UPDATE_ID = 1
-
-Document = dict[str, Any]
-
-
-class Topic(Protocol):
-    """A stream of documents that are the same for all its subscribers."""
-
-    def first(self, now: Now) -> list[Document]:
-        """Return what a new subscriber is told."""
-
-    def poll(self, now: Now) -> list[Document]:
-        """Return what has become due."""
 
 
 class DepthTopic:
