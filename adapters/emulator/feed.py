@@ -62,8 +62,10 @@ class Feed:
         self.source, self.settings = source, settings
         self.clock = VenueClock()
         self.faults = Faults(plan)
+        numbering = {symbol: product.instrument.continuity for symbol, product in products.items()}
+        numbering |= source.numbering
         self.markets = {
-            symbol: SymbolMarket(product, product.instrument.continuity, interest=Interest(self.clock.now_ms()))
+            symbol: SymbolMarket(product, numbering[symbol], interest=Interest(self.clock.now_ms()))
             for symbol, product in products.items()
         }
         self.by_index = list(self.markets.values())

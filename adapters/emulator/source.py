@@ -1,7 +1,7 @@
 """Where the emulator's market comes from: a recorded journal or a seeded walk behind one face; must never pace it."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from mmfold.adapters.emulator.codes import VenueSetupError
 from mmfold.adapters.emulator.product import pick_symbols
 from mmfold.adapters.emulator.synthetic import synthetic_events, synthetic_manifest
-from mmfold.engine.codes import EventKind, Flag
+from mmfold.engine.codes import Continuity, EventKind, Flag
 from mmfold.engine.limits import NS_PER_S
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import NO_TS_NS
@@ -24,36 +24,41 @@ TimedEvents = Iterator[tuple[int, np.ndarray]]  # (ns since the start, rows of o
 
 @dataclass(frozen=True)
 class MarketSource:
-    """A market to play: what is traded, and its events in order of time."""
+    """A market to play: what is traded, and its events in order of time.
+
+    `numbering` is that of a recorded feed's books, whatever venue lists them now.
+    """
 
     manifest: Manifest
     name: str
     events: Callable[[], TimedEvents]
+    numbering: Mapping[str, Continuity] = field(default_factory=dict)
 
 
-def synthetic_source(seed: int, symbols: Sequence[str]) -> MarketSource:
-    """Return a made-up market.
+def synthetic_source(seed: int, symbols: Sequence[str], venue: str = "bybit") -> MarketSource:
+    """Return a made-up market that a venue lists.
 
     Raises: VenueSetupError.
     """
-    manifest = synthetic_manifest(seed, symbols)
+    manifest = synthetic_manifest(seed, symbols, venue)
     return MarketSource(manifest, f"synthetic {seed}", lambda: synthetic_events(manifest))
 
 
-def journal_source(path: Path, symbols: Sequence[str], *, loop: bool) -> MarketSource:
-    """Return a recorded market.
+def journal_source(path: Path, symbols: Sequence[str], *, loop: bool, venue: str = "bybit") -> MarketSource:
+    """Return a recorded market, of whatever venue, that a venue lists.
 
     Raises: VenueSetupError, JournalError, JsonlError.
     """
     recorded = EventSource(path).manifest
     picked = pick_symbols(recorded, symbols)
     manifest = replace(
-        recorded, instruments=tuple(replace(instrument, venue="bybit") for instrument in picked), witnessed=False
+        recorded, instruments=tuple(replace(instrument, venue=venue) for instrument in picked), witnessed=False
     )
     index_of = {
         recorded.symbol_index()[instrument.symbol]: index for index, instrument in enumerate(manifest.instruments)
     }
-    return MarketSource(manifest, f"journal {path}", lambda: journal_events(path, index_of, loop=loop))
+    numbering = {instrument.symbol: instrument.continuity for instrument in picked}
+    return MarketSource(manifest, f"journal {path}", lambda: journal_events(path, index_of, loop=loop), numbering)
 
 
 def journal_events(path: Path, index_of: dict[int, int], *, loop: bool) -> TimedEvents:

@@ -47,14 +47,17 @@ def draw(seed: int, *key: int) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "little")
 
 
-def synthetic_manifest(seed: int, symbols: Sequence[str]) -> Manifest:
-    """Return the manifest of a made-up market.
+MARKET_OF_VENUE = {"bybit": "linear", "binance": "usdm"}
+
+
+def synthetic_manifest(seed: int, symbols: Sequence[str], venue: str = "bybit") -> Manifest:
+    """Return the manifest of a made-up market that a venue lists, on its own grids.
 
     Raises: VenueSetupError.
     """
     instruments: list[Instrument] = []
     for symbol in sorted(set(symbols) or SHAPES):
-        instrument = find_instrument("bybit", "linear", symbol) if symbol in SHAPES else None
+        instrument = find_instrument(venue, MARKET_OF_VENUE[venue], symbol) if symbol in SHAPES else None
         if instrument is None:
             raise VenueSetupError(f"no synthetic market for {symbol}", f"there are {', '.join(SHAPES)}")
         instruments.append(instrument)

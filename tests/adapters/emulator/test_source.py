@@ -14,7 +14,7 @@ from mmfold.adapters.emulator.venue import Settings, Venue
 from mmfold.engine.codes import EventKind, Side
 from mmfold.engine.manifest import Instrument, Manifest, encode_manifest
 from mmfold.engine.payload import payload_rows
-from mmfold.engine.records import NO_PRICE_TICKS
+from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS
 from tests.journal.make_rows import write_journal
 
 START_NS = 1_700_000_000_000_000_000
@@ -60,6 +60,32 @@ def test_a_loop_goes_on_after_a_pause(tmp_path: Path) -> None:
     assert played[EVENT_COUNT][0] == last_ns + LOOP_PAUSE_NS
     offsets = [offset for offset, _ in played]
     assert offsets == sorted(offsets) and last_ns // STEP_NS > 50
+
+
+def test_a_book_of_another_venue_is_followed_by_its_own_numbers(tmp_path: Path) -> None:
+    made = synthetic_manifest(3, ["BTCUSDT"], "binance")
+    events, number = [payload_rows(EventKind.MANIFEST, 0, encode_manifest(made))], 100
+    for offset_ns, rows in islice(synthetic_events(made), EVENT_COUNT):
+        event = rows.copy()
+        event["seq"], event["ts_receive_ns"] = len(events), START_NS + offset_ns
+        if rows[0]["kind"] in (EventKind.BOOK_SNAPSHOT, EventKind.BOOK_DELTA):
+            event["aux"], event["order_id"] = (
+                number + 5,
+                number if rows[0]["kind"] == EventKind.BOOK_DELTA else NO_ORDER_ID,
+            )
+            number += 5
+        events.append(event)
+    # The first delta spans the snapshot, as one that was received before it does.
+    first = next(event for event in events if event[0]["kind"] == EventKind.BOOK_DELTA)
+    first["order_id"] = 100
+    path = write_journal(tmp_path / "j", np.concatenate(events))
+    for venue in ("bybit", "binance"):
+        feed = Venue(journal_source(path, [], loop=False, venue=venue), [], FaultPlan(), Settings())
+        feed.prime()
+        for _, rows in feed.events:
+            feed.apply(rows)
+        market = feed.markets["BTCUSDT"]
+        assert market.live and market.rebuilt_count == 1 and market.feed_seq == number
 
 
 def test_what_cannot_be_traded_is_refused(tmp_path: Path) -> None:
