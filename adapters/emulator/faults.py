@@ -31,13 +31,13 @@ class Fault(StrEnum):
     REORDER = "reorder"  # the frame comes after the next one
     DROP = "drop"  # the frame is lost: a gap in a book's sequence
     STALE = "stale"  # frames are held back, then all come
-    RESTART = "restart"  # the book topic starts again with u = 1
+    RESTART = "restart"  # the book starts again: with u = 1, or with numbers from below
     ACK_DELAYED = "ack_delayed"  # the answer comes late
     ACK_LOST = "ack_lost"  # carried out, never answered
     REQUEST_LOST = "request_lost"  # not carried out, never answered
     HTTP_ERROR = "http_error"  # not carried out, HTTP `status`
-    RATE_LIMITED = "rate_limited"  # not carried out, 10006
-    SERVER_ERROR = "server_error"  # not carried out, 10016
+    RATE_LIMITED = "rate_limited"  # not carried out, the code of too many requests
+    SERVER_ERROR = "server_error"  # not carried out, the code of a server error
     CANCEL_RACE = "cancel_race"  # a trade fills half of the order just before the request
     CLOCK_SKEW = "clock_skew"  # the venue's clock is off by `skew_ms`
 

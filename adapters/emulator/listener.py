@@ -42,6 +42,10 @@ class Listener:
         """Add what the venue answers."""
         raise AssertionError
 
+    def urls(self) -> dict[str, str]:
+        """Return where to find what."""
+        raise AssertionError
+
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let a fault of our own end the process: the venue's state cannot be trusted after it."""

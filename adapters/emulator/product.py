@@ -148,13 +148,21 @@ def make_products(manifest: Manifest) -> dict[str, Product]:
 
     Raises: VenueSetupError for what the emulator does not trade.
     """
-    products = {
-        instrument.symbol: Product(checked(instrument), index) for index, instrument in enumerate(manifest.instruments)
-    }
+    products = list_products(manifest)
     coins = sorted({product.quote_coin for product in products.values()})
     if len(coins) > 1:
         raise VenueSetupError(f"instruments in {' and '.join(coins)}", "choose those of one coin with --symbols")
     return products
+
+
+def list_products(manifest: Manifest) -> dict[str, Product]:
+    """Return {symbol: product}.
+
+    Raises: VenueSetupError for what the emulator does not list.
+    """
+    return {
+        instrument.symbol: Product(checked(instrument), index) for index, instrument in enumerate(manifest.instruments)
+    }
 
 
 def checked(instrument: Instrument) -> Instrument:

@@ -17,7 +17,7 @@ REPO = Path(__file__).resolve().parents[3]
 SECRET = "canary-secret-of-the-user"
 
 
-def start(*words: str, **environment: str) -> subprocess.Popen[str]:
+def start(*words: str, venue: str = "bybit", **environment: str) -> subprocess.Popen[str]:
     """Start the command in a process; interpreted, so that nobody waits for a compiler."""
     return subprocess.Popen(
         [
@@ -25,7 +25,7 @@ def start(*words: str, **environment: str) -> subprocess.Popen[str]:
             "-m",
             "mmfold.adapters.cli.main",
             "venue",
-            "bybit",
+            venue,
             "--listen",
             "127.0.0.1:0",
             "--json",
@@ -57,9 +57,25 @@ def test_it_says_where_it_is_and_stops(number: signal.Signals) -> None:
         process.communicate()
 
 
-def refused(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+def test_a_market_alone_has_no_keys() -> None:
+    process = start("--symbols", "ETHUSDT", venue="binance", MM_VENUE_KEYS=f"user-key:{SECRET}")
+    try:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        assert set(told) == {"urls", "symbols", "market"} and told["symbols"] == ["ETHUSDT"]
+        with urllib.request.urlopen(f"{told['urls']['rest']}/fapi/v1/depth?symbol=ETHUSDT", timeout=10) as answer:
+            assert json.load(answer)["lastUpdateId"] > 0
+        process.send_signal(signal.SIGTERM)
+        rest, errors = process.communicate(timeout=20)
+        assert (process.returncode, rest, errors) == (0, "", "")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def refused(capfd: pytest.CaptureFixture[str], *words: str, venue: str = "bybit") -> tuple[int, str]:
     capfd.readouterr()
-    code = run(["venue", "bybit", *words])
+    code = run(["venue", venue, *words])
     told = capfd.readouterr()
     assert "Traceback" not in told.err and told.out == ""
     return code, told.err
@@ -79,10 +95,13 @@ def refused(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
         (["--faults", "no-such-file.yaml"], 1, "no-such-file.yaml"),
     ],
 )
+@pytest.mark.parametrize("venue", ["bybit", "binance"])
 def test_mistakes(
-    words: list[str], code: int, text: str, same_kernels: None, capfd: pytest.CaptureFixture[str]
+    words: list[str], code: int, text: str, venue: str, same_kernels: None, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    got, told = refused(capfd, *words)
+    got, told = refused(capfd, *words, venue=venue)
+    if venue == "binance" and "--deposit" in words:
+        code, text = 64, "No such option"
     assert (got, text in told) == (code, True), told
 
 
