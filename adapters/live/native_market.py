@@ -3,7 +3,7 @@ events; must never know which venue it is.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import aiohttp
 import numpy as np
@@ -31,6 +31,7 @@ class NativeMarket:
         parser: MarketParser,
         takers: MarketTakers,
         on_failed: Callable[[BaseException], None],
+        beside: Sequence[StreamPlan] = (),
     ) -> None:
         self.parser = parser
         self.takers = takers
@@ -40,6 +41,11 @@ class NativeMarket:
         self.stream = Stream(
             http, plan, ts_ms=rest.ts_ms, on_frame=self.on_frame, on_up=self.on_up, on_down=self.on_down
         )
+        # They carry no books: neither their beginning nor their end is anything to those.
+        self.beside = [
+            Stream(http, each, ts_ms=rest.ts_ms, on_frame=self.on_frame, on_up=rest_still, on_down=rest_still)
+            for each in beside
+        ]
         self.log = EventLog("market")
 
     @property
@@ -57,18 +63,18 @@ class NativeMarket:
 
         Raises: StreamRefused when it was never up.
         """
-        if self.snapshots is None:
-            await self.stream.run()
-            return
-        running = asyncio.ensure_future(self.stream.run())
+        running = [asyncio.ensure_future(each.run()) for each in (self.stream, *self.beside)]
+        failure = [] if self.snapshots is None else [self.snapshots.failure]
         try:
-            done, _ = await asyncio.wait([running, self.snapshots.failure], return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait([*running, *failure], return_when=asyncio.FIRST_COMPLETED)
             for each in done:
                 each.result()
         finally:
-            self.snapshots.drop()
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+            if self.snapshots is not None:
+                self.snapshots.drop()
+            for each in running:
+                each.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
     async def cut(self) -> None:
         """End the connection, so that a new one begins."""
@@ -116,6 +122,10 @@ class NativeMarket:
         await self.takers.on_down()
 
 
+async def rest_still() -> None:
+    """Do nothing."""
+
+
 def open_native(
     http: aiohttp.ClientSession,
     rest: RestClient,
@@ -130,5 +140,8 @@ def open_native(
     """Return the market of a manifest's instruments at the venue that a REST door leads to, not connected yet."""
     venue = rest.venue
     where = venue.market_sockets(sockets, manifest)
-    plan = StreamPlan(PUBLIC, where.url, venue.talk, where.topics, silence_s=silence_s, ping_s=ping_s)
-    return NativeMarket(http, rest, plan, venue.market_parser(manifest), takers, on_failed)
+    plan, *beside = (
+        StreamPlan(f"{PUBLIC}{number or ''}", each.url, venue.talk, each.topics, silence_s=silence_s, ping_s=ping_s)
+        for number, each in enumerate((where, *where.beside))
+    )
+    return NativeMarket(http, rest, plan, venue.market_parser(manifest), takers, on_failed, beside)
