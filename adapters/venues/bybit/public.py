@@ -15,50 +15,18 @@ from typing import Any
 import numpy as np
 
 from mmfold.adapters.importers.bybit import UNUSED_TOPICS, orderbook_rows, ticker_rows, trade_rows
-from mmfold.adapters.importers.lane import Lane, new_work
+from mmfold.adapters.importers.frame_lane import open_lane
 from mmfold.adapters.importers.outcome import PassedOverError, RefusedError
 from mmfold.adapters.importers.rows import finish_event
-from mmfold.adapters.importers.table import TOLD_TWICE, Context, SymbolTable
-from mmfold.adapters.importers.units import STAMPED_UNITS
+from mmfold.adapters.importers.table import TOLD_TWICE, Context
 from mmfold.adapters.venues.bybit.frames import load_object, parse_control
 from mmfold.adapters.venues.listing import list_manifest
 from mmfold.adapters.venues.port import Ignored, MalformedFrame, Parsed, SnapshotDue
 from mmfold.engine.codes import EventKind, Side
-from mmfold.engine.limits import ROW_BYTES
 from mmfold.engine.manifest import Manifest
-from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_VALUE, SEQ_RESTARTED
+from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_VALUE, SEQ_RESTARTED
 
-LANE_BYTES_MAX = 1 << 16  # a longer frame takes the long way, and so does one of more rows
-LANE_ROW_COUNT_MAX = 1 << 11
-LF = ord("\n")
-
-
-class FrameLane:
-    """The import's compiled reader, one frame at a time; ready, compiled, when it is made."""
-
-    def __init__(self, table: SymbolTable) -> None:
-        from mmfold.adapters.importers.bybit_kernel import scan_frame  # only here: it loads numba
-
-        self.scan_frame = scan_frame
-        self.text = np.zeros(LANE_BYTES_MAX + 1, np.uint8)
-        self.rows = np.zeros(LANE_ROW_COUNT_MAX, EVENT)
-        self.text_bytes, self.row_bytes = self.text.data, self.rows.view(np.uint8).data
-        work = new_work(STAMPED_UNITS)
-        work["symbol_count"] = len(table.listings)
-        self.lane = Lane(self.text, self.rows, table.records, work, *table.told)
-        self.read(b"", 0)
-
-    def read(self, frame: bytes, ts_receive_ns: int) -> np.ndarray | None:
-        """Return the rows of a delta or of trades in the venue's own form, or None for the long way."""
-        size = len(frame)
-        if size > LANE_BYTES_MAX:
-            return None
-        self.text_bytes[:size] = frame
-        self.text_bytes[size] = LF
-        count = self.scan_frame(self.lane, size + 1, ts_receive_ns)
-        if not count:
-            return None
-        return np.frombuffer(bytearray(self.row_bytes[: count * ROW_BYTES]), EVENT)
+SCANNER = "mmfold.adapters.importers.bybit_kernel:scan_frame"
 
 
 class PublicParser:
@@ -67,7 +35,7 @@ class PublicParser:
     def __init__(self, manifest: Manifest) -> None:
         self.context = Context(table=list_manifest(manifest), market=manifest.instruments[0].contract)
         self.seen_topics: set[str] = set()  # of the books
-        self.lane = open_lane(self.context.table)
+        self.lane = open_lane(SCANNER, self.context.table)
 
     def parse(self, frame: bytes, ts_receive_ns: int) -> Parsed:
         """Return the rows of one frame, or what it is where it has none.
@@ -136,13 +104,6 @@ class PublicParser:
             rows = np.concatenate([clear_rows(index, int(rows["ts_exchange_ns"][0]), ts_receive_ns), rows])
         self.seen_topics.add(topic)
         return rows
-
-
-def open_lane(table: SymbolTable) -> FrameLane | None:
-    """Return the compiled lane, or None where nothing is compiled: the parser makes the same rows."""
-    from mmfold.engine.jit import JIT_ENABLED  # only here: it loads numba
-
-    return FrameLane(table) if JIT_ENABLED else None
 
 
 def clear_rows(index: int, ts_exchange_ns: int, ts_receive_ns: int) -> np.ndarray:

@@ -129,6 +129,11 @@ def test_a_trade_that_the_venue_tells_again_is_passed_over(trade_id):
         assert parser.parse(each, TS) == Ignored("trade told twice")
 
 
+@pytest.mark.parametrize("spaces", [b" ", b"\n", b"\n "])
+def test_a_trade_with_spaces_behind_it_is_told(spaces):
+    assert len(public().parse(TRADES + spaces, TS)) == 2, "the lane must not note what it leaves to the parser"
+
+
 def test_rows_are_the_callers_own():
     parser = public()
     parser.parse(book("snapshot", SNAPSHOT), TS)
