@@ -30,6 +30,7 @@ class RunningBinance:
         self.thread.start()
         self.server: BinanceServer = self.wait(self.start(MarketSettings(**settings)), COMPILE_S)
         self.venue = self.server.venue
+        self.urls = self.server.urls()
 
     async def start(self, settings: MarketSettings) -> BinanceServer:
         source = synthetic_source(7, ["BTCUSDT", "ETHUSDT"], "binance")

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Protocol
 
 from mmfold.adapters.secrets.value import Secret
 from mmfold.adapters.venues.port import Credentials
+from tests.adapters.emulator.binance.running import RunningBinance
 from tests.adapters.emulator.running import RunningVenue, run_synthetic
 
 
@@ -38,6 +39,13 @@ def bybit_keys(running: RunningVenue) -> Credentials:
 
 
 TARGETS = (
+    Target(
+        venue="binance",
+        symbols=("BTCUSDT", "ETHUSDT"),
+        run=RunningBinance,
+        account_keys=None,
+        places={"book": "public:btcusdt@depth@100ms"},
+    ),
     Target(
         venue="bybit",
         symbols=("BTCUSDT", "ETHUSDT"),
