@@ -171,7 +171,7 @@ class MadeUpServer:
         app.router.add_get("/instruments", self.tell_instruments)
         app.router.add_get("/depth", self.tell_depth)
         app.router.add_get("/stream", self.stream)
-        self.runner = web.AppRunner(app, shutdown_timeout=0.1)
+        self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self.runner.setup()
         site = web.TCPSite(self.runner, "127.0.0.1", 0)
         await site.start()
