@@ -17,9 +17,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 JIT_ENABLED = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
 
-# A kernel that only kernels call needs no door for Python: a fifth of the compile time. The tests open them all.
+# A kernel that only kernels call needs no door for Python. The tests open them all.
 DOORS_OPEN = os.environ.get("MM_KERNEL_DOORS") == "1"
-INNER = {} if DOORS_OPEN else {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 if not __debug__:
     raise RuntimeError("python -O strips the invariants of the core; run without it")
@@ -28,9 +27,12 @@ if not __debug__:
 if JIT_ENABLED:
     import numba
 
+    from mmfold.engine.inner import InnerCompiler
     from mmfold.engine.kept import KernelCache, open_cache
 
     IS_KEPT = open_cache()
+    SHUT = {"pipeline_class": InnerCompiler, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    INNER = {} if DOORS_OPEN else SHUT
 
     def kernel(function: F) -> F:
         """Compile an inner function into its callers."""
