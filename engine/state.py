@@ -8,6 +8,7 @@ import numpy as np
 from mmfold.engine.codes import BookStatus, ConnectionState, Contract, Venue
 from mmfold.engine.declared import memory_of, memory_places
 from mmfold.engine.manifest import Manifest
+from mmfold.engine.pages import pack_pages, unpack_pages, zeros_by_page
 from mmfold.engine.records import (
     CELL,
     CLOCK,
@@ -112,6 +113,11 @@ class State(NamedTuple):
         return self.clock[0]["kind_counts"]
 
 
+def empty_state(count: int) -> State:
+    """Return a state of zeros for so many instruments."""
+    return State(clock=np.zeros(1, CLOCK), cells=zeros_by_page(count, CELL))
+
+
 def make_state(manifest: Manifest) -> State:
     """Return the state before the first event.
 
@@ -119,9 +125,8 @@ def make_state(manifest: Manifest) -> State:
     """
     for instrument in manifest.instruments:
         instrument.check_countable()
-    count = len(manifest.instruments)
-    state = State(clock=np.zeros(1, CLOCK), cells=np.zeros(count, CELL))
-    state.cells["index"] = np.arange(count)
+    state = empty_state(len(manifest.instruments))
+    state.cells["index"] = np.arange(len(state.cells))
     set_absent(state)
     for field in PARAM_FIELDS:
         state.params[field.name] = state.base[field.name] = field.absent
@@ -205,8 +210,8 @@ def digest_state(state: State, policy_json: bytes) -> bytes:
 
 
 def dump_state(state: State) -> bytes:
-    """Return the state's bytes, array by array."""
-    return b"".join(array.tobytes() for array in state)
+    """Return what was written of the state, array by array."""
+    return b"".join(pack_pages(array) for array in state)
 
 
 def load_state(manifest: Manifest, data: bytes) -> State:
@@ -214,12 +219,10 @@ def load_state(manifest: Manifest, data: bytes) -> State:
 
     Raises: ValueError when the bytes are not of this build's layout.
     """
-    state = make_state(manifest)
-    if len(data) != sum(array.nbytes for array in state):
-        raise ValueError("state bytes are of another layout")
+    state = empty_state(len(manifest.instruments))
     offset = 0
     for array in state:
-        part = np.frombuffer(data, array.dtype, array.size, offset)
-        array[...] = part.reshape(array.shape)
-        offset += array.nbytes
+        offset = unpack_pages(array, data, offset)
+    if offset != len(data):
+        raise ValueError("state bytes are of another layout")
     return state

@@ -64,6 +64,7 @@ CORE_IMPORTS_OF_FILE = {
     "engine/cache.py": {"os", "pathlib", "shutil", "stat", "sys"},
     "engine/closure.py": {"importlib", "os", "pathlib", "sys"},
     "engine/kept.py": {"os", "sys"},
+    "engine/pages.py": {"mmap"},
 }
 CORE_CALLS_BANNED = {"open", "print", "input", "eval", "exec", "id", "hash", "globals", "__import__"}
 LIBM = {
