@@ -175,6 +175,21 @@ class AuditKind(IntEnum):
     CONFIG = 3
     ORDER = 4
     RECONCILE = 5
+    BLOCK = 6  # the first time that a gate has refused for a reason
+
+
+class Unit(IntEnum):
+    """What a gate's figures are in: `order_id` of an AUDIT row of a block."""
+
+    NONE = 0
+    COUNT = 1
+    NS = 2
+    TICKS = 3
+    LOTS = 4
+    MICROS = 5
+    BPS_E6 = 6  # millionths of a basis point
+    CODE = 7  # of an enumeration
+    BITS = 8
 
 
 class AdjustOp(IntEnum):

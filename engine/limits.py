@@ -17,6 +17,7 @@ INSTRUMENT_COUNT_MAX = 256
 LEVEL_COUNT_MAX = 10  # quoted levels of one side
 ADJUST_COUNT_MAX = 96  # adjustments of one instrument's PARAMS: a pin of each, and those of policies
 USER_MEMORY_COUNT = 16  # real and whole numbers that a user's strategy may remember of an instrument, of each
+FIRST_BLOCK_ROOM = 48  # reasons that one event may be the first to be blocked for
 POLICY_ROOM = 16  # policies, by their ids
 AUTHOR_SHIFT = 32  # of `aux` of an AUDIT row: the reason below, the policy that had the last word above
 THROTTLE_OP_COUNT = 3  # place, amend, cancel

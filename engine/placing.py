@@ -6,6 +6,9 @@ import numpy as np
 
 from mmfold.engine.codes import EventKind, Mode, OrderEvent, OrderStatus, Reason, Side
 from mmfold.engine.effects import emit_guard, emit_order
+from mmfold.engine.gates import min_time_in_book
+from mmfold.engine.gates.registry import may_expose, may_place, may_quote, may_request
+from mmfold.engine.gates.seam import begin_ask, count_block
 from mmfold.engine.jit import kernel
 from mmfold.engine.limits import LEVEL_COUNT_MAX, ORDER_COUNT_MAX
 from mmfold.engine.orders import (
@@ -21,9 +24,7 @@ from mmfold.engine.orders import (
 )
 from mmfold.engine.quoting.registry import decide_targets
 from mmfold.engine.records import NO_PRICE_TICKS, NO_TS_NS
-from mmfold.engine.risk import exposure_block, place_block, quoting_block
 from mmfold.engine.signals import BPS, apply_top
-from mmfold.engine.throttle import is_throttled
 
 
 @kernel
@@ -46,9 +47,10 @@ def decide_place(clock, cell, out, slot, target):
     """Place one order in a free slot, if the gates let it."""
     side = Side.BID if slot < SLOTS_PER_SIDE else Side.ASK
     price_ticks, qty_lots = target["price_ticks"], target["qty_lots"]
-    reason = place_block(clock, cell, side, price_ticks, qty_lots)
-    if reason != Reason.NONE:
-        cell["blocked_counts"][reason] += 1
+    ask = begin_ask(cell, side, price_ticks, qty_lots)
+    ask["kind"] = EventKind.PLACE
+    if not may_place(clock, cell, ask):
+        count_block(cell)
         return
     # Must succeed from here.
     order = cell["orders"][slot]
@@ -109,8 +111,8 @@ def can_amend(clock, cell, slot, target):
         return False
     side = Side.BID if slot < SLOTS_PER_SIDE else Side.ASK
     added_lots = max(0, target["qty_lots"] - order["qty_lots"])
-    reason = exposure_block(clock, cell, side, target["price_ticks"], added_lots)
-    return order["status"] == OrderStatus.LIVE and reason == Reason.NONE
+    ask = begin_ask(cell, side, target["price_ticks"], added_lots)
+    return order["status"] == OrderStatus.LIVE and may_expose(clock, cell, ask)
 
 
 @kernel
@@ -154,15 +156,15 @@ def decide_kept(clock, cell, out, slot, target):
     size_change_max = param["amend_size_threshold"] * order["qty_lots"]
     if target["price_ticks"] == order["price_ticks"] and size_change <= size_change_max:
         return True
-    if clock["ts_now_ns"] - order["ts_placed_ns"] < param["min_time_in_book_ns"]:
-        cell["blocked_counts"][Reason.MIN_TIME_IN_BOOK] += 1
+    ask = begin_ask(cell, side_of_slot(slot), target["price_ticks"], target["qty_lots"])
+    ask["slot"] = slot
+    if not min_time_in_book.passes(clock, cell, ask):
+        count_block(cell)
         return True
     amends = can_amend(clock, cell, slot, target)
-    if is_throttled(clock, cell, EventKind.AMEND if amends else EventKind.CANCEL):
-        cell["blocked_counts"][Reason.THROTTLE] += 1
-        return True
-    if amends and clock["ts_now_ns"] < cell["quote_sides"][side_of_slot(slot)]["backoff_until_ns"]:
-        cell["blocked_counts"][Reason.BACKOFF] += 1
+    ask["kind"] = EventKind.AMEND if amends else EventKind.CANCEL
+    if not may_request(clock, cell, ask):
+        count_block(cell)
         return True
     if amends:
         decide_amend(clock, cell, out, slot, target)
@@ -197,9 +199,13 @@ def is_requote_due(clock, cell):
 
 @kernel
 def decide_quotes(clock, cell, out):
-    """Decide one instrument's orders after an event: gates first, then targets, then each level."""
+    """Decide one instrument's orders after an event: gates first, then targets, then each level.
+
+    What was blocked for the first time is told behind all decisions of the event (audit_blocks).
+    """
     quoter = cell["quoter"]
-    reason = quoting_block(clock, cell)
+    ask = cell["ask"]
+    reason = np.int64(Reason.NONE) if may_quote(clock, cell, ask) else ask["reason"]
     before = quoter["block_reason"]
     if reason != before:
         quoter["block_reason"] = reason
@@ -208,7 +214,8 @@ def decide_quotes(clock, cell, out):
     if reason != Reason.NONE:
         if quoter["requote_forced"] == 1:
             quoter["requote_forced"] = 0
-            cell["blocked_counts"][reason] += 1
+            ask["side"] = Side.NONE
+            count_block(cell)
             decide_pull(clock, cell, out, reason)
         return
     if not is_requote_due(clock, cell):

@@ -15,6 +15,7 @@ from mmfold.engine.limits import (
     BOOK_HELD_ROW_COUNT_MAX,
     BOOK_WINDOW_TICKS,
     EFFECT_COUNT_MAX,
+    FIRST_BLOCK_ROOM,
     LEVEL_COUNT_MAX,
     ORDER_COUNT_MAX,
     PAYLOAD_ROW_BYTES,
@@ -236,6 +237,27 @@ THROTTLE = record(
 
 TARGET = record(16, [("price_ticks", I8), ("qty_lots", I8)])
 
+ASK = record(
+    88,
+    [
+        # What is asked for: the next gates read it, some make `qty_lots` smaller.
+        ("kind", I8),  # of the request: PLACE, AMEND, CANCEL
+        ("side", I8),
+        ("level", I8),
+        ("slot", I8),
+        ("price_ticks", I8),
+        ("far_price_ticks", I8),  # of the level's other quote
+        ("qty_lots", I8),
+        # What the last gate that refused had to say (engine/gates/).
+        ("reason", I8),
+        ("value", I8),
+        ("limit", I8),
+        ("unit", I8),
+    ],
+)
+
+BLOCK = record(40, [("reason", I8), ("side", I8), ("value", I8), ("limit", I8), ("unit", I8)])
+
 ORDER = record(
     88,
     [
@@ -341,6 +363,9 @@ CELL_FIELDS: list[tuple] = [
     ("position", POSITION),
     ("counter", COUNTER),
     ("blocked_counts", I8, (REASON_ROOM,)),
+    ("ask", ASK),
+    ("first_block_count", I8),  # of `first_blocks`, until their AUDIT rows are appended
+    ("first_blocks", BLOCK, (FIRST_BLOCK_ROOM,)),
     ("window_qty_lots", I8, (SIDE_COUNT, BOOK_WINDOW_TICKS)),  # a ring over keys
     ("window_block_counts", I8, (SIDE_COUNT, BOOK_BLOCK_COUNT)),  # levels per block of the ring
     ("far_levels", LEVEL, (SIDE_COUNT, BOOK_FAR_COUNT_MAX)),  # beyond the window, worst first

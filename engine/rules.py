@@ -4,7 +4,7 @@ It is raised by hand in the commit that changes what the core decides, or counts
 the same lines with the reasons; a test compares the two.
 """
 
-RULES = 4
+RULES = 5
 
 # rules -> what the core does otherwise than under the rules before.
 CHANGES = {
@@ -15,6 +15,7 @@ CHANGES = {
     "lots are limited by what 64 bits count, not by 2^31",
     4: "policies adjust PARAMS over the operator's base, each on its own schedule: a CONFIG is followed at once, "
     "nothing compounds, who says nothing withdraws; pins",
+    5: "the first block of a reason and symbol is an AUDIT row with its figures; the throttle is asked before the caps",
 }
 
 

@@ -18,6 +18,7 @@ from mmfold.engine.codes import (
     Stop,
 )
 from mmfold.engine.effects import emit_alert, emit_audit
+from mmfold.engine.exposure import apply_gross
 from mmfold.engine.features.registry import (
     features_on_fill,
     features_on_mid,
@@ -25,6 +26,7 @@ from mmfold.engine.features.registry import (
     features_on_timer,
 )
 from mmfold.engine.funding import apply_funding
+from mmfold.engine.gates.seam import audit_blocks
 from mmfold.engine.integrity import News, apply_clear, apply_delta, apply_snapshot
 from mmfold.engine.jit import entry, kernel
 from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT, EFFECT_COUNT_MAX, EFFECT_COUNT_PER_EVENT_MAX, POLICY_ROOM
@@ -32,7 +34,6 @@ from mmfold.engine.opening import apply_opening, note_opening
 from mmfold.engine.orders import apply_answer, apply_open_orders, apply_order_fill, apply_rate
 from mmfold.engine.placing import decide_quotes
 from mmfold.engine.records import NO_TS_NS, NO_VALUE
-from mmfold.engine.risk import apply_gross
 from mmfold.engine.signals import apply_mid
 from mmfold.engine.views import cash_micros_of, mark_price_e8_of, resident_bytes_of, score_e9_of, venue_seq_of
 
@@ -97,6 +98,8 @@ def step(clock, cells, rows, start, end, out):
         case _:
             raise AssertionError("unknown event kind")
     decide_quotes(clock, cell, out)
+    if cell["first_block_count"] > 0:
+        audit_blocks(clock, cell, out)
     return Stop.END
 
 
@@ -230,6 +233,9 @@ def decide_all(clock, cells, out):
     """Decide every instrument's orders, in index (= lexicographic) order."""
     for i in range(cells.size):
         decide_quotes(clock, cells[i], out)
+    for i in range(cells.size):
+        if cells[i]["first_block_count"] > 0:
+            audit_blocks(clock, cells[i], out)
 
 
 @entry

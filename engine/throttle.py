@@ -1,4 +1,4 @@
-"""How many requests of a kind an instrument has sent in the last seconds; must never hold back a cancel for safety.
+"""How many requests of a kind an instrument has sent in the last seconds, and how long it rests; must never judge it.
 
 Rings of one-second buckets: the bucket of second t counts for times in (now - window, now].
 Source: spec/core.md 12 and 13.
@@ -29,17 +29,6 @@ def rate_max(param, op):
     if op == 0:
         return param["create_per_s_max"]
     return param["amend_per_s_max"] if op == 1 else param["cancel_per_s_max"]
-
-
-@kernel
-def is_throttled(clock, cell, kind):
-    """Tell whether another request of a kind has to wait."""
-    if clock["ts_now_ns"] < cell["throttle"]["paused_until_ns"]:
-        return True
-    op = kind - EventKind.PLACE
-    window_s = cell["param"]["throttle_window_s"]
-    limit = rate_max(cell["param"], op) * window_s
-    return limit > 0 and sent_count(cell["throttle"], op, clock["ts_now_ns"] // NS_PER_S, window_s) >= limit
 
 
 @kernel

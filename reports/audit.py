@@ -16,7 +16,7 @@ from typing import IO, Any, Self
 
 import numpy as np
 
-from mmfold.engine.codes import AlertCode, AuditKind, EventKind, Flag, Reason, Side
+from mmfold.engine.codes import AlertCode, AuditKind, EventKind, Flag, Reason, Side, Unit
 from mmfold.engine.limits import NS_PER_S
 from mmfold.engine.manifest import Manifest, canonical_json
 from mmfold.engine.params import audit_scale, param_name
@@ -75,6 +75,11 @@ def order_fields(row: EventRow, units: Units) -> dict[str, Any]:
     return fields
 
 
+def unit_name(order_id: int) -> str:
+    """Return what the figures of a block are in."""
+    return enum_name(Unit, Unit.NONE if order_id == NO_ORDER_ID else order_id)
+
+
 def audit_fields(row: EventRow, manifest: Manifest) -> dict[str, Any]:
     """Return the fields of an AUDIT effect: what changed, from what to what, why (docs/data.md 2)."""
     kind, before, after = row.code, row.price_ticks, row.qty_lots
@@ -88,6 +93,8 @@ def audit_fields(row: EventRow, manifest: Manifest) -> dict[str, Any]:
         fields["side"] = enum_name(Side, row.side)
     if kind == AuditKind.CONFIG:
         return {**fields, "changed": after}
+    if kind == AuditKind.BLOCK:
+        return {**fields, "value": before, "limit": after, "unit": unit_name(row.order_id)}
     text: Any = int
     if kind == AuditKind.PARAM:
         text = partial(shifted_text, decimals=PARAM_DECIMALS if audit_scale(row.order_id) > 1 else 0)

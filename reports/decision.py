@@ -8,7 +8,7 @@ from mmfold.engine.params import audit_scale, param_name
 from mmfold.engine.policy.layers import OPERATOR, split_aux
 from mmfold.engine.policy.registry import author_name
 from mmfold.engine.records import NO_VALUE
-from mmfold.reports.audit import enum_name
+from mmfold.reports.audit import enum_name, unit_name
 from mmfold.reports.money import instrument_units
 
 
@@ -45,4 +45,6 @@ def audit_words(row: np.void, manifest: Manifest) -> list[str]:
         scale = audit_scale(int(row["order_id"]))
         name = param_name(int(row["order_id"]), manifest.extra)
         return ["param", name, f"{before / scale:,.10g} -> {after / scale:,.10g}", f"({reason})"]
+    if code == AuditKind.BLOCK:
+        return ["block", reason, f"{before:,} / {after:,} {unit_name(int(row['order_id']))}"]
     return [enum_name(AuditKind, code), f"{before} -> {after}", f"({reason})"]

@@ -4,8 +4,10 @@ orders.
 
 import numpy as np
 
-from mmfold.engine.codes import Reason, Side
+from mmfold.engine.codes import Side
 from mmfold.engine.effects import emit_pause
+from mmfold.engine.gates import guard_pause, min_spread
+from mmfold.engine.gates.seam import begin_ask, count_block
 from mmfold.engine.jit import kernel
 from mmfold.engine.limits import LEVEL_COUNT_MAX
 from mmfold.engine.quoting.maker import set_target
@@ -108,14 +110,16 @@ def decide_ladder(clock, cell, out):
         ask_bps = spread_bps * 0.5 - min(0.0, shift_bps) + offset_bps
         bid_ticks = floor_ticks(mid * (1.0 - bid_bps / BPS))
         ask_ticks = ceil_ticks(mid * (1.0 + ask_bps / BPS))
-        width_bps = (ask_ticks - bid_ticks) / mid * BPS
-        if bid_ticks <= 0 or bid_ticks >= ask_ticks or width_bps < param["min_spread_bps"]:
-            cell["blocked_counts"][Reason.MIN_SPREAD] += 1
+        ask = begin_ask(cell, np.int64(Side.NONE), bid_ticks, np.int64(0))
+        ask["far_price_ticks"] = ask_ticks
+        if not min_spread.passes(cell, ask):
+            count_block(cell)
             continue
         for side in range(2):
             price_ticks = bid_ticks if side == Side.BID else ask_ticks
-            if cell["quote_sides"][side]["paused"] == 1:
-                cell["blocked_counts"][Reason.GUARD_PAUSED] += 1
+            ask["side"] = side
+            if not guard_pause.passes(clock, cell, ask):
+                count_block(cell)
             else:
                 qty_lots = level_qty_lots(cell, price_ticks, level_count)
                 set_target(cell, side, level, price_ticks, qty_lots)

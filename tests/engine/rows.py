@@ -21,6 +21,7 @@ from mmfold.engine.codes import (
     Reason,
     RequestOutcome,
     Side,
+    Unit,
 )
 from mmfold.engine.core import Core, config_payload
 from mmfold.engine.layout import LAYOUT_ID
@@ -138,12 +139,17 @@ class House:
         return self.names[index] if index < len(self.names) else (1 << 40) + index
 
     def play(self, text: str) -> None:
-        """Play the lines of a scenario: `input | effects | checks`, each part but the first may be left out."""
+        """Play the lines of a scenario: `input | effects | checks`, each part but the first may be left out.
+
+        First blocks are compared where a line names one: what a scenario is about is said once.
+        """
         for line in lines_of(text):
             command, effects, checks = (part.strip() for part in f"{line} | |".split("|")[:3])
             found = self.feed(*parse_input(self, command))
             if effects:
-                assert "; ".join(effect_text(self, effect) for effect in found) == effects.strip("-"), line
+                texts = [effect_text(self, effect) for effect in found]
+                shown = [text for text in texts if "block " in effects or not text.startswith("block ")]
+                assert "; ".join(shown) == effects.strip("-"), line
             for check in checks.split():
                 key, _, expected = check.partition("=")
                 assert check_text(self, key) == expected, f"{key} in: {line}"
@@ -315,6 +321,10 @@ def effect_text(house: House, effect: np.void) -> str:
         scale, (author, reason) = audit_scale(int(effect["order_id"])), split_aux(aux)
         who = author_name(author) if author else name_of(Reason, reason)
         return f"param {name} {price / scale:g}>{qty / scale:g} {who}"
+    if effect["code"] == AuditKind.BLOCK:
+        unit = name_of(Unit, effect["order_id"]) if effect["order_id"] != NO_ORDER_ID else "none"
+        where = "" if effect["side"] == Side.NONE else f"{side} "
+        return f"block {where}{name_of(Reason, aux)} {price}/{qty} {unit}"
     if aux >> AUTHOR_SHIFT > 0 or aux == Reason.COMMAND:
         return f"frozen {price}>{qty}"
     if effect["side"] != Side.NONE:

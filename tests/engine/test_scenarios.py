@@ -347,7 +347,7 @@ SCENARIOS: dict[EventKind, list[Scenario]] = {
     K.AUDIT: [
         Scenario(
             "every gate's change, once",
-            "timer | guard none>book_invalid | counter.audit_count=1\ntimer | -\n"
+            "timer | guard none>book_invalid; block book_invalid 0/1 code | counter.audit_count=2\ntimer | -\n"
             "book 10000x5 / 10001x5 @1 | guard book_invalid>none; place #1 bid 9990 x 5; place #2 ask 10011 x 5",
         )
     ],

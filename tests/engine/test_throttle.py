@@ -1,18 +1,27 @@
 """The pace of requests: windows by the second, pauses after refusals; what is for safety never waits."""
 
 from random import Random
+from typing import Any
 
 import pytest
 
 from mmfold.engine.codes import EventKind
+from mmfold.engine.gates import throttled
 from mmfold.engine.limits import NS_PER_S
 from mmfold.engine.state import make_state
-from mmfold.engine.throttle import back_off_requests, count_request, end_backoff, is_throttled
+from mmfold.engine.throttle import back_off_requests, count_request, end_backoff
 from tests.engine.rows import House, make_manifest
 
 KINDS = (EventKind.PLACE, EventKind.AMEND, EventKind.CANCEL)
 LIMITS = {"create_per_s_max": 2, "amend_per_s_max": 3, "cancel_per_s_max": 0}
+
 SENT = "book 10000x5 / 10001x5 @10 | place #1 bid 9990 x 5; place #2 ask 10011 x 5\n"
+
+
+def is_throttled(clock: Any, cell: Any, kind: EventKind) -> bool:
+    """Tell whether the gate keeps another request of a kind waiting."""
+    cell["ask"]["kind"] = kind
+    return not throttled.passes(clock, cell, cell["ask"])
 
 
 @pytest.mark.parametrize("window_s", [1, 3, 15])

@@ -3,6 +3,7 @@
 A change that is meant: `pytest tests/golden --snapshot-update`, and say in the commit what changed and why.
 """
 
+import hashlib
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ from mmfold.reports.audit import verify_audit
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "fixtures" / "demo.mmj"
+ORDERS = "9b283597eb9a042c"  # PLACE, AMEND and CANCEL of the demo, the same since rules 1
 LINE_COUNT = 40  # of the long artifacts the first lines are kept as text, the whole as its hash chain or digest
 MODES = {
     "compiled": {"NUMBA_DISABLE_JIT": "0"},
@@ -64,6 +66,18 @@ def test_audit(run_directory: Path, snapshot: SnapshotAssertion) -> None:
 def test_effects(run_directory: Path, snapshot: SnapshotAssertion) -> None:
     lines = (run_directory / "effects.jsonl").read_text().splitlines()
     assert "\n".join([*lines[:LINE_COUNT], f"{len(lines)} lines", lines[-1]]) == snapshot
+
+
+def test_orders_are_those_of_the_first_release(run_directory: Path) -> None:
+    digest, names, count = hashlib.sha256(), {}, 0
+    for line in (run_directory / "effects.jsonl").read_text().splitlines():
+        effect = json.loads(line)
+        if effect["kind"] in ("place", "amend", "cancel"):
+            del effect["seq"]  # and the id that is made of it: what is told beside the orders moves both
+            effect["order_id"] = names.setdefault(effect["order_id"], len(names))
+            digest.update(json.dumps(effect, sort_keys=True).encode())
+            count += 1
+    assert (count, digest.hexdigest()[:16]) == (858, ORDERS)
 
 
 def test_report(run_directory: Path, snapshot: SnapshotAssertion) -> None:

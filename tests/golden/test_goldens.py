@@ -24,6 +24,7 @@ HEADS = {
     "rules-2-layout-82d466681aaa.mmj": "48994024",
     "rules-3-layout-ac951f4a04a5.mmj": "10740f00",
     "rules-4-layout-95b8c2af00b1.mmj": "4478e90b",
+    "rules-5-layout-7a91dafe7f07.mmj": "6b3211ed",
 }
 NAMES = sorted(path.name for path in GOLDEN.iterdir())
 
@@ -55,12 +56,15 @@ def test_its_decisions_are_compared_and_what_cannot_be_is_said(name: str) -> Non
     promises = document["promises"]
     assert promises["rules"] == {"build": RULES, "journal": manifest.rules}
     other = promises["other_rules"]
-    # No raise so far changed a decision on these events: the day one does, its differences are counted here.
-    assert (code, document["witnessed"]) == (0, sum(document["effects"].values()))
     assert (other is None) == (manifest.rules == RULES)
+    added = 0 if other is None else other["difference_count"]
+    # No raise so far changed an order on these events. Rules 5 tell first blocks: rows that no older journal has.
+    assert (code, document["witnessed"]) == (2 if added else 0, sum(document["effects"].values()) - added)
     if other is not None:
         assert [each["rules"] for each in other["changes"]] == list(range(manifest.rules + 1, RULES + 1))
-        assert other["difference_count"] == 0
+        assert other["kinds"] == {"audit": added} and added > 0
+        assert {each["witnessed"] for each in other["differences"]} == {"nothing"}
+        assert all(" block " in each["computed"] for each in other["differences"])
     is_here = manifest.layout == LAYOUT_ID
     assert promises["digests_compared"] == int(is_here)
     assert promises["digests_not_compared"] == ({} if is_here else {manifest.layout: 1})

@@ -43,8 +43,8 @@ DECIDING: Edits = [
     ("engine/rules.py", f"RULES = {RULES}\n", f"RULES = {NEW_RULES}\n"),
     ("engine/rules.py", "CHANGES = {\n", f'CHANGES = {{\n    {NEW_RULES}: "{CHANGE}",\n'),
     ("engine/manifest.py", f'CODE_VERSION = "{CODE_VERSION}"', 'CODE_VERSION = "9.9.9"'),
-    ("engine/quoting/maker.py", "    target[\"price_ticks\"] = price_ticks\n",
-     "    target[\"price_ticks\"] = price_ticks - 2 if side == 0 else price_ticks + 2\n"),
+    ("engine/quoting/maker.py", "    target[\"price_ticks\"] = ask[\"price_ticks\"]\n",
+     "    target[\"price_ticks\"] = ask[\"price_ticks\"] + (-2 if side == 0 else 2)\n"),
 ]  # fmt: skip
 UPCASTER = """import sys
 

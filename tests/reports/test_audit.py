@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmfold.engine.codes import AlertCode, AuditKind, EventKind, Flag, Reason, Side
+from mmfold.engine.codes import AlertCode, AuditKind, EventKind, Flag, Reason, Side, Unit
 from mmfold.engine.limits import E9, NS_PER_S
 from mmfold.engine.manifest import canonical_json
 from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE, PARAM
@@ -18,6 +18,7 @@ SKEW_INDEX = (PARAM.names or ()).index("skew_coeff")
 HALF_LIFE_INDEX = (PARAM.names or ()).index("vola_half_life_ns")
 START = "2024-08-08T23:54:17Z"
 GUARD = {"kind": EventKind.AUDIT, "code": AuditKind.GUARD, "aux": Reason.IMBALANCE_GUARD, "side": Side.ASK}
+BLOCK_ROW = {"kind": EventKind.AUDIT, "code": AuditKind.BLOCK, "aux": Reason.RISK_LIMIT}
 PARAM_ROW = {"kind": EventKind.AUDIT, "code": AuditKind.PARAM, "order_id": SKEW_INDEX, "aux": Reason.NONE}
 ORDER = {"order_id": 1 << 60, "side": Side.BID, "price_ticks": 617_390, "qty_lots": 2}
 ORDER_FIELDS = {"order_id": str(1 << 60), "side": "bid", "price": "61739", "qty": "0.002"}
@@ -83,6 +84,16 @@ def test_published_vector():
             {"param": "vola_half_life_ns", "before": "5", "after": "60000000000", "reason": "none"},
         ),
         (effect(kind=EventKind.AUDIT, code=AuditKind.CONFIG, qty_lots=4), "CONFIG", {"changed": 4}),
+        (
+            effect(price_ticks=5, qty_lots=4, order_id=Unit.LOTS, side=Side.BID, **BLOCK_ROW),
+            "BLOCK",
+            {"reason": "risk_limit", "side": "bid", "value": 5, "limit": 4, "unit": "lots"},
+        ),
+        (
+            effect(price_ticks=0, qty_lots=1, **BLOCK_ROW),
+            "BLOCK",
+            {"reason": "risk_limit", "value": 0, "limit": 1, "unit": "none"},
+        ),
         (
             effect(kind=EventKind.ALERT, code=AlertCode.BOOK_GAP, aux=99),
             "ALERT",
