@@ -64,8 +64,8 @@ def step(clock, cells, rows, start, end, out):
         case EventKind.BOOK_CLEAR | EventKind.BOOK_GAP:
             news = apply_clear(cell, kind == EventKind.BOOK_GAP)
             apply_book(clock, cell, out, row, news)
-        case EventKind.BOOK_ORDER:
-            return Stop.END  # counted by now; the delta behind it has what the book needs
+        case EventKind.BOOK_ORDER | EventKind.MANIFEST:
+            return Stop.END  # counted by now; the delta behind an order of the market has what the book needs
         case EventKind.FILL:
             apply_order_fill(clock, cell, out, row)
             apply_gross(clock, cell)
@@ -93,13 +93,10 @@ def step(clock, cells, rows, start, end, out):
             return stop_for_policy(out, PolicyTask.CONFIG)
         case EventKind.COMMAND:
             return stop_for_policy(out, PolicyTask.COMMAND)
-        case EventKind.MANIFEST:
-            return Stop.END
         case _:
             raise AssertionError("unknown event kind")
     decide_quotes(clock, cell, out)
-    if cell["first_block_count"] > 0:
-        audit_blocks(clock, cell, out)
+    audit_blocks(clock, cell, out)
     return Stop.END
 
 
@@ -234,8 +231,7 @@ def decide_all(clock, cells, out):
     for i in range(cells.size):
         decide_quotes(clock, cells[i], out)
     for i in range(cells.size):
-        if cells[i]["first_block_count"] > 0:
-            audit_blocks(clock, cells[i], out)
+        audit_blocks(clock, cells[i], out)
 
 
 @entry

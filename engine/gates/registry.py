@@ -3,7 +3,7 @@
 A gate of an instrument or a request is asked with the clock; one of a quote without, as a quoter has none in hand.
 """
 
-from types import ModuleType
+from typing import Any
 
 from mmfold.engine.gates import (
     backoff,
@@ -31,8 +31,8 @@ from mmfold.engine.gates import (
 from mmfold.engine.jit import kernel
 from mmfold.engine.limits import FIRST_BLOCK_ROOM
 
-# What is asked about -> its gates, in order.
-GATES: dict[str, tuple[ModuleType, ...]] = {
+# What is asked about -> its gates, modules, in order.
+GATES: dict[str, tuple[Any, ...]] = {
     "instrument": (enabled, frozen, connection, warmup, unknown_orders, book_live, fresh),
     "level": (min_spread, guard_pause),
     "quote": (cross_price, qty_zero, spot_holding, min_qty),

@@ -53,6 +53,8 @@ def count_block(cell):
 @kernel
 def audit_blocks(clock, cell, out):
     """Append the AUDIT rows of the reasons that an instrument was blocked for the first time by the event."""
+    if cell["first_block_count"] == 0:
+        return
     for index in range(cell["first_block_count"]):
         first = cell["first_blocks"][index]
         effect = emit_audit(clock, cell, out, AuditKind.BLOCK)
