@@ -14,6 +14,7 @@ from mmfold.engine.state import NO_KEY
 from mmfold.engine.value import notional_micros
 from mmfold.replay.venue.chance import is_drawn
 from mmfold.replay.venue.latency import post_message, response_latency_ns
+from mmfold.replay.venue.own_ticks import note_own
 from mmfold.replay.venue.records import VOLUME_DAY_COUNT, Purpose
 
 NS_PER_DAY = 86_400_000_000_000
@@ -130,6 +131,7 @@ def end_order(sim, venue, slot):
     assert order["resting"] == 1
     venue["open_lots"][side] -= order["qty_lots"]
     venue["resting_counts"][side] -= 1
+    note_own(venue, side, order["price_ticks"], -1)
     order["resting"] = 0
 
 

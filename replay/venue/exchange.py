@@ -11,6 +11,7 @@ from mmfold.engine.limits import ORDER_COUNT_MAX
 from mmfold.engine.orders import SLOTS_PER_SIDE, side_of_slot
 from mmfold.engine.state import NO_KEY
 from mmfold.replay.venue.account import cancel_all, check_margin
+from mmfold.replay.venue.own_ticks import may_own
 from mmfold.replay.venue.priority import NO_SLOT, deal_lots, deal_queued, first_slot, keep_turns
 from mmfold.replay.venue.shown import hide_order, note_delta, note_snapshot, settle_hidden, show_order
 
@@ -45,7 +46,7 @@ def match_level(sim, venue, cell, row):
     key = key_of(side, row["price_ticks"])
     before_lots = level_qty_lots(cell, side, row["price_ticks"])
     set_level(cell, side, row["price_ticks"], row["qty_lots"])
-    if venue["resting_counts"][side] > 0 and key >= venue["best_keys"][side]:
+    if key >= venue["best_keys"][side] and may_own(venue, side, row["price_ticks"]):
         move_queue(sim, venue, cell, row, before_lots)
     if row["qty_lots"] > before_lots and venue["resting_counts"][1 - side] > 0:
         deal_lots(sim, venue, cell, 1 - side, -key, row["qty_lots"] - before_lots)

@@ -13,6 +13,7 @@ from mmfold.engine.limits import INSTRUMENT_COUNT_MAX, ORDER_COUNT_MAX
 from mmfold.engine.orders import side_of_slot
 from mmfold.engine.records import I8, record
 from mmfold.replay.venue.chance import MASK_32, mix_32
+from mmfold.replay.venue.own_ticks import may_own
 
 QUEUED_PLACE_COUNT = 1 << 17  # places of the table, a ring for its searches
 QUEUED_COUNT_MAX = QUEUED_PLACE_COUNT // 4 * 3  # orders of one instrument: the free places keep the searches short
@@ -85,7 +86,7 @@ def free_place(queues, place):
 @kernel
 def leave_queue(venue, entry, lots):
     """Move own orders forward for lots that left from ahead of them; what trades explain is not counted twice."""
-    if venue["resting_counts"][entry["side"]] == 0:
+    if not may_own(venue, entry["side"], entry["price_ticks"]):
         return
     for slot in range(ORDER_COUNT_MAX):
         order = venue["orders"][slot]
@@ -103,7 +104,7 @@ def leave_queue(venue, entry, lots):
 def enter_queue(venue, row):
     """Tell own orders of lots that joined behind them."""
     side = np.int64(row["side"])
-    if venue["resting_counts"][side] == 0:
+    if not may_own(venue, side, row["price_ticks"]):
         return
     for slot in range(ORDER_COUNT_MAX):
         order = venue["orders"][slot]

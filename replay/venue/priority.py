@@ -10,6 +10,7 @@ from mmfold.engine.jit import kernel
 from mmfold.engine.orders import SLOTS_PER_SIDE
 from mmfold.engine.state import NO_KEY
 from mmfold.replay.venue.answers import fill_order
+from mmfold.replay.venue.own_ticks import may_own
 from mmfold.replay.venue.queue import apply_queue_trade, excess_lots
 
 NO_SLOT = -1
@@ -35,6 +36,8 @@ def first_slot(venue, side):
 def next_slot(venue, side, price_ticks, joined):
     """Return the slot of the own order at a price that joined first after another one, NO_SLOT without one."""
     found, first_joined = np.int64(NO_SLOT), venue["join_count"]
+    if not may_own(venue, side, price_ticks):
+        return found
     for slot in range(side * SLOTS_PER_SIDE, (side + 1) * SLOTS_PER_SIDE):
         order = venue["orders"][slot]
         if order["resting"] == 1 and order["price_ticks"] == price_ticks and joined < order["joined"] < first_joined:

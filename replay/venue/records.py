@@ -16,6 +16,7 @@ OUTPUT_PART_COUNT = 3  # one is being filled, the others written
 WINDOW_ROW_COUNT = 1 << 18  # market rows that one side has still to process
 LATENCY_SAMPLE_COUNT_MAX = 1 << 16
 FEE_TIER_COUNT_MAX = 16
+OWN_TICK_ROOM = 64  # prices that are told apart at which own orders rest
 VOLUME_DAY_COUNT = 30  # fee tiers look back over so many days
 NEVER_NS = 1 << 62
 assert REQUEST_NOW_COUNT_MAX >= MESSAGE_COUNT_MAX
@@ -105,7 +106,7 @@ VENUE_ORDER = record(
 )
 
 VENUE = record(
-    88 + SIDE_COUNT * 40 + 8 * VOLUME_DAY_COUNT + 128 * ORDER_COUNT_MAX,
+    88 + SIDE_COUNT * (40 + 8 * OWN_TICK_ROOM) + 8 * VOLUME_DAY_COUNT + 128 * ORDER_COUNT_MAX,
     [
         ("execution_count", I8),
         ("refused_count", I8),
@@ -123,6 +124,7 @@ VENUE = record(
         ("resting_counts", I8, (SIDE_COUNT,)),
         ("best_keys", I8, (SIDE_COUNT,)),  # no own order rests at a better key; exact where it was last looked for
         ("open_lots", I8, (SIDE_COUNT,)),
+        ("own_tick_counts", I8, (SIDE_COUNT, OWN_TICK_ROOM)),  # resting orders by their price: own_ticks.py
         ("volume_micros", I8, (VOLUME_DAY_COUNT,)),  # own notional by day, a ring
         ("orders", VENUE_ORDER, (ORDER_COUNT_MAX,)),  # by the core's slot: it reuses a slot when the order is done
     ],

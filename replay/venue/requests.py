@@ -16,6 +16,7 @@ from mmfold.engine.value import notional_mid_micros
 from mmfold.replay.venue.account import exceeds_margin, take_levels
 from mmfold.replay.venue.answers import end_order, list_orders, mid_half_ticks, post_answer, refuse, respond
 from mmfold.replay.venue.latency import entry_latency_ns, post_message
+from mmfold.replay.venue.own_ticks import note_own
 from mmfold.replay.venue.records import NEVER_NS, RejectCode
 from mmfold.replay.venue.shown import enter_price
 
@@ -99,6 +100,7 @@ def rest_order(sim, venue, cell, request, qty_lots, ts_ns):
         order["ts_expiry_ns"] = ts_ns + sim["rules"]["order_lifetime_ns"]
         sim["ts_expiry_ns"] = min(sim["ts_expiry_ns"], order["ts_expiry_ns"])
     venue["resting_counts"][side] += 1
+    note_own(venue, side, order["price_ticks"], 1)
     enter_price(venue, cell, order, side)
     venue["open_lots"][side] += qty_lots
 
@@ -212,6 +214,8 @@ def accept_amend(sim, venue, cell, request, ts_ns):
         return
     order = venue["orders"][slot]
     if request["price_ticks"] != order["price_ticks"] or qty_lots > order["qty_lots"]:
+        note_own(venue, side, order["price_ticks"], -1)
+        note_own(venue, side, request["price_ticks"], 1)
         order["price_ticks"] = request["price_ticks"]
         enter_price(venue, cell, order, side)
     venue["open_lots"][side] += qty_lots - order["qty_lots"]

@@ -19,6 +19,7 @@ from mmfold.engine.limits import ORDER_COUNT_MAX
 from mmfold.engine.orders import SLOTS_PER_SIDE
 from mmfold.replay.venue.desk import Desk
 from mmfold.replay.venue.queue import QueueModel
+from mmfold.replay.venue.records import OWN_TICK_ROOM
 from tests.engine.rows import T0_NS
 from tests.replay.venue.oracle import Answer, Oracle, run_oracle
 from tests.replay.venue.scenario import (
@@ -67,6 +68,8 @@ def check_end(played: Played, venue: Oracle) -> None:
     for side in (Side.BID, Side.ASK):
         assert dict(levels(cell, side)) == venue.book.levels[side]
         assert found["resting_counts"][side] == len(venue.resting(side))
+        prices = [order.price % OWN_TICK_ROOM for order in venue.resting(side)]
+        assert found["own_tick_counts"][side].tolist() == [prices.count(place) for place in range(OWN_TICK_ROOM)]
     counts = (found["execution_count"], found["refused_count"], found["liquidation_count"])
     assert counts == (venue.executions, venue.refused, venue.liquidations)
     position = cell["position"]
