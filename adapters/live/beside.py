@@ -13,4 +13,4 @@ if TYPE_CHECKING:
 
 def beside(runner: "Runner") -> list[Awaitable[None]]:
     """Return the loops, which end with the session."""
-    return [watch_journal(runner), LagWatch(runner).run(), ControlServer(runner).serve()]
+    return [watch_journal(runner), LagWatch(runner).run(), runner.blocks.run(), ControlServer(runner).serve()]

@@ -17,6 +17,7 @@ import numpy as np
 from mmfold.adapters.live.account import Account
 from mmfold.adapters.live.account_stop import AccountStop
 from mmfold.adapters.live.beside import beside
+from mmfold.adapters.live.blocks import BlockLog
 from mmfold.adapters.live.gateway import Gateway, NoGateway
 from mmfold.adapters.live.heap import give_back, settled_heap
 from mmfold.adapters.live.pieces import PIECE_ROW_COUNT_MAX, pieces_of
@@ -77,6 +78,7 @@ class Runner:
         self.pace = pace
         self.raw = raw
         self.log = EventLog("live")
+        self.blocks = BlockLog(session.manifest, session.core.state)
         self.gateway: Gateway = NoGateway()
         self.account: Account | None = None
         self.account_stop: AccountStop | None = None  # what a kill switch leaves behind
@@ -139,6 +141,7 @@ class Runner:
         if len(orders) == len(effects):
             return
         self.status.note_audits(effects)
+        self.blocks.note(effects)
         for alert in effects[effects["kind"] == EventKind.ALERT]:
             symbol = self.session.manifest.instruments[int(alert["instrument_index"])].symbol
             code = AlertCode(int(alert["code"]))
