@@ -107,6 +107,7 @@ class PaperGateway(NoGateway):
 
     def __init__(self, manifest: Manifest, take: TakeRows, entry_ns: int, response_ns: int) -> None:
         self.desk = Desk(manifest)
+        self.desk.rehearse(0)
         self.take = take
         self.entry_ns, self.response_ns = entry_ns, response_ns
         self.tasks: set[asyncio.Task[None]] = set()

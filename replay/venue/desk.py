@@ -5,12 +5,12 @@ The same kernels as a backtest's venue, at zero latency: answers come back from 
 
 import numpy as np
 
-from mmfold.engine.codes import EventKind, Side
+from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.jit import entry
 from mmfold.engine.limits import ORDER_COUNT_MAX
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.orders import SLOTS_PER_SIDE
-from mmfold.engine.records import EVENT
+from mmfold.engine.records import EVENT, NO_VALUE
 from mmfold.engine.state import make_state
 from mmfold.replay.assumptions import Assumptions
 from mmfold.replay.venue.exchange import apply_market
@@ -84,6 +84,15 @@ class Desk:
         """Carry out a PLACE, AMEND or CANCEL and return the answers: ACK, REJECT (code = RejectCode), FILL, ..."""
         run_request(self.sims, self.venues, self.cells, self.queues, np.array([row], EVENT), ts_ns)
         return self.take_answers()
+
+    def rehearse(self, ts_ns: int) -> None:
+        """Run what changes nothing, so that the kernels are compiled before anybody waits for an answer."""
+        row = np.zeros(1, EVENT)
+        row["kind"], row["flags"], row["side"], row["aux"] = EventKind.MARK, Flag.LAST, Side.NONE, NO_VALUE
+        self.apply_market(row, ts_ns)
+        row["kind"], row["order_id"] = EventKind.CANCEL, 0
+        answers = self.request(row[0], ts_ns)
+        assert [int(answer["kind"]) for answer in answers] == [EventKind.REJECT]
 
     def advance(self, ts_ns: int) -> np.ndarray:
         """Let time pass and return the answers: orders whose life ended."""
