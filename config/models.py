@@ -226,11 +226,16 @@ class JournalSection(Section):
     )
 
 
-class AutopolicySection(Section):
-    """The policy that quotes less and slower while the order flow is too busy. Source: spec/core.md 16."""
+class PolicySection(Section):
+    """What every policy has; its section is named as the policy is in engine/policy/registry.py."""
 
     enabled: StrictBool = switch("whether the policy runs")
     interval_s: Number = ranged("event time between two runs of the policy", "s", "0.001", 86_400)
+
+
+class AutopolicySection(PolicySection):
+    """The policy that quotes less and slower while the order flow is too busy. Source: spec/core.md 16."""
+
     trigger_events_total: StrictInt = ranged("orders in one interval that count as busy", "orders", 1, 1_000_000)
     hysteresis_bad_required: StrictInt = ranged("busy intervals before a step up", "intervals", 1, 1000)
     hysteresis_good_required: StrictInt = ranged("quiet intervals before a step down", "intervals", 1, 1000)
@@ -276,6 +281,13 @@ class Settings(Section):
         description="parameters of the strategy file: {name: number}, named and set in its PARAMS",
         json_schema_extra={"unit": "-", "range": f"numbers in {USER_RANGE}", "runtime_mutable": True},
     )
+
+
+POLICY_SECTIONS = tuple(
+    name
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, PolicySection)
+)
 
 
 class Layers(Settings):

@@ -9,7 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from mmfold.config.errors import ConfigError
-from mmfold.config.models import Config, Settings
+from mmfold.config.models import POLICY_SECTIONS, Config, Settings
 from mmfold.config.own import declared_params
 from mmfold.engine.codes import Mode, Strategy
 from mmfold.engine.limits import HOLDING_MAX, MICROS_PER_UNIT, NS_PER_MS, NS_PER_S, PPM, QTY_LOTS_MAX
@@ -56,11 +56,10 @@ def to_params(config: Config, manifest: Manifest) -> dict[str, dict[str, Number]
 
 def to_policies(config: Config) -> dict[str, dict[str, Number]]:
     """Return {policy: {setting: number}} for the policies of the core."""
-    settings = config.autopolicy.model_dump()
     return {
-        "autopolicy": {
-            name: float(value) if isinstance(value, Decimal) else int(value) for name, value in settings.items()
-        }
+        policy: {name: float(value) if isinstance(value, Decimal) else int(value) for name, value in section}
+        for policy, section in config
+        if policy in POLICY_SECTIONS
     }
 
 
