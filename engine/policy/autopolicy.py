@@ -51,7 +51,7 @@ def decide(settings: Settings, memory: Memory, view: View) -> tuple[Memory, list
     """Step one level up after enough bad intervals, one down after enough good ones, never twice within the
     cooldown.
     """
-    total = sum(int(view.counters[name].sum()) for name in BUSY_COUNTERS)
+    total = sum(sum(view.counters[name].tolist()) for name in BUSY_COUNTERS)
     bad = total - memory.events_seen >= settings.trigger_events_total
     after = replace(
         memory,
