@@ -1,19 +1,16 @@
 """The metric table: every metric's name, labels, help and source in the state; must never add a clock or a host.
 
-The Prometheus endpoint and `mm replay --metrics FILE` print the same text from `METRICS`. An absent value is an absent
-sample, never 0. Amounts are computed exactly and leave as the nearest float64, the only number Prometheus has: their
-text is exact to 15 significant digits.
+The Prometheus endpoint and `mm replay --metrics FILE` print the same text from `METRICS` (reports/metric_rows.py).
+Amounts are computed exactly.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from typing import NamedTuple, Protocol, Self, TypeVar
+from typing import NamedTuple
 
 from prometheus_client import generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
-from mmfold.config.aliases import ALIASES, AliasTable, Domain
+from mmfold.config.aliases import ALIASES, AliasTable
 from mmfold.engine.codes import BookStatus, EventKind, Reason, Side
 from mmfold.engine.features.registry import FEATURES
 from mmfold.engine.features.seam import Feature, FeatureMetric
@@ -24,13 +21,13 @@ from mmfold.engine.policy.registry import POLICIES
 from mmfold.engine.policy.seam import Policy, PolicyMetric
 from mmfold.engine.records import NO_PRICE_TICKS, NO_VALUE
 from mmfold.engine.state import State
+from mmfold.reports.metric_rows import Figure, MetricRow, TableCollector, figure_family
 from mmfold.reports.money import instrument_units
 from mmfold.reports.position import position_amounts
 
-FLOAT_DECIMALS = 6  # spec/core.md 0: %.6f in text artifacts
 SIDES = (Side.BID, Side.ASK)
 
-Sample = tuple[Sequence[str], int | float | Fraction | None]
+Sample = tuple[Sequence[str], Figure]
 
 
 class Snapshot(NamedTuple):
@@ -41,17 +38,7 @@ class Snapshot(NamedTuple):
     policies: Mapping[str, Member]
 
 
-Read = Callable[[Snapshot], Iterable[Sample]]
-
-
-class MetricRow(NamedTuple):
-    """One metric: a counter when its name ends in `_total`, else a gauge."""
-
-    name: str
-    labels: tuple[str, ...]
-    help: str
-    source: str
-    read: Read
+StateRow = MetricRow[Snapshot, Figure]
 
 
 def symbols(manifest: Manifest) -> Iterator[tuple[int, str]]:
@@ -59,7 +46,7 @@ def symbols(manifest: Manifest) -> Iterator[tuple[int, str]]:
     return ((index, instrument.symbol) for index, instrument in enumerate(manifest.instruments))
 
 
-def of_symbol(name: str, help_text: str, source: str, divisor: int = 1) -> MetricRow:
+def of_symbol(name: str, help_text: str, source: str, divisor: int = 1) -> StateRow:
     """Return a metric per symbol from `array.field`, divided exactly when the state has a smaller unit."""
     array, field = source.split(".")
 
@@ -71,7 +58,7 @@ def of_symbol(name: str, help_text: str, source: str, divisor: int = 1) -> Metri
     return MetricRow(name, ("symbol",), help_text, source, read)
 
 
-def of_signal(name: str, help_text: str, source: str) -> MetricRow:
+def of_signal(name: str, help_text: str, source: str) -> StateRow:
     """Return a signal per symbol, absent until the book has had a mid."""
     row = of_symbol(name, help_text, source)
 
@@ -82,7 +69,7 @@ def of_signal(name: str, help_text: str, source: str) -> MetricRow:
     return row._replace(read=read)
 
 
-def of_side(name: str, help_text: str, source: str) -> MetricRow:
+def of_side(name: str, help_text: str, source: str) -> StateRow:
     """Return a metric per symbol and side from `array.field`."""
     array, field = source.split(".")
 
@@ -94,7 +81,7 @@ def of_side(name: str, help_text: str, source: str) -> MetricRow:
     return MetricRow(name, ("symbol", "side"), help_text, source, read)
 
 
-def of_amount(name: str, help_text: str, source: str, inverse: bool | None = None) -> MetricRow:
+def of_amount(name: str, help_text: str, source: str, inverse: bool | None = None) -> StateRow:
     """Return a money amount per symbol, computed exactly by `reports.position`; of some contracts only when asked."""
 
     def read(now: Snapshot) -> Iterator[Sample]:
@@ -105,7 +92,7 @@ def of_amount(name: str, help_text: str, source: str, inverse: bool | None = Non
     return MetricRow(name, ("symbol",), help_text, source, read)
 
 
-def of_money(name: str, help_text: str, source: str) -> tuple[MetricRow, MetricRow]:
+def of_money(name: str, help_text: str, source: str) -> tuple[StateRow, StateRow]:
     """Return an amount in the currency it is in: quote, or of inverse contracts thousandths of the base."""
     return (
         of_amount(f"{name}_usd", help_text, source, inverse=False),
@@ -113,7 +100,7 @@ def of_money(name: str, help_text: str, source: str) -> tuple[MetricRow, MetricR
     )
 
 
-def of_clock(name: str, help_text: str, source: str, divisor: int = 1) -> MetricRow:
+def of_clock(name: str, help_text: str, source: str, divisor: int = 1) -> StateRow:
     """Return a metric of the whole run from the clock record."""
     field = source.split(".")[1]
 
@@ -124,7 +111,7 @@ def of_clock(name: str, help_text: str, source: str, divisor: int = 1) -> Metric
     return MetricRow(name, (), help_text, source, read)
 
 
-def of_policy(policy: Policy, metric: PolicyMetric) -> MetricRow:
+def of_policy(policy: Policy, metric: PolicyMetric) -> StateRow:
     """Return a policy's own metric, absent before a CONFIG named it."""
 
     def read(now: Snapshot) -> Iterator[Sample]:
@@ -135,7 +122,7 @@ def of_policy(policy: Policy, metric: PolicyMetric) -> MetricRow:
     return MetricRow(metric.name, (), metric.help, f"policies.{policy.name}", read)
 
 
-def of_feature(feature: Feature, metric: FeatureMetric) -> MetricRow:
+def of_feature(feature: Feature, metric: FeatureMetric) -> StateRow:
     """Return a feature's own metric, per symbol or of all symbols together."""
 
     def read(now: Snapshot) -> Iterator[Sample]:
@@ -186,7 +173,7 @@ def read_frozen(now: Snapshot) -> Iterator[Sample]:
         yield (symbol,), int(now.state.quoters[index]["frozen"] != 0)
 
 
-METRICS: tuple[MetricRow, ...] = (
+METRICS: tuple[StateRow, ...] = (
     # The run
     MetricRow("mm_events_total", ("kind",), "Input events reduced.", "kind_counts", read_kinds),
     of_clock("mm_rows_total", "Journal rows reduced.", "clock.row_count"),
@@ -288,52 +275,11 @@ METRICS: tuple[MetricRow, ...] = (
 )
 
 
-def metric_value(value: int | float | Fraction) -> float:
-    """Return a sample's value: signals to 6 decimals, everything else as it is."""
-    return round(value, FLOAT_DECIMALS) if isinstance(value, float) else float(value)
-
-
-class NamedRow(Protocol):
-    """A row of a table of metrics."""
-
-    @property
-    def name(self) -> str:
-        """The metric's name."""
-
-    def _replace(self, *, name: str, help: str) -> Self:
-        """Return the row with another name and help."""
-
-
-R = TypeVar("R", bound=NamedRow)
-
-
-def with_old_names(rows: Iterable[R], names: AliasTable) -> Iterator[R]:
-    """Yield the rows of a table, and beside a renamed metric the same one under each old name that is not dropped."""
-    for row in rows:
-        yield row
-        for alias in names.kept(Domain.METRIC):
-            if alias.new == row.name:
-                yield row._replace(name=alias.old, help=f"alias of {alias.new}, dropped in {alias.dropped}")
-
-
-class StateCollector(Collector):
-    """Shows a state to prometheus_client, metric by metric in the table's order."""
-
-    def __init__(self, now: Snapshot, names: AliasTable = ALIASES) -> None:
-        self.now = now
-        self.names = names
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield every metric of the table with the samples that are present."""
-        for row in with_old_names(METRICS, self.names):
-            kind = CounterMetricFamily if row.name.endswith("_total") else GaugeMetricFamily
-            family = kind(row.name, row.help, labels=row.labels)
-            for labels, value in row.read(self.now):
-                if value is not None:
-                    family.add_metric(labels, metric_value(value))
-            yield family
+def state_collector(look: Callable[[], Snapshot], names: AliasTable = ALIASES) -> TableCollector[Snapshot, Figure]:
+    """Return what shows a state to prometheus_client."""
+    return TableCollector(METRICS, look, figure_family, names)
 
 
 def render_metrics(now: Snapshot, names: AliasTable = ALIASES) -> str:
     """Return the metrics of a state as Prometheus text."""
-    return generate_latest(StateCollector(now, names)).decode("ascii")
+    return generate_latest(state_collector(lambda: now, names)).decode("ascii")

@@ -7,8 +7,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mmfold.adapters.live.metrics import LIVE_HISTOGRAMS, LIVE_METRICS, make_registry, render_live_metrics
-from mmfold.adapters.live.status import LATENCY_BOUNDS_MS
+from mmfold.adapters.live.status import LATENCY_BOUNDS_MS, LiveStatus
 from mmfold.config.aliases import Alias, AliasTable, Domain
+from mmfold.reports.metric_rows import MetricRow
 from mmfold.reports.metrics import METRICS
 from tests.adapters.live.sessions import example_status
 from tests.reports.examples import START_NS
@@ -104,6 +105,14 @@ def test_the_docs_list_every_metric_of_the_process() -> None:
     gauges = [[row.name, ", ".join(row.labels) or "-", row.help] for row in LIVE_METRICS]
     histograms = [[row.name, ", ".join(row.labels) or "-", row.help] for row in LIVE_HISTOGRAMS]
     assert rows[2:] == gauges + histograms
+
+
+@pytest.mark.parametrize("row", (*LIVE_METRICS, *LIVE_HISTOGRAMS), ids=lambda row: row.name)
+def test_the_source_of_every_metric_is_a_field_of_the_status(row: MetricRow[LiveStatus, object]) -> None:
+    place, _, field = row.source.partition(".")
+    status = example_status()
+    assert hasattr(status, place), f"{row.source} is not in the status"
+    assert not field or all(hasattr(one, field) for one in status.streams.values()), row.source
 
 
 def test_renamed_metrics_of_a_session_are_shown_by_both_names() -> None:
