@@ -3,6 +3,7 @@
 Source: spec/core.md 0, 5, 8, 9, 11, 27. What may change at run time: spec/core.md 27.
 """
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
@@ -20,6 +21,7 @@ BPS_MAX = 1000
 MS_MAX = 3_600_000
 USER_NUMBER_MAX = int(USER_REAL_MAX)
 USER_RANGE = f"(-{USER_REAL_MAX:g}, {USER_REAL_MAX:g})"
+UNREAD = "unread"  # marks a setting that a file may hold and nothing reads yet
 DEAD_MAN_S_MIN = 3  # Bybit v5 docs, set disconnect cancel all
 
 
@@ -67,10 +69,11 @@ def ranged(
     above: bool = False,
     live: bool = False,
     optional: bool = False,
+    read: bool = True,
 ) -> Any:
     """Return the field of a number in [low, high], or (low, high] with `above`; `live` = may change at run time.
 
-    An `optional` one is None where it is not said.
+    An `optional` one is None where it is not said; one that is not `read` does nothing in this build.
     """
     floor, ceiling = (Decimal(bound) if isinstance(bound, str) else bound for bound in (low, high))
     text = f"{'(' if above else '['}{low}, {high}]"
@@ -78,6 +81,8 @@ def ranged(
     bounds: dict[str, Any] = {"gt" if above else "ge": floor, "le": ceiling}
     if optional:
         bounds["default"] = None
+    if not read:
+        extra[UNREAD] = True
     return Field(description=meaning, json_schema_extra=extra, **bounds)
 
 
@@ -251,8 +256,8 @@ class AutopolicySection(PolicySection):
 class Smoothing(Section):
     """How strongly the allocator may lean. Source: spec/core.md 18 stage 8 and 19."""
 
-    bias_cap_ratio: Number = ranged("most a position-skew breach leans a target", "ratio", 0, 1)
-    fee_bias_cap_ratio: Number = ranged("most a near fee tier leans a target", "ratio", 0, 1)
+    bias_cap_ratio: Number = ranged("most a position-skew breach leans a target", "ratio", 0, 1, read=False)
+    fee_bias_cap_ratio: Number = ranged("most a near fee tier leans a target", "ratio", 0, 1, read=False)
 
 
 class AllocatorSection(Section):
@@ -288,6 +293,15 @@ POLICY_SECTIONS = tuple(
     for name, field in Settings.model_fields.items()
     if isinstance(field.annotation, type) and issubclass(field.annotation, PolicySection)
 )
+
+
+def unread_keys(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
+    """Yield every key that nothing in this build reads."""
+    for name, info in model.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            yield from unread_keys(info.annotation, f"{prefix}{name}.")
+        elif isinstance(info.json_schema_extra, dict) and UNREAD in info.json_schema_extra:
+            yield prefix + name
 
 
 class Layers(Settings):

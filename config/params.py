@@ -9,8 +9,9 @@ from decimal import Decimal
 from fractions import Fraction
 
 from mmfold.config.errors import ConfigError
-from mmfold.config.models import POLICY_SECTIONS, Config, Settings
+from mmfold.config.models import POLICY_SECTIONS, Config, Settings, unread_keys
 from mmfold.config.own import declared_params
+from mmfold.config.renames import PER_SYMBOL
 from mmfold.engine.codes import Mode, Strategy
 from mmfold.engine.limits import HOLDING_MAX, MICROS_PER_UNIT, NS_PER_MS, NS_PER_S, PPM, QTY_LOTS_MAX
 from mmfold.engine.manifest import Instrument, Manifest, canonical_json
@@ -68,18 +69,36 @@ def config_digest(params: dict[str, dict[str, Number]]) -> str:
     return hashlib.sha256(canonical_json(params)).hexdigest()[:DIGEST_HEX_COUNT]
 
 
-def unused_settings(config: Config, manifest: Manifest) -> tuple[str, ...]:
+def unused_settings(config: Config, manifest: Manifest | None = None) -> tuple[str, ...]:
     """Return a warning for each setting that no instrument or strategy here uses: a shared file, or a typo."""
-    symbols = manifest.symbol_index()
+    symbols = config.per_symbol if manifest is None else manifest.symbol_index()
     absent = sorted(symbol for symbol in config.per_symbol if symbol not in symbols)
     warnings = [f"per_symbol.{symbol} is not used: no such instrument here ({', '.join(symbols)})" for symbol in absent]
-    names = {config.for_symbol(symbol).strategy.name for symbol in symbols}
-    for key, origin in sorted(config.origins.items()):
-        if origin == "default" or (key.startswith("grid.") and "grid" in names):
-            continue
-        if key.startswith("grid.") or (key in GRID_REPLACES and names == {"grid"}):
-            warnings.append(f"{key} ({origin}) is not used by strategy {', '.join(sorted(names))}")
+    for key, reader in sorted(unused_keys(config, manifest).items()):
+        if config.origins[key] != "default":
+            warnings.append(f"{key} ({config.origins[key]}) is not used by {reader}")
     return tuple(warnings)
+
+
+def unused_keys(config: Config, manifest: Manifest | None = None) -> dict[str, str]:
+    """Return {key: what does not use it} of every key without effect, defaults too; of any instruments without one."""
+    symbols = (*config.symbol_settings, "") if manifest is None else tuple(manifest.symbol_index())
+    unread, found = set(unread_keys()), {}
+    for key in config.origins:
+        at, _, rest = key.partition(".")
+        symbol, _, own = rest.partition(".")
+        name, its = (own, (symbol,)) if at == PER_SYMBOL else (key, symbols)
+        strategies = {config.for_symbol(one).strategy.name for one in its if one in symbols}
+        if name in unread:
+            found[key] = "anything in this build"
+        elif strategies and not any(is_read_by(strategy, name) for strategy in strategies):
+            found[key] = f"strategy {', '.join(sorted(strategies))}"
+    return found
+
+
+def is_read_by(strategy: str, key: str) -> bool:
+    """Tell whether a strategy reads a key."""
+    return key not in GRID_REPLACES if strategy == "grid" else not key.startswith("grid.")
 
 
 def symbol_params(settings: Settings, instrument: Instrument) -> dict[str, Number]:

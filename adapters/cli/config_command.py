@@ -35,7 +35,7 @@ def show(
     events: Path | None, until: str | None, path: Path | None, profile: str | None, overrides: tuple[str, ...],
     strategy: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Print every setting in force and where it comes from.
+    """Print every setting in force and where it comes from; what nothing uses is marked.
 
     Of a journal: every parameter as configured (base) and as in force at its end, and who made the difference.
     """
@@ -50,19 +50,22 @@ def show(
     from mmfold.config.describe import describe, plain, to_document, to_text
     from mmfold.config.document import leaves
     from mmfold.config.load import load_config
+    from mmfold.config.params import unused_keys, unused_settings
 
     config = load_config(path, profile, overrides)
-    print_warnings(config.warnings)
+    warnings, unused = [*config.warnings, *unused_settings(config)], unused_keys(config)
+    print_warnings(warnings)
     document = to_document(config)
     if as_json:
-        emit_json({"config": document, "origins": config.origins, "warnings": list(config.warnings)})
+        emit_json({"config": document, "origins": config.origins, "unused": unused, "warnings": warnings})
         return
     units = {one.key: one.unit for one in describe()}
     rows = []
     for key_path, value in leaves(config.model_dump()):
         key = ".".join(key_path)
         unit = units.get(".".join(key_path[2:]) if key_path[0] == "per_symbol" else key, "-")
-        rows.append((key, to_text(plain(value)), unit, config.origins.get(key, "-")))
+        mark = f"; not used by {unused[key]}" if key in unused else ""
+        rows.append((key, to_text(plain(value)), unit, config.origins.get(key, "-") + mark))
     print_table(("key", "value", "unit", "set by"), rows)
 
 
@@ -136,7 +139,8 @@ def init(path: Path, force: bool, as_json: bool) -> None:
 def check(paths: tuple[Path, ...], profile: str | None, strict: bool, as_json: bool) -> None:
     """Check each FILE, mm.yaml unless said otherwise: every key known, every value in range, none by an old name.
 
-    Exit 0: valid, with a warning for each renamed key. 1: not valid. 2: --strict found renamed keys.
+    Exit 0: valid, with a warning for each renamed key and each that nothing uses. 1: not valid. 2: --strict found
+    renamed keys.
     """
     checked = [check_file(path, profile) for path in paths or (Path(STARTER_NAME),)]
     for one in checked:
@@ -157,6 +161,7 @@ def check_file(path: Path, profile: str | None) -> dict[str, Any]:
     from mmfold.config.document import leaves, read_document
     from mmfold.config.errors import ConfigError
     from mmfold.config.load import load_config
+    from mmfold.config.params import unused_settings
     from mmfold.config.renames import rename_keys
 
     found: dict[str, Any] = {"error": None, "hint": "", "keys": 0, "path": str(path)}
@@ -167,7 +172,8 @@ def check_file(path: Path, profile: str | None) -> dict[str, Any]:
         renamed = rename_keys(document, ALIASES)[1]
         found["renamed"], found["warnings"] = [one.document() for one in renamed], [one.text for one in renamed]
         config = load_config(path, profile)
-        found["symbols"], found["warnings"] = sorted(config.per_symbol), list(config.warnings)
+        found["symbols"] = sorted(config.per_symbol)
+        found["warnings"] = [*config.warnings, *unused_settings(config)]
     except ConfigError as error:
         found["error"], found["hint"] = str(error), error.hint
     return found

@@ -17,6 +17,7 @@ from mmfold.adapters.secrets.registry import backend_name
 from mmfold.config.errors import ConfigError
 from mmfold.config.load import load_config
 from mmfold.config.models import Config
+from mmfold.config.params import unused_settings
 from mmfold.journal.lock import is_locked
 
 HOST = "127.0.0.1"
@@ -82,6 +83,7 @@ def check_config(path: Path | None) -> tuple[list[Check], Config | None]:
     except ConfigError as error:
         return [fail("config", "config_parse", str(error), error.hint or "mm config describe KEY explains a key")], None
     found = [warn("config", "config_warning", line, f"mm config migrate {path} --in-place") for line in config.warnings]
+    found += [warn("config", "config_warning", line, "take it out of that file") for line in unused_settings(config)]
     place = "the defaults (no --config)" if path is None else str(path)
     own = f", own settings for {', '.join(sorted(config.per_symbol))}" if config.per_symbol else ""
     return found or [ok("config", f"{place}{own}")], config

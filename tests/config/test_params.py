@@ -1,15 +1,26 @@
 """Settings to PARAMS: every field, exact, or refused."""
 
+import ast
 import re
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmfold.config.describe import describe
 from mmfold.config.errors import ConfigError
 from mmfold.config.load import load_config, profile_names
-from mmfold.config.params import config_digest, to_params, to_policies, unused_settings
+from mmfold.config.models import unread_keys
+from mmfold.config.params import (
+    GRID_REPLACES,
+    config_digest,
+    to_params,
+    to_policies,
+    unused_keys,
+    unused_settings,
+)
 from mmfold.engine.codes import Mode, Strategy
 from mmfold.engine.limits import QTY_LOTS_MAX
 from mmfold.engine.manifest import Instrument, Manifest
@@ -19,6 +30,7 @@ from mmfold.engine.policy.codec import decode
 from mmfold.engine.records import PARAM
 from mmfold.engine.schema import USER_PARAMS
 
+REPO = Path(__file__).resolve().parents[2]
 BTC = Instrument(symbol="BTCUSDT", tick_size="0.1", lot_size="0.001")
 ETH = Instrument(symbol="ETHUSDT", tick_size="0.01", lot_size="0.01")
 INVERSE = Instrument(symbol="BTCUSD_PERP", contract="inverse", tick_size="0.1", lot_size="1", contract_value="100")
@@ -186,11 +198,59 @@ def test_symbols_get_their_own_numbers() -> None:
             ["strategy.name=grid", "strategy.quote_refresh_ms=50"],
             ["strategy.quote_refresh_ms (--set strategy.quote_refresh_ms=50) is not used by strategy grid"],
         ),
+        (
+            ["per_symbol.BTCUSDT.strategy.name=grid", "per_symbol.BTCUSDT.strategy.levels_per_side=2", "grid.qty=0.01"],
+            [
+                "per_symbol.BTCUSDT.strategy.levels_per_side (--set per_symbol.BTCUSDT.strategy.levels_per_side=2)"
+                " is not used by strategy grid"
+            ],
+        ),
+        (
+            ["per_symbol.BTCUSDT.grid.qty=0.01"],
+            ["per_symbol.BTCUSDT.grid.qty (--set per_symbol.BTCUSDT.grid.qty=0.01) is not used by strategy ladder"],
+        ),
+        (
+            ["allocator.smoothing.bias_cap_ratio=0.2"],
+            [
+                "allocator.smoothing.bias_cap_ratio (--set allocator.smoothing.bias_cap_ratio=0.2)"
+                " is not used by anything in this build"
+            ],
+        ),
     ],
 )
 def test_settings_without_effect_are_told(overrides: list[str], warnings: list[str]) -> None:
-    manifest = Manifest(run_id="r", instruments=(BTC,))
-    assert list(unused_settings(load_config(None, None, overrides), manifest)) == warnings
+    manifest, config = Manifest(run_id="r", instruments=(BTC,)), load_config(None, None, overrides)
+    assert list(unused_settings(config, manifest)) == warnings
+    assert list(unused_settings(config)) == [one for one in warnings if "no such instrument" not in one]
+
+
+def test_where_no_instrument_is_known_the_strategy_of_any_symbol_counts() -> None:
+    config = load_config(None, None, ["per_symbol.ETHUSDT.strategy.name=grid", "grid.qty=0.01"])
+    assert unused_settings(config) == ()
+    here = unused_settings(config, Manifest(run_id="r", instruments=(BTC,)))
+    assert here[1:] == ("grid.qty (--set grid.qty=0.01) is not used by strategy ladder",)
+
+
+def test_what_nothing_reads_is_said_to_be_unread_and_nothing_else_is() -> None:
+    trees = [
+        ast.parse(path.read_text(encoding="utf-8"))
+        for folder in ("engine", "config", "journal", "replay", "reports", "adapters")
+        for path in (REPO / folder).rglob("*.py")
+        if path != REPO / "config" / "models.py"
+    ]
+    read = {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    keys = {one.key for one in describe()}
+    assert {key for key in keys if key.rpartition(".")[2] not in read} == set(unread_keys())
+
+
+def test_keys_without_effect_are_marked_at_their_defaults_too() -> None:
+    ladder = unused_keys(load_config(None))
+    assert {key.partition(".")[0]: reader for key, reader in ladder.items()} == {
+        "grid": "strategy ladder",
+        "allocator": "anything in this build",
+    }
+    grid = unused_keys(load_config(None, None, ["strategy.name=grid"]))
+    assert {key for key in grid if not key.startswith("allocator.")} == GRID_REPLACES
 
 
 def test_policies_take_their_settings() -> None:

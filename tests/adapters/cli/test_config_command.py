@@ -43,7 +43,8 @@ def test_show_says_value_unit_and_where_from(tmp_path: Path) -> None:
         "base",
         "units",
         "--set",
-        "per_symbol.ethusdt.grid.qty=0.01",
+        "per_symbol.ethusdt.grid.qty=0.01;",
+        *["not", "used", "by", "strategy", "ladder"],
     ] in lines
 
 
@@ -64,10 +65,21 @@ def test_warnings_go_to_stderr(tmp_path: Path) -> None:
         "old.yaml line 3: allocator.smoothing.bias_cap is now allocator.smoothing.bias_cap_ratio;"
         " 1.0.0 drops the old name"
     )
+    unused = "allocator.smoothing.bias_cap_ratio (old.yaml line 3) is not used by anything in this build"
     for arguments in (("show", "--json", "--config", path), ("check", path, "--json")):
         result = run(*arguments)
-        assert result.stderr == f"warning: {warning}\n"
-        assert json.loads(result.stdout)["warnings"] == [warning]
+        assert result.stderr == f"warning: {warning}\nwarning: {unused}\n"
+        assert json.loads(result.stdout)["warnings"] == [warning, unused]
+
+
+def test_show_marks_what_nothing_uses() -> None:
+    marked = {" ".join(line) for line in lines_of(run("show", "--set", "grid.step_ms=50")) if "used" in line}
+    assert "grid.step_ms 50 ms --set grid.step_ms=50; not used by strategy ladder" in marked
+    assert "grid.qty 0.002 base units default; not used by strategy ladder" in marked
+    assert "allocator.smoothing.bias_cap_ratio 0.1 ratio default; not used by anything in this build" in marked
+    assert not any(line.startswith(("strategy.", "risk.")) for line in marked)
+    document = json.loads(run("show", "--json", "--profile", "grid").stdout)
+    assert document["unused"]["strategy.levels_per_side"] == "strategy grid" and "grid.qty" not in document["unused"]
 
 
 def test_describe_one_key() -> None:

@@ -237,6 +237,7 @@ FAULTS = [
     (["--config", "bad.yaml"], {}, 2, ["config_parse"], []),
     (["--config", "odd.yaml"], {}, 2, ["config_parse"], []),
     (["--config", "old.yaml"], {}, 0, [], ["config_warning"]),
+    (["--config", "unused.yaml"], {}, 0, [], ["config_warning"]),
     ([], {"MM_CONFIG_PATH": "bad.yaml"}, 2, ["config_parse"], []),
     ([], {"CONFIG_PATH": "bad.yaml"}, 2, ["config_parse"], []),
     (["--journal", "bad.yaml"], {}, 2, ["writable_dir:bad.yaml"], []),
@@ -255,6 +256,7 @@ def test_each_fault_is_named(
     Path("bad.yaml").write_text("strategy: {levels_per_sid: 2}\n")
     Path("odd.yaml").write_text("per_symbol: {BTCUSDT: {strategy: {name: grid}, grid: {qty: 0.0005}}}\n")
     Path("old.yaml").write_text("allocator: {smoothing: {bias_cap: 0.1}}\n")
+    Path("unused.yaml").write_text("grid: {qty: 0.001}\n")
     found_code, found, _ = mm(*words, **environ)
     assert found["errors"] == errors
     assert [one for one in found["warnings"] if not one.startswith(("other_version", "disk_low"))] == warnings
