@@ -17,7 +17,7 @@ from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT
 from mmfold.engine.manifest import canonical_json
 from mmfold.journal.chain import DIGEST_BYTES
 from mmfold.journal.plain_file import check_own_directory, read_plain
-from mmfold.journal.seal import replace_file
+from mmfold.journal.work import replace_file
 
 DIRECTORY_NAME = "checkpoints"
 MAGIC = b"MMCKPT\r\n"

@@ -20,8 +20,9 @@ from mmfold.journal.decimals import FieldError
 from mmfold.journal.fields import Scale, scales_of
 from mmfold.journal.jsonl_tables import MARK, new_work
 from mmfold.journal.lines import HASH_BYTES, Line, LineEncoder, parse_line, parse_object
-from mmfold.journal.packed import PackedWriter, read_pieces, replacing
+from mmfold.journal.packed import PackedWriter, read_pieces
 from mmfold.journal.upcast import upcast
+from mmfold.journal.work import finished_file
 
 LINE_BYTES_MAX = 64 << 20
 FAST_FROM_BYTES = 1 << 20  # below this the reference is done before the compiled reader is loaded
@@ -60,7 +61,7 @@ def write_jsonl(chunks: Iterable[np.ndarray], path: Path | str, sealed: bool = T
     Raises: RowError for rows that are not canonical, ManifestError, OSError.
     """
     path = Path(path)
-    with replacing(path) as part, open(part, "wb") as file:
+    with finished_file(path) as file:
         out = PackedWriter(file, path.suffix)
         written = _write_lines(chunks, out, sealed)
         out.finish()

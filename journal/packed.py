@@ -1,12 +1,10 @@
-"""Text files, plain, .gz or .zst by their name, written whole or not at all.
+"""The text of files, plain, .gz or .zst by their name.
 
 Must never take a cut stream for its end.
 """
 
-import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,27 +16,6 @@ from mmfold.journal.unpack import DAMAGED, GZIP_WINDOW, GzipUnpacker, Unpacker, 
 PIECE_BYTES = 1 << 20
 PACKED_PIECE_BYTES = 1 << 16
 ZSTD_LEVEL = 3
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a path to write to, which takes the place of `path` once it is whole and on disk.
-
-    Raises: OSError; the file that was there before then still is.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        with open(part, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 class PackedWriter:

@@ -20,8 +20,8 @@ from mmfold.journal.canonical import check_canonical
 from mmfold.journal.chain import Chain
 from mmfold.journal.decimals import Grid
 from mmfold.journal.fields import EMPTY, KINDS, LEVEL_SIDE, PRICE, Shape, scales_of
-from mmfold.journal.packed import replacing
 from mmfold.journal.upcast import upcast
+from mmfold.journal.work import finished_file
 
 FORMAT_VERSION = b"1"
 COMPRESSION = "zstd"
@@ -69,7 +69,7 @@ def export_parquet(chunks: Iterable[np.ndarray], manifest: Manifest, path: Path 
     path = Path(path)
     scales = scales_of(manifest)
     chain, row_count = Chain(), 0
-    with replacing(path) as part, pq.ParquetWriter(part, SCHEMA, compression=COMPRESSION) as writer:
+    with finished_file(path) as file, pq.ParquetWriter(file, SCHEMA, compression=COMPRESSION) as writer:
         for rows in chunks:
             if len(rows):
                 check_canonical(rows, scales)

@@ -73,3 +73,12 @@ def check_own_directory(path: Path) -> None:
     if not stat.S_ISDIR(mode):
         found = "a symbolic link" if stat.S_ISLNK(mode) else "no directory"
         raise OSError(errno.ENOTDIR, f"{found} where a directory of the journal belongs", str(path))
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory durable."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from mmfold.journal.seal import sync_directory
+from mmfold.journal.plain_file import sync_directory
 from mmfold.journal.work import work_directory
 
 

@@ -29,8 +29,8 @@ from mmfold.engine.records import KIND_AT
 from mmfold.journal.chain import GENESIS_BASE
 from mmfold.journal.errors import Corrupt, JournalError, Locked, NotAJournal, SealDiffers, TornTail
 from mmfold.journal.lock import LOCK_NAME, Lock, is_locked
-from mmfold.journal.plain_file import check_own_directory, open_plain
-from mmfold.journal.seal import SEAL_NAME, check_seal, read_seal, replace_file, sync_directory
+from mmfold.journal.plain_file import check_own_directory, open_plain, sync_directory
+from mmfold.journal.seal import SEAL_NAME, check_seal, read_seal
 from mmfold.journal.segment import (
     FRAME_BYTES,
     SEGMENT_HEADER_BYTES,
@@ -39,6 +39,7 @@ from mmfold.journal.segment import (
     segment_paths,
 )
 from mmfold.journal.verify import SegmentScan, scan_journal
+from mmfold.journal.work import replace_file
 
 RECOVERED_NAME = "recovered"
 PAGE_BYTES = 4096  # of the page cache: what a power cut loses, it loses in these

@@ -3,14 +3,14 @@
 A chain cannot show that its tail was cut off; the seal shows an honest cut (docs/data.md 3 and 4).
 """
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mmfold.engine.json_text import parse_json
 from mmfold.engine.manifest import SCHEMA_VERSION, canonical_json
 from mmfold.journal.errors import JournalError, SealDiffers
-from mmfold.journal.plain_file import NOT_PLAIN_ERRNOS, open_plain, read_plain
+from mmfold.journal.plain_file import NOT_PLAIN_ERRNOS, read_plain, sync_directory
+from mmfold.journal.work import replace_file
 
 SEAL_NAME = "seal.json"
 SEAL_HINT = "restore it from a copy, or take what is whole: mm journal recover --salvage OUT"
@@ -101,28 +101,3 @@ def check_seal(directory: Path, seal: Seal, *, events: int, head: bytes, segment
         expected = f"{seal.segments} segments, {seal.rows} rows, seq_last {seal.seq_last}"
         found = f"{segments} segments, {'?' if rows is None else rows} rows, seq_last {events - 1}"
         raise SealDiffers(path, f"expected {expected} as sealed, found {found}", seq=events - 1, hint=SEAL_HINT)
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file of a journal so that it is there whole and durable, or as it was before."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        temporary.unlink(missing_ok=True)
-        with open(open_plain(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_directory(path.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in a directory durable."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

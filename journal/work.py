@@ -1,5 +1,7 @@
 """Work beside an output: a hidden file or directory that is gone at the end; must never take its place half done.
 
+Every file that mm writes whole comes from `finished_file`.
+
 Named `.NAME.<8 hex digits>.mm-work` and locked (flock) by the process at work. What a killed one left is removed by
 the next that works on the same name.
 """
@@ -15,8 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from mmfold.journal.plain_file import open_plain
-from mmfold.journal.seal import sync_directory
+from mmfold.journal.plain_file import open_plain, sync_directory
 
 WORK_SUFFIX = ".mm-work"
 NAME_CHARS_MAX = 200  # of the output's own, so that the work's name fits a file system's 255
@@ -38,19 +39,21 @@ def work_directory(real: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def finished_file(real: Path) -> Iterator[IO[bytes]]:
-    """Give a file that takes its name once it is whole and on disk; it keeps the mode of the one that it replaces.
+def finished_file(real: Path, mode: int | None = None, new_mode: int = 0o666) -> Iterator[IO[bytes]]:
+    """Give a file that takes its name once it is whole and on disk; a link is not followed, it is replaced.
 
+    It has `mode` from its first byte on: unless told that of the file it replaces, else `new_mode` less the umask.
     Raises: OSError; the file that was there before then still is.
     """
     remove_leftovers(real)
-    work, fd = make_locked(real, is_directory=False)
+    mode = mode_of(real) if mode is None else mode
+    work, fd = make_locked(real, is_directory=False, mode=new_mode if mode is None else mode)
     try:
         with open(fd, "wb") as file:
+            if mode is not None:
+                os.fchmod(fd, mode)
             yield file
             file.flush()
-            with suppress(FileNotFoundError):
-                os.fchmod(fd, stat.S_IMODE(os.stat(real).st_mode))
             os.fsync(fd)
             os.replace(work, real)
     except BaseException:
@@ -59,7 +62,25 @@ def finished_file(real: Path) -> Iterator[IO[bytes]]:
     sync_directory(real.parent)
 
 
-def make_locked(real: Path, *, is_directory: bool) -> tuple[Path, int]:
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file of a journal, which others may read as they may its segments.
+
+    Raises: OSError.
+    """
+    with finished_file(path, new_mode=0o644) as file:
+        file.write(data)
+
+
+def mode_of(path: Path) -> int | None:
+    """Return the mode of a regular file, None where there is none."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    return stat.S_IMODE(found.st_mode) if stat.S_ISREG(found.st_mode) else None
+
+
+def make_locked(real: Path, *, is_directory: bool, mode: int = 0o666) -> tuple[Path, int]:
     """Make and lock a work file or directory; returns its path and the descriptor that holds the lock.
 
     Raises: OSError.
@@ -71,13 +92,18 @@ def make_locked(real: Path, *, is_directory: bool) -> tuple[Path, int]:
                 work.mkdir(mode=0o700)
                 fd = os.open(work, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             else:
-                fd = open_plain(work, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+                fd = open_plain(work, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
         except (FileExistsError, FileNotFoundError):
             if not real.parent.is_dir():
                 raise
             continue
-        with suppress(BlockingIOError):
+        try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass
+        except OSError:  # a file system without locks: nobody can take it for a leftover there
+            return work, fd
+        else:
             if work.exists():
                 return work, fd
         os.close(fd)  # another process took it for a leftover before it was locked

@@ -24,9 +24,9 @@ from mmfold.journal.days import day_of, first_day
 from mmfold.journal.errors import RECOVER_HINT, Corrupt, Displaced, JournalError, JournalFull, SealDiffers, WrongVersion
 from mmfold.journal.in_place import InPlace
 from mmfold.journal.lock import Lock
-from mmfold.journal.plain_file import open_plain
+from mmfold.journal.plain_file import open_plain, sync_directory
 from mmfold.journal.reader import advance
-from mmfold.journal.seal import SEAL_NAME, Seal, check_seal, read_seal, remove_seal, sync_directory, write_seal
+from mmfold.journal.seal import SEAL_NAME, Seal, check_seal, read_seal, remove_seal, write_seal
 from mmfold.journal.segment import (
     FRAME_BYTES,
     FRAME_ROW_COUNT,

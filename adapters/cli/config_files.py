@@ -1,13 +1,13 @@
 """A configuration file taken as one piece and put back as one piece; must never touch what is no regular file."""
 
 import os
-import secrets
 import stat
 from pathlib import Path
 from typing import NamedTuple
 
 from mmfold.config.document import CONFIG_BYTES_MAX
 from mmfold.config.errors import ConfigError
+from mmfold.journal.work import finished_file
 
 BOM = b"\xef\xbb\xbf"
 
@@ -64,25 +64,10 @@ def write_file(path: Path, data: bytes, origin: ConfigFile | None = None, *, in_
     if in_place and (origin is None or present is None or changed(present, origin.status)):
         raise ConfigError("E_CFG_FILE", f"{path}: changed since it was read", hint="nothing was written: run again")
     like = present or (origin.status if origin else None)
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
-    descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            if present is not None:
-                keep_owner(path, file.fileno(), present)
-            if like is not None:
-                os.fchmod(file.fileno(), stat.S_IMODE(like.st_mode))
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
-    directory = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    with finished_file(target, stat.S_IMODE(like.st_mode) if like else None) as file:
+        if present is not None:
+            keep_owner(path, file.fileno(), present)
+        file.write(data)
 
 
 def check_regular(path: Path, status: os.stat_result) -> None:

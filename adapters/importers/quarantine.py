@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from mmfold.engine.manifest import canonical_json
+from mmfold.journal.plain_file import sync_directory
 from mmfold.journal.work import make_locked, remove_leftovers
 
 
@@ -87,6 +88,7 @@ class Quarantine:
         assert self.work is not None and self.file is not None
         self.sync()
         self.work.replace(path)
+        sync_directory(path.parent)
         self.file.close()  # only now: its lock goes with it
         self.file = self.work = None
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from mmfold.adapters.venues.port import Credentials
 from mmfold.engine.json_text import parse_json
-from mmfold.journal.plain_file import open_plain, read_plain
-from mmfold.journal.seal import sync_directory
+from mmfold.journal.plain_file import read_plain, sync_directory
+from mmfold.journal.work import finished_file
 
 ACCOUNT_CHARS = 16
 STOP_BYTES_MAX = 1 << 14
@@ -61,17 +61,8 @@ class AccountStop:
         Raises: OSError.
         """
         stopped = replace(self, reason=reason, ts_ns=time.time_ns())
-        path = self.path
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        partial.unlink(missing_ok=True)
-        fd = open_plain(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(fd, "wb") as file:
-            os.fchmod(fd, 0o600)
+        with finished_file(self.path, 0o600) as file:
             file.write(json.dumps(asdict(stopped), sort_keys=True, indent=1).encode() + b"\n")
-            file.flush()
-            os.fsync(fd)
-        os.replace(partial, path)
-        sync_directory(path.parent)
 
 
 def account_of(venue: str, mode: str, keys: Credentials) -> str:

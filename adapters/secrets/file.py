@@ -18,10 +18,12 @@ from mmfold.adapters.secrets.backend import Listed, Stored
 from mmfold.adapters.secrets.environment import SecretKey, parse_path
 from mmfold.adapters.secrets.errors import BackendFailed, SecretError, SecretNotFound, UnsafeFile
 from mmfold.adapters.secrets.value import Secret
+from mmfold.journal.work import finished_file
 
 VARIABLE = "SECRETS_FILE"
 PATH_DEFAULT = "~/.config/mm/secrets.json"
 FILE_BYTES_MAX = 1 << 20
+PRIVATE = 0o600
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 YAML_SUFFIXES = (".yaml", ".yml")
 
@@ -98,24 +100,8 @@ class FileBackend:
 
     def replace(self, data: bytes) -> None:
         """Put a new document in the old one's place; it is private from its first byte on."""
-        target = self.path.resolve()
-        partial = target.with_name(f".{target.name}.partial")
-        partial.unlink(missing_ok=True)
-        descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                os.fchmod(file.fileno(), 0o600)  # whatever the umask took or left
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
-        directory = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        with finished_file(self.path.resolve(), PRIVATE) as file:
+            file.write(data)
 
 
 def check_private(path: Path, status: os.stat_result) -> None:

@@ -1,5 +1,7 @@
 """Where an output may be put: what is there, what it would be, whether it may, and what is there afterwards."""
 
+import errno
+import fcntl
 import os
 import stat
 import threading
@@ -10,7 +12,7 @@ import pytest
 
 from mmfold.journal.errors import Locked, OutputRefused
 from mmfold.journal.outputs import check_directory, check_file, check_files, make_directory, write_file, writing
-from mmfold.journal.work import WORK_SUFFIX, finished_file, work_directory
+from mmfold.journal.work import WORK_SUFFIX, finished_file, replace_file, work_directory
 from mmfold.journal.writer import Writer
 from tests.journal.make_rows import files_of, journal_rows, write_journal
 
@@ -182,3 +184,86 @@ def test_directories_are_made_and_told(tmp_path: Path) -> None:
     out = tmp_path / "a" / "b" / "c"
     assert make_directory(out) == [tmp_path / "a", tmp_path / "a" / "b", out] and out.is_dir()
     assert make_directory(out) == []
+
+
+MODES = [
+    # umask | mode of what is there | mode asked for | while it is written | at the end
+    (0o022, None, None, 0o644, 0o644),
+    (0o077, None, None, 0o600, 0o600),
+    (0o077, 0o664, None, 0o664, 0o664),
+    (0o022, 0o600, None, 0o600, 0o600),
+    (0o000, None, 0o600, 0o600, 0o600),
+    (0o777, None, 0o600, 0o600, 0o600),
+    (0o022, 0o644, 0o600, 0o600, 0o600),
+]
+
+
+@pytest.mark.parametrize(("umask", "present", "asked", "during", "after"), MODES)
+def test_a_file_has_its_mode_from_its_first_byte_on(
+    tmp_path: Path, umask: int, present: int | None, asked: int | None, during: int, after: int
+) -> None:
+    path = tmp_path / "x"
+    if present is not None:
+        path.touch()
+        path.chmod(present)
+    before = os.umask(umask)
+    try:
+        with finished_file(path, asked) as file:
+            assert stat.S_IMODE(os.fstat(file.fileno()).st_mode) == during
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == after
+
+
+def test_a_link_in_a_journal_is_replaced_and_lends_no_mode(place: Path) -> None:
+    (place / "capture").chmod(0o777)
+    (place / "seal.json").symlink_to("capture")
+    before = os.umask(0)
+    try:
+        replace_file(place / "seal.json", b"{}")
+    finally:
+        os.umask(before)
+    assert not (place / "seal.json").is_symlink() and (place / "capture").read_bytes() == b"mine"
+    assert stat.S_IMODE((place / "seal.json").stat().st_mode) == 0o644
+
+
+def test_a_file_system_without_locks_takes_whole_files_too(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(fd: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with finished_file(place / "old") as file:
+        file.write(b"new")
+        replace_file(place / "old", b"another's")
+    assert (place / "old").read_bytes() == b"new"
+    assert [name for name in os.listdir(place) if name.endswith(WORK_SUFFIX)] == []
+
+
+def test_every_file_and_name_is_on_disk_before_it_is_said_to_be(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def note_fsync(fd: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else f"{os.fstat(fd).st_size} bytes")
+        fsync(fd)
+
+    def note_replace(one: Path, other: Path) -> None:
+        done.append("name")
+        replace(one, other)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(os, "replace", note_replace)
+    write_file(place / "old", b"new")
+    assert done == ["3 bytes", "name", "folder"]
+
+
+# What else may put a thing in a name's place: directories and work that is finished, and a stop that is lifted.
+REPLACES = {"journal/work.py", "journal/publish.py", "adapters/live/account_stop.py"}
+
+
+def test_whole_files_are_written_in_one_place() -> None:
+    repo = Path(__file__).resolve().parents[2]
+    folders = ("engine", "config", "journal", "replay", "reports", "adapters")
+    sources = [path for folder in folders for path in (repo / folder).rglob("*.py")]
+    found = {one.relative_to(repo).as_posix() for one in sources if "os.replace(" in one.read_text(encoding="utf-8")}
+    assert found == REPLACES
