@@ -4,6 +4,7 @@ The codecs are imported when their form is met: a binary journal is read without
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -65,7 +66,8 @@ def form_of(path: Path) -> Form:
 class Events:
     """The events of a journal in any form, verified while they are read; `counts` are known once `chunks` has ended.
 
-    `sealed` tells of a journal whether it ends as its seal says, of a Parquet file that its head was proven.
+    `sealed` tells of a journal whether it ends as its seal says, of a Parquet file that its head was proven, of JSONL
+    whether its lines have hashes.
     `has_hashes` is False for a JSONL file that nothing vouches for; `row_count` is a guess, None where there is none.
     Raises: NotAJournal, WrongVersion, Corrupt, TornTail, JsonlError, JournalError.
     """
@@ -75,12 +77,21 @@ class Events:
         self.form = form_of(path)
         self.counts = NOTHING
         self.has_hashes = True
-        self.sealed = False
         self.row_count: int | None = None
         try:
-            self._reader = self._open()
+            self.reader = self._open()
         except OSError as error:
             raise JournalError(path, f"could not be read: {error.strerror or error}", hint="check the path") from error
+
+    @property
+    def sealed(self) -> bool:
+        """Whether something vouches for what was read, and for its end."""
+        return self.counts is not NOTHING if isinstance(self.reader, ParquetFacts) else self.reader.sealed
+
+    @property
+    def head(self) -> str:
+        """Head of the chain over what was read, hex."""
+        return (self.counts.head if isinstance(self.reader, ParquetFacts) else self.reader.head).hex()
 
     def _open(self) -> "Journal | JsonlReader | ParquetFacts":
         """Open the reader of the form and take over what it knows."""
@@ -99,37 +110,43 @@ class Events:
         self.manifest, self.row_count = facts.manifest, facts.row_count
         return facts
 
-    def chunks(self, row_count: int = CHUNK_ROW_COUNT, seq_from: int = 0) -> Iterator[np.ndarray]:
+    def chunks(
+        self,
+        row_count: int = CHUNK_ROW_COUNT,
+        seq_from: int = 0,
+        base: bytes | None = None,
+        pool: Executor | None = None,
+    ) -> Iterator[np.ndarray]:
         """Yield whole events from `seq_from` on; a Parquet file has one head only, which is checked when all is read.
 
+        A journal is hashed from the chain's `base` at `seq_from` on, in `pool` (`Journal.verified_chunks`).
         Raises: Corrupt, TornTail, WrongVersion, JsonlError, JournalError.
         """
         try:
-            yield from self._chunks(row_count, seq_from)
+            yield from self._chunks(row_count, seq_from, base, pool)
         except OSError as error:
             # Arrow says with an error without a number that it cannot unpack what it read.
             kind = JournalError if error.errno else Corrupt
             raise kind(self.path, f"could not be read: {error.strerror or error}", seq=0) from error
 
-    def _chunks(self, row_count: int, seq_from: int) -> Iterator[np.ndarray]:
-        if isinstance(self._reader, Journal):
-            yield from self._reader.verified_chunks(row_count, seq_from)
+    def _chunks(self, row_count: int, seq_from: int, base: bytes | None, pool: Executor | None) -> Iterator[np.ndarray]:
+        if isinstance(self.reader, Journal):
+            yield from self.reader.verified_chunks(row_count, seq_from, base, pool)
         else:
-            whole = self._exported() if isinstance(self._reader, ParquetFacts) else self._reader.chunks(row_count)
+            whole = self._exported() if isinstance(self.reader, ParquetFacts) else self.reader.chunks(row_count)
             for rows in whole:
                 start = int(np.searchsorted(rows["seq"], seq_from))
                 if start < len(rows):
                     yield rows[start:]
-        if not isinstance(self._reader, ParquetFacts):
-            self.counts = Counts(self._reader.events, self._reader.rows, self._reader.head)
-            self.sealed = self._reader.sealed
+        if not isinstance(self.reader, ParquetFacts):
+            self.counts = Counts(self.reader.events, self.reader.rows, self.reader.head)
 
     def _exported(self) -> Iterator[np.ndarray]:
         """Yield the rows of an export."""
         from mmfold.journal.jsonl import first_manifest
         from mmfold.journal.parquet import read_parquet
 
-        assert isinstance(self._reader, ParquetFacts)
+        assert isinstance(self.reader, ParquetFacts)
         event_count = row_count = 0
         try:
             for rows in read_parquet(self.path):
@@ -140,8 +157,7 @@ class Events:
                 yield rows
         except ValueError as error:  # ParquetError, ManifestError, RowFault, and text of Arrow's that is not UTF-8
             raise Corrupt(self.path, str(error).removeprefix(f"{self.path}: "), seq=0) from error
-        self.counts = Counts(event_count, row_count, bytes.fromhex(self._reader.head))
-        self.sealed = True
+        self.counts = Counts(event_count, row_count, bytes.fromhex(self.reader.head))
 
 
 def read_facts(path: Path) -> ParquetFacts:

@@ -17,8 +17,9 @@ from mmfold.engine.codes import EventKind, Flag
 from mmfold.engine.limits import NS_PER_S
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.engine.records import EVENT, NO_TS_NS
+from mmfold.journal.forms import CHUNK_ROW_COUNT
 from mmfold.replay.clock import Clock, find_clock, needs_clock
-from mmfold.replay.source import CHUNK_ROW_COUNT, EventSource, read_ahead
+from mmfold.replay.source import EventSource, read_ahead
 from mmfold.replay.trades_once import TradesOnce
 from mmfold.replay.venue.records import NEVER_NS
 from mmfold.replay.window import MARKET_KIND_FIRST, MARKET_KIND_LAST, NoMarket, measure_span
@@ -62,9 +63,10 @@ class Feeds:
         for instrument in self.manifest.instruments:
             check_continuation(instrument.symbol, self.feeds)
 
-    def row_count_estimate(self) -> int | None:
-        """Return about how many rows there are, None where a JSONL file does not tell."""
-        counts = [feed.source.row_count_estimate() for feed in self.feeds]
+    @property
+    def row_count(self) -> int | None:
+        """About how many rows there are, None where a JSONL file does not tell."""
+        counts = [feed.source.row_count for feed in self.feeds]
         return None if None in counts else sum(count or 0 for count in counts)
 
     def unverified_chunks(self) -> Iterator[np.ndarray]:

@@ -17,6 +17,7 @@ from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import EVENT
 from mmfold.journal.chain import Chain
 from mmfold.journal.checkpoints import Checkpoint
+from mmfold.journal.forms import Form
 from mmfold.replay.checkpoint import checkpoint_key, find_checkpoint, load_checkpoint, save_checkpoint
 from mmfold.replay.comparing import ComparingFeed
 from mmfold.replay.result import SAMPLE, ReplayResult
@@ -150,7 +151,8 @@ class Replay:
 
     def restore(self) -> Checkpoint | None:
         """Go on from the nearest checkpoint when asked to start late."""
-        if not self.options.seq_from or self.source.is_jsonl or self.is_cut() or self.comparing is not None:
+        is_journal = self.source.form is Form.JOURNAL
+        if not self.options.seq_from or not is_journal or self.is_cut() or self.comparing is not None:
             return None
         checkpoint = find_checkpoint(self.source.path, self.key, self.options.seq_from)
         return checkpoint if checkpoint is not None and self.restore_from(checkpoint) else None
@@ -167,7 +169,7 @@ class Replay:
         """Yield verified events, from the checkpoint on if there is one."""
         if checkpoint is None:
             return self.source.chunks()
-        return self.source.chunks(checkpoint.seq_next, checkpoint.head)
+        return self.source.chunks(seq_from=checkpoint.seq_next, base=checkpoint.head)
 
     def feed(self, rows: np.ndarray) -> None:
         """Fold a chunk, sampling in between; leave a checkpoint where a segment starts."""

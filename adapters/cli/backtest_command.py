@@ -266,7 +266,7 @@ def run_backtest(backtest: "Backtest") -> "BacktestResult":
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with progress(backtest.source.row_count_estimate(), "backtest", "rows") as report:
+        with progress(backtest.source.row_count, "backtest", "rows") as report:
             backtest.on_progress = report
             return backtest.run()
     finally:

@@ -89,7 +89,7 @@ def read_journal(name: str, path: Path) -> "Session":
 
     run = SessionReplay(path)
     try:
-        with progress(run.source.row_count_estimate(), f"replay {name}", "rows") as report:
+        with progress(run.source.row_count, f"replay {name}", "rows") as report:
             run.on_progress = report
             return run.session()
     except WitnessDiffers as error:

@@ -143,7 +143,7 @@ def run_replay(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResu
 
             writers.append(outputs.enter_context(EffectsWriter(asked["effects"], run.manifest)).write)
         run.writers = writers
-        run.on_progress = outputs.enter_context(progress(run.source.row_count_estimate(), "replay", "rows"))
+        run.on_progress = outputs.enter_context(progress(run.source.row_count, "replay", "rows"))
         return run.run()
 
 

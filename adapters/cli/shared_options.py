@@ -19,7 +19,11 @@ def of_replay(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
             click.option(
-                "--events", required=True, metavar="PATH", type=READ_JOURNAL, help="Journal or JSONL; demo: bundled."
+                "--events",
+                required=True,
+                metavar="PATH",
+                type=READ_JOURNAL,
+                help="Journal, any form; demo: bundled.",
             ),
             click.option(
                 "--config",
