@@ -143,14 +143,6 @@ def _put_fields(
             document[key] = side_levels[0]
 
 
-def encode_events(rows: np.ndarray, manifest: Manifest, hashes: Iterable[bytes] | None, prev: bytes) -> bytes:
-    """Return the lines of whole events; without hashes they are unsealed.
-
-    Raises: RowError for rows that are not canonical.
-    """
-    return LineEncoder(manifest).encode(rows, hashes, prev)
-
-
 def _put_payload(document: dict[str, Any], payload: bytes, entry: KindFields) -> None:
     """Add a payload: as JSON if its bytes are canonical JSON of an object, else as hex."""
     if entry.kind != EventKind.DIGEST and payload[:1] == b"{":

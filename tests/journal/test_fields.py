@@ -13,7 +13,7 @@ from mmfold.engine.manifest import Instrument, Manifest, canonical_json
 from mmfold.journal.canonical import RowError
 from mmfold.journal.jsonl import JsonlError, JsonlReader
 from mmfold.journal.jsonl_tables import HOT_KINDS
-from mmfold.journal.lines import encode_events
+from mmfold.journal.lines import LineEncoder
 from mmfold.journal.parquet import export_parquet, read_parquet
 from tests.property.strategies import empty_row, journal_rows
 
@@ -35,7 +35,7 @@ def book_order(**columns: int) -> np.ndarray:
 
 
 def write(path: Path, line: bytes) -> Path:
-    manifest = encode_events(journal_rows(MANIFEST, []), MANIFEST, None, b"")
+    manifest = LineEncoder(MANIFEST).encode(journal_rows(MANIFEST, []), None, b"")
     path.write_bytes(manifest + line + b"\n")
     return path
 
@@ -43,7 +43,7 @@ def write(path: Path, line: bytes) -> Path:
 @pytest.mark.parametrize("fast_from_bytes", READERS)
 def test_an_order_of_the_market_in_text_and_parquet(tmp_path: Path, fast_from_bytes: int) -> None:
     rows = journal_rows(MANIFEST, [book_order()])
-    assert encode_events(rows, MANIFEST, None, b"").splitlines()[1] == BOOK_ORDER_LINE
+    assert LineEncoder(MANIFEST).encode(rows, None, b"").splitlines()[1] == BOOK_ORDER_LINE
     path = write(tmp_path / "x.jsonl", BOOK_ORDER_LINE)
     assert np.concatenate(list(JsonlReader(path, fast_from_bytes).chunks())).tobytes() == rows.tobytes()
     export_parquet([rows], MANIFEST, tmp_path / "x.parquet")
@@ -93,7 +93,7 @@ def audit(aux: int) -> np.ndarray:
 )
 def test_who_changed_a_param(tmp_path: Path, fast_from_bytes: int, aux: int, text: str) -> None:
     rows = journal_rows(MANIFEST, [audit(aux)])
-    line = encode_events(rows, MANIFEST, None, b"").splitlines()[1]
+    line = LineEncoder(MANIFEST).encode(rows, None, b"").splitlines()[1]
     assert f'"reason":{text}'.encode() in line
     path = write(tmp_path / "x.jsonl", line)
     assert np.concatenate(list(JsonlReader(path, fast_from_bytes).chunks())).tobytes() == rows.tobytes()
@@ -104,7 +104,7 @@ def test_who_changed_a_param(tmp_path: Path, fast_from_bytes: int, aux: int, tex
 @pytest.mark.parametrize("text", ["autopolicy@", "autopolicy@0", "autopolicy@16", "autopolicy@01", "nobody@1", "@1"])
 def test_a_reason_that_is_none(tmp_path: Path, text: str) -> None:
     rows = journal_rows(MANIFEST, [audit(1 << AUTHOR_SHIFT | Reason.AUTOPOLICY)])
-    line = encode_events(rows, MANIFEST, None, b"").splitlines()[1]
+    line = LineEncoder(MANIFEST).encode(rows, None, b"").splitlines()[1]
     path = write(tmp_path / "x.jsonl", line.replace(b"autopolicy@1", text.encode()))
     with pytest.raises(JsonlError, match=r"policy of 1 to 15|is not one of"):
         list(JsonlReader(path).chunks())
@@ -113,4 +113,4 @@ def test_a_reason_that_is_none(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize("aux", [POLICY_ROOM << AUTHOR_SHIFT | Reason.AUTOPOLICY, 1 << AUTHOR_SHIFT | 999, -5])
 def test_an_author_that_text_could_not_give_back(aux: int) -> None:
     with pytest.raises(RowError, match="aux"):
-        encode_events(journal_rows(MANIFEST, [audit(aux)]), MANIFEST, None, b"")
+        LineEncoder(MANIFEST).encode(journal_rows(MANIFEST, [audit(aux)]), None, b"")

@@ -16,7 +16,7 @@ from mmfold.engine.records import EVENT
 from mmfold.journal import jsonl
 from mmfold.journal.canonical import RowError
 from mmfold.journal.jsonl import JsonlError, JsonlReader, write_jsonl
-from mmfold.journal.lines import encode_events
+from mmfold.journal.lines import LineEncoder
 from tests.property.strategies import empty_row, journal_rows, payload_rows
 
 MANIFEST = Manifest(
@@ -84,10 +84,10 @@ def sealed_text() -> bytes:
     for seq in range(int(ROWS["seq"][-1]) + 1):
         hasher.update(ROWS[ROWS["seq"] == seq].tobytes())
         hashes.append(hasher.digest())
-    return encode_events(ROWS, MANIFEST, hashes, prev)
+    return LineEncoder(MANIFEST).encode(ROWS, hashes, prev)
 
 
-UNSEALED = encode_events(ROWS, MANIFEST, None, b"")
+UNSEALED = LineEncoder(MANIFEST).encode(ROWS, None, b"")
 SEALED = sealed_text()
 
 
@@ -370,4 +370,4 @@ def test_rows_that_text_could_not_give_back(kind: EventKind, columns: dict[str, 
     for column, value in columns.items():
         rows[column][np.argmax(rows["kind"] == kind)] = value
     with pytest.raises(RowError, match=message):
-        encode_events(rows, MANIFEST, None, b"")
+        LineEncoder(MANIFEST).encode(rows, None, b"")

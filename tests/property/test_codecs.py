@@ -18,7 +18,7 @@ from mmfold.journal.decimals import FieldError, format_decimal, parse_decimal
 from mmfold.journal.fields import KINDS
 from mmfold.journal.jsonl import JsonlError, JsonlReader, write_jsonl
 from mmfold.journal.jsonl_tables import HOT_KINDS
-from mmfold.journal.lines import encode_events
+from mmfold.journal.lines import LineEncoder
 from mmfold.journal.parquet import export_parquet, read_parquet
 from tests.property.strategies import empty_row, event_rows, events, journal_rows, manifests
 
@@ -70,7 +70,7 @@ def test_jsonl_gives_the_same_rows_and_head(
 def test_every_kind_survives_text_and_parquet(kind: EventKind, data: st.DataObject) -> None:
     manifest = data.draw(manifests())
     rows = journal_rows(manifest, [data.draw(event_rows(kind, manifest)) for _ in range(3)])
-    text = encode_events(rows, manifest, None, b"")
+    text = LineEncoder(manifest).encode(rows, None, b"")
     assert text == b"".join(
         json.dumps(json.loads(line), sort_keys=True, separators=(",", ":")).encode() + b"\n"
         for line in text.splitlines()
@@ -90,7 +90,7 @@ def test_the_fee_rate_of_a_fill_is_text_in_ppm(code: int, key: int | None, tmp_p
     fill = empty_row(EventKind.FILL)
     fill["order_id"], fill["side"], fill["price_ticks"], fill["qty_lots"], fill["code"] = 7, 1, 100, 2, code
     rows = journal_rows(manifest, [fill])
-    line = encode_events(rows, manifest, None, b"").splitlines()[1]
+    line = LineEncoder(manifest).encode(rows, None, b"").splitlines()[1]
     assert json.loads(line).get("fee_ppm") == key
     path = tmp_path / "x.jsonl"
     write_jsonl([rows], path, False)
@@ -102,7 +102,7 @@ def test_a_fee_rate_that_no_code_stands_for_is_refused(wrong: bytes, tmp_path: P
     manifest = Manifest(run_id="r", instruments=(Instrument(symbol="X", tick_size="1", lot_size="1"),))
     fill = empty_row(EventKind.FILL)
     fill["order_id"], fill["side"], fill["price_ticks"], fill["qty_lots"], fill["code"] = 7, 1, 100, 2, 32_768
-    text = encode_events(journal_rows(manifest, [fill]), manifest, None, b"")
+    text = LineEncoder(manifest).encode(journal_rows(manifest, [fill]), None, b"")
     path = tmp_path / "x.jsonl"
     path.write_bytes(text.replace(b'"fee_ppm":0', b'"fee_ppm":' + wrong))
     with pytest.raises(JsonlError, match="fee_ppm"):
