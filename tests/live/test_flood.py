@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mmfold.adapters.live.lag import BEHIND
+from mmfold.adapters.live.native_market import NativeMarket
 from mmfold.adapters.live.runner import Pace
 from mmfold.adapters.live.start import make_runner
-from mmfold.adapters.live.stream import Stream
 from mmfold.engine.codes import EventKind
 from mmfold.engine.json_text import parse_json
 from mmfold.engine.payload import payload_bytes
@@ -32,9 +32,9 @@ def test_it_stops_quoting_while_it_is_behind(tmp_path: Path, caplog: pytest.LogC
         plan = plan_session(running, tmp_path / "j", *WIDE, f"live.max_lag_ms={BOUND_MS}", pace=Pace(warmup_s=0.1))
         async with aiohttp.ClientSession() as http:
             runner = await make_runner(plan, http)
-            public = runner.streams[0]
-            assert isinstance(public, Stream)
-            flood = Flood(public, "BTCUSDT")
+            market = runner.market
+            assert isinstance(market, NativeMarket)
+            flood = Flood(market.stream, "BTCUSDT")
             task = asyncio.create_task(runner.run())
 
             async def until(test: object, what: str) -> None:
