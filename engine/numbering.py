@@ -11,7 +11,7 @@ import numpy as np
 
 from mmfold.engine.jit import entry, kernel
 from mmfold.engine.limits import BOOK_LATE_RUN_COUNT, BOOK_LATE_RUN_NS, BOOK_STAMP_AHEAD_NS
-from mmfold.engine.records import NO_ORDER_ID, NO_SEQ, NO_TS_NS, NO_VALUE
+from mmfold.engine.records import BOOK, NO_ORDER_ID, NO_SEQ, NO_TS_NS, NO_VALUE
 from mmfold.engine.views import venue_seq_of, venue_seq_prev_of
 
 
@@ -23,6 +23,16 @@ class Place(IntEnum):
     REPEAT = 2  # has the number of the newest
     LATE = 3  # older than the newest
     RESTART = 4  # the venue numbers this book anew
+
+
+def new_stream() -> np.ndarray:
+    """Return the numbering of a book that nothing was heard of.
+
+    Shape: (1,) BOOK, of which the numbering alone is used.
+    """
+    stream = np.zeros(1, BOOK)
+    stream["stream_seq"], stream["stream_ts_ns"] = NO_SEQ, NO_TS_NS
+    return stream
 
 
 @kernel

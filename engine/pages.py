@@ -5,6 +5,7 @@ for an array of that size, so that one level brings two megabytes (docs/adr/0014
 """
 
 import mmap
+from contextlib import suppress
 
 import numpy as np
 
@@ -18,7 +19,8 @@ def zeros_by_page(count: int, dtype: np.dtype) -> np.ndarray:
     """
     assert count > 0
     memory = mmap.mmap(-1, count * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    memory.madvise(mmap.MADV_NOHUGEPAGE)
+    with suppress(OSError):  # a kernel without huge pages knows no such word, and gives none
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
     return np.frombuffer(memory, dtype, count)
 
 

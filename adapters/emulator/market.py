@@ -17,22 +17,12 @@ from mmfold.adapters.emulator.interest import Interest
 from mmfold.adapters.emulator.product import Product
 from mmfold.engine.codes import Continuity, EventKind, Flag, Side
 from mmfold.engine.limits import BOOK_HELD_ROW_COUNT_MAX, E8, NS_PER_MS
-from mmfold.engine.numbering import Place, run_follow_stream
-from mmfold.engine.records import BOOK, EVENT, NO_SEQ, NO_TS_NS, NO_VALUE
+from mmfold.engine.numbering import Place, new_stream, run_follow_stream
+from mmfold.engine.records import EVENT, NO_SEQ, NO_TS_NS, NO_VALUE
 
 TRADE_COUNT_MAX = FUNDING_COUNT_MAX = 1_000
 BAND_PERCENT, BAND_PERCENT_DEFAULT = {"BTC": 3}, 5  # how far from the last trade a market order may trade
 BOOK_KINDS = (EventKind.BOOK_SNAPSHOT, EventKind.BOOK_DELTA)
-
-
-def new_stream() -> np.ndarray:
-    """Return the numbering of a book that nothing was heard of.
-
-    Shape: (1,) BOOK, of which the numbering alone is used.
-    """
-    stream = np.zeros(1, BOOK)
-    stream["stream_seq"], stream["stream_ts_ns"] = NO_SEQ, NO_TS_NS
-    return stream
 
 
 class BookSide:

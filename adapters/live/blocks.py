@@ -11,7 +11,6 @@ import numpy as np
 from mmfold.adapters.logs import EventLog
 from mmfold.engine.codes import AuditKind, EventKind, Reason, Side
 from mmfold.engine.manifest import Manifest
-from mmfold.engine.records import REASON_ROOM
 from mmfold.engine.state import State
 from mmfold.journal.rows import plain_rows
 from mmfold.reports.audit import enum_name, unit_name
@@ -37,7 +36,7 @@ class BlockLog:
                     "order_blocked", symbol=self.symbols[row.instrument_index], reason=enum_name(Reason, row.aux),
                     value=row.price_ticks, limit=row.qty_lots, unit=unit_name(row.order_id), count=1, **side,
                 )  # fmt: skip
-                self.told[row.instrument_index, row.aux % REASON_ROOM] += 1
+                self.told[row.instrument_index, row.aux] += 1
 
     def tell_counts(self) -> None:
         """Tell how many came since the last time, by symbol and reason."""
@@ -48,7 +47,10 @@ class BlockLog:
         self.told = self.state.blocked_counts.copy()
 
     async def run(self) -> None:
-        """Tell the counts once a minute, until cancelled."""
-        while True:
-            await asyncio.sleep(TELL_S)
+        """Tell the counts once a minute, until cancelled, and those of the last minute then."""
+        try:
+            while True:
+                await asyncio.sleep(TELL_S)
+                self.tell_counts()
+        finally:
             self.tell_counts()

@@ -58,7 +58,7 @@ class PolicyLane:
         self.manifest = manifest
         self.index = manifest.symbol_index()
         self.members = {policy.name: Member(policy, None, policy.memory()) for policy in policies}
-        # What stands of each policy by instrument_index, as its records say: nothing here is looked up there first.
+        # What stands of each policy by instrument_index; of one that is not here the state's records are looked up.
         self.stands: dict[str, dict[int, list[Standing]]] = {}
         ids = [member.policy.id for member in self.members.values()]
         assert len(set(ids)) == len(ids) and all(0 < one < POLICY_ROOM for one in ids)

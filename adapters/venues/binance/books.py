@@ -10,22 +10,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mmfold.engine.limits import BOOK_HELD_DROP_ROW_COUNT, BOOK_HELD_ROW_COUNT_MAX
-from mmfold.engine.numbering import Place, run_follow_stream
-from mmfold.engine.records import BOOK, NO_SEQ, NO_TS_NS
+from mmfold.engine.numbering import Place, new_stream, run_follow_stream
+from mmfold.engine.records import NO_SEQ, NO_TS_NS
 
 # Of so many rows the core holds every one, whatever came before: it drops the oldest only where there is no room.
 RUN_ROW_COUNT_MAX = BOOK_HELD_ROW_COUNT_MAX - BOOK_HELD_DROP_ROW_COUNT
 NEWS = (Place.BREAK, Place.RESTART)
-
-
-def new_stream() -> np.ndarray:
-    """Return the numbering of a book that nothing was heard of.
-
-    Shape: (1,) BOOK, of which the numbering alone is used.
-    """
-    stream = np.zeros(1, BOOK)
-    stream["stream_seq"], stream["stream_ts_ns"] = NO_SEQ, NO_TS_NS
-    return stream
 
 
 @dataclass

@@ -18,7 +18,8 @@ from mmfold.adapters.importers.outcome import ImportFailedError, PassedOverError
 from mmfold.adapters.importers.table import TOLD_TWICE, Context
 from mmfold.adapters.venues.binance.books import BookWatch
 from mmfold.adapters.venues.binance.rest import MARKET, read_answer, request_depth
-from mmfold.adapters.venues.binance.talk import load_object, parse_control
+from mmfold.adapters.venues.binance.talk import parse_control
+from mmfold.adapters.venues.frames import load_object
 from mmfold.adapters.venues.listing import list_manifest
 from mmfold.adapters.venues.port import Ignored, MalformedFrame, Parsed, SnapshotDue
 from mmfold.engine.codes import EventKind

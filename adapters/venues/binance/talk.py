@@ -11,7 +11,8 @@ from typing import Any
 
 import orjson
 
-from mmfold.adapters.venues.port import FRAME_BYTES_MAX, Control, ControlKind, Credentials, MalformedFrame
+from mmfold.adapters.venues.frames import load_object
+from mmfold.adapters.venues.port import Control, ControlKind, Credentials, MalformedFrame
 
 # The venue cuts a connection that sends more than 10 messages a second, and refuses one of more than 4 kB.
 TOPICS_PER_SUBSCRIBE = 50
@@ -51,22 +52,6 @@ def number_of(request_id: str) -> int:
     found = NUMBER.search(request_id)
     assert found is not None, request_id
     return int(found.group())
-
-
-def load_object(frame: bytes) -> dict[str, Any]:
-    """Return the JSON object that a frame is.
-
-    Raises: MalformedFrame.
-    """
-    if len(frame) > FRAME_BYTES_MAX:
-        raise MalformedFrame(f"{len(frame):,} bytes, at most {FRAME_BYTES_MAX:,}", frame)
-    try:
-        message = orjson.loads(frame)
-    except orjson.JSONDecodeError as error:
-        raise MalformedFrame(f"not JSON: {error}", frame) from error
-    if type(message) is not dict:
-        raise MalformedFrame("not a JSON object", frame)
-    return message
 
 
 def parse_control(message: dict[str, Any], frame: bytes) -> Control | None:

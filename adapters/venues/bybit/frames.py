@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import orjson
-
 from mmfold.adapters.importers.outcome import PassedOverError, RefusedError
-from mmfold.adapters.venues.port import FRAME_BYTES_MAX, Control, ControlKind, MalformedFrame
+from mmfold.adapters.venues.port import Control, ControlKind, MalformedFrame
 
 CONTROL_KINDS = {
     "ping": ControlKind.PONG,  # the public streams answer a ping with op "ping", the others with "pong"
@@ -31,22 +29,6 @@ def keeping(frame: bytes) -> Iterator[None]:
         yield
     except (RefusedError, PassedOverError) as error:
         raise MalformedFrame(str(error), frame) from error
-
-
-def load_object(frame: bytes) -> dict[str, Any]:
-    """Return the JSON object that a frame is.
-
-    Raises: MalformedFrame.
-    """
-    if len(frame) > FRAME_BYTES_MAX:
-        raise MalformedFrame(f"{len(frame):,} bytes, at most {FRAME_BYTES_MAX:,}", frame)
-    try:
-        message = orjson.loads(frame)
-    except orjson.JSONDecodeError as error:
-        raise MalformedFrame(f"not JSON: {error}", frame) from error
-    if type(message) is not dict:
-        raise MalformedFrame("not a JSON object", frame)
-    return message
 
 
 def parse_control(message: dict[str, Any], frame: bytes) -> Control:

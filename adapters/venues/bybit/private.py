@@ -10,7 +10,8 @@ from typing import Any
 from mmfold.adapters.importers.outcome import RefusedError
 from mmfold.adapters.importers.rows import Row, read_ts_ns
 from mmfold.adapters.venues.bybit.entries import parse_execution, parse_order, parse_position, parse_wallet
-from mmfold.adapters.venues.bybit.frames import keeping, load_object, parse_control
+from mmfold.adapters.venues.bybit.frames import keeping, parse_control
+from mmfold.adapters.venues.frames import load_object
 from mmfold.adapters.venues.ledger import Execution, Foreign, OrderLedger, OrderReport, as_rows
 from mmfold.adapters.venues.listing import list_manifest
 from mmfold.adapters.venues.order_port import Private

@@ -19,7 +19,8 @@ from mmfold.adapters.importers.frame_lane import open_lane
 from mmfold.adapters.importers.outcome import PassedOverError, RefusedError
 from mmfold.adapters.importers.rows import finish_event
 from mmfold.adapters.importers.table import TOLD_TWICE, Context
-from mmfold.adapters.venues.bybit.frames import load_object, parse_control
+from mmfold.adapters.venues.bybit.frames import parse_control
+from mmfold.adapters.venues.frames import load_object
 from mmfold.adapters.venues.listing import list_manifest
 from mmfold.adapters.venues.port import Ignored, MalformedFrame, Parsed, SnapshotDue
 from mmfold.engine.codes import EventKind, Side

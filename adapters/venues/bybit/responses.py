@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from mmfold.adapters.venues.bybit.frames import load_object, parse_control
+from mmfold.adapters.venues.bybit.frames import parse_control
 from mmfold.adapters.venues.bybit.ret_codes import TIME_WINDOW, judge, judge_http
+from mmfold.adapters.venues.frames import load_object
 from mmfold.adapters.venues.pending import Answer, Outcome, PendingRequests, RateLimit
 from mmfold.adapters.venues.port import Control, Ignored, MalformedFrame
 

@@ -24,9 +24,10 @@ from mmfold.adapters.venues.bybit.entries import (
     parse_wallet,
     read_text,
 )
-from mmfold.adapters.venues.bybit.frames import keeping, load_object
+from mmfold.adapters.venues.bybit.frames import keeping
 from mmfold.adapters.venues.bybit.ret_codes import HTTP_OK, judge, judge_http, meaning_of
 from mmfold.adapters.venues.bybit.signing import UNSAFE_IN_QUERY, get_request
+from mmfold.adapters.venues.frames import load_object
 from mmfold.adapters.venues.ledger import (
     Execution,
     Foreign,

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from mmfold.adapters.importers.bybit import MARKETS
 from mmfold.adapters.venues.bybit import requests, rest
-from mmfold.adapters.venues.bybit.frames import load_object, parse_control
+from mmfold.adapters.venues.bybit.frames import parse_control
 from mmfold.adapters.venues.bybit.position_mode import HEDGE_HINT, hedged_symbols
 from mmfold.adapters.venues.bybit.private import PrivateParser
 from mmfold.adapters.venues.bybit.public import PublicParser
@@ -17,6 +17,7 @@ from mmfold.adapters.venues.bybit.requests import BATCH_COUNT_MAX, ORDER_PATH, R
 from mmfold.adapters.venues.bybit.responses import RequestBook, read_limit
 from mmfold.adapters.venues.bybit.ret_codes import HINT_BY_CODE
 from mmfold.adapters.venues.bybit.signing import encode_auth, encode_ping, encode_subscribe, sign_rest
+from mmfold.adapters.venues.frames import load_object
 from mmfold.adapters.venues.ledger import OrderLedger
 from mmfold.adapters.venues.link_ids import LINK_ID_CHARS_MAX
 from mmfold.adapters.venues.order_port import AccountParts, AccountSockets, FeeRate, Page, Resting

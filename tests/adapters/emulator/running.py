@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack, suppress
 from http.client import HTTPConnection, HTTPMessage
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 from websockets.sync.client import connect
 
+from mmfold.adapters.emulator.binance.server import BinanceServer
 from mmfold.adapters.emulator.faults import FaultPlan, parse_plan
 from mmfold.adapters.emulator.keys import ApiKey, make_keys, sign
 from mmfold.adapters.emulator.server import Server
@@ -19,25 +20,24 @@ from mmfold.adapters.emulator.source import MarketSource, synthetic_source
 from mmfold.adapters.emulator.venue import Settings, Venue
 
 T = TypeVar("T")
+S = TypeVar("S", Server, BinanceServer)
 WAIT_S = 20.0
 COMPILE_S = 110.0
 LINEAR = {"category": "linear", "symbol": "BTCUSDT"}
 
 
-class RunningVenue:
-    """A server on a free port; `call` runs a function between two events of its loop."""
+class Running(Generic[S]):
+    """A server on a free port, in a thread; `call` runs a function between two events of its loop."""
 
-    def __init__(self, source: MarketSource, settings: Settings, accounts: int, plan: FaultPlan) -> None:
-        self.keys: list[ApiKey] = make_keys(None, accounts)
+    def __init__(self, make: Callable[[], S]) -> None:
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
-        self.server: Server = self.wait(self.start(source, settings, plan), COMPILE_S)
-        self.venue = self.server.venue
+        self.server: S = self.wait(self.start(make), COMPILE_S)
         self.urls = self.server.urls()
 
-    async def start(self, source: MarketSource, settings: Settings, plan: FaultPlan) -> Server:
-        server = Server(Venue(source, self.keys, plan, settings), "127.0.0.1", 0)
+    async def start(self, make: Callable[[], S]) -> S:
+        server = make()
         await server.start()
         return server
 
@@ -52,8 +52,9 @@ class RunningVenue:
 
     def set_faults(self, *rules: dict[str, Any], seed: int = 0) -> None:
         def arm() -> None:
-            self.venue.faults.clear()
-            self.venue.faults.add(parse_plan({"seed": seed, "rules": list(rules)}))
+            faults = self.server.venue.faults
+            faults.clear()
+            faults.add(parse_plan({"seed": seed, "rules": list(rules)}))
 
         self.call(arm)
 
@@ -63,6 +64,15 @@ class RunningVenue:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(WAIT_S)
         self.loop.close()
+
+
+class RunningVenue(Running[Server]):
+    """A venue with accounts."""
+
+    def __init__(self, source: MarketSource, settings: Settings, accounts: int, plan: FaultPlan) -> None:
+        self.keys: list[ApiKey] = make_keys(None, accounts)
+        super().__init__(lambda: Server(Venue(source, self.keys, plan, settings), "127.0.0.1", 0))
+        self.venue = self.server.venue
 
 
 def run_synthetic(accounts: int = 1, **settings: Any) -> RunningVenue:

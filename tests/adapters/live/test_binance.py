@@ -1,23 +1,22 @@
 """Binance through the port: recordings and sessions on its emulator, over what goes wrong on both connections."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import aiohttp
 import numpy as np
 import pytest
 
 from mmfold.adapters.live import snapshots
 from mmfold.adapters.live.endpoints import find_endpoints
-from mmfold.adapters.live.recorder import Recorder, RecordPlan, make_recorder
+from mmfold.adapters.live.recorder import Recorder, RecordPlan
 from mmfold.adapters.live.runner import Pace, Runner
 from mmfold.adapters.live.start import Plan
 from mmfold.config.load import load_config
 from mmfold.engine.codes import BookStatus, EventKind
 from tests.adapters.emulator.binance.running import RunningBinance
 from tests.adapters.live.test_recorder import final_books, gap_seqs, has, rows_of
-from tests.adapters.live.until import run_session, run_until
+from tests.adapters.live.test_recorder import record as run_recording
+from tests.adapters.live.until import run_session
 from tests.live.laws import check_replay
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
@@ -44,17 +43,7 @@ def url_of(binance: RunningBinance) -> str:
 def record(binance: RunningBinance, journal: Path, is_enough: Callable[[np.ndarray], bool]) -> Recorder:
     endpoints = find_endpoints("binance", "live", url_of(binance))
     plan = RecordPlan(venue="binance", endpoints=endpoints, symbols=SYMBOLS, journal=journal)
-
-    async def go() -> Recorder:
-        async with aiohttp.ClientSession() as http:
-            recorder = await make_recorder(plan, http)
-            try:
-                await run_until(recorder, lambda: has(journal, is_enough))
-            finally:
-                recorder.close()
-            return recorder
-
-    return asyncio.run(go())
+    return run_recording(plan, is_enough)
 
 
 def count_of(rows: np.ndarray, kind: EventKind) -> int:

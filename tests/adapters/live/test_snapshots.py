@@ -1,6 +1,5 @@
 """A venue whose streams lack the books: they are fetched by REST, again after whatever goes wrong, and bridged."""
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -8,7 +7,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import numpy as np
 import pytest
 
@@ -18,7 +16,7 @@ from mmfold.adapters.doctor.credentials import Door, check_credentials
 from mmfold.adapters.doctor.venue import check_instruments, check_reachable, parse_endpoint
 from mmfold.adapters.live import snapshots
 from mmfold.adapters.live.endpoints import find_endpoints
-from mmfold.adapters.live.recorder import Recorder, RecordPlan, make_recorder
+from mmfold.adapters.live.recorder import Recorder, RecordPlan
 from mmfold.adapters.live.runner import Pace, Runner
 from mmfold.adapters.live.start import Plan
 from mmfold.adapters.venues import registry
@@ -26,7 +24,8 @@ from mmfold.config.load import load_config
 from mmfold.engine.codes import BookStatus, EventKind
 from tests.adapters.live.made_up import SYMBOLS, MadeUpServer, MadeUpVenue
 from tests.adapters.live.test_recorder import final_books, gap_seqs, has, rows_of
-from tests.adapters.live.until import run_session, run_until
+from tests.adapters.live.test_recorder import record as run_recording
+from tests.adapters.live.until import run_session
 from tests.live.laws import check_replay
 
 LIVE = [BookStatus.LIVE] * len(SYMBOLS)
@@ -50,17 +49,7 @@ def server(made_up: MadeUpServer, monkeypatch: pytest.MonkeyPatch) -> MadeUpServ
 def record(server: MadeUpServer, journal: Path, is_enough: Callable[[np.ndarray], bool]) -> Recorder:
     endpoints = find_endpoints("madeup", "live", server.url)
     plan = RecordPlan(venue="madeup", endpoints=endpoints, symbols=SYMBOLS, journal=journal, keep_raw=True)
-
-    async def go() -> Recorder:
-        async with aiohttp.ClientSession() as http:
-            recorder = await make_recorder(plan, http)
-            try:
-                await run_until(recorder, lambda: has(journal, is_enough))
-            finally:
-                recorder.close()
-            return recorder
-
-    return asyncio.run(go())
+    return run_recording(plan, is_enough)
 
 
 def session(server: MadeUpServer, journal: Path, mode: str, is_enough: Callable[[Runner], bool]) -> Runner:

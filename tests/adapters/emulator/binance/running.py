@@ -1,58 +1,29 @@
 """A Binance venue that runs in a thread of the test's process."""
 
-import asyncio
 import json
-import threading
-from collections.abc import Callable, Coroutine
-from contextlib import ExitStack, suppress
+from collections.abc import Callable
+from contextlib import ExitStack
 from http.client import HTTPConnection
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 from websockets.sync.client import connect
 
 from mmfold.adapters.emulator.binance.server import BinanceServer
 from mmfold.adapters.emulator.binance.venue import BinanceFeed, MarketSettings
-from mmfold.adapters.emulator.faults import FaultPlan, parse_plan
+from mmfold.adapters.emulator.faults import FaultPlan
 from mmfold.adapters.emulator.source import synthetic_source
-from tests.adapters.emulator.running import WAIT_S, Answer
-
-T = TypeVar("T")
-COMPILE_S = 110.0
+from tests.adapters.emulator.running import WAIT_S, Answer, Running
 
 
-class RunningBinance:
+class RunningBinance(Running[BinanceServer]):
     """A server on a free port; `call` runs a function between two events of its loop."""
 
     def __init__(self, **settings: Any) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
-        self.thread.start()
-        self.server: BinanceServer = self.wait(self.start(MarketSettings(**settings)), COMPILE_S)
-        self.venue = self.server.venue
-        self.urls = self.server.urls()
-
-    async def start(self, settings: MarketSettings) -> BinanceServer:
         source = synthetic_source(7, ["BTCUSDT", "ETHUSDT"], "binance")
-        server = BinanceServer(BinanceFeed(source, FaultPlan(), settings), "127.0.0.1", 0)
-        await server.start()
-        return server
-
-    def wait(self, task: Coroutine[Any, Any, T], timeout_s: float = WAIT_S) -> T:
-        return asyncio.run_coroutine_threadsafe(task, self.loop).result(timeout_s)
-
-    def call(self, function: Callable[[], T]) -> T:
-        async def run() -> T:
-            return function()
-
-        return self.wait(run())
-
-    def set_faults(self, *rules: dict[str, Any], seed: int = 0) -> None:
-        def arm() -> None:
-            self.venue.faults.clear()
-            self.venue.faults.add(parse_plan({"seed": seed, "rules": list(rules)}))
-
-        self.call(arm)
+        feed = MarketSettings(**settings)
+        super().__init__(lambda: BinanceServer(BinanceFeed(source, FaultPlan(), feed), "127.0.0.1", 0))
+        self.venue = self.server.venue
 
     def ask(self, path: str, method: str = "GET", body: bytes | None = None, timeout_s: float = WAIT_S) -> Answer:
         connection = HTTPConnection("127.0.0.1", self.server.port, timeout=timeout_s)
@@ -68,13 +39,6 @@ class RunningBinance:
 
     def socket(self, path: str, **more: Any) -> "Socket":
         return Socket(f"ws://127.0.0.1:{self.server.port}{path}", **more)
-
-    def close(self) -> None:
-        with suppress(asyncio.CancelledError):
-            self.wait(self.server.close())
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(WAIT_S)
-        self.loop.close()
 
 
 class Socket:

@@ -19,6 +19,7 @@ from mmfold.engine.jit import JIT_ENABLED
 from mmfold.engine.records import NO_TS_NS
 from mmfold.journal.reader import Journal
 from tests.adapters.venues.bybit.words import MANIFEST, TS, frame, public, short
+from tests.adapters.venues.spoiled import spoiled_frames
 
 BOOK = "orderbook.50.A"
 SNAPSHOT = {"s": "A", "b": [["100.0", "1"]], "a": [["100.10", "0.5"]], "u": 7, "seq": 1}
@@ -223,35 +224,10 @@ def test_a_lost_connection_is_a_gap_and_the_next_first_snapshot_no_restart():
     assert gap_rows(1, TS)["ts_exchange_ns"][0] == NO_TS_NS
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(1 << 64), 1 << 64) | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=6,
-)
 GOOD = [each for frames, _ in ROWS for each in frames]
 
 
-@st.composite
-def spoiled_frames(draw):
-    """A good frame with one value replaced, or some bytes cut, repeated or changed."""
-    good = draw(st.sampled_from(GOOD))
-    if draw(st.booleans()):
-        start, end = sorted((draw(st.integers(0, len(good))), draw(st.integers(0, len(good)))))
-        return good[:start] + draw(st.binary(max_size=4)) + good[end:]
-    message = orjson.loads(good)
-    node, key = message, None
-    while isinstance(node, dict | list) and node and (key is None or draw(st.booleans())):
-        parent = node
-        key = draw(st.sampled_from(sorted(node) if isinstance(node, dict) else range(len(node))))
-        node = parent[key]
-    parent[key] = draw(JSON)
-    try:
-        return orjson.dumps(message)
-    except TypeError:  # an integer beyond 64 bits
-        return good
-
-
-@given(st.lists(spoiled_frames() | st.sampled_from(GOOD) | st.binary(max_size=30), max_size=6))
+@given(st.lists(spoiled_frames(GOOD) | st.sampled_from(GOOD) | st.binary(max_size=30), max_size=6))
 def test_any_bytes_give_rows_or_malformed(frames):
     parser = public()
     for raw in frames:
