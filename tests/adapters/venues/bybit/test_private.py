@@ -21,7 +21,6 @@ from mmfold.adapters.venues.port import Control, Ignored, MalformedFrame
 from mmfold.engine.codes import Flag, Side
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.engine.records import FEE_CODE_ZERO
-from tests.adapters.venues.bybit.test_public import JSON
 from tests.adapters.venues.bybit.words import (
     MANIFEST,
     OWN,
@@ -36,6 +35,7 @@ from tests.adapters.venues.bybit.words import (
     private,
     short,
 )
+from tests.adapters.venues.spoiled import JSON
 
 NUMBER = execution_number("e-1")
 ACK = ("ACK", None, 0, OWN, None, 0)

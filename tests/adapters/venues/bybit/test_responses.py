@@ -13,8 +13,8 @@ from mmfold.adapters.venues.port import Control, Ignored, MalformedFrame, Verdic
 from mmfold.engine.codes import EventKind, RequestOutcome
 from mmfold.engine.limits import NS_PER_S
 from mmfold.engine.records import EVENT
-from tests.adapters.venues.bybit.test_public import JSON
 from tests.adapters.venues.bybit.words import OWN, OWN_B, TS, effect, ledger, short
+from tests.adapters.venues.spoiled import JSON
 
 K, R = EventKind, RequestOutcome
 NO_ORDERS = np.empty(0, EVENT)
