@@ -175,6 +175,14 @@ ALIASES = AliasTable(
             dropped=KEPT_UNTIL,
             factor=Fraction(1, 10_000),
         ),
+        # spec/core.md 17
+        Alias(
+            domain=Domain.CONFIG,
+            old="guards.intraday_caps.daily_pnl_stop",
+            new="guards.intraday_caps.daily_pnl_stop_usd",
+            since="0.2.0",
+            dropped=KEPT_UNTIL,
+        ),
         # Each policy has its own interval.
         Alias(
             domain=Domain.CONFIG,

@@ -54,6 +54,7 @@ KEY_OF_PARAM = {
     "amend_size_threshold": "strategy.amend_size_threshold",
     "post_only_offset_bps": "maker.post_only_offset_bps",
     "min_qty_pad": "maker.min_qty_pad",
+    "daily_loss_micros_max": "guards.intraday_caps.daily_pnl_stop_usd",
 }
 
 

@@ -20,7 +20,7 @@ from mmfold.config.renames import PER_SYMBOL, refuse_dropped, rename_keys
 FOLDER = Path(__file__).resolve().parent
 DEFAULTS = FOLDER / "defaults.yaml"
 PROFILES = FOLDER / "profiles"
-COMMON_ONLY = ("live", "allocator", *POLICY_SECTIONS)  # one account, and one policy lane, serve all symbols
+COMMON_ONLY = ("live", "guards", "allocator", *POLICY_SECTIONS)  # one account, and one policy lane, serve all symbols
 
 # pydantic's error type -> our code and text; `{bounds}` comes from the field.
 PHRASES: dict[str, tuple[Code, str]] = {

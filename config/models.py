@@ -169,6 +169,20 @@ class RiskSection(Section):
     equity_usd: Number = ranged("equity that inventory skew is measured against", "USD", 0, USD_MAX, above=True)
 
 
+class IntradayCaps(Section):
+    """What a UTC day may cost the account, all symbols together. Source: spec/core.md 17."""
+
+    daily_pnl_stop_usd: Number = ranged(
+        "loss of a UTC day, fees and funding included, at which nothing is quoted any more; 0: none", "USD", 0, USD_MAX
+    )
+
+
+class GuardsSection(Section):
+    """What stops the account by itself."""
+
+    intraday_caps: IntradayCaps
+
+
 class LimitsSection(Section):
     """How many orders may rest. Source: spec/core.md 11."""
 
@@ -275,6 +289,7 @@ class Settings(Section):
     grid: GridSection
     maker: MakerSection
     risk: RiskSection
+    guards: GuardsSection
     limits: LimitsSection
     throttle: ThrottleSection
     market_data: MarketDataSection

@@ -104,6 +104,7 @@ def is_read_by(strategy: str, key: str) -> bool:
 def symbol_params(settings: Settings, instrument: Instrument) -> dict[str, Number]:
     """Return one instrument's PARAMS."""
     strategy, maker, risk, limits = settings.strategy, settings.maker, settings.risk, settings.limits
+    caps = settings.guards.intraday_caps
     params: dict[str, Number] = {
         "strategy": int(Strategy[strategy.name.upper()]),
         "mode": int(Mode[settings.mode.upper()]),
@@ -150,6 +151,7 @@ def symbol_params(settings: Settings, instrument: Instrument) -> dict[str, Numbe
         "amend_size_threshold": float(strategy.amend_size_threshold),
         "post_only_offset_bps": float(maker.post_only_offset_bps),
         "min_qty_pad": float(maker.min_qty_pad),
+        "daily_loss_micros_max": micros("guards.intraday_caps.daily_pnl_stop_usd", caps.daily_pnl_stop_usd),
     }
     params |= grid_params(settings, instrument)
     params |= {param: float(settings.user[name]) for param, name in zip(USER_PARAMS, declared_params(), strict=False)}

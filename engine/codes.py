@@ -216,6 +216,7 @@ class AlertCode(IntEnum):
     FUNDING_UNMARKED = 8  # no mark price: paid at the book's mid, the last trade or the last fill
     FUNDING_REFUSED = 9  # not paid: the rate or the value is beyond the limits, or nothing tells a price
     POLICY = 10  # of a policy: its number from bit 32 of `aux` on, below what it tells
+    DAILY_LOSS = 11  # the account stops for the day: what is lost, negative micros
 
 
 class Reason(IntEnum):
@@ -249,6 +250,7 @@ class Reason(IntEnum):
     THROTTLE = 25
     BACKOFF = 26
     WARMUP = 27
+    INTRADAY_CAPS = 28
 
 
 class Stop(IntEnum):

@@ -7,8 +7,8 @@ from mmfold.engine.manifest import Manifest
 from mmfold.engine.params import PARAM_NAMES, ConfigPayloadError, check_value
 
 FREEZE_COMMANDS = ("unfreeze", "freeze")  # index = whether the operator's freeze stands afterwards
-CANCEL, PIN, UNPIN, POLICY = "cancel", "pin", "unpin", "policy"
-COMMANDS = (*FREEZE_COMMANDS, CANCEL, PIN, UNPIN)
+CANCEL, PIN, UNPIN, POLICY, RESUME = "cancel", "pin", "unpin", "policy", "resume"
+COMMANDS = (*FREEZE_COMMANDS, CANCEL, PIN, UNPIN, RESUME)
 
 
 class FreezeCommand(NamedTuple):
@@ -46,7 +46,11 @@ class PolicyCommand(NamedTuple):
     document: dict[str, Any]
 
 
-Command = FreezeCommand | CancelCommand | PinCommand | UnpinCommand | PolicyCommand
+class ResumeCommand(NamedTuple):
+    """The stop at the day's loss, which is lifted: the day begins anew for it."""
+
+
+Command = FreezeCommand | CancelCommand | PinCommand | UnpinCommand | PolicyCommand | ResumeCommand
 
 
 def parse_command(payload: bytes, manifest: Manifest) -> Command:
@@ -55,6 +59,7 @@ def parse_command(payload: bytes, manifest: Manifest) -> Command:
     {"command": "cancel", "symbol": symbol, "order_id": n},
     {"command": "pin", "symbol": symbol, "params": {param: number}},
     {"command": "unpin", "symbol": symbol, "params": [param], optional: all},
+    {"command": "resume"},
     {"policy": name, ...}.
 
     Raises: ConfigPayloadError.
@@ -73,6 +78,8 @@ def parse_command(payload: bytes, manifest: Manifest) -> Command:
     if command in FREEZE_COMMANDS:
         asked = [document["symbol"]] if "symbol" in document else symbols
         return FreezeCommand(asked, command == FREEZE_COMMANDS[1])
+    if command == RESUME:
+        return ResumeCommand()
     if "symbol" not in document:
         raise ConfigPayloadError(f'COMMAND {command} needs a "symbol"')
     if command == CANCEL:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mmfold.engine.beyond import is_beyond, told_beyond
 from mmfold.engine.codes import AuditKind, EventKind, PolicyTask, Reason, Stop
-from mmfold.engine.commands import CancelCommand, Command, parse_command
+from mmfold.engine.commands import CancelCommand, Command, ResumeCommand, parse_command
 from mmfold.engine.layout import LAYOUT_ID
 from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT, ROW_BYTES, TS_NS_MAX
 from mmfold.engine.manifest import Manifest, canonical_json
@@ -19,7 +19,7 @@ from mmfold.engine.payload import payload_bytes
 from mmfold.engine.policy.lane import Emit, PolicyLane
 from mmfold.engine.policy.registry import POLICIES
 from mmfold.engine.policy.seam import Policy
-from mmfold.engine.records import EVENT, KIND_AT, KIND_COUNT
+from mmfold.engine.records import EVENT, KIND_AT, KIND_COUNT, NO_TS_NS
 from mmfold.engine.rules import RULES
 from mmfold.engine.state import digest_state, dump_state, load_state, make_out, make_state
 from mmfold.engine.step import run, run_decide_all, run_emit
@@ -235,6 +235,10 @@ class Core:
         """Carry out a COMMAND: what the policy lane takes, or the cancel of an order that rests at the venue and that
         the core does not hold.
         """
+        if isinstance(command, ResumeCommand):
+            self.state.clock["day_stopped"] = 0
+            self.state.clock["day_end_ns"] = NO_TS_NS  # the next event begins the day anew (engine/day.py)
+            return
         if not isinstance(command, CancelCommand):
             self.lane.run_command(self.state, command, self.emit)
             return

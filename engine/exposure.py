@@ -1,6 +1,7 @@
 """What all symbols together are exposed to; must never judge it: engine/gates/total_notional.py does."""
 
 from mmfold.engine.jit import kernel
+from mmfold.engine.position import worth_half_ticks
 from mmfold.engine.records import NO_PRICE_TICKS
 from mmfold.engine.value import notional_mid_micros
 
@@ -14,12 +15,10 @@ def apply_gross(clock, cell):
     before = cell["position"]["gross_micros"]
     if lots == 0 and before == 0:
         return
-    mid_half_ticks = cell["signal"]["mid_half_ticks"]
-    if mid_half_ticks == NO_PRICE_TICKS:
-        if cell["position"]["price_fill_ticks"] == NO_PRICE_TICKS:
-            return  # taken over, and nothing has told a price yet: nothing is quoted either
-        mid_half_ticks = 2 * cell["position"]["price_fill_ticks"]
-    gross_micros = notional_mid_micros(cell["instrument"], mid_half_ticks, lots)
+    price_half_ticks = worth_half_ticks(cell)
+    if price_half_ticks == NO_PRICE_TICKS:
+        return  # taken over, and nothing has told a price yet: nothing is quoted either
+    gross_micros = notional_mid_micros(cell["instrument"], price_half_ticks, lots)
     cell["position"]["gross_micros"] = gross_micros
     clock["gross_micros"] += gross_micros - before
     assert clock["gross_micros"] >= 0

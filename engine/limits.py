@@ -2,6 +2,7 @@
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
+NS_PER_DAY = 86_400 * NS_PER_S
 MICROS_PER_UNIT = 1_000_000
 PPM = 1_000_000
 E8 = 100_000_000
@@ -44,6 +45,8 @@ BOOK_HELD_DROP_ROW_COUNT = 1 << 11  # rows of the oldest that go together when t
 BOOK_STAMP_AHEAD_NS = 60 * NS_PER_S  # a venue's stamp further ahead of its receive time is no time
 BOOK_LATE_RUN_COUNT = 3  # late messages that continue each other: the venue numbers anew
 BOOK_LATE_RUN_NS = 200 * NS_PER_MS  # those whose stamps are not later have to go on for so long: no burst does
+
+DAY_MICROS_MAX = 1 << 52  # won or lost by one symbol in a day: that of all of them fits 64 bits
 
 PRICE_TICKS_MAX = 1 << 40
 QTY_LOTS_MAX = 1 << 44

@@ -5,6 +5,7 @@ counted as the journal's own PnL.
 import numpy as np
 
 from mmfold.engine.codes import AlertCode, Contract, Flag
+from mmfold.engine.day import take_over_day
 from mmfold.engine.effects import emit_alert
 from mmfold.engine.jit import kernel
 from mmfold.engine.limits import E8, INVERSE_LOTS_MAX, POSITION_LOTS_MAX, PRODUCT_MAX
@@ -77,6 +78,7 @@ def apply_opening(clock, cell, out, rows, start):
     position["opening_fees_micros"] = fees_before_micros_of(second)
     position["opening_funding_micros"] = funding_before_micros_of(second)
     position["opening_unrealized_micros"] = NO_VALUE if lots != 0 else 0
+    take_over_day(clock, cell, second)
     note_opening(cell)
 
 

@@ -78,31 +78,41 @@ def apply_fill(clock, cell, event):
 
 
 @kernel
+def worth_half_ticks(cell):
+    """Return the price that a position is worth in half ticks: the last mid, else the last fill's, or the sentinel."""
+    if cell["signal"]["mid_half_ticks"] != NO_PRICE_TICKS:
+        return cell["signal"]["mid_half_ticks"]
+    price_ticks = cell["position"]["price_fill_ticks"]
+    return 2 * price_ticks if price_ticks != NO_PRICE_TICKS else price_ticks
+
+
+@kernel
 def unrealized_micros(cell):
-    """Return the open position's value at the mid less its cost, in micros rounded down; 0 without a mid."""
+    """Return the open position's value less its cost, in micros rounded down; 0 while nothing tells a price."""
     instrument = cell["instrument"]
     position = cell["position"]
-    mid_half_ticks = cell["signal"]["mid_half_ticks"]
-    if position["position_lots"] == 0:
+    price_half_ticks = worth_half_ticks(cell)
+    if position["position_lots"] == 0 or price_half_ticks == NO_PRICE_TICKS:
         return 0
-    if mid_half_ticks == NO_PRICE_TICKS:
-        if position["price_fill_ticks"] == NO_PRICE_TICKS:
-            return 0
-        mid_half_ticks = 2 * position["price_fill_ticks"]
     lots = position["position_lots"]
     sign = 1 if lots > 0 else -1  # the position is worth what closing it would bring
-    gain = sign * value_half_ticklots(instrument, mid_half_ticks, abs(lots), -sign) - 2 * position["cost_ticklots"]
+    gain = sign * value_half_ticklots(instrument, price_half_ticks, abs(lots), -sign) - 2 * position["cost_ticklots"]
     return gain * instrument["tick_value_numerator"] // (2 * instrument["tick_value_denominator"])
+
+
+@kernel
+def made_micros(cell):
+    """Return realised PnL - fees - funding, in micros, of this journal."""
+    instrument = cell["instrument"]
+    position = cell["position"]
+    realized = (
+        position["realized_ticklots"] * instrument["tick_value_numerator"] // instrument["tick_value_denominator"]
+    )
+    return realized - position["fees_micros"] - position["funding_micros"]
 
 
 @kernel
 def pnl_micros(cell):
     """Return realised + unrealised - fees - funding, in micros, without what was gained before the first mid."""
-    instrument = cell["instrument"]
-    position = cell["position"]
-    opening = position["opening_unrealized_micros"]
-    unrealized = unrealized_micros(cell) - opening if opening != NO_VALUE else 0
-    realized = (
-        position["realized_ticklots"] * instrument["tick_value_numerator"] // instrument["tick_value_denominator"]
-    )
-    return realized + unrealized - position["fees_micros"] - position["funding_micros"]
+    opening = cell["position"]["opening_unrealized_micros"]
+    return made_micros(cell) + (unrealized_micros(cell) - opening if opening != NO_VALUE else 0)

@@ -118,7 +118,7 @@ SCHEDULE = record(
 )
 
 CLOCK = record(
-    112 + 8 * KIND_COUNT + SCHEDULE.itemsize * POLICY_ROOM,
+    136 + 8 * KIND_COUNT + SCHEDULE.itemsize * POLICY_ROOM,
     [
         ("seq_last", I8),
         ("ts_now_ns", I8),  # the greatest receive time seen: the core's only clock
@@ -134,6 +134,9 @@ CLOCK = record(
         ("rss_bytes", I8),
         ("policy_run_count", I8),
         ("gross_micros", I8),  # sum over symbols of |position| x last mid
+        ("day_end_ns", I8),  # midnight UTC after the event under way (engine/day.py)
+        ("day_pnl_micros", I8),  # sum over symbols of what they made since the day began, in quote
+        ("day_stopped", I8),  # 1: the day's loss has reached its limit, nothing is quoted
         ("kind_counts", I8, (KIND_COUNT,)),  # events by kind
         ("schedules", SCHEDULE, (POLICY_ROOM,)),  # of policies, by their ids
     ],
@@ -276,7 +279,7 @@ ORDER = record(
 )
 
 POSITION = record(
-    168,
+    184,
     [
         ("position_lots", I8),
         # Ticklots are tick x lot of quote, of an inverse contract 1e-9 base (engine/value.py); micros follow them.
@@ -294,6 +297,8 @@ POSITION = record(
         ("ts_fill_ns", I8),
         ("price_fill_ticks", I8),
         ("gross_micros", I8),  # this symbol's part of the clock's
+        ("day_pnl_micros", I8),  # so is this
+        ("day_start_micros", I8),  # its PnL of all journals when the day began; the sentinel before a price is known
         ("opening_lots", I8),  # taken over before the first fill (engine/opening.py), from here on
         ("opening_price_e8", I8),
         ("opening_pnl_micros", I8),  # realised by the journals before this one, before fees and funding

@@ -4,7 +4,7 @@ It is raised by hand in the commit that changes what the core decides, or counts
 the same lines with the reasons; a test compares the two.
 """
 
-RULES = 5
+RULES = 6
 
 # rules -> what the core does otherwise than under the rules before.
 CHANGES = {
@@ -16,6 +16,7 @@ CHANGES = {
     4: "policies adjust PARAMS over the operator's base, each on its own schedule: a CONFIG is followed at once, "
     "nothing compounds, who says nothing withdraws; pins",
     5: "the first block of a reason and symbol is an AUDIT row with its figures; the throttle is asked before the caps",
+    6: "a daily loss limit of the account, which an absent PARAM leaves off; openings carry the day over",
 }
 
 

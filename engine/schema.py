@@ -77,6 +77,7 @@ PARAM_FIELDS = (
     ParamField(45, "post_only_offset_bps", F8),
     ParamField(46, "min_qty_pad", F8),
     *(ParamField(USER_PARAM_ID_FIRST + slot, name, F8) for slot, name in enumerate(USER_PARAMS)),
+    ParamField(63, "daily_loss_micros_max", I8, hard_cap=True),  # of the account, in a UTC day
 )
 PARAM_BY_ID = {field.id: field for field in PARAM_FIELDS}
 PARAM_BY_NAME = {field.name: field for field in PARAM_FIELDS}

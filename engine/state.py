@@ -163,6 +163,7 @@ def set_absent(state: State) -> None:
     clock["schedules"]["wake_kind"] = NO_VALUE
     clock["connection_state"] = ConnectionState.UP
     clock["cash_micros"] = NO_VALUE
+    clock["day_end_ns"] = NO_TS_NS
     books = state.books
     books["status"] = BookStatus.EMPTY
     for name in ("venue_seq", "stream_seq", "late_seq"):

@@ -17,6 +17,7 @@ from mmfold.engine.codes import (
     Side,
     Stop,
 )
+from mmfold.engine.day import apply_day_pnl, is_day_lost, stop_day, turn_day
 from mmfold.engine.effects import emit_alert, emit_audit
 from mmfold.engine.exposure import apply_gross
 from mmfold.engine.features.registry import (
@@ -33,7 +34,7 @@ from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT, EFFECT_COUNT_MAX, EFFE
 from mmfold.engine.opening import apply_opening, note_opening
 from mmfold.engine.orders import apply_answer, apply_open_orders, apply_order_fill, apply_rate
 from mmfold.engine.placing import decide_quotes
-from mmfold.engine.records import NO_TS_NS, NO_VALUE
+from mmfold.engine.records import NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 from mmfold.engine.signals import apply_mid
 from mmfold.engine.views import cash_micros_of, mark_price_e8_of, resident_bytes_of, score_e9_of, venue_seq_of
 
@@ -46,7 +47,7 @@ def step(clock, cells, rows, start, end, out):
     """
     row = rows[start]
     kind = np.int64(row["kind"])
-    apply_clock(clock, row, end - start)
+    apply_clock(clock, cells, row, end - start)
     assert row["instrument_index"] < cells.size
     cell = cells[np.int64(row["instrument_index"])]
     match kind:
@@ -68,7 +69,7 @@ def step(clock, cells, rows, start, end, out):
             return Stop.END  # counted by now; the delta behind an order of the market has what the book needs
         case EventKind.FILL:
             apply_order_fill(clock, cell, out, row)
-            apply_gross(clock, cell)
+            apply_worth(clock, cell)
             features_on_fill(clock, cell, row)
         case EventKind.ACK | EventKind.REJECT | EventKind.AMENDED | EventKind.CANCELED | EventKind.EXPIRED:
             apply_answer(clock, cell, out, row)
@@ -81,6 +82,7 @@ def step(clock, cells, rows, start, end, out):
             apply_reference(cell, row)
         case EventKind.FUNDING:
             apply_funding(clock, cell, out, rows, start, end)
+            apply_day_pnl(clock, cell)
         case EventKind.POSITION:
             apply_venue_position(clock, cell, out, rows, start)
         case EventKind.TIMER:
@@ -95,14 +97,31 @@ def step(clock, cells, rows, start, end, out):
             return stop_for_policy(out, PolicyTask.COMMAND)
         case _:
             raise AssertionError("unknown event kind")
-    decide_quotes(clock, cell, out)
-    audit_blocks(clock, cell, out)
+    decide_after(clock, cells, cell, out)
     return Stop.END
 
 
 @kernel
-def apply_clock(clock, row, row_count):
-    """Advance the core's clock and counts; seq alone orders, a receive time that goes back leaves the clock."""
+def decide_after(clock, cells, cell, out):
+    """Decide the orders of the event's instrument, or of all when it has lost what the day may cost."""
+    if is_day_lost(clock, cell):
+        stop_day(clock, cell, out)
+        decide_all(clock, cells, out)
+        return
+    decide_quotes(clock, cell, out)
+    audit_blocks(clock, cell, out)
+
+
+@kernel
+def apply_worth(clock, cell):
+    """Keep what the account is exposed to, and what it made since the day began, in step with one symbol."""
+    apply_gross(clock, cell)
+    apply_day_pnl(clock, cell)
+
+
+@kernel
+def apply_clock(clock, cells, row, row_count):
+    """Advance the core's clock, day and counts; seq alone orders, a receive time that goes back leaves the clock."""
     assert row["seq"] > clock["seq_last"]
     clock["seq_last"] = row["seq"]
     clock["kind_now"] = row["kind"]
@@ -114,6 +133,8 @@ def apply_clock(clock, row, row_count):
     if row["kind"] > EventKind.COMMAND:
         ts_ns = row["ts_receive_ns"] if row["ts_receive_ns"] != NO_TS_NS else row["ts_exchange_ns"]
         clock["ts_now_ns"] = max(clock["ts_now_ns"], ts_ns)
+    if clock["ts_now_ns"] >= clock["day_end_ns"]:
+        turn_day(clock, cells)
 
 
 @kernel
@@ -128,9 +149,11 @@ def apply_book(clock, cell, out, row, news):
     book["ts_exchange_ns"] = row["ts_exchange_ns"]
     book["ts_receive_ns"] = clock["ts_now_ns"]
     features_on_mid(clock, cell)
+    is_first_mid = cell["signal"]["mid_half_ticks"] == NO_PRICE_TICKS
     apply_mid(clock, cell)
     note_opening(cell)
-    apply_gross(clock, cell)
+    if is_first_mid or cell["position"]["position_lots"] != 0:
+        apply_worth(clock, cell)
     if news == News.STALE:
         emit_alert(clock, cell, out, AlertCode.BOOK_GAP, book["venue_seq"])
     elif news == News.OVERFLOW:
@@ -186,7 +209,7 @@ def apply_venue_position(clock, cell, out, rows, start):
     row = rows[start]
     if (row["flags"] & Flag.OPENING) != 0:
         apply_opening(clock, cell, out, rows, start)
-        apply_gross(clock, cell)
+        apply_worth(clock, cell)
         return
     position = cell["position"]
     position["venue_position_lots"] = row["qty_lots"]

@@ -12,6 +12,7 @@ from mmfold.engine.jit import kernel
 from mmfold.engine.limits import (
     BASE_DIVISOR_MAX,
     BEYOND,
+    DAY_MICROS_MAX,
     HOLDING_MAX,
     INVERSE_LOTS_MAX,
     POSITION_LOTS_MAX,
@@ -76,6 +77,23 @@ def notional_mid_micros(instrument, mid_half_ticks, qty_lots):
     if instrument["contract"] == Contract.INVERSE:
         return notional_micros(instrument, mid_half_ticks, qty_lots)
     return notional_micros(instrument, mid_half_ticks, qty_lots) // 2
+
+
+@kernel
+def quote_micros(instrument, price_half_ticks, micros):
+    """Return money of an instrument in micros of quote, rounded down, at most `DAY_MICROS_MAX`: an inverse contract's
+    is base, and is worth what the price says.
+
+    A limit is compared with it, no money is counted by it: a float's 15 digits are enough.
+    """
+    value = micros * 1.0
+    if instrument["contract"] == Contract.INVERSE:
+        lot_micros = instrument["lot_notional_numerator"] * 1.0 / instrument["lot_notional_denominator"]
+        lot_base = 2.0 * instrument["base_value_numerator"] / instrument["base_value_denominator"] / price_half_ticks
+        value = np.floor(value * (lot_micros / lot_base))
+    if abs(value) >= DAY_MICROS_MAX:
+        return np.int64(DAY_MICROS_MAX) if value > 0 else np.int64(-DAY_MICROS_MAX)
+    return np.int64(value) if instrument["contract"] == Contract.INVERSE else np.int64(micros)
 
 
 @kernel

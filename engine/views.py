@@ -39,7 +39,10 @@ MEANINGS: dict[EventKind, dict[str, str]] = {
     _K.ALERT: {"aux": "detail", "code": "alert"},
 }  # fmt: skip
 # The second row of a POSITION flagged OPENING.
-OPENING_MEANINGS = {"aux": "fees_before_micros", "order_id": "funding_before_micros"}
+OPENING_MEANINGS = {
+    "aux": "fees_before_micros", "order_id": "funding_before_micros",
+    "price_ticks": "day", "qty_lots": "day_start_micros",
+}  # fmt: skip
 # The second row of a FUNDING flagged PAID.
 PAID_MEANINGS = {"aux": "paid_micros", "order_id": "execution_number"}
 
@@ -143,3 +146,17 @@ def fees_before_micros_of(row):
 def funding_before_micros_of(row):
     """Return the funding that the journals before had paid: the second row of a POSITION flagged OPENING."""
     return row["order_id"]
+
+
+@kernel
+def day_of(row):
+    """Return the UTC day, counted from 1970, that the journals before were in: the second row of a POSITION flagged
+    OPENING, or the sentinel.
+    """
+    return row["price_ticks"]
+
+
+@kernel
+def day_start_micros_of(row):
+    """Return the PnL of all journals before when that day began: the second row of a POSITION flagged OPENING."""
+    return row["qty_lots"]

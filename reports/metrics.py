@@ -182,6 +182,10 @@ METRICS: tuple[StateRow, ...] = (
     of_clock("mm_connection_up", "1 while the venue is connected.", "clock.connection_state"),
     of_clock("mm_resident_bytes", "Resident memory by the last HEALTH event.", "clock.rss_bytes"),
     of_clock("mm_cash_usd", "Cash by the last BALANCE event.", "clock.cash_micros", MICROS_PER_UNIT),
+    of_clock(
+        "intraday_caps_pnl", "PnL of the account since midnight UTC, quote.", "clock.day_pnl_micros", MICROS_PER_UNIT
+    ),
+    of_clock("intraday_caps_breached", "1 while the day's loss keeps the account from quoting.", "clock.day_stopped"),
     # Book and signals
     of_signal("spread_bps", "Best ask less best bid over mid, bps.", "signals.spread_bps"),
     of_signal("ob_imbalance", "(B - A) / (B + A) over the top imbalance_levels, -1 to 1.", "signals.imbalance"),

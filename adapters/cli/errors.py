@@ -3,7 +3,7 @@
 Exit codes
   EXIT_ERROR        1    the user's mistake or the machine's: bad input, unreadable file, full disk
   EXIT_GATE         2    a gate, a verification or a comparison failed
-  EXIT_KILLED       3    a live session was ended by its kill switch
+  EXIT_KILLED       3    a live session was ended by its kill switch or at the day's loss
   EXIT_USAGE       64    wrong usage of the command line
   EXIT_BUG         70    a broken invariant of ours
   EXIT_INTERRUPTED 130   Ctrl-C; 143 SIGTERM, 129 a closed terminal

@@ -17,8 +17,9 @@ from mmfold.adapters.cli.output import emit_json
 def command(account: str | None, as_json: bool) -> None:
     """Lift the stop of an account, or list those that are stopped.
 
-    A kill switch that was pulled (mm stop --now, SIGUSR1) stops its account: no session of it starts any more, in any
-    journal, until the stop is lifted here. Without ACCOUNT the stops are listed and nothing is changed.
+    A kill switch that was pulled (mm stop --now, SIGUSR1), or the limit of a day's loss, stops its account: no session
+    of it starts any more, in any journal, until the stop is lifted here. Without ACCOUNT the stops are listed and
+    nothing is changed.
     """
     from mmfold.adapters.live.account_stop import describe_stop, lift_stop, list_stops
 

@@ -64,6 +64,14 @@ class AccountStop:
         with finished_file(self.path, 0o600) as file:
             file.write(json.dumps(asdict(stopped), sort_keys=True, indent=1).encode() + b"\n")
 
+    def was_lifted(self, reason: str, since_ns: int) -> bool:
+        """Tell whether a stop for a reason that was kept since then is lifted by now."""
+        lifted = self.path.with_suffix(LIFTED)
+        if not os.path.lexists(lifted):
+            return False
+        last = read_stop(lifted)
+        return last.reason == reason and last.ts_ns >= since_ns
+
 
 def account_of(venue: str, mode: str, keys: Credentials) -> str:
     """Return the name that an account has here: nothing leads from it to the key."""

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmfold.adapters.live import day_stop
 from mmfold.adapters.live.pins import pin_command, unpin_command
 from mmfold.adapters.logs import EventLog
 from mmfold.config.errors import ConfigError
@@ -24,6 +25,7 @@ from mmfold.engine.commands import (
     CancelCommand,
     PinCommand,
     PolicyCommand,
+    ResumeCommand,
     UnpinCommand,
     parse_command,
 )
@@ -148,7 +150,7 @@ class ControlServer:
         if runner.is_stopping or runner.failure is not None:
             raise Refused("the session ends")
         asked = parse_command(await self.in_params(line), runner.session.manifest)
-        if isinstance(asked, CancelCommand):
+        if isinstance(asked, CancelCommand | ResumeCommand):
             raise Refused("a session takes freeze and unfreeze, pin and unpin, and what its policies take")
         if isinstance(asked, PolicyCommand):
             runner.session.core.lane.check_command(runner.session.core.state, asked)
@@ -165,6 +167,8 @@ class ControlServer:
             LOG.warning("control_command", command=command, symbol=symbol)
             runner.status.behind.discard(symbol)  # from here on it is as a person said
             await runner.command({"command": command, "symbol": symbol})
+        if command == "unfreeze" and "symbol" not in parse_json(line):
+            await day_stop.lift(runner)
         if runner.failure is not None:
             raise Refused("the session failed")
         return {"command": command, "symbols": asked.symbols, "seq": runner.session.seq_next - 1}

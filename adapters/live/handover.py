@@ -18,7 +18,7 @@ from mmfold.adapters.live.session import has_segments, read_session_manifest
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.core import Core
 from mmfold.engine.layout import LAYOUT_ID
-from mmfold.engine.limits import E8, MICROS_PER_UNIT
+from mmfold.engine.limits import E8, MICROS_PER_UNIT, NS_PER_DAY
 from mmfold.engine.manifest import Instrument, Manifest, encode_manifest
 from mmfold.engine.payload import payload_rows
 from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
@@ -188,8 +188,9 @@ def read_former(path: Path) -> Former:
     return Former(path, manifest, journal.head.hex(), core.state)
 
 
-def opening_rows(former: Former, manifest: Manifest, ts_ns: int) -> np.ndarray:
-    """Return one POSITION flagged OPENING per instrument: what the former session held and had earned and paid.
+def opening_rows(former: Former, manifest: Manifest, ts_ns: int, *, goes_on_with_day: bool = True) -> np.ndarray:
+    """Return one POSITION flagged OPENING per instrument: what the former session held and had earned and paid, and
+    what the UTC day under way began with, unless a person has lifted the stop that it had.
 
     Raises: CannotHandOver for a position that the new instruments leave out or cannot count.
     """
@@ -205,7 +206,28 @@ def opening_rows(former: Former, manifest: Manifest, ts_ns: int) -> np.ndarray:
     for index, instrument in enumerate(manifest.instruments):
         if instrument.symbol in index_of:
             openings.append(opening_of(former, index_of[instrument.symbol], instrument, index, ts_ns))
+    if goes_on_with_day and openings:
+        put_day(openings, former, manifest)
     return np.concatenate(openings) if openings else np.zeros(0, EVENT)
+
+
+def put_day(openings: list[np.ndarray], former: Former, manifest: Manifest) -> None:
+    """Write into openings the UTC day that the former session was in, and what each symbol had made when it began.
+
+    What the symbols that are left out have made in it is the first one's: the account's loss stays what it was.
+    """
+    day = int(former.state.clock[0]["day_end_ns"]) // NS_PER_DAY - 1
+    index_of, positions = former.manifest.symbol_index(), former.state.positions
+    left_out = [index for symbol, index in index_of.items() if symbol not in manifest.symbol_index()]
+    more_micros = int(positions["day_pnl_micros"][left_out].sum())
+    for opening in openings:
+        instrument = manifest.instruments[int(opening["instrument_index"][0])]
+        start_micros = int(positions[index_of[instrument.symbol]]["day_start_micros"])
+        if start_micros != NO_VALUE:
+            second = opening[1:].view(OPENING_VIEW)
+            is_first = not instrument.is_inverse
+            second["day"], second["day_start_micros"] = day, start_micros - more_micros * is_first
+            more_micros *= not is_first
 
 
 def opening_of(former: Former, former_index: int, instrument: Instrument, index: int, ts_ns: int) -> np.ndarray:

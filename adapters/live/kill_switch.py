@@ -14,7 +14,7 @@ from mmfold.adapters.logs import EventLog
 if TYPE_CHECKING:
     from mmfold.adapters.live.runner import Runner
 
-REASON = "kill switch"
+BY_HAND = "kill switch"
 KILL_S = 10.0  # for both ways together; the session's own end comes after
 
 
@@ -23,6 +23,8 @@ class KillSwitch:
 
     def __init__(self, runner: "Runner") -> None:
         self.runner = runner
+        runner.kill_switch = self
+        self.reason = BY_HAND
         self.cut: asyncio.Task[None] | None = None
         self.log = EventLog("kill_switch")
 
@@ -31,9 +33,10 @@ class KillSwitch:
         """Whether the session ends by the kill switch."""
         return self.cut is not None
 
-    def pull(self) -> None:
-        """Cancel everything now, then end the session."""
+    def pull(self, reason: str = BY_HAND) -> None:
+        """Cancel everything now, then end the session; the first reason is the one that is kept."""
         if self.cut is None:
+            self.reason = reason
             self.cut = asyncio.ensure_future(self.cancel_and_stop())
 
     async def keep(self) -> None:
@@ -42,7 +45,7 @@ class KillSwitch:
         if stop is None:
             return
         try:
-            await asyncio.to_thread(stop.keep, REASON)
+            await asyncio.to_thread(stop.keep, self.reason)
         except OSError as error:  # the session ends as killed all the same
             self.log.error("account_stop_not_kept", account=stop.account, error=error)
 
@@ -51,7 +54,7 @@ class KillSwitch:
         runner = self.runner
         runner.is_stopping = True
         runner.status.phase = "stopping"
-        self.log.warning("kill_switch_pulled", open_orders=len(runner.session.open_orders()))
+        self.log.warning("kill_switch_pulled", why=self.reason, open_orders=len(runner.session.open_orders()))
         ways = asyncio.gather(runner.command(END), runner.cancel_all(), self.keep(), return_exceptions=True)
         try:
             for outcome in await asyncio.wait_for(ways, KILL_S):

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from mmfold.adapters.live.account_stop import AccountStop
+from mmfold.adapters.live.day_stop import is_lifted
 from mmfold.adapters.live.handover import Place, describe, opening_rows, read_former
 from mmfold.adapters.live.pins import pins_of
 from mmfold.adapters.live.session import Session, has_segments, make_run_id, read_session_manifest
@@ -30,9 +32,11 @@ class CannotStart(Exception):
         self.hint = hint
 
 
-def open_session(place: Place, manifest: Manifest, sync: Literal["none", "commit"]) -> Session:
+def open_session(
+    place: Place, manifest: Manifest, sync: Literal["none", "commit"], stop: AccountStop | None = None
+) -> Session:
     """Return the session of a journal; a new one, or one that a crash left without them, opens with what a former
-    session held.
+    session held. `stop` is the account's, which a person may have lifted.
 
     Raises: CannotStart, CannotHandOver, JournalError.
     """
@@ -44,7 +48,8 @@ def open_session(place: Place, manifest: Manifest, sync: Literal["none", "commit
             manifest = replace(
                 manifest, parent_run=former.manifest.run_id, extra=manifest.extra | former.extra(place.journal)
             )
-        opening = opening_rows(former, manifest, time.time_ns())
+        goes_on = former.state.clock[0]["day_stopped"] == 0 or not is_lifted(former.state, stop)
+        opening = opening_rows(former, manifest, time.time_ns(), goes_on_with_day=goes_on)
     try:
         session = Session(place.journal, manifest, sync)
     except (WitnessDiffers, DigestDiffers) as error:

@@ -4,7 +4,7 @@ import resource
 
 import numpy as np
 
-from mmfold.adapters.venues.ledger import as_rows
+from mmfold.adapters.venues.ledger import EndReason, as_rows
 from mmfold.engine.codes import ConnectionState, EventKind, Flag, RequestOutcome, Side
 from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 
@@ -35,6 +35,11 @@ def health_row(ts_ns: int, loop_drift_ns: int) -> np.ndarray:
 def timeout_row(index: int, order_id: int, ts_ns: int) -> np.ndarray:
     """Return the RATE of a request whose outcome a former process took with it."""
     return plain_row(EventKind.RATE, ts_ns, order_id=order_id, index=index, code=RequestOutcome.TIMEOUT)
+
+
+def lost_row(index: int, order_id: int, ts_ns: int) -> np.ndarray:
+    """Return the CANCELED of an order that rested at a simulated venue, which ended with its process."""
+    return plain_row(EventKind.CANCELED, ts_ns, order_id=order_id, index=index, code=EndReason.DISCONNECT)
 
 
 def gap_rows(index: int, ts_receive_ns: int) -> np.ndarray:

@@ -10,12 +10,14 @@ import itertools
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mmfold.adapters.live import day_stop
 from mmfold.adapters.live.account import Account
 from mmfold.adapters.live.account_stop import AccountStop
+from mmfold.adapters.live.alerts import act_on_alerts
 from mmfold.adapters.live.beside import beside
 from mmfold.adapters.live.blocks import BlockLog
 from mmfold.adapters.live.gateway import Gateway, NoGateway
@@ -23,7 +25,7 @@ from mmfold.adapters.live.heap import give_back, settled_heap
 from mmfold.adapters.live.pieces import PIECE_ROW_COUNT_MAX, pieces_of
 from mmfold.adapters.live.pins import ConfigOf
 from mmfold.adapters.live.raw import RawFrames
-from mmfold.adapters.live.rows import connection_row, events_of, gap_rows, health_row, timeout_row, timer_row
+from mmfold.adapters.live.rows import connection_row, events_of, gap_rows, health_row, lost_row, timeout_row, timer_row
 from mmfold.adapters.live.session import IN_DOUBT, Session, orders_of
 from mmfold.adapters.live.status import LiveStatus
 from mmfold.adapters.live.stream import Stream
@@ -32,10 +34,13 @@ from mmfold.adapters.logs import EventLog
 from mmfold.adapters.venues.market_stream import MarketStream, MarketTakers
 from mmfold.adapters.venues.port import MalformedFrame
 from mmfold.engine.beyond import BeyondLimits
-from mmfold.engine.codes import AlertCode, BookStatus, ConnectionState, EventKind
+from mmfold.engine.codes import BookStatus, ConnectionState
 from mmfold.engine.limits import NS_PER_S
 from mmfold.journal.errors import JournalError
 from mmfold.replay.strategy.file import StrategyError
+
+if TYPE_CHECKING:
+    from mmfold.adapters.live.kill_switch import KillSwitch
 
 TIMER_MS = 100
 HEALTH_S = 5.0
@@ -82,6 +87,7 @@ class Runner:
         self.gateway: Gateway = NoGateway()
         self.account: Account | None = None
         self.account_stop: AccountStop | None = None  # what a kill switch leaves behind
+        self.kill_switch: KillSwitch | None = None
         self.streams: list[Stream | MarketStream] = []
         self.market: MarketStream | None = None  # which of them is the market
         self.stop_asked = asyncio.Event()
@@ -142,16 +148,7 @@ class Runner:
             return
         self.status.note_audits(effects)
         self.blocks.note(effects)
-        for alert in effects[effects["kind"] == EventKind.ALERT]:
-            symbol = self.session.manifest.instruments[int(alert["instrument_index"])].symbol
-            code = AlertCode(int(alert["code"]))
-            self.log.warning("alert", alert=code.name.lower(), symbol=symbol, detail=int(alert["aux"]))
-            if code == AlertCode.ORDER_UNKNOWN and self.account is not None:
-                self.account.note_unknown(int(alert["aux"]))
-            elif code == AlertCode.POSITION_DIFFERS and self.account is not None:
-                self.account.note_position()
-            elif code in (AlertCode.BOOK_GAP, AlertCode.BOOK_INVALID, AlertCode.BOOK_OVERFLOW):
-                await self.resync()
+        await act_on_alerts(self, effects)
 
     async def resync(self) -> None:
         """Get a new snapshot of every book by a new connection; not more often than a venue takes it.
@@ -319,11 +316,15 @@ class Runner:
         await self.fold(self.session.fold_config, document, time.time_ns())
 
     async def doubt_former_orders(self) -> None:
-        """Call unknown what the former process had asked for and never heard of: the venue has to tell."""
+        """Call unknown what the former process had asked for and never heard of: the venue has to tell. Of a venue that
+        this process simulates nothing is left.
+        """
         now_ns = time.time_ns()
         await self.take(connection_row(ConnectionState.DOWN, now_ns))
         for index, order_id, status in self.session.open_orders():
-            if status in IN_DOUBT:
+            if self.gateway.sees_market:
+                await self.take(lost_row(index, order_id, now_ns))
+            elif status in IN_DOUBT:
                 await self.take(timeout_row(index, order_id, now_ns))
 
     async def run(self) -> None:
@@ -336,6 +337,7 @@ class Runner:
             await self.configure(self.document)  # after the connection counts as down: it must not quote yet
         for symbol in ended_symbols(self.session.directory, self.session.manifest):
             await self.command({"command": "unfreeze", "symbol": symbol})
+        await day_stop.take_up(self)
         is_held = self.session.core.state.quoters["frozen"].any()
         held = held_symbols(self.session.directory, self.session.manifest) if is_held else {}
         for symbol, why in held.items():

@@ -194,8 +194,7 @@ async def make_runner(plan: Plan, http: aiohttp.ClientSession) -> Runner:
     if stop is not None:
         await check_foreign(rest, manifest, own_runs(place, manifest), is_shared=plan.share_account)
         stop = replace(stop, run_id=manifest.run_id, journal=str(place.journal.absolute()))
-    runner = open_runner(plan, place, manifest)
-    runner.account_stop = stop
+    runner = open_runner(plan, place, manifest, stop)
     runner.status.clock_offset_ns = rest.offset_ns
     session = runner.session
     seen = read_seen(session.directory, session.manifest)
@@ -238,14 +237,14 @@ def find_start(plan: Plan, instruments: tuple[Instrument, ...]) -> tuple[Place, 
     return place, find_manifest(place.journal, plan.mode, plan.venue, instruments)
 
 
-def open_runner(plan: Plan, place: Place, manifest: Manifest) -> Runner:
+def open_runner(plan: Plan, place: Place, manifest: Manifest, stop: AccountStop | None = None) -> Runner:
     """Open or take up the journal of a session.
 
     Raises: CannotStart, CannotHandOver, JournalError, ConfigError, StrategyError.
     """
     document = session_document(plan.config, manifest, has_account=plan.has_account)
     check_configured(document)
-    session = open_session(place, manifest, plan.config.journal.sync)
+    session = open_session(place, manifest, plan.config.journal.sync, stop)
     status = LiveStatus(
         mode=plan.mode, venue=plan.venue, manifest=session.manifest, state=session.core.state,
         lane=session.core.lane,
@@ -253,7 +252,7 @@ def open_runner(plan: Plan, place: Place, manifest: Manifest) -> Runner:
     )  # fmt: skip
     pace = replace(plan.pace, lag_ms_max=plan.config.live.max_lag_ms)
     runner = Runner(session, status, pace, RawFrames(place.journal, keep_all=plan.keep_raw))
-    runner.document = document
+    runner.account_stop, runner.document = stop, document
     for line in unused_settings(plan.config, session.manifest):
         runner.log.warning("config_warning", reason=line)
     return runner

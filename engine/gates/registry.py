@@ -10,6 +10,7 @@ from mmfold.engine.gates import (
     book_live,
     connection,
     cross_price,
+    daily_loss,
     enabled,
     fresh,
     frozen,
@@ -33,7 +34,7 @@ from mmfold.engine.limits import FIRST_BLOCK_ROOM
 
 # What is asked about -> its gates, modules, in order.
 GATES: dict[str, tuple[Any, ...]] = {
-    "instrument": (enabled, frozen, connection, warmup, unknown_orders, book_live, fresh),
+    "instrument": (enabled, frozen, daily_loss, connection, warmup, unknown_orders, book_live, fresh),
     "level": (min_spread, guard_pause),
     "quote": (cross_price, qty_zero, spot_holding, min_qty),
     "change": (min_time_in_book,),
@@ -50,6 +51,7 @@ def may_quote(clock, cell, ask):
     return (
         enabled.passes(clock, cell, ask)
         and frozen.passes(clock, cell, ask)
+        and daily_loss.passes(clock, cell, ask)
         and connection.passes(clock, cell, ask)
         and warmup.passes(clock, cell, ask)
         and unknown_orders.passes(clock, cell, ask)

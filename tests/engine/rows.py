@@ -25,7 +25,7 @@ from mmfold.engine.codes import (
 )
 from mmfold.engine.core import Core, config_payload
 from mmfold.engine.layout import LAYOUT_ID
-from mmfold.engine.limits import AUTHOR_SHIFT, E8, NS_PER_MS, NS_PER_S, ORDER_COUNT_MAX
+from mmfold.engine.limits import AUTHOR_SHIFT, E8, NS_PER_DAY, NS_PER_MS, NS_PER_S, ORDER_COUNT_MAX
 from mmfold.engine.manifest import Instrument, Manifest, canonical_json, encode_manifest
 from mmfold.engine.params import audit_scale, param_name
 from mmfold.engine.payload import payload_rows
@@ -267,12 +267,14 @@ def parse_input(house: House, text: str) -> tuple[np.ndarray, int]:
             price_ticks, qty_lots = map(int, words[1].split("x"))
             fields = {"side": Side[words[0].upper()], "price_ticks": price_ticks, "qty_lots": qty_lots}
             return event(EventKind.TRADE, **fields), after_ms
-        case "opening":  # LOTS@AVERAGE_PRICE PNL FEES FUNDING, money in micros
+        case "opening":  # LOTS@AVERAGE_PRICE PNL FEES FUNDING [DAY_BEGAN_AT], money in micros; of the day under way
             lots, _, price = words[0].partition("@")
             pnl, fees, funding = map(int, words[1:4])
             rows = event(EventKind.POSITION, 2, aux=[int(float(price) * E8) if price else NO_VALUE, fees])
             rows["qty_lots"], rows["order_id"] = (int(lots), 0), (pnl, funding)
             rows["flags"] |= np.uint16(Flag.OPENING)
+            if len(words) > 4:
+                rows["price_ticks"][1], rows["qty_lots"][1] = house.ts_ns // NS_PER_DAY, int(words[4])
             return rows, after_ms
         case "position":
             return event(EventKind.POSITION, qty_lots=int(words[0])), after_ms

@@ -32,7 +32,7 @@ LAYOUT: Edits = [
     ("engine/records.py", "BOOK = record(\n    200,", "BOOK = record(\n    208,"),
 ]
 CODES: Edits = [
-    ("engine/codes.py", "    WARMUP = 27\n", "    WARMUP = 27\n    NOVEL = 28\n"),
+    ("engine/codes.py", "    INTRADAY_CAPS = 28\n", "    INTRADAY_CAPS = 28\n    NOVEL = 29\n"),
     (
         "engine/records.py",
         '("reserved", I8, (COUNTER_ROOM - 14',

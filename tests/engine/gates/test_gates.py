@@ -19,6 +19,11 @@ CASES: dict[str, tuple[dict[str, int | float], dict[str, Any], str]] = {
     "enabled": ({"enabled": 0}, {}, BOOK.strip() + " | guard none>disabled; block disabled 0/1 count"),
     "frozen": ({}, {}, BOOK + "command freeze | frozen 0>1; guard none>freeze; "
                + PULLED.format("freeze") + "; block freeze 1/0 bits"),
+    "daily_loss": ({"daily_loss_micros_max": 80_000_000}, {}, BOOK + """
+        fill #1 9990x5
+        delta 10000x0 9970x5 / 10001x0 9971x5 @11<10 | alert daily_loss -97500000; guard none>intraday_caps; \
+            cancel #3 bid intraday_caps; cancel #2 ask intraday_caps; block intraday_caps -97500000/-80000000 micros
+    """),
     "connection": ({"mode": 1}, {}, BOOK + "connection down | guard none>connection_down; "
                    + PULLED.format("connection_down") + "; block connection_down 0/1 code"),
     "warmup": ({}, {}, BOOK + "connection warming | guard none>warmup; "
