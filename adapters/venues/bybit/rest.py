@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from mmfold.adapters.importers.bybit import MARKETS, read_instrument
 from mmfold.adapters.importers.grid import read_integer
 from mmfold.adapters.importers.outcome import RefusedError
 from mmfold.adapters.importers.rows import TS_MS_MAX, Row, book_rows, read_ts_ns
@@ -25,6 +24,7 @@ from mmfold.adapters.venues.bybit.entries import (
     read_text,
 )
 from mmfold.adapters.venues.bybit.frames import keeping
+from mmfold.adapters.venues.bybit.messages import MARKETS, read_instrument
 from mmfold.adapters.venues.bybit.ret_codes import HTTP_OK, judge, judge_http, meaning_of
 from mmfold.adapters.venues.bybit.signing import UNSAFE_IN_QUERY, get_request
 from mmfold.adapters.venues.frames import load_object
