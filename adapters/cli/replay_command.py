@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from mmfold.replay.result import ReplayResult
     from mmfold.replay.run import ReplayOptions
 
+READ_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
 
 @click.command(
     name="replay",
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 @click.option("--from", "seq_from", metavar="SEQ", default=0, help="Start at the nearest checkpoint before this event.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes, one per segment.")
 @report_options
+@click.option("--check-audit", metavar="FILE", type=READ_FILE, help="Exit 2 unless FILE is the journal's audit log.")
 @click.option("--strict", is_flag=True, help="Exit 2 where decisions of other rules differ from this build's.")
 @click.option("--force", is_flag=True, help="Replace outputs that exist.")
 @AS_JSON
@@ -55,11 +58,14 @@ def command(events: Path, as_json: bool, workers: int, strict: bool, **asked: An
     result = replay_or_refuse(events, workers, asked)
     pages = write_results(asked, result)
     if as_json:
-        emit_json(result_document(result, pages))
+        checked = {} if asked["check_audit"] is None else {"audit_checked": sum(result.effect_counts.values())}
+        emit_json({**result_document(result, pages), **checked})
     else:
         from mmfold.reports.summary import print_summary
 
         print_summary(result, pages)
+        if asked["check_audit"] is not None:
+            click.echo(f"checked   {asked['check_audit']} is this journal's audit log, to the byte")
     if strict and result.comparison is not None and result.comparison.difference_count:
         raise GateFailed(f"{result.comparison.difference_count:,} decisions differ under these rules, and --strict")
 
@@ -85,7 +91,7 @@ def check_outputs(events: Path, asked: dict[str, Any]) -> None:
     Raises: OutputRefused.
     """
     strategy = (asked["strategy"] or "").partition(":")[0]
-    inputs = [events, *(Path(path) for path in (asked["config_path"], strategy) if path)]
+    inputs = [events, *(Path(path) for path in (asked["config_path"], asked["check_audit"], strategy) if path)]
     check_places(asked, inputs, asked["force"])
 
 
@@ -95,6 +101,7 @@ def replay_or_refuse(events: Path, workers: int, asked: dict[str, Any]) -> "Repl
     Raises: GateFailed.
     """
     from mmfold.engine.core import DigestDiffers, WitnessDiffers
+    from mmfold.reports.audit_check import AuditDiffers
 
     try:
         return run_replay(events, workers, asked)
@@ -102,6 +109,8 @@ def replay_or_refuse(events: Path, workers: int, asked: dict[str, Any]) -> "Repl
         raise GateFailed(difference_text(error, manifest_of(events))) from None
     except DigestDiffers as error:
         raise GateFailed(digest_text(error)) from None
+    except AuditDiffers as error:
+        raise GateFailed(str(error)) from None
 
 
 def run_replay(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResult":
@@ -111,6 +120,8 @@ def run_replay(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResu
     from mmfold.replay.run import Replay
 
     options = replay_options(asked)
+    if asked["check_audit"] is not None and (workers > 1 or asked["seq_from"]):
+        raise click.UsageError("--check-audit compares every decision: it goes without --workers and --from")
     if workers > 1:
         one_pass = [report for report, _ in asked_reports(asked, *OF_REPLAY) if not report.of_state]
         if one_pass or asked["until"] or asked["seq_from"]:
@@ -124,6 +135,10 @@ def run_replay(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResu
         if options.config is not None:
             print_warnings(unused_settings(options.config, run.manifest))
         run.writers = open_writers(asked, run.manifest, outputs)
+        if asked["check_audit"] is not None:
+            from mmfold.reports.audit_check import AuditCheck
+
+            run.writers.append(outputs.enter_context(AuditCheck(asked["check_audit"], run.manifest)).write)
         run.on_progress = outputs.enter_context(progress(run.source.row_count, "replay", "rows"))
         return run.run()
 

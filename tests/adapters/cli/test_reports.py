@@ -72,3 +72,23 @@ def test_a_backtest_writes_it_beside_the_journal(mm: Mm) -> None:
     assert f"fills     {Path('bt/fills.json')}" in out and Path("bt/report.html").is_file()
     code, out, err = mm("backtest", "--events", "demo", "--out", "bt", "--force", "--json")  # what it wrote it replaces
     assert code == 0 and json.loads(out)["run"]["fills"] == str(Path("bt/fills.json")), err
+
+
+def test_an_audit_log_is_checked_against_its_journal(mm: Mm) -> None:
+    demo = ("replay", "--events", "demo", "--until", 400)
+    assert mm(*demo, "--audit", "log")[0] == 0
+    code, out, err = mm(*demo, "--check-audit", "log")
+    assert code == 0 and "checked   log is this journal's audit log" in out, err
+    lines = Path("log").read_bytes().splitlines(keepends=True)
+    code, out, _ = mm(*demo, "--check-audit", "log", "--json")
+    assert code == 0 and json.loads(out)["audit_checked"] == len(lines) > 50
+    Path("log").write_bytes(b"".join([*lines[:30], *lines[31:]]))
+    code, out, err = mm(*demo, "--check-audit", "log", "--audit", "new", "--report", "page")
+    assert code == 2 and "log line 31: edited" in err and not out
+    assert not Path("new").exists() and not Path("page").exists()
+    assert mm(*demo, "--check-audit", "log", "--audit", "log", "--force")[0] == 1  # it is an input
+    assert Path("log").read_bytes() == b"".join([*lines[:30], *lines[31:]])
+    for also in (("--workers", 2), ("--from", 100)):
+        code, _, err = mm("replay", "--events", "demo", "--check-audit", "log", *also)
+        assert code == 64 and "without --workers and --from" in err
+    assert mm("replay", "--events", "demo", "--check-audit", "none")[0] == 64
