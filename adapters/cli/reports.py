@@ -10,7 +10,7 @@ import click
 
 from mmfold.adapters.cli.places import check_report, new_directory
 from mmfold.reports.registry import reports_of
-from mmfold.reports.seam import Feed, Report
+from mmfold.reports.seam import EffectsReport, Feed, Report
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,10 +53,11 @@ def open_writers(
     asked: Mapping[str, Any], manifest: "Manifest", outputs: ExitStack
 ) -> "list[Callable[[np.ndarray], None]]":
     """Begin the reports that are made while the replay runs, and return what takes its effects."""
-    return [
-        outputs.enter_context(report.load()(place, manifest)).write
-        for report, place in asked_reports(asked, Feed.EFFECTS)
-    ]
+    writers = []
+    for report, place in asked_reports(asked, Feed.EFFECTS):
+        begun: EffectsReport = report.load()(place, manifest)
+        writers.append(outputs.enter_context(begun).write)
+    return writers
 
 
 def write_results(asked: Mapping[str, Any], result: "ReplayResult") -> dict[str, Path]:
