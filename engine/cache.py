@@ -21,10 +21,10 @@ from mmfold.engine.closure import NAMESPACE, ROOT, closure, cpu_words, source_di
 
 # Every module with an `entry`: the machine code of one holds what is in all modules that it imports.
 ENTRY_MODULES = (
-    "mmfold.adapters.importers.binance_kernel",
-    "mmfold.adapters.importers.bybit_kernel",
     "mmfold.adapters.importers.gaps_kernel",
     "mmfold.adapters.importers.stamp_kernel",
+    "mmfold.adapters.venues.binance.message_kernel",
+    "mmfold.adapters.venues.bybit.message_kernel",
     "mmfold.adapters.venues.bybit.request_kernel",
     "mmfold.engine.numbering",
     "mmfold.engine.step",

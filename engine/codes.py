@@ -44,7 +44,6 @@ class EventKind(IntEnum):
 EFFECT_KIND_MIN = 100
 EFFECT_KIND_MAX = 199
 PAYLOAD_KINDS = (EventKind.MANIFEST, EventKind.CONFIG, EventKind.COMMAND, EventKind.DIGEST)
-BOOK_LEVEL_KINDS = (EventKind.BOOK_SNAPSHOT, EventKind.BOOK_DELTA)
 
 
 class Side(IntEnum):

@@ -12,9 +12,6 @@ import numpy as np
 from mmfold.engine.policy.registry import POLICIES
 from mmfold.engine.records import CELL, CLOCK, COUNTER, COUNTER_ROOM
 
-LAYOUT_BYTES = 32
-NO_LAYOUT = ""  # of a DIGEST or a manifest made before layouts had a name
-
 
 def record_text(dtype: np.dtype) -> str:
     """Return a record's definition: its fields in order, types to the byte."""

@@ -7,7 +7,7 @@ Source: spec/core.md 26, spec/reports.md 17.
 """
 
 import hashlib
-import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache, partial
 from pathlib import Path
@@ -140,25 +140,33 @@ def seal_record(record: dict[str, Any], prev: str) -> tuple[str, bytes]:
     return digest, b"".join((before, b',"sha256":"', digest.encode(), b'"', SYMBOL_KEY, after, b"\n"))
 
 
+class AuditChain:
+    """The lines of an audit log, one effect after the other."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self.units = [instrument_units(instrument) for instrument in manifest.instruments]
+        self.prev = GENESIS
+
+    def lines(self, effect_rows: np.ndarray) -> Iterator[bytes]:
+        """Yield the lines of effects; DIGEST rows are not decisions and are passed over."""
+        for row in plain_rows(effect_rows):
+            if row.kind in KIND_NAMES:
+                self.prev, line = seal_record(audit_record(row, self.manifest, self.units), self.prev)
+                yield line
+
+
 class AuditWriter:
     """Writes effects as an audit log that appears under its name only when it is whole."""
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
-        self.path = path
-        self.manifest = manifest
-        self.units = [instrument_units(instrument) for instrument in manifest.instruments]
-        self.prev = GENESIS
-        self.count = 0
+        self.chain = AuditChain(manifest)
         self._output = writing(path)
         self.file: IO[bytes] = self._output.__enter__()
 
     def write(self, effect_rows: np.ndarray) -> None:
-        """Append effects; DIGEST rows are not decisions and are passed over."""
-        for row in plain_rows(effect_rows):
-            if row.kind in KIND_NAMES:
-                self.prev, line = seal_record(audit_record(row, self.manifest, self.units), self.prev)
-                self.file.write(line)
-                self.count += 1
+        """Append effects."""
+        self.file.writelines(self.chain.lines(effect_rows))
 
     def __enter__(self) -> Self:
         return self
@@ -167,32 +175,3 @@ class AuditWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._output.__exit__(kind, error, trace)
-
-
-def verify_audit(path: Path) -> dict[str, int | None]:
-    """Check every line of an audit log and return {broken, checked, first_broken_lineno}; no file is an empty log."""
-    broken, checked, first, prev = 0, 0, None, GENESIS
-    if path.exists():
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                checked += 1
-                prev, sound = check_line(line.rstrip(b"\n"), prev)
-                if not sound:
-                    broken += 1
-                    first = first or number
-    return {"broken": broken, "checked": checked, "first_broken_lineno": first}
-
-
-def check_line(line: bytes, prev: str) -> tuple[str, bool]:
-    """Return (the hash that the next line must name, whether this line is sound).
-
-    A sound line is, to the byte, what sealing its record after `prev` gives: a repeated key hashes the same and reads
-    differently elsewhere.
-    """
-    try:
-        record = json.loads(line)
-        digest = record.pop("sha256")
-        _, sealed = seal_record(record, prev)
-    except (ValueError, KeyError, AttributeError, TypeError):
-        return prev, False
-    return (digest, sealed == line + b"\n") if isinstance(digest, str) else (prev, False)

@@ -6,6 +6,7 @@ Amounts are computed exactly.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import NamedTuple
 
 from prometheus_client import generate_latest
@@ -21,6 +22,8 @@ from mmfold.engine.policy.registry import POLICIES
 from mmfold.engine.policy.seam import Policy, PolicyMetric
 from mmfold.engine.records import NO_PRICE_TICKS, NO_VALUE
 from mmfold.engine.state import State
+from mmfold.journal.outputs import write_file
+from mmfold.replay.result import ReplayResult
 from mmfold.reports.metric_rows import Figure, MetricRow, TableCollector, figure_family
 from mmfold.reports.money import instrument_units
 from mmfold.reports.position import position_amounts
@@ -282,6 +285,15 @@ METRICS: tuple[StateRow, ...] = (
 def state_collector(look: Callable[[], Snapshot], names: AliasTable = ALIASES) -> TableCollector[Snapshot, Figure]:
     """Return what shows a state to prometheus_client."""
     return TableCollector(METRICS, look, figure_family, names)
+
+
+def write_metrics(result: ReplayResult, path: Path) -> Path:
+    """Write the metrics of a finished replay and return their file.
+
+    Raises: OSError when the disk refuses; the file is whole or as it was.
+    """
+    write_file(path, render_metrics(Snapshot(result.manifest, result.state, result.policies)).encode())
+    return path
 
 
 def render_metrics(now: Snapshot, names: AliasTable = ALIASES) -> str:

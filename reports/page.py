@@ -16,7 +16,6 @@ from mmfold.reports.summary import MONEY_KEYS, all_witnessed, build_report, witn
 CHART_COUNT_MAX = 12  # a page of 256 charts opens on no phone: the busiest symbols get one
 MARKDOWN_DECIMALS = 6
 MARKDOWN_MARKUP = "|`<>"  # of a name that would be markup: a symbol, a path, a setting
-REPORT_NAMES = ("report.json", "REPORT.md", "report.html")
 MARKDOWN_COLUMNS = ("symbol", "fills", "placed", "amended", "cancelled", "position", *MONEY_KEYS)
 ENVIRONMENT = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),

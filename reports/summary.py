@@ -2,7 +2,7 @@
 
 import hashlib
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -295,13 +295,13 @@ def summary_table(result: ReplayResult) -> Table:
 
 def print_summary(
     result: ReplayResult,
-    report_path: Path | None,
+    pages: Mapping[str, Path],
     console: Console | None = None,
     command: str = "replay",
     *,
     is_one_journal: bool = True,
 ) -> None:
-    """Print what a person sees first: what was replayed, what came out, where the report is, what to do next.
+    """Print what a person sees first: what was replayed, what came out, where the pages are, what to do next.
 
     What to do next is said of one journal; a market of several that left none has no such step.
     """
@@ -322,8 +322,8 @@ def print_summary(
         console.print(Text(f"  {said}"), soft_wrap=True)
     for said in promise_lines(result):
         console.print(Text(f"  {said}", "yellow"), soft_wrap=True)
-    if report_path is not None:
-        console.print(Text(f"report    {report_path}"), soft_wrap=True)
+    for name, page in pages.items():
+        console.print(Text(f"{name:<10}{page}"), soft_wrap=True)
     if not result.head:
         step = f"mm {command} with --out DIR"
         console.print(Text.assemble(f"{'next':<10}{step}   ", ("a journal of it, to replay and to look at", "dim")))

@@ -79,7 +79,7 @@ def our_files() -> list[Path]:
     found = []
     for directory, names, files in os.walk(REPO):
         names[:] = sorted(name for name in names if name not in NOT_OURS and not name.endswith(".egg-info"))
-        found += [Path(directory) / name for name in sorted(files)]
+        found += [Path(directory) / name for name in sorted(files) if name not in NOT_OURS]  # .git of a worktree
     return found
 
 

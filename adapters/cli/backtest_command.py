@@ -18,6 +18,8 @@ from mmfold.adapters.cli.moments import parse_span
 from mmfold.adapters.cli.output import emit_json, print_warnings, progress
 from mmfold.adapters.cli.own_strategy import load_strategy
 from mmfold.adapters.cli.places import tell_made
+from mmfold.reports.registry import reports_of
+from mmfold.reports.seam import Feed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from mmfold.replay.backtest import Backtest, BacktestResult
     from mmfold.replay.result import ReplayResult
 
-REPORT_NAMES = frozenset(("REPORT.md", "report.html", "report.json"))
 CASE_NAMES = frozenset(("pessimistic", "base", "optimistic"))
 GROUPS = {
     "Market and strategy": ("events", "first", "last", "funding", "config_path", "profile", "strategy", "overrides"),
@@ -106,15 +107,15 @@ def command(
         check_output(out, [*events, *input_files(asked)], force)
     results, stopped = run_cases(events, config, cases, asked, out)
     if out is not None:
-        page, shown = write_page(out, results)
+        pages, shown = write_pages(out, results)
     else:
         names = " + ".join(str(path) for path in events)
-        page, shown = None, {name: as_replay(result, names) for name, (_, result) in results.items()}
+        pages, shown = {}, {name: as_replay(result, names) for name, (_, result) in results.items()}
     if as_json:
         band = {key: figures(case) for key, (_, case) in results.items()}
-        emit_json({**result_document(main_result(results), page), **({"band": band} if asked["band"] else {})})
+        emit_json({**result_document(main_result(results), pages), **({"band": band} if asked["band"] else {})})
     else:
-        print_results(results, shown[main_name(results)], page, is_one_journal=out is not None or len(events) == 1)
+        print_results(results, shown[main_name(results)], pages, is_one_journal=out is not None or len(events) == 1)
     if stopped:
         raise KeyboardInterrupt
 
@@ -134,7 +135,8 @@ def check_output(out: Path, inputs: list[Path], force: bool) -> None:
     from mmfold.journal.outputs import JOURNAL_NAMES, check_directory
 
     what = "an earlier backtest"
-    check_directory(out, inputs=inputs, force=force, may_hold=JOURNAL_NAMES | REPORT_NAMES | CASE_NAMES, what=what)
+    report_names = {name for report in reports_of(Feed.SHEETS) for name in report.files}
+    check_directory(out, inputs=inputs, force=force, may_hold=JOURNAL_NAMES | report_names | CASE_NAMES, what=what)
     for case in CASE_NAMES:
         if (out / case).exists():
             check_directory(out / case, force=force, may_hold=JOURNAL_NAMES, what=what)
@@ -212,7 +214,11 @@ def run_case(backtest: "Backtest", journal: Path | None) -> "BacktestResult":
 
 
 def print_results(
-    results: "dict[str, tuple[Path, BacktestResult]]", shown: "ReplayResult", page: Path | None, *, is_one_journal: bool
+    results: "dict[str, tuple[Path, BacktestResult]]",
+    shown: "ReplayResult",
+    pages: dict[str, Path],
+    *,
+    is_one_journal: bool,
 ) -> None:
     """Print the base case, or the one there is, and the others beside it."""
     from mmfold.adapters.cli.output import print_table
@@ -220,7 +226,7 @@ def print_results(
     from mmfold.reports.summary import print_summary
     from mmfold.reports.venue import venue_notes
 
-    print_summary(shown, page, command="backtest", is_one_journal=is_one_journal)
+    print_summary(shown, pages, command="backtest", is_one_journal=is_one_journal)
     notes = [*venue_notes(shown.manifest), *funding_notes(shown), *run_notes(main_result(results))]
     for label, note in zip(("assumed", *[""] * len(notes)), notes, strict=False):
         click.echo(f"{label:10}{note}")
@@ -233,7 +239,7 @@ def print_results(
 
 def figures(result: "BacktestResult") -> dict[str, Any]:
     """Return what is compared across a band."""
-    document = result_document(result, None)
+    document = result_document(result, {})
     money = {currency: values["total"] for currency, values in document["pnl"].items()}
     return {"orders": document["orders"], "fills": result.fills, **{f"pnl {key}": money[key] for key in money}}
 
@@ -274,13 +280,14 @@ def run_backtest(backtest: "Backtest") -> "BacktestResult":
             signal.signal(number, handler)
 
 
-def write_page(out: Path, results: "dict[str, tuple[Path, BacktestResult]]") -> "tuple[Path, dict[str, ReplayResult]]":
-    """Replay the new journals, which proves them, and write their tearsheet beside the segments.
+def write_pages(
+    out: Path, results: "dict[str, tuple[Path, BacktestResult]]"
+) -> "tuple[dict[str, Path], dict[str, ReplayResult]]":
+    """Replay the new journals, which proves them, and write what is reported of them beside the segments.
 
     Raises: AssertionError when the replay is not the backtest.
     """
     from mmfold.reports.tearsheet.fold import fold_backtest
-    from mmfold.reports.tearsheet.page import write_tearsheet
 
     sheets = {}
     for name, (journal, result) in results.items():
@@ -289,7 +296,8 @@ def write_page(out: Path, results: "dict[str, tuple[Path, BacktestResult]]") -> 
         same = (replayed.state_digest, replayed.effects_digest) == (result.state_digest, result.effects_digest)
         assert same, f"the replay of {journal} is not the backtest that wrote it"
     notes = {name: run_notes(result) for name, (_, result) in results.items()}
-    return write_tearsheet(out, sheets, notes), {name: sheet.result for name, sheet in sheets.items()}
+    pages = {report.name: report.load()(out, sheets, notes) for report in reports_of(Feed.SHEETS)}
+    return pages, {name: sheet.result for name, sheet in sheets.items()}
 
 
 def main_name(results: "dict[str, tuple[Path, BacktestResult]]") -> str:
@@ -339,7 +347,7 @@ def as_replay(result: "BacktestResult", source: str) -> "ReplayResult":
     )
 
 
-def result_document(result: "BacktestResult", page: Path | None) -> dict[str, Any]:
+def result_document(result: "BacktestResult", pages: dict[str, Path]) -> dict[str, Any]:
     """Return what --json prints."""
     from mmfold.reports.funding import history_document
     from mmfold.reports.recording import clock_document
@@ -353,8 +361,7 @@ def result_document(result: "BacktestResult", page: Path | None) -> dict[str, An
         "rows_per_s": round(result.rows / max(result.seconds, 1e-9)),
         "seconds": round(result.seconds, 6),
     }
-    if page is not None:
-        run["report"] = str(page)
+    run |= {name: str(page) for name, page in pages.items()}
     return {
         "assumptions": report["assumptions"],
         "effects": result.effect_counts,

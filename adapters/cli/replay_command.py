@@ -11,18 +11,25 @@ from mmfold.adapters.cli.errors import GateFailed
 from mmfold.adapters.cli.interpreted import choose_mode
 from mmfold.adapters.cli.moments import parse_moment
 from mmfold.adapters.cli.output import emit_json, print_warnings, progress
-from mmfold.adapters.cli.places import check_report, new_directory
+from mmfold.adapters.cli.reports import (
+    OF_REPLAY,
+    asked_reports,
+    check_places,
+    open_writers,
+    report_options,
+    write_results,
+)
 from mmfold.adapters.cli.shared_options import AS_JSON, of_replay
+from mmfold.reports.registry import reports_of
+from mmfold.reports.seam import Feed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import numpy as np
-
     from mmfold.engine.core import DigestDiffers, WitnessDiffers
     from mmfold.engine.manifest import Manifest
     from mmfold.replay.result import ReplayResult
     from mmfold.replay.run import ReplayOptions
+
+READ_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.command(
@@ -34,10 +41,8 @@ if TYPE_CHECKING:
 @click.option("--until", metavar="SEQ|TIME", help="Stop after this event; a time is ISO, or ns since 1970.")
 @click.option("--from", "seq_from", metavar="SEQ", default=0, help="Start at the nearest checkpoint before this event.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes, one per segment.")
-@click.option("--metrics", metavar="FILE", type=click.Path(path_type=Path), help="Write the final metrics.")
-@click.option("--audit", metavar="FILE", type=click.Path(path_type=Path), help="Write every decision, hash-chained.")
-@click.option("--effects", metavar="FILE", type=click.Path(path_type=Path), help="Write every effect as JSONL.")
-@click.option("--report", metavar="DIR", type=click.Path(path_type=Path), help="Write the report page and its data.")
+@report_options
+@click.option("--check-audit", metavar="FILE", type=READ_FILE, help="Exit 2 unless FILE is the journal's audit log.")
 @click.option("--strict", is_flag=True, help="Exit 2 where decisions of other rules differ from this build's.")
 @click.option("--force", is_flag=True, help="Replace outputs that exist.")
 @AS_JSON
@@ -51,22 +56,16 @@ def command(events: Path, as_json: bool, workers: int, strict: bool, **asked: An
     prepare(events, workers, asked["strategy"])
     check_outputs(events, asked)
     result = replay_or_refuse(events, workers, asked)
-    page = None
-    if asked["report"] is not None:
-        from mmfold.reports.page import write_report
-
-        page = new_directory(asked["report"], lambda directory: write_report(result, directory))
-    if asked["metrics"] is not None:
-        from mmfold.journal.outputs import write_file
-        from mmfold.reports.metrics import Snapshot, render_metrics
-
-        write_file(asked["metrics"], render_metrics(Snapshot(result.manifest, result.state, result.policies)).encode())
+    pages = write_results(asked, result)
     if as_json:
-        emit_json(result_document(result, page))
+        checked = {} if asked["check_audit"] is None else {"audit_checked": sum(result.effect_counts.values())}
+        emit_json({**result_document(result, pages), **checked})
     else:
         from mmfold.reports.summary import print_summary
 
-        print_summary(result, page)
+        print_summary(result, pages)
+        if asked["check_audit"] is not None:
+            click.echo(f"checked   {asked['check_audit']} is this journal's audit log, to the byte")
     if strict and result.comparison is not None and result.comparison.difference_count:
         raise GateFailed(f"{result.comparison.difference_count:,} decisions differ under these rules, and --strict")
 
@@ -91,16 +90,9 @@ def check_outputs(events: Path, asked: dict[str, Any]) -> None:
 
     Raises: OutputRefused.
     """
-    from mmfold.journal.outputs import check_files
-
     strategy = (asked["strategy"] or "").partition(":")[0]
-    inputs = [events, *(Path(path) for path in (asked["config_path"], strategy) if path)]
-    files = [asked[name] for name in ("metrics", "audit", "effects") if asked[name] is not None]
-    check_files(files, inputs=inputs, force=asked["force"])
-    if asked["report"] is not None:
-        from mmfold.reports.page import REPORT_NAMES
-
-        check_report(asked["report"], REPORT_NAMES, inputs=inputs, force=asked["force"])
+    inputs = [events, *(Path(path) for path in (asked["config_path"], asked["check_audit"], strategy) if path)]
+    check_places(asked, inputs, asked["force"])
 
 
 def replay_or_refuse(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResult":
@@ -109,6 +101,7 @@ def replay_or_refuse(events: Path, workers: int, asked: dict[str, Any]) -> "Repl
     Raises: GateFailed.
     """
     from mmfold.engine.core import DigestDiffers, WitnessDiffers
+    from mmfold.reports.audit_check import AuditDiffers
 
     try:
         return run_replay(events, workers, asked)
@@ -116,6 +109,8 @@ def replay_or_refuse(events: Path, workers: int, asked: dict[str, Any]) -> "Repl
         raise GateFailed(difference_text(error, manifest_of(events))) from None
     except DigestDiffers as error:
         raise GateFailed(digest_text(error)) from None
+    except AuditDiffers as error:
+        raise GateFailed(str(error)) from None
 
 
 def run_replay(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResult":
@@ -125,24 +120,25 @@ def run_replay(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResu
     from mmfold.replay.run import Replay
 
     options = replay_options(asked)
+    if asked["check_audit"] is not None and (workers > 1 or asked["seq_from"]):
+        raise click.UsageError("--check-audit compares every decision: it goes without --workers and --from")
     if workers > 1:
-        if asked["report"] or asked["audit"] or asked["effects"] or asked["until"] or asked["seq_from"]:
-            raise click.UsageError("--workers verifies whole journals: it goes with --config, --set, --metrics, --json")
+        one_pass = [report for report, _ in asked_reports(asked, *OF_REPLAY) if not report.of_state]
+        if one_pass or asked["until"] or asked["seq_from"]:
+            of_state = ", ".join(f"--{report.name}" for report in reports_of(Feed.RESULT) if report.of_state)
+            raise click.UsageError(
+                f"--workers verifies whole journals: it goes with --config, --set, {of_state}, --json"
+            )
         return replay_segments(events, options, workers)
     with ExitStack() as outputs:
         run = Replay(events, options)
         if options.config is not None:
             print_warnings(unused_settings(options.config, run.manifest))
-        writers: list[Callable[[np.ndarray], None]] = []
-        if asked["audit"] is not None:
-            from mmfold.reports.audit import AuditWriter
+        run.writers = open_writers(asked, run.manifest, outputs)
+        if asked["check_audit"] is not None:
+            from mmfold.reports.audit_check import AuditCheck
 
-            writers.append(outputs.enter_context(AuditWriter(asked["audit"], run.manifest)).write)
-        if asked["effects"] is not None:
-            from mmfold.replay.effects_file import EffectsWriter
-
-            writers.append(outputs.enter_context(EffectsWriter(asked["effects"], run.manifest)).write)
-        run.writers = writers
+            run.writers.append(outputs.enter_context(AuditCheck(asked["check_audit"], run.manifest)).write)
         run.on_progress = outputs.enter_context(progress(run.source.row_count, "replay", "rows"))
         return run.run()
 
@@ -166,11 +162,11 @@ def replay_options(asked: dict[str, Any]) -> "ReplayOptions":
         seq_from=asked["seq_from"],
         until_seq=until_seq,
         until_ts_ns=until_ts_ns,
-        sample=asked["report"] is not None,
+        sample=any(report.sampled for report, _ in asked_reports(asked, Feed.RESULT)),
     )
 
 
-def result_document(result: "ReplayResult", page: Path | None) -> dict[str, Any]:
+def result_document(result: "ReplayResult", pages: dict[str, Path]) -> dict[str, Any]:
     """Return what --json prints."""
     from mmfold.reports.rules import promises_document
     from mmfold.reports.summary import symbols_json
@@ -178,8 +174,7 @@ def result_document(result: "ReplayResult", page: Path | None) -> dict[str, Any]
     seconds = max(result.seconds, 1e-9)
     run: dict[str, Any] = {"rows_per_s": round(result.rows / seconds), "seconds": round(result.seconds, 6)}
     run["jit"] = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
-    if page is not None:
-        run["report"] = str(page)
+    run |= {name: str(page) for name, page in pages.items()}
     return {
         "effects": result.effect_counts,
         "effects_digest": result.effects_digest,

@@ -1,11 +1,14 @@
 """Importers of recorded market data; must stay cheap to import, for the sake of `mm --help`.
 
-A new importer is one module with a function `(request, on_progress) -> ImportResult` and one line in `IMPORTERS`.
+A venue's captures are read by `import_captures`, told by one line in the venues' registry. Any other importer is one
+module with a function `(request, on_progress) -> ImportResult` and one line in `IMPORTERS`.
 """
 
-import importlib
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, cast
+
+from mmfold.adapters.venues.registry import CAPTURES, load
 
 if TYPE_CHECKING:
     from mmfold.adapters.importers.outcome import ImportRequest, ImportResult
@@ -13,8 +16,7 @@ if TYPE_CHECKING:
     ImportFiles = Callable[[ImportRequest, Callable[[int], None]], ImportResult]
 
 IMPORTERS = {
-    "binance": "mmfold.adapters.importers.run:import_binance",
-    "bybit": "mmfold.adapters.importers.run:import_bybit",
+    **dict.fromkeys(CAPTURES, "mmfold.adapters.importers.run:import_captures"),
     "jsonl": "mmfold.adapters.importers.jsonl:import_jsonl",
 }
 
@@ -24,5 +26,5 @@ def load_importer(name: str) -> "ImportFiles":
 
     Raises: KeyError for a name that is not in `IMPORTERS`.
     """
-    module_name, _, function_name = IMPORTERS[name].partition(":")
-    return cast("ImportFiles", getattr(importlib.import_module(module_name), function_name))
+    function = load(IMPORTERS[name])
+    return cast("ImportFiles", partial(function, captures=load(CAPTURES[name])) if name in CAPTURES else function)

@@ -10,12 +10,12 @@ import os
 import signal
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from mmfold.adapters.importers import binance, bybit
+from mmfold.adapters.importers.captures import Captures
 from mmfold.adapters.importers.frames import Sniffed, sniff
 from mmfold.adapters.importers.gaps import GapCounter
 from mmfold.adapters.importers.lane import FastLane
@@ -23,7 +23,7 @@ from mmfold.adapters.importers.merge import LineFeed, Merged, StampLines, merge_
 from mmfold.adapters.importers.outcome import ImportFailedError, ImportRequest, ImportResult, Place
 from mmfold.adapters.importers.output import check_out, work_directory, write_journal
 from mmfold.adapters.importers.quarantine import Quarantine
-from mmfold.adapters.importers.session import LateListError, ParseMessage, Session
+from mmfold.adapters.importers.session import LateListError, Session
 from mmfold.adapters.importers.spool import Spool
 from mmfold.adapters.importers.streams import LinesHash, read_ahead, read_lines
 from mmfold.adapters.importers.table import Context, SymbolTable
@@ -35,46 +35,20 @@ FAST_LANE_BYTES_MIN = 1 << 19  # a smaller import is done before the kernels are
 OnProgress = Callable[[int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Venue:
-    """What is particular to the captures of one venue."""
-
-    name: str
-    markets: tuple[str, ...]
-    parse_message: ParseMessage
-    scanner: str  # of its fast lane, `module:function`
-
-
-BINANCE = Venue(
-    "binance", binance.MARKETS, binance.parse_message, "mmfold.adapters.importers.binance_kernel:scan_lines"
-)
-BYBIT = Venue("bybit", bybit.MARKETS, bybit.parse_message, "mmfold.adapters.importers.bybit_kernel:scan_lines")
-
-
-def import_binance(request: ImportRequest, on_progress: OnProgress) -> ImportResult:
-    """Import captures of Binance spot, USD-M or COIN-M streams."""
-    return import_captures(request, on_progress, BINANCE)
-
-
-def import_bybit(request: ImportRequest, on_progress: OnProgress) -> ImportResult:
-    """Import captures of Bybit v5 public streams."""
-    return import_captures(request, on_progress, BYBIT)
-
-
-def import_captures(request: ImportRequest, on_progress: OnProgress, venue: Venue) -> ImportResult:
+def import_captures(request: ImportRequest, on_progress: OnProgress, captures: Captures) -> ImportResult:
     """Import captures, all or nothing; refused lines go to a quarantine file beside the output.
 
     Units:  on_progress gets the number of input bytes read so far.
     Raises: ImportFailedError.
     """
     check_out(request)
-    if request.market and request.market not in venue.markets:
-        raise ImportFailedError(f"--market {request.market}: {venue.name} has {', '.join(venue.markets)}")
+    if request.market and request.market not in captures.markets:
+        raise ImportFailedError(f"--market {request.market}: {captures.venue} has {', '.join(captures.markets)}")
     files = sorted((sniff(path) for path in request.files), key=lambda file: (file.ts_receive_ns, file.start))
     quarantine = Quarantine.beside(request.out)
     with work_directory(request.out) as work:
         try:
-            session, run_id = read_files(files, request, on_progress, venue, quarantine, Spool(work / "spool"))
+            session, run_id = read_files(files, request, on_progress, captures, quarantine, Spool(work / "spool"))
             quarantine.sync()
             result = write_result(session, run_id, files, request, work)
         except ImportFailedError as error:
@@ -95,7 +69,7 @@ def read_files(
     files: list[Sniffed],
     request: ImportRequest,
     on_progress: OnProgress,
-    venue: Venue,
+    captures: Captures,
     quarantine: Quarantine,
     spool: Spool,
 ) -> tuple[Session, str]:
@@ -108,13 +82,13 @@ def read_files(
     while True:
         spool.clear()
         quarantine.clear()
-        table = open_table(venue, request, offered)
+        table = open_table(captures, request, offered)
         session = Session(
-            parse_message=venue.parse_message,
+            captures=captures,
             context=Context(table=table, market=request.market, market_forced=bool(request.market)),
             spool=spool,
             quarantine=quarantine,
-            fast_lane=open_fast_lane(venue, input_bytes),
+            fast_lane=open_fast_lane(captures, input_bytes),
             strict=request.strict,
         )
         try:
@@ -124,10 +98,10 @@ def read_files(
             offered = table.offered
 
 
-def open_table(venue: Venue, request: ImportRequest, offered: dict[tuple[str, str], Instrument]) -> SymbolTable:
+def open_table(captures: Captures, request: ImportRequest, offered: dict[tuple[str, str], Instrument]) -> SymbolTable:
     """Return an empty table with what is said of instruments beforehand."""
     return SymbolTable(
-        venue=venue.name,
+        venue=captures.venue,
         wanted=request.symbols,
         ticks=request.ticks,
         lots=request.lots,
@@ -162,13 +136,13 @@ def read_session(files: list[Sniffed], session: Session, on_progress: OnProgress
     return lines.run_id()
 
 
-def open_fast_lane(venue: Venue, input_bytes: int) -> FastLane | None:
+def open_fast_lane(captures: Captures, input_bytes: int) -> FastLane | None:
     """Return the venue's fast lane, if the input is worth it and kernels are compiled here."""
     if input_bytes < FAST_LANE_BYTES_MIN:
         return None
     from mmfold.engine.jit import JIT_ENABLED  # only here: it loads numba
 
-    return FastLane(venue.scanner) if JIT_ENABLED else None
+    return FastLane(captures.scanner) if JIT_ENABLED else None
 
 
 def read_alone(file: Sniffed, session: Session, buffers: Generator[bytes, None, None]) -> None:
@@ -247,7 +221,7 @@ def write_result(
     listings.sort(key=lambda listing: listing.symbol)
     manifest = Manifest(
         run_id=run_id,
-        instruments=tuple(with_depth(listing.instrument, session.context) for listing in listings),
+        instruments=tuple(with_depth(listing.instrument, session) for listing in listings),
         source=f"{table.venue} {session.context.market}".strip(),
     )
     index_of = np.zeros(len(table.listings), "<u2")
@@ -273,10 +247,10 @@ def write_result(
     )
 
 
-def with_depth(instrument: Instrument, context: Context) -> Instrument:
+def with_depth(instrument: Instrument, session: Session) -> Instrument:
     """Return an instrument with the depth that its topic names; a venue without such topics tells the whole book."""
-    depth = context.book_depths.get(instrument.symbol)
-    return instrument if depth is None else replace(instrument, book_depth=bybit.shown_depth(depth))
+    depth, shown_depth = session.context.book_depths.get(instrument.symbol), session.captures.shown_depth
+    return instrument if depth is None or shown_depth is None else replace(instrument, book_depth=shown_depth(depth))
 
 
 def table_notes(table: SymbolTable, request: ImportRequest) -> tuple[str, ...]:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mmfold.adapters.importers.captures import Captures
 from mmfold.adapters.importers.frames import FORM_UNITS, Form, Frame, Origin, market_of_url, parse_frame
 from mmfold.adapters.importers.lane import ROWS_FULL, FastLane, set_units
 from mmfold.adapters.importers.outcome import (
     ImportFailedError,
-    Parsed,
     Place,
     Refusal,
     RefusedError,
@@ -31,7 +31,6 @@ from mmfold.adapters.importers.unnamed import Held, Streams
 from mmfold.engine.codes import EventKind, Flag
 from mmfold.engine.records import EVENT, NO_TS_NS
 
-ParseMessage = Callable[[bytes, int, Context], Parsed]
 PlaceOf = Callable[[int, int], Place]
 FUTURES = ("usdm", "coinm")
 OPTIONS = "option"
@@ -49,7 +48,7 @@ class Session:
     Units: seq is the next event's; the manifest, written at the end, has 0.
     """
 
-    parse_message: ParseMessage
+    captures: Captures
     context: Context
     spool: Spool
     quarantine: Quarantine
@@ -160,7 +159,7 @@ class Session:
             return
         self.context.url = frame.url
         try:
-            parsed = self.parse_message(frame.message, frame.ts_receive_ns, self.context)
+            parsed = self.captures.parse_message(frame.message, frame.ts_receive_ns, self.context)
         except ImportFailedError as error:
             raise ImportFailedError(f"{place}: {error}", error.hint) from error
         except UnnamedSnapshotError:
@@ -226,7 +225,7 @@ class Session:
         for symbol in self.context.table.listings:
             self.context.symbol_hint, self.context.url = symbol, ""
             self.context.exchange_unit_ns = held.exchange_unit_ns
-            rows = self.parse_message(held.message, held.ts_receive_ns, self.context)
+            rows = self.captures.parse_message(held.message, held.ts_receive_ns, self.context)
             if isinstance(rows, np.ndarray) and streams.fits(rows, is_alone=is_alone):
                 found[symbol] = rows
         self.context.symbol_hint = ""

@@ -1,7 +1,8 @@
 """The venues by name, each loaded when it is asked for; must stay cheap to import, for the sake of `mm --help`.
 
-A venue of our own is one folder and one line in `VENUES`. Every other name is a venue of the client library behind
-`CLIENT`, and with its prefix so is one that we have a way of our own to.
+A venue of our own is one folder and one line in `VENUES`, and one in `CAPTURES` where `mm import` reads what was kept
+of it. Every other name is a venue of the client library behind `CLIENT`, and with its prefix so is one that we have a
+way of our own to.
 """
 
 import importlib
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 VENUES = {
     "binance": "mmfold.adapters.venues.binance.venue:BinanceVenue",
     "bybit": "mmfold.adapters.venues.bybit.venue:BybitVenue",
+}
+CAPTURES = {
+    "binance": "mmfold.adapters.venues.binance.messages:CAPTURES",
+    "bybit": "mmfold.adapters.venues.bybit.messages:CAPTURES",
 }
 CLIENT = "mmfold.adapters.venues.ccxt.venue:CcxtVenue"
 CLIENT_PREFIX = "ccxt:"

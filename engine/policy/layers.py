@@ -5,7 +5,7 @@ Effective = base with the standing adjustments folded in the order of the polici
 changes is followed at once; an adjustment that is gone leaves nothing behind.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -114,17 +114,6 @@ def refold(state: State, index: int, names: Iterable[str] | None = None) -> list
             effective[name] = folded.value
             changes.append((Change(index, field.id, before, effective[name].item()), folded))
     return changes
-
-
-def fold_all(state: State, index: int, names: Iterable[str]) -> Mapping[str, Folded]:
-    """Return what some PARAMS of an instrument are now and by whom, without changing anything."""
-    standing = standing_of(state, index)
-    return {
-        name: fold_param(
-            PARAM_BY_NAME[name], state.base[index][name].item(), [one for one in standing if one.param == name]
-        )
-        for name in names
-    }
 
 
 def audit_aux(author: int, reason: Reason) -> int:

@@ -20,7 +20,7 @@ from mmfold.engine.declared import (
 from mmfold.engine.schema import USER_PARAM_COUNT, USER_PARAMS
 
 PARAMS, MEMORY = "PARAMS", "MEMORY"
-USER_FIELD, MEMORY_FIELD, BEFORE_FIELD = "user", "memory", "memory_before"
+USER_FIELD, MEMORY_FIELD = "user", "memory"
 NAMED_BY = {USER_FIELD: PARAMS, MEMORY_FIELD: MEMORY}
 EXAMPLES = {PARAMS: 'PARAMS = {"gamma": 0.1}', MEMORY: 'MEMORY = {"ewma": 0.0, "count": 0}'}
 Number = int | float

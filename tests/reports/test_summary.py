@@ -17,7 +17,7 @@ from tests.reports.examples import MANIFEST, example_result
 
 def printed(result, width: int = 100) -> str:
     file = io.StringIO()
-    print_summary(result, Path("out/demo/report.html"), Console(file=file, width=width))
+    print_summary(result, {"report": Path("out/demo/report.html")}, Console(file=file, width=width))
     return file.getvalue()
 
 

@@ -1,8 +1,8 @@
 """Binance USD-M market streams and snapshots to rows, live; must never do I/O and never know another rule than the
 import.
 
-One rule per message: what the importer's parser (adapters/importers/binance.py) makes of it. Depth, trades and best
-prices go through the import's compiled lane, which hands over to that parser whenever anything is out of the ordinary.
+One rule per message: what the importer's parser (messages.py beside it) makes of it. Depth, trades and best prices go
+through the import's compiled lane, which hands over to that parser whenever anything is out of the ordinary.
 Deltas go on at once, those before their snapshot included: the core holds and bridges them.
 Source: Binance USD-M futures docs, "How to manage a local order book correctly", read 2026-11-30.
 """
@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from mmfold.adapters.importers.binance import parse_enveloped, snapshot_rows
 from mmfold.adapters.importers.frame_lane import open_lane
 from mmfold.adapters.importers.outcome import ImportFailedError, PassedOverError, RefusedError
 from mmfold.adapters.importers.table import TOLD_TWICE, Context
 from mmfold.adapters.venues.binance.books import BookWatch
+from mmfold.adapters.venues.binance.messages import parse_enveloped, snapshot_rows
 from mmfold.adapters.venues.binance.rest import MARKET, read_answer, request_depth
 from mmfold.adapters.venues.binance.talk import parse_control
 from mmfold.adapters.venues.frames import load_object
@@ -26,7 +26,7 @@ from mmfold.engine.codes import EventKind
 from mmfold.engine.manifest import Manifest
 
 BOOK_DELTA = int(EventKind.BOOK_DELTA)  # compared with a plain number: NumPy takes 10 us and more over an enum
-SCANNER = "mmfold.adapters.importers.binance_kernel:scan_frame"
+SCANNER = "mmfold.adapters.venues.binance.message_kernel:scan_frame"
 
 
 class BinanceParser:

@@ -9,11 +9,11 @@ from urllib.parse import urlencode
 import orjson
 
 from mmfold.adapters.importers.grid import read_integer
-from mmfold.adapters.importers.listed import read_exchange_info
 from mmfold.adapters.importers.outcome import RefusedError
 from mmfold.adapters.importers.rows import TS_MS_MAX
 from mmfold.adapters.importers.table import check_grids
 from mmfold.adapters.venues.binance.codes import HTTP_OK, judge, judge_status
+from mmfold.adapters.venues.binance.exchange_info import read_exchange_info
 from mmfold.adapters.venues.port import MalformedFrame, RestRequest, VenueError
 from mmfold.engine.limits import NS_PER_MS
 from mmfold.engine.manifest import Instrument

@@ -7,11 +7,11 @@ Source: Bybit v5 docs: websocket private order, execution, fast execution, posit
 from fractions import Fraction
 from typing import Any
 
-from mmfold.adapters.importers.bybit import SIDES
 from mmfold.adapters.importers.grid import read_mark_e8
 from mmfold.adapters.importers.outcome import PassedOverError, RefusedError
 from mmfold.adapters.importers.rows import TS_MS_MAX, Row, read_price, read_qty
 from mmfold.adapters.importers.table import Listing, SymbolTable
+from mmfold.adapters.venues.bybit.messages import SIDES
 from mmfold.adapters.venues.bybit.ret_codes import EXPIRES, end_reason
 from mmfold.adapters.venues.ledger import (
     NOBODYS_ORDER_ID,

@@ -1,6 +1,6 @@
 """Bybit v5 public streams to rows, live; must never do I/O and never know another rule than the import.
 
-One rule per message: what the importer's parser (adapters/importers/bybit.py) makes of it, with two differences that a
+One rule per message: what the importer's parser (messages.py beside it) makes of it, with two differences that a
 live book needs. A restart (`u` = 1) of a book that was seen before starts with a BOOK_CLEAR; and a symbol's grid is the
 manifest's alone. Deltas and trades go through the import's compiled lane, which hands over to that parser whenever
 anything is out of the ordinary.
@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from mmfold.adapters.importers.bybit import UNUSED_TOPICS, orderbook_rows, ticker_rows, trade_rows
 from mmfold.adapters.importers.frame_lane import open_lane
 from mmfold.adapters.importers.outcome import PassedOverError, RefusedError
 from mmfold.adapters.importers.rows import finish_event
 from mmfold.adapters.importers.table import TOLD_TWICE, Context
 from mmfold.adapters.venues.bybit.frames import parse_control
+from mmfold.adapters.venues.bybit.messages import UNUSED_TOPICS, orderbook_rows, ticker_rows, trade_rows
 from mmfold.adapters.venues.frames import load_object
 from mmfold.adapters.venues.listing import list_manifest
 from mmfold.adapters.venues.port import Ignored, MalformedFrame, Parsed, SnapshotDue
@@ -27,7 +27,7 @@ from mmfold.engine.codes import EventKind, Side
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_VALUE, SEQ_RESTARTED
 
-SCANNER = "mmfold.adapters.importers.bybit_kernel:scan_frame"
+SCANNER = "mmfold.adapters.venues.bybit.message_kernel:scan_frame"
 
 
 class PublicParser:

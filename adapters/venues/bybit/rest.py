@@ -11,10 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from mmfold.adapters.importers.bybit import MARKETS, read_instrument
-from mmfold.adapters.importers.grid import read_integer
 from mmfold.adapters.importers.outcome import RefusedError
-from mmfold.adapters.importers.rows import TS_MS_MAX, Row, book_rows, read_ts_ns
+from mmfold.adapters.importers.rows import TS_MS_MAX, Row, read_ts_ns
 from mmfold.adapters.importers.table import SymbolTable
 from mmfold.adapters.venues.bybit.entries import (
     fee_ppm_of,
@@ -25,6 +23,7 @@ from mmfold.adapters.venues.bybit.entries import (
     read_text,
 )
 from mmfold.adapters.venues.bybit.frames import keeping
+from mmfold.adapters.venues.bybit.messages import MARKETS, read_instrument
 from mmfold.adapters.venues.bybit.ret_codes import HTTP_OK, judge, judge_http, meaning_of
 from mmfold.adapters.venues.bybit.signing import UNSAFE_IN_QUERY, get_request
 from mmfold.adapters.venues.frames import load_object
@@ -41,10 +40,10 @@ from mmfold.adapters.venues.ledger import (
 from mmfold.adapters.venues.listing import category_of, list_manifest
 from mmfold.adapters.venues.order_port import FeeRate, Page, Private, Resting
 from mmfold.adapters.venues.port import MalformedFrame, RestRequest, VenueError
-from mmfold.engine.codes import EventKind, Side
+from mmfold.engine.codes import Side
 from mmfold.engine.limits import NS_PER_MS
 from mmfold.engine.manifest import Instrument, Manifest
-from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS
+from mmfold.engine.records import NO_PRICE_TICKS
 
 Told = OrderReport | Execution | Row | list[Row] | Foreign
 PAGE_COUNT_INSTRUMENTS = 1000
@@ -62,11 +61,6 @@ def request_instruments(category: str, symbol: str = "", cursor: str = "") -> Re
     """Return the request for a page of instruments."""
     values = {"category": category, "symbol": symbol, "limit": PAGE_COUNT_INSTRUMENTS, "cursor": cursor}
     return get_request("/v5/market/instruments-info", values)
-
-
-def request_orderbook(category: str, symbol: str, depth: int) -> RestRequest:
-    """Return the request for a book snapshot."""
-    return get_request("/v5/market/orderbook", {"category": category, "symbol": symbol, "limit": depth})
 
 
 def request_open_orders(category: str, symbol: str = "", settle_coin: str = "", cursor: str = "") -> RestRequest:
@@ -223,25 +217,13 @@ def read_resting(pages: Sequence[Page]) -> list[Resting]:
 
 
 class RestParser:
-    """Answers of the private lists and the book to whole events."""
+    """Answers of the private lists to whole events."""
 
     def __init__(self, manifest: Manifest, ledger: OrderLedger, coin: str = "USDT") -> None:
         self.table = list_manifest(manifest)
         self.listings = tuple(self.table.listings.values())
         self.ledger = ledger
         self.coin = coin
-
-    def parse_orderbook(self, body: bytes, ts_receive_ns: int, status: int = HTTP_OK) -> np.ndarray:
-        """Return a BOOK_SNAPSHOT.
-
-        Raises: VenueError, MalformedFrame.
-        """
-        result, _ = read_result(body, status)
-        with keeping(body):
-            listing = self.table.resolve(result.get("s"), "")
-            times = (read_ts_ns(result, "cts", "ts"), ts_receive_ns)
-            seqs = (read_integer(result, "u"), NO_ORDER_ID)
-            return book_rows(EventKind.BOOK_SNAPSHOT, listing, times, seqs, (result.get("b"), result.get("a")))
 
     def parse_open_orders(
         self, pages: list[Page], category: str, ts_receive_ns: int, symbol: str | None = None

@@ -7,9 +7,9 @@ place order, set disconnect cancel all.
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from mmfold.adapters.importers.bybit import MARKETS
 from mmfold.adapters.venues.bybit import requests, rest
 from mmfold.adapters.venues.bybit.frames import parse_control
+from mmfold.adapters.venues.bybit.messages import MARKETS
 from mmfold.adapters.venues.bybit.position_mode import HEDGE_HINT, hedged_symbols
 from mmfold.adapters.venues.bybit.private import PrivateParser
 from mmfold.adapters.venues.bybit.public import PublicParser

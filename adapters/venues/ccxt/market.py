@@ -17,7 +17,7 @@ from mmfold.adapters.venues.ccxt.book import BookDeltas
 from mmfold.adapters.venues.ccxt.loading import BOOK_DEPTH, UnifiedVenue
 from mmfold.adapters.venues.ccxt.structures import UnifiedParser, ids_of
 from mmfold.adapters.venues.connection import Backoff, StreamStatus
-from mmfold.adapters.venues.ledger import OrderLedger, as_rows
+from mmfold.adapters.venues.ledger import as_rows
 from mmfold.adapters.venues.market_stream import MarketTakers
 from mmfold.adapters.venues.port import MalformedFrame
 from mmfold.engine.limits import NS_PER_MS
@@ -44,7 +44,7 @@ class UnifiedMarket:
         silence_s: float = SILENCE_S,
     ) -> None:
         self.venue = venue
-        self.parser = UnifiedParser(manifest, OrderLedger(manifest.run_id), venue.symbols, venue.contract_sizes)
+        self.parser = UnifiedParser(manifest, venue.symbols, venue.contract_sizes)
         self.derivatives = {
             instrument.symbol for instrument in manifest.instruments if instrument.contract in ("linear", "inverse")
         }

@@ -1,9 +1,9 @@
-"""ccxt's unified structures of any venue to the same rows; must never let a float near a tick unchecked.
+"""ccxt's unified market structures of any venue to the same rows; must never let a float near a tick unchecked.
 
 ccxt has read the venue's decimal text as a float: its shortest form is that text again, and a number that is then not
 on the grid is refused like any other. Sizes of derivatives are in contracts: times the contract size they are base
 units.
-Source: ccxt manual, "Order book structure", "Trade structure", "Order structure", "Position structure", "Balance".
+Source: ccxt manual, "Order book structure", "Trade structure", "Ticker structure".
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,41 +17,21 @@ import numpy as np
 
 from mmfold.adapters.importers.grid import INTEGER_MAX, round_mark_e8
 from mmfold.adapters.importers.outcome import PassedOverError, RefusedError
-from mmfold.adapters.importers.rows import TS_MS_MAX, Row, book_rows, mark_rows, read_price, read_qty, trade_row
+from mmfold.adapters.importers.rows import TS_MS_MAX, Row, book_rows, mark_rows, trade_row
 from mmfold.adapters.importers.table import Listing
-from mmfold.adapters.venues.bybit.entries import CASH_MICROS_MAX
 from mmfold.adapters.venues.ledger import (
-    NOBODYS_ORDER_ID,
-    Execution,
-    Foreign,
-    OrderLedger,
-    OrderReport,
-    OrderWord,
     as_rows,
-    balance_row,
-    fill_row,
-    position_row,
 )
-from mmfold.adapters.venues.link_ids import execution_number
 from mmfold.adapters.venues.listing import list_manifest
-from mmfold.adapters.venues.order_port import Private
 from mmfold.adapters.venues.port import MalformedFrame
 from mmfold.engine.codes import EventKind, Flag, Side
-from mmfold.engine.limits import E9, MICROS_PER_UNIT, NS_PER_MS, PPM
+from mmfold.engine.limits import E9, NS_PER_MS
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 from mmfold.journal.told import told_again, trade_id_of
 
 Result = TypeVar("Result")
 SIDES = {"buy": Side.BID, "sell": Side.ASK}
-ORDER_WORDS = {
-    "open": OrderWord.OPEN,
-    "closed": OrderWord.FILLED,
-    "canceled": OrderWord.CANCELED,
-    "canceling": OrderWord.WAITING,
-    "expired": OrderWord.EXPIRED,
-    "rejected": OrderWord.REJECTED,
-}
 
 
 def ids_of(trades: np.ndarray) -> np.ndarray:
@@ -94,12 +74,10 @@ class UnifiedParser:
     def __init__(
         self,
         manifest: Manifest,
-        ledger: OrderLedger,
         symbols: Mapping[str, str],
         contract_sizes: Mapping[str, str] | None = None,
     ) -> None:
         self.table = list_manifest(manifest, manifest.instruments[0].venue)
-        self.ledger = ledger
         self.symbols = symbols
         self.contract_sizes = contract_sizes or {}
         self.book_count = 0
@@ -186,122 +164,6 @@ class UnifiedParser:
             head = (0, read_time_ns(rate), ts_receive_ns, NO_PRICE_TICKS, 0, mark_e8, int(-(-number * E9 // 1)))
             rows.append((*head, EventKind.FUNDING, Side.NONE, Flag.LAST, listing.index, 0))
         return as_rows(rows)
-
-    @checked
-    def parse_orders(self, orders: list[Mapping[str, Any]], ts_receive_ns: int) -> Private:
-        """Return what is new of own orders."""
-        rows: list[Row] = []
-        foreign: list[Foreign] = []
-        for order in orders:
-            link_id, venue_order_id = str(order.get("clientOrderId") or ""), str(order.get("id") or "")
-            order_id, listing = self.ledger.find(link_id, venue_order_id), self.find_listing(order)
-            if order_id is None or listing is None:
-                symbol, what = str(order.get("symbol")), str(order.get("status"))
-                foreign.append(
-                    Foreign(topic="order", symbol=symbol, what=what, venue_order_id=venue_order_id, link_id=link_id)
-                )
-                continue
-            report = self.order_report(order, order_id, listing, ts_receive_ns)
-            rows += self.ledger.fold(report, venue_order_id)
-        return Private(as_rows(rows), tuple(foreign))
-
-    def order_report(
-        self, order: Mapping[str, Any], order_id: int, listing: Listing, ts_receive_ns: int
-    ) -> OrderReport:
-        """Return the state of an own order."""
-        word = ORDER_WORDS.get(str(order.get("status")))
-        if word is None:
-            raise RefusedError(f'order "status" {order.get("status")!r} is none that is known')
-        price = order.get("price")
-        return OrderReport(
-            listing=listing,
-            order_id=order_id,
-            word=word,
-            side=read_side(order),
-            price_ticks=NO_PRICE_TICKS if price is None else read_price(decimal_text(price), listing),
-            whole_lots=read_qty(self.size_text(order.get("amount"), listing), listing),
-            filled_lots=read_qty(self.size_text(order.get("filled") or 0, listing), listing),
-            times=(read_time_ns(order), ts_receive_ns),
-        )
-
-    @checked
-    def parse_own_trades(self, trades: list[Mapping[str, Any]], ts_receive_ns: int) -> Private:
-        """Return the FILL of each own trade; one that names no order of ours is foreign."""
-        rows: list[Row] = []
-        foreign: list[Foreign] = []
-        for trade in trades:
-            link_id, venue_order_id = str(trade.get("clientOrderId") or ""), str(trade.get("order") or "")
-            order_id, listing = self.ledger.find(link_id, venue_order_id), self.find_listing(trade)
-            names: dict[str, Any] = {"topic": "trade", "symbol": str(trade.get("symbol")), "what": "trade"}
-            names |= {"venue_order_id": venue_order_id, "link_id": link_id}
-            if listing is None:
-                foreign.append(Foreign(**names))
-                continue
-            execution = self.execution(
-                trade, NOBODYS_ORDER_ID if order_id is None else order_id, listing, ts_receive_ns
-            )
-            if order_id is None:
-                foreign.append(Foreign(**names, row=as_rows([fill_row(execution)])))
-            else:
-                rows += self.ledger.fold(execution)
-        return Private(as_rows(rows), tuple(foreign))
-
-    def execution(self, trade: Mapping[str, Any], order_id: int, listing: Listing, ts_receive_ns: int) -> Execution:
-        """Return one own trade."""
-        name = str(trade.get("id") or "")
-        if not name:
-            raise RefusedError("an own trade without an id")
-        fee = trade.get("fee")
-        rate = fee.get("rate") if isinstance(fee, Mapping) else None
-        qty_lots = read_qty(self.size_text(trade.get("amount"), listing), listing)
-        if qty_lots == 0:
-            raise RefusedError("an own trade of size 0")
-        return Execution(
-            listing=listing,
-            order_id=order_id,
-            side=read_side(trade),
-            price_ticks=read_price(decimal_text(trade.get("price")), listing),
-            qty_lots=qty_lots,
-            number=execution_number(name),
-            is_maker=trade.get("takerOrMaker") == "maker",
-            fee_ppm=None if rate is None else int(-(-read_number(rate) * PPM // 1)),
-            times=(read_time_ns(trade), ts_receive_ns),
-        )
-
-    @checked
-    def parse_balance(self, balance: Mapping[str, Any], coin: str, ts_receive_ns: int) -> np.ndarray:
-        """Return the BALANCE of a coin's total, rounded down to a micro; no row when it is not listed."""
-        entry = balance.get(coin)
-        total = entry.get("total") if isinstance(entry, Mapping) else None
-        if total is None:
-            return as_rows([])
-        cash_micros = int(read_number(total) * MICROS_PER_UNIT // 1)
-        if abs(cash_micros) > CASH_MICROS_MAX:
-            raise RefusedError(f"{coin} balance {total!r} is out of range")
-        return as_rows([balance_row((read_time_ns(balance), ts_receive_ns), cash_micros)])
-
-    @checked
-    def parse_positions(self, positions: list[Mapping[str, Any]], ts_receive_ns: int) -> Private:
-        """Return the POSITION of each instrument; the average entry price is the tick below it."""
-        rows: list[Row] = []
-        foreign: list[Foreign] = []
-        for position in positions:
-            listing = self.find_listing(position)
-            if listing is None or position.get("hedged") is True:
-                what = "position" if listing is None else "position in hedge mode: mm trades in one-way mode"
-                foreign.append(Foreign(topic="position", symbol=str(position.get("symbol")), what=what))
-                continue
-            qty_lots = read_qty(self.size_text(position.get("contracts") or 0, listing), listing)
-            side, price, price_ticks = position.get("side"), position.get("entryPrice"), NO_PRICE_TICKS
-            if qty_lots and side not in ("long", "short"):
-                raise RefusedError(f'position "side" {side!r} is neither long nor short')
-            if qty_lots and price:
-                price_ticks = int(read_number(price) / Fraction(listing.tick.mantissa, 10**listing.tick.exponent))
-                if not 1 <= price_ticks <= listing.price_ticks_max:
-                    raise RefusedError(f"entry price {price!r} is out of range")
-            sign = -1 if side == "short" else 1
-            rows.append(position_row(listing, (read_time_ns(position), ts_receive_ns), sign * qty_lots, price_ticks))
-        return Private(as_rows(rows), tuple(foreign))
 
     def size_text(self, value: object, listing: Listing) -> str:
         """Return a size in the instrument's own units as a decimal text."""

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 from hypothesis import strategies as st
 
-from mmfold.adapters.importers import binance, bybit
 from mmfold.adapters.importers.frames import Form
 from mmfold.adapters.importers.lane import FastLane
 from mmfold.adapters.importers.outcome import ImportFailedError
@@ -14,9 +13,9 @@ from mmfold.adapters.importers.quarantine import Quarantine
 from mmfold.adapters.importers.session import Session
 from mmfold.adapters.importers.spool import Spool
 from mmfold.adapters.importers.table import Context, SymbolTable
+from mmfold.adapters.venues.registry import CAPTURES, load
 from mmfold.engine.records import EVENT
 
-PARSERS = {"binance": binance.parse_message, "bybit": bybit.parse_message}
 PIECES = [
     b"", b"0", b"-", b"1e5", b".", b"5", b'"', b"\\", b'\\"', b"{}", b"[", b"]", b",", b":", b" ", b"\r", b"\x00",
     b"\xff", b"null", b"true", b"99999999999999999999", b'"e":"trade",', b'"T":4,', b"pu", b"u", b"\xc3\xa9",
@@ -40,12 +39,13 @@ class MemoryQuarantine(Quarantine):
 def take(venue, lines, market, fast, form=Form.STAMPED, table=None):
     """Everything that came of some lines: rows, counts, symbols, refusals, failure."""
     table = SymbolTable(venue=venue, **(table or {}))
+    captures = load(CAPTURES[venue])
     session = Session(
-        parse_message=PARSERS[venue],
+        captures=captures,
         context=Context(table=table, market=market),
         spool=Spool(Path("never-written")),
         quarantine=MemoryQuarantine(Path("never-written")),
-        fast_lane=FastLane(f"mmfold.adapters.importers.{venue}_kernel:scan_lines") if fast else None,
+        fast_lane=FastLane(captures.scanner) if fast else None,
         strict=False,
     )
     failure = ""

@@ -17,7 +17,7 @@ from mmfold.adapters.importers import spool
 from mmfold.adapters.importers.frames import Form
 from mmfold.adapters.importers.spool import Spool
 from mmfold.engine.records import EVENT
-from tests.adapters.importers import bybit_capture as made
+from tests.adapters.venues.bybit import made_capture as made
 
 REPO = Path(__file__).resolve().parents[3]
 GRID = [option for name in made.TICKS for option in ("--tick", f"{name}={made.TICKS[name]}")]

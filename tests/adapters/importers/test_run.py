@@ -10,7 +10,6 @@ import zstandard
 
 from mmfold.adapters.importers import IMPORTERS, load_importer
 from mmfold.adapters.importers.outcome import ImportFailedError, ImportRequest
-from mmfold.adapters.importers.run import BINANCE, import_captures
 from mmfold.engine.codes import EventKind, Flag
 from mmfold.engine.manifest import encode_manifest, parse_manifest
 from mmfold.engine.payload import payload_bytes
@@ -188,7 +187,7 @@ def test_an_interrupt_leaves_the_old_output(tmp_path):
 
     request = ImportRequest(files=(tmp_path / "in0",), out=tmp_path / "out" / "j", force=True, **GRIDS)
     with pytest.raises(KeyboardInterrupt):
-        import_captures(request, interrupt, BINANCE)
+        load_importer("binance")(request, interrupt)
     assert left_over(tmp_path) == ["j"]
     reader = Journal(tmp_path / "out" / "j")
     assert sum(len(rows) for rows in reader.verified_chunks()) and reader.head.hex() == head

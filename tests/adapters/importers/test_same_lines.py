@@ -13,8 +13,8 @@ from mmfold.adapters.importers import run as run_module
 from mmfold.adapters.importers.outcome import ImportRequest
 from mmfold.engine.jit import JIT_ENABLED
 from mmfold.journal.reader import Journal
-from tests.adapters.importers import bybit_capture as made
 from tests.adapters.importers.test_told_twice import BINANCE, GRIDS, capture, stamped
+from tests.adapters.venues.bybit import made_capture as made
 
 BYBIT = [made.book(0, made.SYMBOLS[0], 1, "snapshot", 3), *(made.trades(n, made.SYMBOLS[0]) for n in range(1, 60))]
 CAPTURES = {"binance": stamped(BINANCE), "bybit": stamped(BYBIT)}

@@ -16,8 +16,8 @@ from mmfold.engine.jit import JIT_ENABLED
 from mmfold.engine.records import NO_ORDER_ID
 from mmfold.journal import told
 from mmfold.journal.reader import Journal
-from tests.adapters.importers import bybit_capture as made
 from tests.adapters.importers.take_lines import note_slow_lines, take
+from tests.adapters.venues.bybit import made_capture as made
 
 T0_NS = 1_767_225_600_000_000_000
 T0_MS = T0_NS // 1_000_000

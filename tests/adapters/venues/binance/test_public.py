@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmfold.adapters.importers.binance import parse_message
 from mmfold.adapters.importers.table import Context, SymbolTable
+from mmfold.adapters.venues.binance.messages import parse_message
 from mmfold.adapters.venues.binance.public import BinanceParser
 from mmfold.adapters.venues.port import FRAME_BYTES_MAX, Control, ControlKind, Ignored, MalformedFrame
 from mmfold.engine.codes import Flag

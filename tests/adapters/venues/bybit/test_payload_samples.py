@@ -140,5 +140,3 @@ def test_lists(samples):
     for name, symbols in {"GetLinearInverseSymbols": ["BTCUSDT"], "GetSpotSymbols": ["BTCUSDT"]}.items():
         instruments, _ = rest.parse_instruments(body_of(folder / "ExchangeData" / f"{name}.txt"))
         assert [each.symbol for each in instruments] == symbols
-    book = parser.parse_orderbook(body_of(folder / "ExchangeData" / "GetOrderbook.txt").replace(b"5.52", b"5.520"), TS)
-    assert book["kind"].tolist() == [EventKind.BOOK_SNAPSHOT] * 2

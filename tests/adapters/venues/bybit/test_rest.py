@@ -13,7 +13,6 @@ from tests.adapters.venues.bybit.words import MANIFEST, OWN, TS, execution, ledg
 REQUESTS = [
     (rest.request_time(), "/v5/market/time", False),
     (rest.request_instruments("linear"), "/v5/market/instruments-info?category=linear&limit=1000", False),
-    (rest.request_orderbook("spot", "S", 50), "/v5/market/orderbook?category=spot&symbol=S&limit=50", False),
     (
         rest.request_open_orders("linear", settle_coin="USDT", cursor="a%3D1"),
         "/v5/order/realtime?category=linear&settleCoin=USDT&openOnly=0&limit=50&cursor=a%3D1",
@@ -115,14 +114,6 @@ def test_positions_of_every_instrument():
 def test_wallet():
     entries = [{"accountType": "UNIFIED", "coin": [{"coin": "USDT", "walletBalance": "1.5"}]}]
     assert short(parser().parse_wallet(body({"list": entries}), TS)) == [("BALANCE", None, 0, None, 1_500_000, 0)]
-
-
-def test_orderbook():
-    result = {"s": "B", "b": [["50.5", "10"]], "a": [["51", "20"]], "ts": 3, "u": 4, "seq": 5}
-    rows = parser().parse_orderbook(body(result), TS)
-    assert short(rows) == [("BOOK_SNAPSHOT", 101, 1, None, 4, 0), ("BOOK_SNAPSHOT", 102, 2, None, 4, 0)]
-    with pytest.raises(MalformedFrame, match="other symbol"):
-        parser().parse_orderbook(body(result | {"s": "Z"}), TS)
 
 
 def test_time():

@@ -3,22 +3,17 @@
 import pytest
 
 from mmfold.adapters.venues.ccxt.structures import UnifiedParser, decimal_text
-from mmfold.adapters.venues.ledger import NOBODYS_ORDER_ID
-from mmfold.adapters.venues.link_ids import execution_number
 from mmfold.adapters.venues.port import MalformedFrame
-from mmfold.engine.codes import Flag, Side
-from mmfold.engine.records import FEE_CODE_ZERO, NO_VALUE
-from tests.adapters.venues.bybit.words import MANIFEST, OWN, TS, execution, ledger, link, order, short
+from mmfold.engine.codes import Side
+from mmfold.engine.records import NO_VALUE
+from tests.adapters.venues.bybit.words import MANIFEST, TS, short
 
 SYMBOLS = {"A/USDT:USDT": "A", "B/USDT:USDT": "B"}
 UNIFIED = {"symbol": "A/USDT:USDT", "timestamp": 5}
-ORDER = UNIFIED | {"id": "v-1", "clientOrderId": link(), "status": "open", "side": "buy"}
-ORDER |= {"price": 100.0, "amount": 0.01, "filled": 0.0}
-FILL = UNIFIED | {"id": "e-1", "order": "v-1", "side": "sell", "price": 100.1, "amount": 0.004, "takerOrMaker": "maker"}
 
 
-def parser(book=None, sizes=None):
-    return UnifiedParser(MANIFEST, book or ledger(), SYMBOLS, sizes)
+def parser(sizes=None):
+    return UnifiedParser(MANIFEST, SYMBOLS, sizes)
 
 
 def test_order_book():
@@ -37,6 +32,11 @@ def test_trades():
     rows = parser().parse_trades(trades, TS)
     assert short(rows) == [("TRADE", 1001, 2, None, 12, 0), ("TRADE", 1001, 1, 1524515437415930601, None, 0)]
     assert rows["side"].tolist() == [Side.ASK, Side.BID]
+
+
+def test_sizes_in_contracts():
+    trade = UNIFIED | {"id": "12", "side": "sell", "price": 100.1, "amount": 5.0}
+    assert parser(sizes={"A": "0.01"}).parse_trades([trade], TS)["qty_lots"].tolist() == [50]
 
 
 def test_a_trade_told_twice_counts_once():
@@ -78,55 +78,6 @@ def test_a_mark_price_is_rounded_and_one_that_is_too_small_is_left_out():
     assert short(settled) == [("FUNDING", None, 0, None, 100_000, 0)], "without a mark price the core values it"
 
 
-LIVES = [
-    ([ORDER], [("ACK", None, 0)]),
-    ([ORDER, ORDER | {"price": 99.9}], [("ACK", None, 0), ("AMENDED", 999, 10)]),
-    ([ORDER, ORDER | {"status": "closed", "filled": 0.01}], [("ACK", None, 0)]),
-    ([ORDER, ORDER | {"status": "canceled"}], [("ACK", None, 0), ("CANCELED", None, 0)]),
-    ([ORDER | {"status": "expired"}], [("EXPIRED", None, 0)]),
-    ([ORDER | {"status": "rejected"}], [("REJECT", None, 0)]),
-]
-
-
-@pytest.mark.parametrize(("orders", "rows"), LIVES)
-def test_lives_of_an_order(orders, rows):
-    book = ledger()
-    book.note_placed(OWN, 1000, 10)
-    found = parser(book).parse_orders(orders, TS)
-    assert [row[:3] for row in short(found.rows)] == rows and not found.foreign
-
-
-def test_own_trades():
-    book = ledger()
-    found = parser(book)
-    found.parse_orders([ORDER], TS)
-    told = found.parse_own_trades([FILL | {"fee": {"rate": 0.0001}}, FILL | {"id": "e-2", "order": "by-hand"}], TS)
-    assert short(told.rows) == [("FILL", 1001, 4, OWN, execution_number("e-1"), FEE_CODE_ZERO + 100)]
-    assert told.rows["flags"][0] == Flag.LAST | Flag.MAKER
-    assert short(told.foreign[0].row) == [("FILL", 1001, 4, NOBODYS_ORDER_ID, execution_number("e-2"), 0)]
-
-
-def test_foreign_orders_and_symbols():
-    found = parser().parse_orders([ORDER | {"clientOrderId": "by-hand"}, ORDER | {"symbol": "Z/USDT"}], TS)
-    assert [(each.symbol, each.link_id) for each in found.foreign] == [("A/USDT:USDT", "by-hand"), ("Z/USDT", link())]
-    assert [each.row for each in parser().parse_own_trades([FILL | {"symbol": "Z/USDT"}], TS).foreign] == [None]
-
-
-def test_positions_in_contracts():
-    held = UNIFIED | {"side": "short", "contracts": 5.0, "entryPrice": 100.07}
-    flat = {"symbol": "B/USDT:USDT", "side": None, "contracts": None}
-    rows = parser(sizes={"A": "0.01"}).parse_positions([held, flat], TS).rows
-    assert short(rows) == [("POSITION", 1000, -50, None, None, 0), ("POSITION", None, 0, None, None, 0)]
-    hedged = parser().parse_positions([held | {"hedged": True}], TS)
-    assert not len(hedged.rows) and "hedge mode" in hedged.foreign[0].what
-
-
-def test_balance():
-    balance = {"timestamp": 5, "USDT": {"free": 1.0, "used": 0.5, "total": 1.2345678}}
-    assert short(parser().parse_balance(balance, "USDT", TS)) == [("BALANCE", None, 0, None, 1_234_567, 0)]
-    assert not len(parser().parse_balance(balance, "BTC", TS))
-
-
 MALFORMED = [
     (lambda p: p.parse_order_book(UNIFIED | {"bids": [[100.05, 1]], "asks": []}, TS), "off the grid"),
     (lambda p: p.parse_order_book(UNIFIED | {"bids": [[float("nan"), 1]], "asks": []}, TS), "out of range"),
@@ -138,11 +89,6 @@ MALFORMED = [
     (lambda p: p.parse_trades([UNIFIED | {"timestamp": "x", "side": "buy", "price": 1, "amount": 1}], TS), "time"),
     (lambda p: p.parse_ticker(UNIFIED | {"markPrice": 0}, TS), "mark price 0 is out of range"),
     (lambda p: p.parse_settled([UNIFIED | {"fundingRate": 1.5}], TS, 1), "beyond 100 %"),
-    (lambda p: p.parse_orders([ORDER | {"status": "odd"}], TS), "none that is known"),
-    (lambda p: p.parse_own_trades([FILL | {"id": None}], TS), "without an id"),
-    (lambda p: p.parse_own_trades([FILL | {"amount": 0}], TS), "size 0"),
-    (lambda p: p.parse_positions([UNIFIED | {"contracts": 1, "side": "up"}], TS), "neither long nor short"),
-    (lambda p: p.parse_balance({"USDT": {"total": "x"}}, "USDT", TS), "no number"),
 ]
 
 
@@ -175,18 +121,10 @@ def test_structures_that_ccxt_makes_of_the_venues_own_words():
     market = {"id": "A", "symbol": "A/USDT:USDT", "base": "A", "quote": "USDT", "settle": "USDT", "type": "swap"}
     market |= {"swap": True, "contract": True, "linear": True, "inverse": False, "spot": False, "contractSize": 1}
     market |= {"precision": {}, "limits": {}, "active": True, "option": False, "future": False}
-    own, fill = order("PartiallyFilled", filled="0.004", leavesQty="0.006"), execution(feeRate="0.0001", execFee="1")
-    book = ledger()
-    book.note_placed(OWN, 1000, 10)
-    found = parser(book)
-    assert [row[:3] for row in short(found.parse_orders([client.parse_order(own, market)], TS).rows)] == [
-        ("ACK", None, 0)
-    ]
-    told = found.parse_own_trades([client.parse_trade(fill, market)], TS)
-    assert short(told.rows) == [("FILL", 1000, 4, OWN, execution_number("e-1"), FEE_CODE_ZERO + 100)]
+    found = parser()
     levels = {"b": [["100.0", "1.5"]], "a": [["100.10", "0.001"]]}
     rows = found.parse_order_book(client.parse_order_book(levels, market["symbol"], 5, "b", "a"), TS)
     assert [row[:3] for row in short(rows)] == [("BOOK_SNAPSHOT", 1000, 1500), ("BOOK_SNAPSHOT", 1001, 1)]
-    position = {"symbol": "A", "side": "Sell", "size": "0.005", "avgPrice": "100.07", "positionIdx": 0}
-    held = found.parse_positions([client.parse_position(position, market)], TS)
-    assert [row[:3] for row in short(held.rows)] == [("POSITION", 1000, -5)]
+    trade = {"execId": "12", "symbol": "A", "price": "100.10", "size": "0.001", "side": "Buy", "time": "5"}
+    rows = found.parse_trades([client.parse_trade(trade, market)], TS)
+    assert [row[:3] for row in short(rows)] == [("TRADE", 1001, 1)]

@@ -12,8 +12,8 @@ from mmfold.adapters.importers.frames import Form
 from mmfold.engine.codes import EventKind
 from mmfold.engine.jit import JIT_ENABLED
 from mmfold.engine.records import EVENT
-from tests.adapters.importers import bybit_capture as made
 from tests.adapters.importers.take_lines import cuts_and_bytes, note_slow_lines, spoil, take
+from tests.adapters.venues.bybit import made_capture as made
 
 pytestmark = pytest.mark.skipif(not JIT_ENABLED, reason="without JIT there is no fast lane")
 

@@ -1,13 +1,46 @@
 """The fast lane of the Binance importer: known shapes of combined-stream frames, byte by byte into rows.
 
-The laws of adapters/importers/kernel.py hold; the reference is binance.py.
+The laws of adapters/importers/kernel.py hold; the reference is messages.py.
 """
 
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False, disable-error-code="assignment"
 
 import numpy as np
 
-from mmfold.adapters.importers.binance_fields import (
+from mmfold.adapters.importers.kernel import (
+    add_level,
+    apply_symbol,
+    close_line,
+    finish_delta,
+    finish_event,
+    has_line,
+    is_new_trade,
+    open_line,
+    scan_levels,
+    scan_price,
+    scan_qty,
+)
+from mmfold.adapters.importers.lane import END, SKIP_AGGREGATE, SKIP_SINGLE
+from mmfold.adapters.importers.scan import (
+    AT,
+    BRACE_CLOSE,
+    BRACKET_OPEN,
+    COLON,
+    COMMA,
+    LF,
+    NINE,
+    QUOTE,
+    TILDE,
+    ZERO,
+    is_text,
+    literal_text,
+    match,
+    scan_integer,
+    scan_string,
+    scan_truth,
+)
+from mmfold.adapters.importers.table import AGGREGATE_TRADES, SINGLE_TRADES
+from mmfold.adapters.venues.binance.message_fields import (
     AGGREGATE_INTEGERS,
     BBO_INTEGERS_FUTURES,
     BBO_STEPS,
@@ -47,39 +80,6 @@ from mmfold.adapters.importers.binance_fields import (
     X_TYPE,
     E,
 )
-from mmfold.adapters.importers.kernel import (
-    add_level,
-    apply_symbol,
-    close_line,
-    finish_delta,
-    finish_event,
-    has_line,
-    is_new_trade,
-    open_line,
-    scan_levels,
-    scan_price,
-    scan_qty,
-)
-from mmfold.adapters.importers.lane import END, SKIP_AGGREGATE, SKIP_SINGLE
-from mmfold.adapters.importers.scan import (
-    AT,
-    BRACE_CLOSE,
-    BRACKET_OPEN,
-    COLON,
-    COMMA,
-    LF,
-    NINE,
-    QUOTE,
-    TILDE,
-    ZERO,
-    is_text,
-    literal_text,
-    match,
-    scan_integer,
-    scan_string,
-    scan_truth,
-)
-from mmfold.adapters.importers.table import AGGREGATE_TRADES, SINGLE_TRADES
 from mmfold.engine.codes import EventKind, Side
 from mmfold.engine.jit import entry, kernel
 from mmfold.engine.records import NO_ORDER_ID, NO_TS_NS

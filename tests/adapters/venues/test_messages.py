@@ -3,9 +3,10 @@
 import orjson
 import pytest
 
-from mmfold.adapters.importers import binance, bybit
 from mmfold.adapters.importers.outcome import Refusal, Skipped, UnknownSymbolError, UnnamedSnapshotError
 from mmfold.adapters.importers.table import Context, SymbolTable
+from mmfold.adapters.venues.binance.messages import CAPTURES as BINANCE
+from mmfold.adapters.venues.bybit.messages import CAPTURES as BYBIT
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 
@@ -20,9 +21,9 @@ def context_of(venue, **values):
     return Context(table=table, **values)
 
 
-def parse(module, message, context=None, ts_receive_ns=7):
+def parse(captures, message, context=None, ts_receive_ns=7):
     raw = message if isinstance(message, bytes) else orjson.dumps(message)
-    return module.parse_message(raw, ts_receive_ns, context or context_of(module.__name__.rpartition(".")[2]))
+    return captures.parse_message(raw, ts_receive_ns, context or context_of(captures.venue))
 
 
 def short(rows):
@@ -67,7 +68,7 @@ BINANCE_ROWS = [
 def test_binance_rows(message, rows, ts_exchange_ns, wrapped):
     if wrapped and "lastUpdateId" not in message:
         message = {"stream": "a@depth@0ms", "data": message}
-    found = parse(binance, message)
+    found = parse(BINANCE, message)
     assert short(found) == [tuple(map(int, row)) for row in rows]
     assert set(found["ts_exchange_ns"].tolist()) == {ts_exchange_ns} and set(found["ts_receive_ns"].tolist()) == {7}
 
@@ -110,7 +111,7 @@ BINANCE_REFUSED = [
 
 @pytest.mark.parametrize(("message", "reason"), BINANCE_REFUSED)
 def test_binance_refuses(message, reason):
-    found = parse(binance, message)
+    found = parse(BINANCE, message)
     assert isinstance(found, Refusal), found
     import re
 
@@ -128,7 +129,7 @@ def test_binance_refuses(message, reason):
     ],
 )
 def test_binance_passes_over(message, what):
-    assert parse(binance, message) == Skipped(what)
+    assert parse(BINANCE, message) == Skipped(what)
 
 
 @pytest.mark.parametrize(
@@ -138,10 +139,10 @@ def test_binance_passes_over(message, what):
 )  # fmt: skip
 def test_binance_market_shows_in_the_content(message, market):
     context = context_of("binance")
-    parse(binance, message, context)
+    parse(BINANCE, message, context)
     assert context.market == market
     other = DEPTH if market == "spot" else SPOT_DEPTH
-    assert f"in a {market} capture" in parse(binance, other, context).reason
+    assert f"in a {market} capture" in parse(BINANCE, other, context).reason
 
 
 @pytest.mark.parametrize(
@@ -150,13 +151,13 @@ def test_binance_market_shows_in_the_content(message, market):
 )
 def test_binance_snapshot_symbol(hint, url, symbol):
     context = context_of("binance", symbol_hint=hint, url=url)
-    parse(binance, {**without(REST, "symbol"), "bids": [], "asks": []}, context)
+    parse(BINANCE, {**without(REST, "symbol"), "bids": [], "asks": []}, context)
     assert list(context.table.listings) == [symbol]
 
 
 def test_binance_snapshot_without_a_symbol_is_held():
     with pytest.raises(UnnamedSnapshotError):
-        parse(binance, without(REST, "symbol"))
+        parse(BINANCE, without(REST, "symbol"))
 
 
 def book(kind, update=9, **values):
@@ -188,7 +189,7 @@ BYBIT_ROWS = [
 
 @pytest.mark.parametrize(("message", "rows", "ts_exchange_ns"), BYBIT_ROWS)
 def test_bybit_rows(message, rows, ts_exchange_ns):
-    found = parse(bybit, message)
+    found = parse(BYBIT, message)
     assert short(found) == [tuple(map(int, row)) for row in rows]
     assert set(found["ts_exchange_ns"].tolist()) == {ts_exchange_ns}
     ends = (found["flags"] & Flag.LAST) != 0
@@ -197,9 +198,9 @@ def test_bybit_rows(message, rows, ts_exchange_ns):
 
 def test_bybit_index_price_comes_with_the_last_mark_price():
     context = context_of("bybit")
-    assert parse(bybit, ticker(indexPrice="2"), context) == Skipped("ticker")
-    parse(bybit, ticker(markPrice="1.5"), context)
-    assert short(parse(bybit, ticker(indexPrice="2"), context))[0][4:6] == (200_000_000, 150_000_000)
+    assert parse(BYBIT, ticker(indexPrice="2"), context) == Skipped("ticker")
+    parse(BYBIT, ticker(markPrice="1.5"), context)
+    assert short(parse(BYBIT, ticker(indexPrice="2"), context))[0][4:6] == (200_000_000, 150_000_000)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +218,7 @@ def test_bybit_index_price_comes_with_the_last_mark_price():
     ],
 )
 def test_bybit_refuses(message, reason):
-    found = parse(bybit, message)
+    found = parse(BYBIT, message)
     assert isinstance(found, Refusal) and reason in found.reason, found
 
 
@@ -225,28 +226,28 @@ def test_bybit_instruments_list_gives_the_grid():
     context = Context(table=SymbolTable(venue="bybit"))
     row = {"symbol": "A", "priceFilter": {"tickSize": "0.5"}, "lotSizeFilter": {"qtyStep": "2", "minOrderQty": "4"}}
     info = {"retCode": 0, "result": {"category": "inverse", "list": [row]}}
-    assert parse(bybit, info, context) == Skipped("instruments list")
-    assert short(parse(bybit, book("delta"), context))[0][2:4] == (2, 1)
+    assert parse(BYBIT, info, context) == Skipped("instruments list")
+    assert short(parse(BYBIT, book("delta"), context))[0][2:4] == (2, 1)
     instrument = context.table.listings["A"].instrument
     assert (instrument.contract, instrument.min_qty_lots) == ("inverse", 2)
 
 
 def test_bybit_book_is_the_first_depth():
     context = context_of("bybit")
-    parse(bybit, book("snapshot"), context)
-    assert parse(bybit, book("delta", topic="orderbook.1.A"), context) == Skipped("orderbook.1 beside orderbook.50")
+    parse(BYBIT, book("snapshot"), context)
+    assert parse(BYBIT, book("delta", topic="orderbook.1.A"), context) == Skipped("orderbook.1 beside orderbook.50")
 
 
 def test_no_grid_is_told_to_the_import():
     with pytest.raises(UnknownSymbolError) as caught:
-        parse(binance, {**BBO, "s": "Q"})
+        parse(BINANCE, {**BBO, "s": "Q"})
     error = caught.value
     assert (error.symbol, error.market, error.missing) == ("Q", "usdm", ("tick_size", "lot_size"))
 
 
 def test_a_flag_comes_before_the_table():
     context = Context(table=SymbolTable(venue="binance", ticks={"BTCUSDT": "0.5"}))
-    parse(binance, {**BBO, "s": "BTCUSDT"}, context)
+    parse(BINANCE, {**BBO, "s": "BTCUSDT"}, context)
     instrument = context.table.listings["BTCUSDT"].instrument
     assert (instrument.tick_size, instrument.lot_size) == ("0.5", "0.001")
 
@@ -264,11 +265,11 @@ SMALL_MARKS = [
 @pytest.mark.parametrize(("text", "mark_e8"), SMALL_MARKS)
 def test_prices_of_more_decimals_are_rounded_or_left_out(text, mark_e8):
     ticker = {"topic": "tickers.A", "type": "delta", "data": {"symbol": "A", "markPrice": text}, "cs": 1, "ts": 2}
-    for module, message in ((bybit, ticker), (binance, MARK | {"p": text, "i": ""})):
-        found = parse(module, message)
+    for captures, message in ((BYBIT, ticker), (BINANCE, MARK | {"p": text, "i": ""})):
+        found = parse(captures, message)
         if mark_e8 is None:
             assert isinstance(found, Skipped), found
         else:
             assert found["aux"].tolist() == [mark_e8]
-    index = parse(binance, MARK | {"i": text})
+    index = parse(BINANCE, MARK | {"i": text})
     assert index["order_id"].tolist() == [NO_VALUE if mark_e8 is None else mark_e8]

@@ -1,6 +1,6 @@
 """The fast lane of the Bybit importer: v5 book, trade and ticker frames in the venue's own order of keys.
 
-The laws of adapters/importers/kernel.py hold; the reference is bybit.py. Klines and tickers without a mark or index
+The laws of adapters/importers/kernel.py hold; the reference is messages.py. Klines and tickers without a mark or index
 price are read to their end and counted: a stream is full of them.
 """
 

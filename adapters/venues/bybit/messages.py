@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from mmfold.adapters.importers.captures import Captures
 from mmfold.adapters.importers.grid import read_integer, read_mark_e8
 from mmfold.adapters.importers.listed import instrument_of
 from mmfold.adapters.importers.outcome import (
@@ -306,3 +307,12 @@ def read_instrument(row: object, category: str) -> Instrument:
         **{f"{coin}_coin": row.get(f"{coin}Coin") or "" for coin in ("base", "quote", "settle")},
     }
     return instrument_of(symbol, "bybit", category, filters)
+
+
+CAPTURES = Captures(
+    venue="bybit",
+    markets=MARKETS,
+    parse_message=parse_message,
+    scanner="mmfold.adapters.venues.bybit.message_kernel:scan_lines",
+    shown_depth=shown_depth,
+)

@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import orjson
 
+from mmfold.adapters.importers.captures import Captures
 from mmfold.adapters.importers.grid import read_integer, read_mark_e8
-from mmfold.adapters.importers.listed import offer_exchange_info
 from mmfold.adapters.importers.outcome import (
     ImportFailedError,
     Parsed,
@@ -26,6 +26,7 @@ from mmfold.adapters.importers.outcome import (
 )
 from mmfold.adapters.importers.rows import bbo_rows, book_rows, finish_event, mark_rows, read_ts_ns, trade_row
 from mmfold.adapters.importers.table import AGGREGATE_TRADES, SINGLE_TRADES, Context, Listing, choose_trades
+from mmfold.adapters.venues.binance.exchange_info import offer_exchange_info
 from mmfold.engine.codes import EventKind, Side
 from mmfold.engine.records import NO_ORDER_ID, NO_VALUE
 
@@ -214,3 +215,11 @@ def snapshot_rows(data: dict[str, Any], stream: str, ts_receive_ns: int, context
     times = (read_ts_ns(data, "T", "E", unit_ns=context.exchange_unit_ns), ts_receive_ns)
     seqs = (read_integer(data, "lastUpdateId"), NO_ORDER_ID)
     return book_rows(EventKind.BOOK_SNAPSHOT, listing, times, seqs, (data.get("bids"), data.get("asks")))
+
+
+CAPTURES = Captures(
+    venue="binance",
+    markets=MARKETS,
+    parse_message=parse_message,
+    scanner="mmfold.adapters.venues.binance.message_kernel:scan_lines",
+)
