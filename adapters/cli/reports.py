@@ -53,7 +53,7 @@ def open_writers(
     asked: Mapping[str, Any], manifest: "Manifest", outputs: ExitStack
 ) -> "list[Callable[[np.ndarray], None]]":
     """Begin the reports that are made while the replay runs, and return what takes its effects."""
-    writers = []
+    writers: list[Callable[[np.ndarray], None]] = []
     for report, place in asked_reports(asked, Feed.EFFECTS):
         begun: EffectsReport = report.load()(place, manifest)
         writers.append(outputs.enter_context(begun).write)
