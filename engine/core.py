@@ -193,6 +193,11 @@ class Core:
                 assert stop == Stop.EFFECTS_FULL
                 self.drain()
 
+    @property
+    def is_awaiting(self) -> bool:
+        """Whether decisions wait for their witnesses, which stand in rows that were not fed yet."""
+        return self.compares and self.witness_index.item(0) < self.effect_count.item(0)
+
     def drain(self) -> None:
         """Hand the effects decided so far to the driver and empty the buffer."""
         count = self.effect_count.item(0)

@@ -30,7 +30,7 @@ def save_checkpoint(directory: Path, key: str, core: Core, seq_next: int, base: 
     """Save the core's state at a segment's start, once; a directory that cannot be written has no cache."""
     if seq_next in {seq_next_of(path) for path in list_checkpoints(directory, key)}:
         return
-    if core.compares and core.out[0]["witness_index"] < core.out[0]["effect_count"]:
+    if core.is_awaiting:
         return  # the last decisions' witnesses stand behind the boundary: nothing may be drained yet
     core.drain()
     core.effects_digest.close_block()

@@ -46,10 +46,13 @@ class EventSource(Events):
         if isinstance(self.reader, Journal):
             self.reader.check_end()
 
-    def unverified_chunks(self) -> Iterator[np.ndarray]:
-        """Yield the events for a first look, without a check of the chain; `chunks` verifies them later."""
+    def unverified_chunks(self, seq_from: int = 0) -> Iterator[np.ndarray]:
+        """Yield the events for a first look, without a check of the chain; `chunks` verifies them later.
+
+        Of a journal those from `seq_from` on, of another form all.
+        """
         if self.form is Form.JOURNAL:
-            return Journal(self.path).chunks(CHUNK_ROW_COUNT)
+            return Journal(self.path).chunks(CHUNK_ROW_COUNT, seq_from)
         return Events(self.path).chunks()
 
     def chunks(

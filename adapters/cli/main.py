@@ -106,6 +106,10 @@ COMMANDS = {
         "mmfold.adapters.cli.resume_command:command",
         "Lift the stop of an account, or list those that are stopped.",
     ),
+    "at": Entry(
+        "mmfold.adapters.cli.at_command:command",
+        "Show the state of a journal right after one event.",
+    ),
     "policies": Entry(
         "mmfold.adapters.cli.policies_command:command",
         "List the policies: settings, when each is due, what it adjusts.",

@@ -42,7 +42,7 @@ def replayed(events: Path, asked: dict[str, Any]) -> "ReplayResult":
     from mmfold.adapters.cli.replay_command import prepare, replay_or_refuse
 
     prepare(events, 1, asked["strategy"])
-    return replay_or_refuse(events, 1, {**asked, "seq_from": 0, "report": None, "audit": None, "effects": None})
+    return replay_or_refuse(events, 1, {**asked, "seq_from": 0})
 
 
 def policies_document(result: "ReplayResult") -> dict[str, Any]:

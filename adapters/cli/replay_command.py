@@ -64,7 +64,7 @@ def command(events: Path, as_json: bool, workers: int, strict: bool, **asked: An
         from mmfold.reports.summary import print_summary
 
         print_summary(result, pages)
-        if asked["check_audit"] is not None:
+        if asked.get("check_audit") is not None:
             click.echo(f"checked   {asked['check_audit']} is this journal's audit log, to the byte")
     if strict and result.comparison is not None and result.comparison.difference_count:
         raise GateFailed(f"{result.comparison.difference_count:,} decisions differ under these rules, and --strict")
@@ -120,7 +120,7 @@ def run_replay(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResu
     from mmfold.replay.run import Replay
 
     options = replay_options(asked)
-    if asked["check_audit"] is not None and (workers > 1 or asked["seq_from"]):
+    if asked.get("check_audit") is not None and (workers > 1 or asked["seq_from"]):
         raise click.UsageError("--check-audit compares every decision: it goes without --workers and --from")
     if workers > 1:
         one_pass = [report for report, _ in asked_reports(asked, *OF_REPLAY) if not report.of_state]
@@ -135,7 +135,7 @@ def run_replay(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResu
         if options.config is not None:
             print_warnings(unused_settings(options.config, run.manifest))
         run.writers = open_writers(asked, run.manifest, outputs)
-        if asked["check_audit"] is not None:
+        if asked.get("check_audit") is not None:
             from mmfold.reports.audit_check import AuditCheck
 
             run.writers.append(outputs.enter_context(AuditCheck(asked["check_audit"], run.manifest)).write)

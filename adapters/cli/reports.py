@@ -31,8 +31,8 @@ def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def asked_reports(asked: Mapping[str, Any], *feeds: Feed) -> Iterator[tuple[Report, Path]]:
-    """Yield the reports that were asked for, each with its place."""
-    return ((report, asked[report.name]) for report in reports_of(*feeds) if asked[report.name] is not None)
+    """Yield the reports that were asked for, each with its place; a command need not know them all."""
+    return ((report, asked[report.name]) for report in reports_of(*feeds) if asked.get(report.name) is not None)
 
 
 def check_places(asked: Mapping[str, Any], inputs: Iterable[Path], force: bool) -> None:
