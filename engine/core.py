@@ -28,6 +28,7 @@ OnEffects = Callable[[np.ndarray], None]
 DIGEST_BYTES = hashlib.sha256().digest_size
 HEADER = struct.Struct("<QQ")
 DONE = (int(Stop.END), int(Stop.DECIDED))
+POLICY, TIMER = int(Stop.POLICY), int(PolicyTask.TIMER)  # plain: they are compared at each run of a policy
 FEW_EFFECTS = 32  # up to here counting one by one costs less than numpy
 
 
@@ -118,6 +119,7 @@ class Core:
         self.row_index, self.effect_count = self.out["row_index"], self.out["effect_count"]
         self.witness_index, self.effects = self.out["witness_index"], self.out["effects"][0]
         self.witnessed, self.stop_on_effects = self.out["witnessed"], self.out["stop_on_effects"]
+        self.event_row_index, self.policy_task = self.out["event_row_index"], self.out["policy_task"]
         self.effects_digest = EffectsDigest()
         self.on_effects = on_effects
         self.override = override
@@ -177,15 +179,14 @@ class Core:
                 raise AssertionError(f"invariant broken at seq {seq}: {error or 'an assertion of the core'}") from error
             if stop in DONE:
                 return
-            place = self.out[0]
-            if stop == Stop.POLICY:
-                self.run_policy_lane(rows[place["event_row_index"] : place["row_index"]])
-                if place["stop_on_effects"]:
+            if stop == POLICY:
+                self.run_policy_lane(self.event_of(rows))
+                if self.stop_on_effects.item(0):
                     return
             elif stop == Stop.WITNESS_DIFFERS:
                 self.raise_witness_differs(rows)
             elif stop == Stop.DIGEST:
-                self.check_digest(rows[place["event_row_index"] : place["row_index"]])
+                self.check_digest(self.event_of(rows))
             elif stop == Stop.BLOCK:
                 self.drain()
                 self.effects_digest.close_block()
@@ -226,15 +227,27 @@ class Core:
 
     def run_policy_lane(self, rows: np.ndarray) -> None:
         """Run what the fast lane cannot: configuration, commands and due policies; then decide with the new PARAMS."""
-        task = PolicyTask(int(self.out[0]["policy_task"]))
-        if task == PolicyTask.CONFIG:
-            document = merge_config(parse_config(payload_bytes(rows)), self.override or {})
-            self.apply_config(document, self.emit)
-        elif task == PolicyTask.COMMAND:
-            self.run_command(parse_command(payload_bytes(rows), self.manifest))
-        if task != PolicyTask.TIMER or self.lane.run_due(self.state, self.emit):
+        task = self.policy_task.item(0)
+        if task == TIMER:
+            changed = self.lane.run_due(self.state, self.emit)
+        else:
+            self.run_control(PolicyTask(task), payload_bytes(rows))
+            changed = True
+        if changed:
             self.state.quoters["requote_forced"] = 1
         run_decide_all(self.state.clock, self.state.cells, self.out)
+
+    def run_control(self, task: PolicyTask, payload: bytes) -> None:
+        """Carry out a CONFIG or a COMMAND event."""
+        if task == PolicyTask.CONFIG:
+            self.apply_config(merge_config(parse_config(payload), self.override or {}), self.emit)
+        else:
+            assert task == PolicyTask.COMMAND
+            self.run_command(parse_command(payload, self.manifest))
+
+    def event_of(self, rows: np.ndarray) -> np.ndarray:
+        """Return the rows of the event that the fast lane stopped at."""
+        return rows[self.event_row_index.item(0) : self.row_index.item(0)]
 
     def run_command(self, command: Command) -> None:
         """Carry out a COMMAND: what the policy lane takes, or the cancel of an order that rests at the venue and that
@@ -313,7 +326,7 @@ class Core:
         state_end = HEADER.size + state_size
         policies_end = state_end + policies_size
         self.state = load_state(self.manifest, data[HEADER.size : state_end])
-        self.lane.members = self.lane.restored(json.loads(data[state_end:policies_end]))
+        self.lane.restore(json.loads(data[state_end:policies_end]))
         self.effect_kind_counts = np.frombuffer(data[policies_end:], "<i8").tolist()
         self.out[0]["block"] = int(self.state.clock[0]["seq_last"] + 1) // CHAIN_BLOCK_EVENT_COUNT
         assert self.lane.json() == data[state_end:policies_end]

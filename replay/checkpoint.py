@@ -58,7 +58,7 @@ def load_checkpoint(core: Core, checkpoint: Checkpoint) -> bool:
 
     Shape: `rows` of its meta is a count.
     """
-    before = core.state, core.lane.members, core.effect_kind_counts, int(core.out[0]["block"])
+    before, members = (core.state, core.effect_kind_counts, int(core.out[0]["block"])), core.lane.members
     meta = checkpoint.meta
     try:
         digest, counts = bytes.fromhex(meta["effects_digest"]), (int(meta["witnessed_count"]), int(meta["rows"]))
@@ -66,7 +66,8 @@ def load_checkpoint(core: Core, checkpoint: Checkpoint) -> bool:
             return False
         core.load(checkpoint.state)
     except (ValueError, KeyError, TypeError, AttributeError, AssertionError, RecursionError, struct.error):
-        core.state, core.lane.members, core.effect_kind_counts, core.out[0]["block"] = before
+        core.state, core.effect_kind_counts, core.out[0]["block"] = before
+        core.lane.take_over(members)
         return False
     core.document, core.effects_digest.value, core.witnessed_count = meta["document"], digest, counts[0]
     return True

@@ -51,14 +51,11 @@ def decide(settings: Settings, memory: Memory, view: View) -> tuple[Memory, list
     """Step one level up after enough bad intervals, one down after enough good ones, never twice within the
     cooldown.
     """
-    total = sum(sum(view.counters[name].tolist()) for name in BUSY_COUNTERS)
+    counters = view.counters
+    total = sum([sum(counters[name].tolist()) for name in BUSY_COUNTERS])
     bad = total - memory.events_seen >= settings.trigger_events_total
-    after = replace(
-        memory,
-        events_seen=total,
-        bad_streak=memory.bad_streak + 1 if bad else 0,
-        good_streak=0 if bad else memory.good_streak + 1,
-    )
+    bad_streak, good_streak = (memory.bad_streak + 1, 0) if bad else (0, memory.good_streak + 1)
+    after = Memory(memory.level, bad_streak, good_streak, total, memory.ts_changed_ns, memory.steps)
     cooldown_ns = int(settings.cooldown_minutes * NS_PER_MINUTE)
     if memory.ts_changed_ns is not None and view.ts_now_ns - memory.ts_changed_ns < cooldown_ns:
         return after, []

@@ -3,8 +3,7 @@
 It keeps each policy's settings and memory, its schedule and what stands of it, and says what changed as effects.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,8 +24,8 @@ from mmfold.engine.policy.layers import (
     standing_of,
 )
 from mmfold.engine.policy.registry import POLICIES
+from mmfold.engine.policy.schedule import Schedules
 from mmfold.engine.policy.seam import Adjust, Alert, Answer, Freeze, Policy, Unfreeze, View
-from mmfold.engine.records import NO_TS_NS, NO_VALUE
 from mmfold.engine.schema import PARAM_BY_NAME
 from mmfold.engine.state import State
 
@@ -58,10 +57,23 @@ class PolicyLane:
         self.manifest = manifest
         self.index = manifest.symbol_index()
         self.members = {policy.name: Member(policy, None, policy.memory()) for policy in policies}
+        self.active: dict[int, str] = {}  # names by id, of those that run
         # What stands of each policy by instrument_index; of one that is not here the state's records are looked up.
         self.stands: dict[str, dict[int, list[Standing]]] = {}
+        self.seen: tuple[Schedules, View] | None = None  # of the last state: both look into it
         ids = [member.policy.id for member in self.members.values()]
         assert len(set(ids)) == len(ids) and all(0 < one < POLICY_ROOM for one in ids)
+
+    def look(self, state: State) -> tuple[Schedules, View]:
+        """Return the schedules of a state and what policies see of it."""
+        if self.seen is None or self.seen[0].state is not state:
+            self.seen = Schedules(state), View(state, self.manifest)
+        return self.seen
+
+    def take_over(self, members: dict[str, Member]) -> None:
+        """Go on with other members."""
+        self.members = members
+        self.active = {member.policy.id: name for name, member in members.items() if member.is_active}
 
     def configured(self, documents: Mapping[str, Any], interval_ns: int | None) -> dict[str, Member]:
         """Return the members with new settings, {policy: {setting: value}}; `interval_ns` is of an older journal's
@@ -88,47 +100,41 @@ class PolicyLane:
 
     def configure(self, state: State, members: dict[str, Member]) -> None:
         """Take over new settings and schedules."""
-        self.members = members
+        self.take_over(members)
+        schedules, _ = self.look(state)
         for member in members.values():
-            schedule = state.clock[0]["schedules"][member.policy.id]
-            schedule["active"] = member.is_active
-            if member.is_active:
-                schedule["interval_ns"] = round(member.settings.interval_s * NS_PER_S)
-            else:
-                schedule["due_ns"], schedule["wake_kind"] = NO_TS_NS, NO_VALUE
-        state.clock["policy_active"] = int(any(member.is_active for member in members.values()))
-        set_first_due(state)
+            interval_ns = round(member.settings.interval_s * NS_PER_S) if member.is_active else None
+            schedules.set(member.policy.id, interval_ns)
+        state.clock["policy_active"] = int(bool(self.active))
+        schedules.set_first_due(self.active)
 
     def follow_base(self, state: State, emit: Emit | None) -> None:
         """Fold everything anew after a CONFIG, and say what changed; `emit` is None before the first event."""
         for name in self.members:
-            with blamed(name, state):
+            with Blamed(name, state):
                 self.stand(state, name)
         for index in range(len(self.manifest.instruments)):
-            with blamed(", ".join(self.members), state):
+            with Blamed(", ".join(self.members), state):
                 changes = refold(state, index)
             for change, folded in changes:
                 tell(change, folded, OPERATOR, Reason.CONFIG, emit)
 
     def run_due(self, state: State, emit: Emit) -> bool:
         """Run every policy that is due or woken, in the order of the registry; tells whether anything changed."""
-        clock, view, changed = state.clock[0], View(state, self.manifest), False
-        for name, member in list(self.members.items()):
-            schedule = clock["schedules"][member.policy.id]
-            if member.is_active and is_due(clock, schedule):
-                schedule["due_ns"] = clock["ts_now_ns"] + schedule["interval_ns"]
-                schedule["wake_kind"] = NO_VALUE
-                schedule["run_count"] += 1
+        (schedules, view), changed = self.look(state), False
+        for policy_id, name in self.active.items():
+            if schedules.is_due(policy_id):
+                schedules.begin(policy_id)
                 changed |= self.run(state, name, lambda m: m.policy.decide(m.settings, m.memory, view), emit)
-        set_first_due(state)
+        schedules.set_first_due(self.active)
         return changed
 
     def run(self, state: State, name: str, ask: Callable[[Member], tuple[Any, list[Answer]]], emit: Emit) -> bool:
         """Ask one policy something, keep its memory and carry out what it answers; tells whether anything changed."""
         member = self.members[name]
-        with blamed(name, state):
+        with Blamed(name, state):
             memory, answers = ask(member)
-            self.members = {**self.members, name: member._replace(memory=memory)}
+            self.members = {**self.members, name: Member(member.policy, member.settings, memory)}
             changed = self.refold_policy(state, name, emit)
             for answer in answers:
                 changed |= self.carry_out(state, member.policy, answer, emit)
@@ -151,7 +157,7 @@ class PolicyLane:
         policy = member.policy
         asked: dict[int, list[Standing]] = {}
         if member.is_active:
-            for one in policy.adjust(member.settings, member.memory, View(state, self.manifest)):
+            for one in policy.adjust(member.settings, member.memory, self.look(state)[1]):
                 asked.setdefault(self.index[one.symbol], []).append(to_standing(policy, one))
         if asked == self.stands.get(name):
             return {}
@@ -182,9 +188,7 @@ class PolicyLane:
             assert 0 <= answer.detail < 1 << AUTHOR_SHIFT
             effect["aux"] = policy.id << AUTHOR_SHIFT | answer.detail
             return False
-        schedule, clock = state.clock[0]["schedules"][policy.id], state.clock[0]
-        schedule["wake_kind"] = answer.kind
-        schedule["wake_count"] = clock["kind_counts"][answer.kind] + answer.count
+        self.look(state)[0].wake(policy.id, answer.kind, answer.count)
         return False
 
     def freeze(self, state: State, symbol: str, owner: int, is_frozen: bool, reason: Reason, emit: Emit) -> bool:
@@ -214,7 +218,7 @@ class PolicyLane:
                 self.freeze(state, symbol, OPERATOR_FREEZE, command.frozen, Reason.COMMAND, emit)
         elif isinstance(command, PolicyCommand):
             self.check_command(state, command)
-            view = View(state, self.manifest)
+            view = self.look(state)[1]
             ask, document = self.members[command.policy].policy.command, command.document
             assert ask is not None
             self.run(state, command.policy, lambda m: ask(m.settings, m.memory, document, view), emit)
@@ -232,7 +236,7 @@ class PolicyLane:
         if member is None or member.policy.command is None or member.settings is None:
             raise ConfigPayloadError(f"policy {command.policy!r} takes no commands")
         try:
-            member.policy.command(member.settings, member.memory, command.document, View(state, self.manifest))
+            member.policy.command(member.settings, member.memory, command.document, self.look(state)[1])
         except ValueError as error:
             raise ConfigPayloadError(f"{command.policy}: {error}") from error
 
@@ -260,8 +264,8 @@ class PolicyLane:
             }
         )
 
-    def restored(self, document: dict[str, Any]) -> dict[str, Member]:
-        """Return the members of a checkpoint's JSON.
+    def restore(self, document: dict[str, Any]) -> None:
+        """Go on with the members of a checkpoint's JSON.
 
         Raises: ValueError, KeyError.
         """
@@ -271,7 +275,7 @@ class PolicyLane:
             policy, plain = member.policy, document[name]
             settings = None if plain["settings"] is None else decode(policy.settings, plain["settings"], name)
             members[name] = Member(policy, settings, decode(policy.memory, plain["memory"], name))
-        return members
+        self.take_over(members)
 
 
 def to_standing(policy: Policy, one: Adjust) -> Standing:
@@ -296,26 +300,20 @@ def tell(change: Change, folded: Folded, author: int, reason: Reason, emit: Emit
     effect["aux"] = audit_aux(*last_word)
 
 
-@contextmanager
-def blamed(name: str, state: State) -> Iterator[None]:
-    """Make whatever goes wrong in a policy, or by what it says, an error that names it and the event."""
-    try:
-        yield
-    except Exception as error:
-        seq = int(state.clock[0]["seq_last"])
-        raise PolicyBroken(f"policy {name} failed at seq {seq}: {type(error).__name__}: {error}") from error
+class Blamed:
+    """Makes whatever goes wrong in a policy, or by what it says, an error that names it and the event."""
 
+    def __init__(self, name: str, state: State) -> None:
+        self.name, self.state = name, state
 
-def is_due(clock: np.void, schedule: np.void) -> bool:
-    """Tell whether a policy runs at this TIMER."""
-    kind = int(schedule["wake_kind"])
-    is_woken = kind != NO_VALUE and clock["kind_counts"][kind] >= schedule["wake_count"]
-    return bool(clock["ts_now_ns"] >= schedule["due_ns"] or is_woken)
+    def __enter__(self) -> None:
+        """Begin."""
 
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Name who failed.
 
-def set_first_due(state: State) -> None:
-    """Keep in the clock when the first of the active policies is due."""
-    schedules = state.clock[0]["schedules"]
-    due_ns = schedules["due_ns"].tolist()  # a few numbers: plain ones cost a tenth of NumPy's
-    active = [due_ns[place] for place, is_active in enumerate(schedules["active"].tolist()) if is_active]
-    state.clock["policy_due_ns"] = min(active, default=NO_TS_NS)
+        Raises: PolicyBroken.
+        """
+        if isinstance(error, Exception):
+            seq = int(self.state.clock[0]["seq_last"])
+            raise PolicyBroken(f"policy {self.name} failed at seq {seq}: {type(error).__name__}: {error}") from error

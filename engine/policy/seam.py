@@ -56,7 +56,10 @@ Answer = Freeze | Unfreeze | Alert | Wake
 
 
 class View:
-    """What a policy sees: read-only columns of the state, a row an instrument, in the order of `symbols`."""
+    """What a policy sees: read-only columns of the state, a row an instrument, in the order of `symbols`.
+
+    One serves all runs on a state: the columns show it as it is, so a policy keeps none of them.
+    """
 
     def __init__(self, state: State, manifest: Manifest) -> None:
         self._state = state
@@ -67,10 +70,10 @@ class View:
         """The instruments' symbols."""
         return tuple(instrument.symbol for instrument in self._manifest.instruments)
 
-    @cached_property
+    @property
     def ts_now_ns(self) -> int:
         """The core's clock."""
-        return int(self._state.clock[0]["ts_now_ns"])
+        return int(self.clock["ts_now_ns"].item(0))
 
     @cached_property
     def clock(self) -> np.ndarray:

@@ -15,6 +15,8 @@ from mmfold.engine.policy.lane import PolicyBroken
 from mmfold.engine.policy.layers import Folded, Standing, fold_param, put_standing, standing_of
 from mmfold.engine.policy.seam import Adjust, Alert, Answer, Freeze, Policy, Unfreeze, View, Wake
 from mmfold.engine.schema import PARAM_BY_NAME
+from mmfold.journal.checkpoints import Checkpoint
+from mmfold.replay.checkpoint import load_checkpoint
 from tests.engine.rows import House, event
 
 AUTO, ME = Reason.AUTOPOLICY, Reason.COMMAND
@@ -210,6 +212,19 @@ def test_a_checkpoint_holds_what_stands_and_when_who_is_due() -> None:
     again = Core(house.manifest, policies=policies)
     again.load(house.core.dump())
     assert again.state_digest() == house.core.state_digest() and again.lane.members == house.core.lane.members
+    assert again.lane.active == house.core.lane.active == {1: "policy_1", 2: "policy_2"}
+
+
+def test_a_checkpoint_that_is_refused_stops_no_policy() -> None:
+    policies = (make_policy(1, scale(1_500_000)), make_policy(2))
+    core = make_house(*policies).core
+    other = Core(core.manifest, policies=policies)
+    data = other.dump() + b"."  # the counts behind the policies are cut
+    meta = {"effects_digest": "00", "witnessed_count": 0, "rows": 0, "document": {}}
+    before = core.state, core.lane.members, dict(core.lane.active)
+    assert before[2] and not other.lane.active
+    assert not load_checkpoint(core, Checkpoint("", 0, b"", data, meta))
+    assert (core.state, core.lane.members, core.lane.active) == before
 
 
 def test_what_stands_is_written_and_read() -> None:
