@@ -27,12 +27,13 @@ if not __debug__:
 if JIT_ENABLED:
     import numba
 
-    from mmfold.engine.inner import InnerCompiler
+    from mmfold.engine.inner import EntryCompiler, InnerCompiler
     from mmfold.engine.kept import KernelCache, open_cache
 
     IS_KEPT = open_cache()
     SHUT = {"pipeline_class": InnerCompiler, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     INNER = {} if DOORS_OPEN else SHUT
+    ENTRY = {} if DOORS_OPEN else {"pipeline_class": EntryCompiler}
 
     def kernel(function: F) -> F:
         """Compile an inner function into its callers."""
@@ -41,7 +42,7 @@ if JIT_ENABLED:
 
     def entry(function: F) -> F:
         """Compile a function that Python calls; kept on disk, releases the GIL."""
-        compiled: F = numba.njit(nogil=True)(function)
+        compiled: F = numba.njit(nogil=True, **ENTRY)(function)
         if IS_KEPT and cache.is_kept(function.__code__.co_filename):
             compiled._cache = KernelCache(function)  # type: ignore[attr-defined]  # as its enable_caching() does
         return compiled

@@ -63,6 +63,7 @@ CORE_IMPORTS_OF_FILE = {
     "engine/jit.py": {"os"},
     "engine/cache.py": {"os", "pathlib", "shutil", "stat", "sys"},
     "engine/closure.py": {"importlib", "os", "pathlib", "sys"},
+    "engine/inner.py": {"gc"},
     "engine/kept.py": {"os", "sys"},
     "engine/pages.py": {"mmap"},
 }
