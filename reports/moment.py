@@ -19,6 +19,8 @@ from mmfold.reports.money import instrument_units
 from mmfold.reports.parameters import parameters_in_force
 from mmfold.reports.top.frame import symbol_fields, time_text, window_lots
 
+NO_WORDS = ("kind", "seq", "ts_exchange_ns", "ts_receive_ns")
+
 
 def moment_document(moment: Moment) -> dict[str, Any]:
     """Return everything that is shown of a moment."""
@@ -71,3 +73,14 @@ def symbol_document(moment: Moment, index: int) -> dict[str, Any]:
 def price_ticks_of(orders: np.ndarray, order_id: int) -> int:
     """Return the price of an order that is open."""
     return int(orders["price_ticks"][orders["order_id"] == order_id][0])
+
+
+def event_text(event: dict[str, Any]) -> str:
+    """Return an event in a few words: levels are counted; its times, and what a payload says, are not in it."""
+    words = [event["kind"].replace("_", " ")]
+    for name, value in event.items():
+        if isinstance(value, list):
+            words.append(f"{len(value)} {name}")
+        elif name not in NO_WORDS and not isinstance(value, dict):
+            words.append(f"{name} {value}")
+    return ", ".join(words)

@@ -80,6 +80,7 @@ def print_moment(document: dict[str, Any]) -> None:
     """Print the event, what it decided, and each symbol."""
     from rich.console import Console
 
+    from mmfold.reports.moment import event_text
     from mmfold.reports.top.lines import symbol_lines
 
     console = Console(highlight=False, width=WIDTH)
@@ -99,14 +100,3 @@ def print_moment(document: dict[str, Any]) -> None:
         if changed:
             rows = [(one["key"], *map(format_number, (one["base"], one["effective"])), one["by"]) for one in changed]
             print_table(("parameter", "base", "in force", "by"), rows, "parameters that are not the operator's")
-
-
-def event_text(event: dict[str, Any]) -> str:
-    """Return an event in a few words: levels are counted, what a payload says is in --json."""
-    words = [event["kind"]]
-    for name, value in event.items():
-        if isinstance(value, list):
-            words.append(f"{len(value)} {name}{'s' * (len(value) != 1)}")
-        elif name not in ("kind", "seq") and not isinstance(value, dict):
-            words.append(f"{name} {value}")
-    return "  ".join(words)

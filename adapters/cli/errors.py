@@ -41,6 +41,7 @@ USER_ERRORS = frozenset(
         "mmfold.replay.parallel.CheckpointDiffers",
         "mmfold.replay.assumptions.BadAssumption",
         "mmfold.replay.debug.library.NoSuchEvent",
+        "mmfold.replay.debug.trace.TraceFailed",
         "mmfold.replay.funding_file.FundingFileError",
         "mmfold.replay.latency_file.LatencyFileError",
         "mmfold.replay.parity.session.NoDecisions",

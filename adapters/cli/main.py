@@ -110,6 +110,10 @@ COMMANDS = {
         "mmfold.adapters.cli.at_command:command",
         "Show the state of a journal right after one event.",
     ),
+    "why": Entry(
+        "mmfold.adapters.cli.why_command:command",
+        "Say why something was decided, and what came of it.",
+    ),
     "policies": Entry(
         "mmfold.adapters.cli.policies_command:command",
         "List the policies: settings, when each is due, what it adjusts.",

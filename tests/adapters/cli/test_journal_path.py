@@ -16,7 +16,7 @@ READ = {
     "mm journal convert src",
     "mm journal export path", "mm journal info path", "mm journal recover path", "mm journal slice path",
     "mm journal verify path", "mm parity a", "mm parity b", "mm policies events", "mm replay events",
-    "mm venue binance feed", "mm venue bybit feed",
+    "mm venue binance feed", "mm venue bybit feed", "mm why events",
 }  # fmt: skip
 
 
