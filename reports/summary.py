@@ -333,14 +333,16 @@ def print_summary(
     source = printable(shlex.quote(result.source))
     strategy = loaded()
     given = "" if strategy is None else f" --strategy {shlex.quote(f'{strategy.path}:{strategy.function}')}"
-    steps = (
-        (
-            "next",
-            f"mm replay --events {source}{given} --audit audit.jsonl",
-            "every decision with its reason, hash-chained",
-        ),
-        ("", f"mm journal cat {source}", "the events, one JSON line each"),
-    )
-    width = max(len(step) for _, step, _ in steps)
-    for label, step, meaning in steps:
+    last_order_id = int(result.state.orders["order_id"].max())
+    steps = [
+        (f"mm replay --events {source}{given} --audit audit.jsonl", "every decision with its reason, hash-chained"),
+        (f"mm journal cat {source}", "the events, one JSON line each"),
+    ]
+    if last_order_id > 0 and result.witnessed_count is not None:
+        steps.insert(
+            0, (f"mm why --events {source}{given} {last_order_id}", "why an order was placed, what came of it")
+        )
+    width = max(len(step) for step, _ in steps)
+    for place, (step, meaning) in enumerate(steps):
+        label = "" if place else "next"
         console.print(Text.assemble(f"{label:<10}{step:<{width}}   ", (meaning, "dim")), soft_wrap=True)

@@ -82,7 +82,8 @@ def test_the_example_trades(made: tuple[Path, dict[str, Any]]) -> None:
 def test_the_next_step_names_the_strategy(made: tuple[Path, dict[str, Any]]) -> None:
     code, printed, told = mm("replay", "--events", made[0], "--strategy", f"{EXAMPLE}:quote", "--until", 100)
     assert code == 0, told
-    assert f"next      mm replay --events {made[0]} --strategy {EXAMPLE}:quote --audit audit.jsonl" in printed
+    assert f"next      mm why --events {made[0]} --strategy {EXAMPLE}:quote " in printed
+    assert f"mm replay --events {made[0]} --strategy {EXAMPLE}:quote --audit audit.jsonl" in printed
 
 
 def test_the_manifest_names_the_file(made: tuple[Path, dict[str, Any]]) -> None:
