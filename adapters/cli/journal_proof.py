@@ -1,6 +1,7 @@
 """`mm journal key`, `anchor`, `prove`, `check-proof`: proofs for outsiders; must never print or keep a private key."""
 
 import os
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import click
 from mmfold.adapters.bundled import DEMO
 from mmfold.adapters.cli.errors import GateFailed
 from mmfold.adapters.cli.interpreted import choose_mode, events_bytes
+from mmfold.adapters.cli.interrupts import check_interrupts
 from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.output import emit_json, progress
 
@@ -27,6 +29,7 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 PASSPHRASE = "MM_PROOF_KEY_PASSPHRASE"
 KEY_BYTES_MAX = 1 << 16
 ROWS_SHOWN = 8
+NICE = 10  # beside a session: what it leaves of the processor
 UNPINNED_NOTE = "the key is the proof's own word: compare it with what the signer published, or give that with --vkey"
 UNCHECKED_NOTE = "no signature was checked: give the signer's key with --vkey"
 UNSIGNED_NOTE = "the anchor's signature was not checked: give the signer's key with --vkey"
@@ -103,13 +106,20 @@ def key(out: Path, name: str, ml_dsa: bool, as_json: bool) -> None:
 @click.option("--key", "key_path", required=True, metavar="FILE", type=PATH, help="The private key, Ed25519 in PEM.")
 @click.option("--cosign", metavar="FILE", type=PATH, help="An ML-DSA-44 key that signs as well.")
 @click.option("--origin", metavar="TEXT", help="The log's name, instead of the key's name and the run.")
+@click.option("--follow", is_flag=True, help="Go on beside a living writer, until the journal is sealed or Ctrl-C.")
+@click.option(
+    "--every", "every_s", metavar="SECONDS", default=60.0, show_default=True, type=click.FloatRange(1.0),
+    help="With --follow: how often what has come is signed.",
+)  # fmt: skip
 @AS_JSON
-def anchor(path: Path, key_path: Path, cosign: Path | None, origin: str | None, as_json: bool) -> None:
+def anchor(
+    path: Path, key_path: Path, cosign: Path | None, origin: str | None, follow: bool, every_s: float, as_json: bool
+) -> None:
     """Verify a journal, keep its Merkle tree in PATH/proof and sign its root: a checkpoint.
 
     Keep the checkpoint where the journal's writer cannot change it. Of a journal under its writer it is what is
-    committed; a later call goes on. Exit code 2: the journal does not verify, is not the one that was anchored before,
-    or the key is another.
+    committed; a later call goes on, and --follow does so by itself, hashing each event once and at low priority. Exit
+    code 2: the journal does not verify, is not the one that was anchored before, or the key is another.
     """
     if path.resolve() == DEMO:
         raise click.UsageError("the bundled journal is never changed: copy it, and anchor the copy")
@@ -117,15 +127,27 @@ def anchor(path: Path, key_path: Path, cosign: Path | None, origin: str | None, 
     from mmfold.journal.errors import Corrupt, SealDiffers, TornTail
     from mmfold.journal.proof.anchor import anchor_journal
     from mmfold.journal.proof.errors import CheckFailed
+    from mmfold.journal.proof.following import follow_journal
 
     signers = [read_signer(one) for one in (key_path, cosign) if one is not None]
     started_s = time.perf_counter()
     try:
+        if follow:
+            os.nice(NICE)
+            on_turn = check_interrupts
+            for done in follow_journal(path, signers, origin=origin, every_s=every_s, on_turn=on_turn):
+                tell_anchored(path, done, signers, time.perf_counter() - started_s, as_json)
+                sys.stdout.flush()
+            return
         with progress(events_bytes(path) // 64, "anchor", "rows") as report:
             done = anchor_journal(path, signers, origin=origin, now_s=int(time.time()), on_rows=report)
     except (CheckFailed, Corrupt, SealDiffers, TornTail) as error:
         raise failed(error, f"mm journal verify {path}") from None
-    seconds = time.perf_counter() - started_s
+    tell_anchored(path, done, signers, time.perf_counter() - started_s, as_json)
+
+
+def tell_anchored(path: Path, done: "Anchored", signers: "list[Signer]", seconds: float, as_json: bool) -> None:
+    """Print what was anchored."""
     if as_json:
         emit_json(anchor_document(path, done, signers, seconds))
         return

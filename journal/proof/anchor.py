@@ -96,16 +96,14 @@ class Anchor:
             leaves = leaves[left:]
         self._builder.add(leaves)
 
-    def sign(self, now_s: int) -> SignedCheckpoint:
-        """Write the tiles that are not full and a checkpoint of all that was taken, and return it.
+    def signed(self, now_s: int, head: bytes) -> Anchored:
+        """Write the tiles that are not full and a checkpoint of all that was taken; `head` is the chain's there.
 
         Raises: CheckFailed where that is less than the last checkpoint is of; OSError.
         """
-        size = self._builder.size
-        if size < self.size_before:
-            message = (
-                f"expected the {self.size_before:,} events that were anchored, found {size:,}: the tail was cut off"
-            )
+        size, before = self._builder.size, self.size_before
+        if size < before:
+            message = f"expected the {before:,} anchored events, found {size:,}: the tail was cut off"
             raise CheckFailed(self.directory.parent, message, seq=size, hint=REWRITTEN_HINT)
         for level, index, data in self._builder.partial_tiles():
             self.files.put(level, index, data)
@@ -122,7 +120,8 @@ class Anchor:
         replace_file(self.directory / HISTORY_NAME / str(size), data)
         replace_file(self.directory / CHECKPOINT_NAME, data)
         self.before, self.size_before = signed, size
-        return signed
+        written = self.directory / CHECKPOINT_NAME
+        return Anchored(signed, size, self.rows, head.hex(), before, self.files.written, written)
 
     def _check_past(self) -> None:
         """Compare the root with that of the last checkpoint, at its size.
@@ -167,22 +166,28 @@ def anchor_journal(
 
     Raises: NotAJournal, Corrupt, TornTail, SealDiffers, WrongVersion; ProofError, CheckFailed; Locked; OSError.
     """
-    if form_of(path) is not Form.JOURNAL or not path.is_dir():
-        raise NotAJournal(path, "expected a journal directory, to keep the tree beside it", hint="mm journal convert")
-    check_kinds(path, signers)
-    journal = Journal(path)
-    origin = origin or origin_of(signers[0].vkey.name, journal.manifest(), journal)
-    check_origin(path, origin)
+    journal, origin = open_log(path, signers, origin)
     with alone(path):
         anchor = Anchor(path, signers, origin)
         take_all(anchor, journal, on_rows)
         if anchor.is_mending_needed:
             anchor = anchor.mended()
             take_all(anchor, journal, on_rows)
-        before = anchor.size_before
-        signed = anchor.sign(now_s)
-    written = anchor.directory / CHECKPOINT_NAME
-    return Anchored(signed, anchor.events, anchor.rows, journal.head.hex(), before, anchor.files.written, written)
+        return anchor.signed(now_s, journal.head)
+
+
+def open_log(path: Path, signers: Sequence[Signer], origin: str | None) -> tuple[Journal, str]:
+    """Return the journal of a directory and the origin of its log.
+
+    Raises: NotAJournal, ProofError, Corrupt, TornTail, WrongVersion.
+    """
+    if path.exists() and (form_of(path) is not Form.JOURNAL or not path.is_dir()):
+        raise NotAJournal(path, "expected a journal directory, to keep the tree beside it", hint="mm journal convert")
+    check_kinds(path, signers)
+    journal = Journal(path)
+    origin = origin or origin_of(signers[0].vkey.name, journal.manifest(), journal)
+    check_origin(path, origin)
+    return journal, origin
 
 
 def check_kinds(path: Path, signers: Sequence[Signer]) -> None:

@@ -222,6 +222,19 @@ def test_a_journal_under_its_writer_is_anchored_as_far_as_it_is_committed(mm, an
         assert mm("prove", anchored / "j", "--seq", 2_105)[0] == 0
 
 
+def test_follow_says_each_anchoring_and_ends_with_the_seal(mm, anchored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "nice", lambda by: by)  # of the test's own process
+    grown(anchored / "j", 300)
+    words = ("anchor", anchored / "j", "--key", anchored / "k.pem", "--follow")
+    code, out, _ = mm(*words, "--json")
+    assert code == 0 and [json.loads(line)["events"] for line in out.splitlines()] == [2_400]
+    assert mm(*words, "--every", "0.5")[0] == 64
+    changed = bytearray((anchored / "j/000000.mmj").read_bytes())
+    changed[-1] ^= 1
+    (anchored / "j/000000.mmj").write_bytes(changed)
+    assert mm(*words)[0] == 2
+
+
 def test_tiles_that_were_changed_prove_nothing_and_are_made_anew(mm, anchored: Path) -> None:
     tile = anchored / "j/proof/tile/0/004"
     good = tile.read_bytes()
