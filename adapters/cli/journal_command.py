@@ -1,5 +1,6 @@
 """`mm journal`: look into, verify, convert and recover journals; must never change one except by `recover --apply`."""
 
+import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,16 @@ from mmfold.adapters.cli.interpreted import choose_mode, events_bytes
 from mmfold.adapters.cli.journal_cat import cat
 from mmfold.adapters.cli.journal_info import info
 from mmfold.adapters.cli.journal_path import READ_JOURNAL
-from mmfold.adapters.cli.journal_proof import UNSIGNED_NOTE, VKEYS, anchor, check_kept_outside, check_proof, key, prove
+from mmfold.adapters.cli.journal_proof import (
+    UNSIGNED_NOTE,
+    VKEYS,
+    anchor,
+    check_kept_outside,
+    check_proof,
+    failed,
+    key,
+    prove,
+)
 from mmfold.adapters.cli.journal_slice import slice_command
 from mmfold.adapters.cli.output import emit_json, progress
 
@@ -88,6 +98,8 @@ def verify(
         raise click.UsageError("--vkey is the key of --anchor FILE")
     choose_mode(path, workers)
     from mmfold.journal.forms import Form, form_of, verify_form
+    from mmfold.journal.proof.errors import CheckFailed
+    from mmfold.journal.verify import first_bad
 
     form = form_of(path)
     is_binary = form is Form.JOURNAL
@@ -96,11 +108,18 @@ def verify(
     with progress(total, "verify", "bytes" if is_binary else "rows") as report:
         found = verify_form(path, workers=workers, expect_head=head, on_progress=report)
     seconds = time.perf_counter() - started_s
+    differing: JournalError | None = None
+    anchored: dict[str, Any] = {}
     if found.ok and kept is not None:
-        origin, size = check_kept_outside(path, kept, vkeys)
+        try:
+            origin, size = check_kept_outside(path, kept, vkeys)
+            anchored = {"anchor": {"events": size, "origin": origin}}
+        except CheckFailed as error:
+            differing, found = error, dataclasses.replace(found, ok=False, first_bad=first_bad(error, 0))
     if as_json:
-        anchored = {} if kept is None or not found.ok else {"anchor": {"events": size, "origin": origin}}
         emit_json({**verification_document(path, form.value, found, seconds), **anchored})
+    if differing is not None:
+        raise GateFailed("") if as_json else failed(differing, "restore a copy")
     if not found.ok:
         raise GateFailed("" if as_json else fault_text(path, found))
     if not as_json:
@@ -291,8 +310,6 @@ def recover(path: Path, apply: bool, out: Path | None, force: bool, as_json: boo
 
 def salvage_journal(path: Path, out: Path, force: bool, as_json: bool) -> None:
     """Write what is whole of a damaged journal to a new one and say how much that is."""
-    import dataclasses
-
     from mmfold.journal.salvage import salvage
 
     with progress(events_bytes(path) // 64, "salvage", "rows") as report:

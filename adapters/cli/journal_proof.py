@@ -79,9 +79,10 @@ def key(out: Path, name: str, ml_dsa: bool, as_json: bool) -> None:
     replaced.
     """
     from mmfold.journal.outputs import check_file
+    from mmfold.journal.plain_file import open_plain, sync_directory
     from mmfold.journal.proof.note import NAME, KeyKind
     from mmfold.journal.proof.signing import make_key, parse_signer
-    from mmfold.journal.work import finished_file
+    from mmfold.journal.publish import working
 
     if not NAME.fullmatch(name):
         raise click.BadParameter(f'"{name}" has a space or a plus sign', param_hint="--name")
@@ -89,8 +90,13 @@ def key(out: Path, name: str, ml_dsa: bool, as_json: bool) -> None:
     passphrase = read_passphrase()
     pem = make_key(name, KeyKind.ML_DSA_44 if ml_dsa else KeyKind.ED25519, passphrase)
     vkey = parse_signer(pem, passphrase, out).vkey
-    with finished_file(out, 0o600) as file:
-        file.write(pem)
+    with working(out) as work:
+        with open(open_plain(work / out.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(pem)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(work / out.name, out)  # unlike a rename it never takes another file's place
+    sync_directory(out.absolute().parent)
     if as_json:
         emit_json({"encrypted": passphrase is not None, "out": str(out), "vkey": str(vkey)})
         return
@@ -216,9 +222,10 @@ def prove(path: Path, seq: int | None, old: Path | None, as_json: bool) -> None:
 )
 @click.argument("path", metavar="FILE", type=PATH)
 @VKEYS
+@click.option("--origin", metavar="TEXT", help="The log that it must be of.")
 @click.option("--old", metavar="CHECKPOINT", type=PATH, help="The older checkpoint that a proof of growth is about.")
 @AS_JSON
-def check_proof(path: Path, vkeys: "tuple[Vkey, ...]", old: Path | None, as_json: bool) -> None:
+def check_proof(path: Path, vkeys: "tuple[Vkey, ...]", origin: str | None, old: Path | None, as_json: bool) -> None:
     """Check what `mm journal prove` wrote: signature, path and event. Every key that is given must have signed.
 
     Exit code 2: it does not hold. 1: it is no proof.
@@ -229,6 +236,9 @@ def check_proof(path: Path, vkeys: "tuple[Vkey, ...]", old: Path | None, as_json
 
     try:
         found = check(path, vkeys, None if old is None else (read_checkpoint(old), old))
+        told = found.proof.signed.checkpoint.origin
+        if origin not in (None, told):
+            raise CheckFailed(path, f"expected a proof of {origin}, found one of {told}")
     except CheckFailed as error:
         raise failed(error, "") from None
     if as_json:
@@ -293,19 +303,15 @@ def row_document(row: "np.void") -> dict[str, Any]:
 def check_kept_outside(path: Path, kept: Path, vkeys: "tuple[Vkey, ...]") -> tuple[str, int]:
     """Check that a journal begins with what a checkpoint says; returns the checkpoint's origin and size.
 
-    Raises: GateFailed, ProofError, JournalError.
+    Raises: CheckFailed, ProofError, JournalError.
     """
-    from mmfold.journal.proof.errors import CheckFailed
     from mmfold.journal.proof.prove import check_anchor, read_checkpoint
     from mmfold.journal.proof.signing import check_signed
 
     signed = read_checkpoint(kept)
-    try:
-        check_signed(signed, vkeys, kept)
-        with progress(events_bytes(path) // 64 if path.is_dir() else None, "anchor", "rows") as report:
-            check_anchor(path, signed, kept, report)
-    except CheckFailed as error:
-        raise failed(error, "restore a copy") from None
+    check_signed(signed, vkeys, kept)
+    with progress(events_bytes(path) // 64 if path.is_dir() else None, "anchor", "rows") as report:
+        check_anchor(path, signed, kept, report)
     return signed.checkpoint.origin, signed.checkpoint.size
 
 

@@ -72,7 +72,8 @@ def test_anchor_prove_check(mm, anchored: Path, vkey: str) -> None:
         document = json.loads(out)
         assert code == 0 and document["pinned"] and document["seq"] == seq and document["vkeys"] == [vkey]
         assert bytes.fromhex("".join(row["hex"] for row in document["rows"])) == EVENTS[seq].tobytes()
-        assert mm("check-proof", path, "--vkey", anchored / "vkey")[0] == 0
+        assert mm("check-proof", path, "--vkey", anchored / "vkey", "--origin", document["origin"])[0] == 0
+        assert "found one of" in mm("check-proof", path, "--origin", "example.com/mm/other")[2]
     assert path.stat().st_size < 2_000
 
 
@@ -138,6 +139,9 @@ def test_a_rewritten_chain_is_shown_by_the_anchor_alone(mm, anchored: Path, atta
     assert mm("verify", anchored / "j")[0] == 0, "its chain and its seal were made anew"
     code, _, err = mm("verify", anchored / "j", "--anchor", anchored / "kept")
     assert code == 2 and ("was cut off" if attack in ("truncate", "delete") else "was rewritten") in err
+    code, out, err = mm("verify", anchored / "j", "--anchor", anchored / "kept", "--json")
+    document = json.loads(out)
+    assert (code, err, document["ok"]) == (2, "", False) and "2,100 events" in document["first_bad"]["reason"]
     code, _, err = mm("anchor", anchored / "j", "--key", anchored / "k.pem")
     assert code == 2 and ("was cut off" in err or "are not those that were anchored" in err)
     assert files_of(keep) == tiles, "what shows the attack stays"
