@@ -29,6 +29,7 @@ ENTRY_MODULES = (
     "mmfold.engine.numbering",
     "mmfold.engine.step",
     "mmfold.journal.jsonl_kernel",
+    "mmfold.journal.proof.sha256_kernel",
     "mmfold.journal.rows_kernel",
     "mmfold.replay.clock_kernel",
     "mmfold.replay.sampling",

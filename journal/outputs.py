@@ -24,7 +24,8 @@ from mmfold.journal.recover import RECOVERED_NAME
 from mmfold.journal.seal import SEAL_NAME
 from mmfold.journal.work import finished_file
 
-JOURNAL_NAMES = frozenset((SEAL_NAME, LOCK_NAME, DIRECTORY_NAME, RECOVERED_NAME))
+PROOF_NAME = "proof"  # of journal/proof/, which is loaded by whoever anchors
+JOURNAL_NAMES = frozenset((SEAL_NAME, LOCK_NAME, DIRECTORY_NAME, RECOVERED_NAME, PROOF_NAME))
 SEGMENT_NAME = re.compile(r"\d{6,}\.mmj")
 CHOOSE = "choose another name"
 FORCE = f"{CHOOSE}, or --force replaces it"

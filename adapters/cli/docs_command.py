@@ -10,7 +10,7 @@ import click
 from mmfold.adapters.bundled import DOCS, FIRST_PAGES
 from mmfold.adapters.cli.output import emit_json, print_table
 
-SUFFIXES = (".md", ".yaml", ".py")  # of pages and of examples
+SUFFIXES = (".md", ".yaml", ".py", ".js", ".go")  # of pages, of examples, of checks by another hand
 
 
 @click.command(
@@ -68,7 +68,7 @@ def choose_page(asked: str, names: list[str]) -> str:
 def title_of(path: Path) -> str:
     """Return what the first line of a page or an example says of it."""
     with path.open(encoding="utf-8") as file:
-        return file.readline().strip().lstrip('#"').rstrip('"').strip()
+        return file.readline().strip().lstrip('#"/').rstrip('"').strip()
 
 
 def describe_page(name: str, path: Path) -> dict[str, Any]:

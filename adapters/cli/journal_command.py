@@ -1,5 +1,6 @@
 """`mm journal`: look into, verify, convert and recover journals; must never change one except by `recover --apply`."""
 
+import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +14,23 @@ from mmfold.adapters.cli.interpreted import choose_mode, events_bytes
 from mmfold.adapters.cli.journal_cat import cat
 from mmfold.adapters.cli.journal_info import info
 from mmfold.adapters.cli.journal_path import READ_JOURNAL
+from mmfold.adapters.cli.journal_proof import (
+    UNSIGNED_NOTE,
+    VKEYS,
+    anchor,
+    check_kept_outside,
+    check_proof,
+    failed,
+    key,
+    prove,
+)
 from mmfold.adapters.cli.journal_slice import slice_command
 from mmfold.adapters.cli.output import emit_json, progress
 
 if TYPE_CHECKING:
     from mmfold.journal.convert import Conversion
     from mmfold.journal.errors import JournalError
+    from mmfold.journal.proof.note import Vkey
     from mmfold.journal.recover import Recovery
     from mmfold.journal.verify import Verification
 
@@ -53,6 +65,8 @@ def command() -> None:
 command.add_command(info)
 command.add_command(cat)
 command.add_command(slice_command)
+for one in (anchor, check_proof, key, prove):
+    command.add_command(one)
 
 
 def parse_head(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -69,15 +83,23 @@ def parse_head(ctx: click.Context, parameter: click.Parameter, value: str | None
 @click.argument("path", type=READ_JOURNAL)
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Segments checked at once.")
 @click.option("--head", metavar="HEX", callback=parse_head, help="The head that was kept outside.")
+@click.option("--anchor", "kept", metavar="FILE", type=PATH, help="The checkpoint that was kept outside.")
+@VKEYS
 @AS_JSON
-def verify(path: Path, workers: int, head: str | None, as_json: bool) -> None:
+def verify(
+    path: Path, workers: int, head: str | None, kept: Path | None, vkeys: "tuple[Vkey, ...]", as_json: bool
+) -> None:
     """Check every byte of a journal directory, a segment, a .jsonl[.gz|.zst] or a .parquet.
 
-    Exit code 0: whole. 2: not whole, or other than its seal or HEAD says. 1: not even its start can be read (no
-    journal, another version, no permission).
+    Exit code 0: whole. 2: not whole, or other than its seal, HEAD or the anchor says. 1: not even its start can be
+    read (no journal, another version, no permission).
     """
+    if vkeys and kept is None:
+        raise click.UsageError("--vkey is the key of --anchor FILE")
     choose_mode(path, workers)
     from mmfold.journal.forms import Form, form_of, verify_form
+    from mmfold.journal.proof.errors import CheckFailed
+    from mmfold.journal.verify import first_bad
 
     form = form_of(path)
     is_binary = form is Form.JOURNAL
@@ -86,17 +108,30 @@ def verify(path: Path, workers: int, head: str | None, as_json: bool) -> None:
     with progress(total, "verify", "bytes" if is_binary else "rows") as report:
         found = verify_form(path, workers=workers, expect_head=head, on_progress=report)
     seconds = time.perf_counter() - started_s
+    differing: JournalError | None = None
+    anchored: dict[str, Any] = {}
+    if found.ok and kept is not None:
+        try:
+            origin, size = check_kept_outside(path, kept, vkeys)
+            anchored = {"anchor": {"events": size, "origin": origin}}
+        except CheckFailed as error:
+            differing, found = error, dataclasses.replace(found, ok=False, first_bad=first_bad(error, 0))
     if as_json:
-        emit_json(verification_document(path, form.value, found, seconds))
+        emit_json({**verification_document(path, form.value, found, seconds), **anchored})
+    if differing is not None:
+        raise GateFailed("") if as_json else failed(differing, "restore a copy")
     if not found.ok:
         raise GateFailed("" if as_json else fault_text(path, found))
     if not as_json:
         sealed = "sealed" if found.sealed else "unsealed"
         counts = f"{found.events:,} events  {found.rows:,} rows"
         click.echo(f"ok        {path}   {counts}  {sealed}  head {found.head}   {seconds:.1f} s")
+        if kept is not None:
+            click.echo(f"anchor    {kept}   the first {size:,} events are those of {origin}")
+            click.echo("" if vkeys else f"note      {UNSIGNED_NOTE}\n", nl=False)
         if form is Form.JSONL and not found.sealed:
             click.echo(f"note      {UNSEALED_NOTE}")
-        elif head is None and (form is Form.JSONL or (is_binary and not found.sealed)):
+        elif head is None and kept is None and (form is Form.JSONL or (is_binary and not found.sealed)):
             click.echo(f"note      {CUT_NOTE}")
 
 
@@ -275,8 +310,6 @@ def recover(path: Path, apply: bool, out: Path | None, force: bool, as_json: boo
 
 def salvage_journal(path: Path, out: Path, force: bool, as_json: bool) -> None:
     """Write what is whole of a damaged journal to a new one and say how much that is."""
-    import dataclasses
-
     from mmfold.journal.salvage import salvage
 
     with progress(events_bytes(path) // 64, "salvage", "rows") as report:

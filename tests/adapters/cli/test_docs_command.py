@@ -53,7 +53,7 @@ def test_a_page_is_found_by_what_people_call_it(asked: str, told: str) -> None:
 def test_every_page_is_listed_with_its_title(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["docs", "--json"]) == 0
     pages = {page["page"]: page for page in json.loads(capfd.readouterr().out)["pages"]}
-    files = {path for path in DOCS.rglob("*") if path.suffix in (".md", ".yaml", ".py")}
+    files = {path for path in DOCS.rglob("*") if path.suffix in (".md", ".yaml", ".py", ".js", ".go")}
     assert {Path(page["path"]) for page in pages.values()} == files | {ROOT / "README.md", ROOT / "CHANGELOG.md"}
     assert pages["journal"]["title"] == "The journal: an operator's page"
     assert all(page["title"] and page["title"][0].isalnum() for page in pages.values())
