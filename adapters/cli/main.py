@@ -110,6 +110,10 @@ COMMANDS = {
         "mmfold.adapters.cli.at_command:command",
         "Show the state of a journal right after one event.",
     ),
+    "diff": Entry(
+        "mmfold.adapters.cli.diff_command:command",
+        "Show where two journals part, or one under two configurations.",
+    ),
     "policies": Entry(
         "mmfold.adapters.cli.policies_command:command",
         "List the policies: settings, when each is due, what it adjusts.",
