@@ -267,6 +267,20 @@ def test_a_market_without_decisions_is_decided_under_both(tmp_path: Path, make: 
     assert found.differs and found.decision is not None and counted(found)["place"][1] > 0
 
 
+@pytest.mark.parametrize("kept", [0, 1])
+def test_decisions_that_a_crash_left_unwritten_are_those_of_the_core(make: Make, tmp_path: Path, kept: int) -> None:
+    whole = rows_of(make(f"{BOOK}, ack 0, book 9979 9981"))
+    whole = whole[whole["kind"] != EventKind.DIGEST]
+    last = int(np.flatnonzero(whole["kind"] == EventKind.BOOK_SNAPSHOT)[-1])
+    assert len(whole) - last - 1 > kept, "the last book decides more than is kept"
+    for name, rows in (("whole", whole), ("torn", whole[: last + 1 + kept])):
+        with Writer(tmp_path / name) as writer:
+            writer.append(rows)
+            writer.commit()
+    found = compare(tmp_path / "torn", tmp_path / "whole")
+    assert not found.differs and sum(counted(found)["place"]) + sum(counted(found)["cancel"]) > 2
+
+
 def test_what_cannot_be_compared_is_said(make: Make, tmp_path: Path) -> None:
     x, y, coarse = make(BOOK, "X"), make(BOOK, "Y"), make(BOOK, "X", lot_size="2")
     with pytest.raises(NotComparable, match="no instrument in common: A has X, B Y"):
