@@ -114,6 +114,10 @@ COMMANDS = {
         "mmfold.adapters.cli.why_command:command",
         "Say why something was decided, and what came of it.",
     ),
+    "diff": Entry(
+        "mmfold.adapters.cli.diff_command:command",
+        "Show where two journals part, or one under two configurations.",
+    ),
     "policies": Entry(
         "mmfold.adapters.cli.policies_command:command",
         "List the policies: settings, when each is due, what it adjusts.",

@@ -19,6 +19,7 @@ from mmfold.engine.state import State
 from mmfold.journal.chain import Chain
 from mmfold.journal.checkpoints import Checkpoint
 from mmfold.replay.checkpoint import find_checkpoint, save_checkpoint
+from mmfold.replay.debug.difference import Difference, diff
 from mmfold.replay.run import Replay, ReplayOptions, until_rows
 from mmfold.replay.source import EventSource
 
@@ -86,6 +87,10 @@ class Library:
         if EFFECT_KIND_MIN <= found[0]["kind"] <= EFFECT_KIND_MAX:
             return self.moment(self.cause_of(seq))
         return self.moment(seq)
+
+    def diff(self, other: "Library", on_progress: Callable[[int], None] = lambda rows: None) -> Difference:
+        """Return where this journal and another, or the same one under another configuration, part."""
+        return diff(self, other, on_progress)
 
     def event_at(self, seq: int) -> np.ndarray:
         """Return the rows of the event that has a seq.
