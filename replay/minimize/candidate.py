@@ -10,6 +10,10 @@ from functools import cached_property
 import numpy as np
 
 from mmfold.engine.codes import Flag
+from mmfold.engine.limits import ROW_BYTES
+from mmfold.engine.records import EVENT
+
+ROW = np.dtype((np.void, ROW_BYTES))
 
 
 @dataclass(frozen=True)
@@ -66,4 +70,9 @@ def from_rows(rows: np.ndarray) -> Candidate:
 
 def from_events(events: Sequence[np.ndarray]) -> Candidate:
     """Return events one after the other as a candidate."""
-    return Candidate(np.concatenate(events), bounds_of(np.array([len(rows) for rows in events])))
+    return Candidate(joined_rows(events), bounds_of(np.array([len(rows) for rows in events])))
+
+
+def joined_rows(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Return rows one after the other; as bytes, for NumPy would compare the fields of each part."""
+    return np.concatenate([rows.view(ROW) for rows in parts]).view(EVENT)

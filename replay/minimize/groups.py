@@ -7,7 +7,9 @@ An element is the seqs of some events: it stays the same while events around it 
 import numpy as np
 
 from mmfold.engine.codes import EventKind
+from mmfold.engine.limits import ORDER_ID_SEQ_SHIFT, SEQ_MAX
 from mmfold.journal.fields import KINDS
+from mmfold.replay.minimize.books import STREAM
 from mmfold.replay.minimize.candidate import Candidate
 from mmfold.replay.minimize.orders import ANSWERS
 
@@ -42,6 +44,24 @@ def streams(candidate: Candidate) -> list[Element]:
     first = candidate.first
     keys = first["instrument_index"].astype(np.int64) << 8 | first["kind"]
     return split_by(candidate, keys, but_manifest(candidate))
+
+
+def orders(candidate: Candidate) -> list[Element]:
+    """Return the orders that have answers, those of one deciding event together: the event, its book, the answers."""
+    first = candidate.first
+    is_answer = np.isin(first["kind"], ANSWERS) & (first["order_id"] >= 0)
+    is_book = np.isin(first["kind"], STREAM)
+    answers, found = split_by(candidate, first["order_id"] >> ORDER_ID_SEQ_SHIFT, is_answer), []
+    deciding = np.unique(first["order_id"][is_answer] >> ORDER_ID_SEQ_SHIFT)
+    book_seqs = first["seq"][is_book]
+    for seqs in answers:
+        place = int(np.searchsorted(first["seq"], seqs[0]))
+        cause = int(first["order_id"][place]) >> ORDER_ID_SEQ_SHIFT
+        book = int(np.searchsorted(book_seqs, cause)) - 1
+        later = np.searchsorted(deciding, [cause, book_seqs[book + 1] if book + 1 < len(book_seqs) else SEQ_MAX])
+        own = [int(book_seqs[book])] if book >= 0 and later[1] - later[0] == 1 else []
+        found.append(np.unique([*own, cause, *seqs.tolist()]))
+    return found
 
 
 def causal(candidate: Candidate) -> list[Element]:

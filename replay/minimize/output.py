@@ -61,9 +61,10 @@ def regression_text(minimized: Minimized, out: Path, strategy: str | None) -> st
     if strategy is not None:
         path, _, function = strategy.rpartition(":")
         given = f", strategy={beside(Path(path), out, function)}"
+    module, _, function = ASKED.partition(":")
     return TEST_TEXT.format(
         source=ascii(str(recording.path))[1:-1], head=recording.head, signature=in_docstring(str(minimized.signature)),
-        module=ASKED.partition(":")[0], function=ASKED.partition(":")[2], fails_if=fails_if, jsonl=JSONL_NAME, strategy=given,
+        module=module, function=function, fails_if=fails_if, jsonl=JSONL_NAME, strategy=given,
     )  # fmt: skip
 
 

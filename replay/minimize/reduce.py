@@ -1,8 +1,8 @@
 """The schedule of what is taken out: subsets that shrink by a counter, down to single elements until none can go.
 
 CDD: the size of a subset is that which removes most on average when each element is needed with the same probability;
-the probability grows by 1 / (1 - 1/e) a round, whatever came of the round before. Single elements are tried again
-until a whole round removes nothing: the result is 1-minimal.
+the probability grows by 1 / (1 - 1/e) a round, whatever came of the round before. The last round tries single elements;
+who wants a 1-minimal result begins again until nothing is taken.
 Source: "Deep Dive into Probabilistic Delta Debugging", arXiv 2408.04735.
 """
 
@@ -45,21 +45,18 @@ def starts_of(count: int, size: int, seed: int) -> list[int]:
 def reduce_elements(
     session: Session, elements: Sequence[T], without: Callable[[Sequence[T]], Change | None], *, once: bool = False
 ) -> None:
-    """Take out elements of the best candidate as long as it fails for the same reason; `once`: each alone, one round.
+    """Take out elements of the best candidate as long as it fails for the same reason; `once`: each alone.
 
     Raises: OutOfTime.
     """
     left = list(elements)
     for size in [1] if once else sizes(len(left)):
-        while True:
-            taken = reduce_round(session, left, size, without)
-            if size > 1 or not taken or once:
-                break
+        reduce_round(session, left, size, without)
 
 
-def reduce_round(session: Session, left: list[T], size: int, without: Callable[[Sequence[T]], Change | None]) -> bool:
-    """Try one round of subsets; takes what could go out of `left` and tells whether something could."""
-    starts, at, taken = starts_of(len(left), size, session.seed), 0, False
+def reduce_round(session: Session, left: list[T], size: int, without: Callable[[Sequence[T]], Change | None]) -> None:
+    """Try one round of subsets; takes what could go out of `left`."""
+    starts, at = starts_of(len(left), size, session.seed), 0
     gone: set[int] = set()
     while at < len(starts):
         batch = starts[at : at + session.workers]
@@ -67,11 +64,9 @@ def reduce_round(session: Session, left: list[T], size: int, without: Callable[[
         if found < 0:
             at += len(batch)
             continue
-        taken = True
         gone |= set(range(starts[at + found], starts[at + found] + size))
         at += found + 1
     left[:] = [element for place, element in enumerate(left) if place not in gone]
-    return taken
 
 
 def joined_seqs(elements: Sequence[np.ndarray]) -> np.ndarray:

@@ -25,7 +25,6 @@ from mmfold.replay.minimize.trial import Outcome, Trial, check_core_error
 from mmfold.replay.minimize.values import reduce_config, reduce_levels, simplify
 
 FIRST_RUN_COUNT = 3  # of code of the user's, before it is believed
-PASS_COUNT_MAX = 8
 
 
 @dataclass(frozen=True)
@@ -125,13 +124,14 @@ def shrink(session: Session) -> None:
         cut_time(session)
     tell_books(session)
     session.note("books told where orders were decided")
-    for _ in range(PASS_COUNT_MAX):
+    while True:
         before = session.best.rows.tobytes()
         collapse_books(session)
         session.note("books as snapshots")
         for what, elements, once in (
             ("instruments", groups.instruments, True),
             ("streams", groups.streams, True),
+            ("orders with what decided them", groups.orders, False),
             ("orders and messages", groups.causal, False),
             ("single events", groups.single, False),
         ):

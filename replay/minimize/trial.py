@@ -16,13 +16,14 @@ from mmfold.engine.core import Core
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import EVENT
 from mmfold.journal.fields import KINDS
-from mmfold.replay.minimize.candidate import Candidate
+from mmfold.replay.minimize.candidate import Candidate, joined_rows
 from mmfold.replay.minimize.failure import ACCOUNT, MinimizeError, Moment, Predicate, Signature, Watch
-from mmfold.replay.minimize.orders import ANSWERS, fits
+from mmfold.replay.minimize.orders import ANSWERS, OpenOrders
 from mmfold.replay.minimize.outside import CommandPredicate
 
 PREFIX_ROW_COUNT = 1 << 19  # between two kept prefixes: a dump costs as much as so many rows
 PREFIX_LOOK_COUNT = 1 << 14  # or so many looks
+NO_EFFECTS = np.zeros(0, EVENT)
 FAULTS = ("gap_count", "crossed_count")
 
 
@@ -117,6 +118,9 @@ class Run:
             self.core.document = prefix.document
             self.event, self.rows_kept = prefix.event, int(candidate.bounds[prefix.event])
             outcome.dropped = list(prefix.dropped)
+        self.orders = OpenOrders(self.core)
+        self.sees_effects = self.predicate.sees_effects
+        self.is_any = self.predicate.when == "any"
 
     def fold(self) -> None:
         """Feed events up to where the next look, or the next answer, is due, until one look finds the failure."""
@@ -142,7 +146,7 @@ class Run:
         row = self.candidate.first[event]
         if self.feed(event, looks=False):
             return False
-        if int(row["seq"]) in self.trial.exempt or fits(self.core, row):
+        if int(row["seq"]) in self.trial.exempt or self.orders.fits(row):
             return True
         if self.trial.takes_all:
             self.outcome.misfits.append(int(row["seq"]))
@@ -157,29 +161,29 @@ class Run:
         Returns True when the failure was found.
         """
         bounds, rows = self.candidate.bounds, self.candidate.rows[: self.candidate.bounds[end]]
-        is_any = self.predicate.when == "any"
+        is_any, sees_effects = self.is_any, self.sees_effects
         start = int(bounds[self.event])
         self.outcome.rows += len(rows) - start
         while start < len(rows):
-            if is_any and self.predicate.sees_effects:
+            if is_any and sees_effects:
                 start = self.core.advance(rows, start)
             else:
                 self.core.feed(rows, start)
                 start = len(rows)
             self.event = end if start == len(rows) else int(np.searchsorted(bounds, start))
             is_last = start == len(rows)
-            if is_any and self.core.effect_count.item(0) and self.predicate.sees_effects and self.look():
+            if is_any and sees_effects and self.core.effect_count.item(0) and self.look():
                 return True
             if is_any and is_last and looks and self.look():
                 return True
         self.core.drain()
-        return self.predicate.when == "end" and end == len(self.candidate) and self.look()
+        return not is_any and end == len(self.candidate) and self.look()
 
     def look(self) -> bool:
         """Ask the predicate behind the last event; tells whether it is the failure."""
         self.core.drain()
         self.looks += 1
-        effects = np.concatenate(self.effects) if self.effects else np.zeros(0, EVENT)
+        effects = NO_EFFECTS if not self.effects else joined_rows(self.effects)
         self.effects.clear()
         last = self.event - 1
         found = self.watch.see(Moment(self.core, self.candidate.event(last), effects))
