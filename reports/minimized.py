@@ -4,8 +4,8 @@ Same journal, same predicate, same bytes: what varies from run to run is told by
 """
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,7 +14,6 @@ from matplotlib.ticker import NullLocator
 from mmfold.engine.codes import EventKind
 from mmfold.engine.limits import ORDER_ID_SEQ_SHIFT
 from mmfold.engine.printable import printable
-from mmfold.journal.fields import KINDS
 from mmfold.journal.lines import LineEncoder
 from mmfold.replay.minimize.books import STREAM
 from mmfold.replay.minimize.orders import HAVE_ORDER_ID
@@ -28,7 +27,7 @@ PAGE_NAME, PICTURE_NAME = "MINIMIZE.md", "minimize.svg"
 ALL_NAMES = OUTPUT_NAMES | {PAGE_NAME, PICTURE_NAME}
 SIZE = Size(10.4, 3.2, 9.0, 0.82, 1.5, 8)
 TEXT_CHARS_MAX = 160
-DECISIONS_SHOWN_MAX = 6
+DECISIONS_SHOWN_MAX, EVENTS_SHOWN_MAX = 6, 200
 
 
 def page_text(minimized: Minimized, head: str) -> str:
@@ -91,14 +90,18 @@ def chain_lines(minimized: Minimized) -> Iterator[str]:
     yield ""
     yield "## Cause chain"
     yield ""
-    words = list(event_words(minimized))
+    encoder = LineEncoder(minimized.recording.manifest)
     for number, place in enumerate(chain, 1):
-        yield f"{number}. {words[place]}"
+        yield f"{number}. {event_words(encoder, events[place])}"
     yield ""
     yield "## Events"
     yield ""
-    for place, text in enumerate(words):
-        yield f"- {text}"
+    skipped = max(0, len(events) - EVENTS_SHOWN_MAX)
+    if skipped:
+        yield f"The last {EVENTS_SHOWN_MAX:,} of {len(events):,}."
+        yield ""
+    for place in range(skipped, len(events)):
+        yield f"- {event_words(encoder, events[place])}"
         decided = minimized.result.decided[place]
         for row in decided[:DECISIONS_SHOWN_MAX]:
             yield f"  - seq {int(row['seq']):,} {cell(decision_text(row, minimized.recording.manifest))}"
@@ -108,44 +111,29 @@ def chain_lines(minimized: Minimized) -> Iterator[str]:
 
 def chain_of(events: list[np.ndarray]) -> list[int]:
     """Return the places of what led to the last event: the order's deciding event, its book, the configuration."""
-    seqs = {int(rows["seq"][0]): place for place, rows in enumerate(events)}
-    found, wanted = set(), {len(events) - 1}
-    while wanted:
-        place = wanted.pop()
-        if place in found:
-            continue
+    place_of = {int(rows["seq"][0]): place for place, rows in enumerate(events)}
+    found, place = {len(events) - 1}, len(events) - 1
+    row = events[place][0]
+    if row["kind"] in HAVE_ORDER_ID and row["order_id"] >= 0:
+        place = place_of.get(int(row["order_id"]) >> ORDER_ID_SEQ_SHIFT, place)
         found.add(place)
-        row = events[place][0]
-        if row["kind"] in HAVE_ORDER_ID and row["order_id"] >= 0:
-            cause = seqs.get(int(row["order_id"]) >> ORDER_ID_SEQ_SHIFT)
-            wanted |= set() if cause is None else {cause}
-            continue
-        for kinds in (STREAM, (EventKind.CONFIG,)):
-            before = [
-                one for one in range(place)
-                if events[one]["kind"][0] in kinds
-                and (kinds is not STREAM or events[one]["instrument_index"][0] == row["instrument_index"]
-                     or row["kind"] == EventKind.TIMER)
-            ]  # fmt: skip
-            wanted |= {before[-1]} if before else set()
+    for kinds in (STREAM, (EventKind.CONFIG,)):
+        before = (one for one in range(place, -1, -1) if one not in found and leads(events[one][0], kinds, row))
+        found |= set(islice(before, 1))
     return sorted(found)
 
 
-def event_words(minimized: Minimized) -> Iterator[str]:
-    """Yield each input in a line: seq, kind and what its JSONL line says."""
-    encoder = LineEncoder(minimized.recording.manifest)
-    for rows in minimized.result.inputs.events():
-        entry = KINDS[int(rows["kind"][0])]
-        document = fields_of(encoder, rows)
-        text = ", ".join(f"{key} {value}" for key, value in document.items() if key not in ("seq", "kind"))
-        text = text if len(text) <= TEXT_CHARS_MAX else f"{text[: TEXT_CHARS_MAX - 3]}..."
-        yield f"seq {int(rows['seq'][0]):,} **{entry.word}** {cell(text)}"
+def leads(row: np.void, kinds: Sequence[int], last: np.void) -> bool:
+    """Tell whether an event is of some kinds and, where it is a book's, of the instrument of the last one."""
+    return row["kind"] in kinds and (kinds is not STREAM or row["instrument_index"] == last["instrument_index"])
 
 
-def fields_of(encoder: LineEncoder, rows: np.ndarray) -> dict[str, Any]:
-    """Return an event's keys and values as its line has them."""
-    document: dict[str, Any] = json.loads(encoder.encode(rows, None, b""))
-    return document
+def event_words(encoder: LineEncoder, rows: np.ndarray) -> str:
+    """Return an input in a line: seq, kind and what its JSONL line says."""
+    document = json.loads(encoder.encode(rows, None, b""))
+    text = ", ".join(f"{key} {value}" for key, value in document.items() if key not in ("seq", "kind"))
+    text = text if len(text) <= TEXT_CHARS_MAX else f"{text[: TEXT_CHARS_MAX - 3]}..."
+    return f"seq {int(rows['seq'][0]):,} **{document['kind']}** {cell(text)}"
 
 
 def cell(text: str) -> str:

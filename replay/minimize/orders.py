@@ -1,7 +1,7 @@
 """Recorded answers and their orders: which rows carry an order's id, whether an answer fits; must never invent one.
 
-An answer stays with its order: one for an order that the candidate's core does not hold open, or that could not be
-that order's, is left out, unless it was so in the journal itself.
+An answer stays with its order: one for an order that the candidate's core does not hold open is left out, a fill worse
+than its order's price or larger than what is left is made what the order allows. What was so in the journal itself stays.
 """
 
 from collections.abc import Callable
@@ -38,24 +38,37 @@ class OpenOrders:
         self.lots, self.lots_pending = orders["qty_lots"], orders["pending_qty_lots"]
 
     def fits(self, row: np.void) -> bool:
-        """Tell whether an answer is of an order that is open, and a fill no worse than the order's price."""
-        order_id = int(row["order_id"])
-        if order_id == NO_ORDER_ID:
-            return True  # a RATE of no order
-        if order_id < 0:
-            return False
-        at = (int(row["instrument_index"]), order_id & (ORDER_COUNT_MAX - 1))
-        if self.ids.item(at) != order_id or not FIRST_OPEN <= self.statuses.item(at) <= LAST_OPEN:
-            return False
-        return row["kind"] != FILL or self.fits_fill(row, at)
+        """Tell whether an answer is of an order that is open, and a fill one that the order allows."""
+        at = self.place_of(row)
+        return at is None or (self.is_open(row, at) and (row["kind"] != FILL or self.allowed(row, at) == terms_of(row)))
 
-    def fits_fill(self, row: np.void, at: tuple[int, int]) -> bool:
-        """Tell whether a fill is on the order's side, no worse than its price and no larger than what is left."""
-        side = BID if at[1] < SIDE_SLOTS else ASK
+    def mended(self, row: np.void) -> tuple[int, int] | None:
+        """Return price and lots of a fill as the order allows them, None where there is no such order open."""
+        at = self.place_of(row)
+        is_fill_of_open = at is not None and row["kind"] == FILL and self.is_open(row, at)
+        return self.allowed(row, at) if is_fill_of_open and at is not None else None
+
+    def place_of(self, row: np.void) -> tuple[int, int] | None:
+        """Return where the order of an answer would be, None for a RATE of no order."""
+        order_id = int(row["order_id"])
+        return None if order_id == NO_ORDER_ID else (int(row["instrument_index"]), order_id & (ORDER_COUNT_MAX - 1))
+
+    def is_open(self, row: np.void, at: tuple[int, int]) -> bool:
+        """Tell whether a place holds the order of an answer, open, and a fill is on its side."""
+        is_there = self.ids.item(at) == row["order_id"] >= 0 and FIRST_OPEN <= self.statuses.item(at) <= LAST_OPEN
+        return bool(is_there and (row["kind"] != FILL or row["side"] == (BID if at[1] < SIDE_SLOTS else ASK)))
+
+    def allowed(self, row: np.void, at: tuple[int, int]) -> tuple[int, int]:
+        """Return a fill's price, no worse than the order's, and its lots, no more than are left."""
         limits = [self.prices.item(at)]
         pending = self.lots_pending.item(at)
         if pending > 0:
             limits.append(self.prices_pending.item(at))  # of the amend under way
-        price = int(row["price_ticks"])
-        is_no_worse = price <= max(limits) if side == BID else price >= min(limits)
-        return bool(row["side"] == side and is_no_worse and row["qty_lots"] <= max(self.lots.item(at), pending))
+        price, lots = terms_of(row)
+        price = min(price, max(limits)) if at[1] < SIDE_SLOTS else max(price, min(limits))
+        return price, min(lots, max(self.lots.item(at), pending))
+
+
+def terms_of(row: np.void) -> tuple[int, int]:
+    """Return a fill's price and lots."""
+    return int(row["price_ticks"]), int(row["qty_lots"])

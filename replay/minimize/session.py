@@ -7,9 +7,10 @@ behind it is tried again if it is still wanted, and nothing of it is counted.
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -92,11 +93,10 @@ class Session:
         """Return a candidate with its books joined again."""
         return Change(self.books.rejoined(candidate), common)
 
-    def first_failing(self, changes: Sequence[Change | None]) -> int:
+    def first_failing(self, changes: Iterable[Change | None]) -> int:
         """Try changes of the best candidate in order and take the first that fails alike; returns its index, or -1."""
-        at = 0
-        while at < len(changes):
-            batch = changes[at : at + self.workers]
+        at, coming = 0, iter(changes)
+        while batch := list(islice(coming, self.workers)):
             for offset, (change, outcome) in enumerate(zip(batch, self.run_all(batch), strict=True)):
                 if change is not None and self.takes(change, outcome):
                     return at + offset
@@ -138,7 +138,8 @@ class Session:
         found = outcome.result(change.candidate)
         first_dropped = min(outcome.dropped, default=len(found))
         kept = [prefix for prefix in self.prefixes if prefix.event <= change.common]
-        kept += [prefix for prefix in outcome.prefixes if prefix.event <= first_dropped and not prefix.dropped]
+        first_changed = min(outcome.mended, default=first_dropped)
+        kept += [prefix for prefix in outcome.prefixes if prefix.event <= min(first_dropped, first_changed)]
         if outcome.dropped:
             found = self.books.rejoined(found)
         self.best, self.prefixes = found, [prefix for prefix in kept if prefix.event < len(found)]

@@ -37,6 +37,7 @@ class Prefix:
     document: dict
     watch: Watch
     dropped: tuple[int, ...]
+    mended: dict[int, tuple[int, int]]
 
 
 @dataclass
@@ -46,6 +47,7 @@ class Outcome:
     signature: Signature | None = None
     failed_at: int = -1  # event
     dropped: list[int] = field(default_factory=list)  # answers that were left out, by event
+    mended: dict[int, tuple[int, int]] = field(default_factory=dict)  # fills by event: price and lots that they got
     misfits: list[int] = field(default_factory=list)  # answers that fit no order and were taken, by seq
     faults: np.ndarray | None = None  # of the books: gaps and crossings by instrument
     error: BaseException | None = None  # of the core
@@ -54,7 +56,12 @@ class Outcome:
     is_valid: bool = True
 
     def result(self, candidate: Candidate) -> Candidate:
-        """Return what of a failing candidate was needed: up to the failure, without the answers left out."""
+        """Return what of a failing candidate was needed: up to the failure, answers mended or left out."""
+        if self.mended:
+            rows = candidate.rows.copy()
+            places = candidate.bounds[list(self.mended)]
+            rows["price_ticks"][places], rows["qty_lots"][places] = np.array(list(self.mended.values())).T
+            candidate = Candidate(rows, candidate.bounds)
         keep = np.ones(len(candidate), bool)
         keep[self.failed_at + 1 :] = False
         keep[self.dropped] = False
@@ -106,6 +113,7 @@ class Run:
     ) -> None:
         self.trial, self.predicate, self.candidate, self.outcome = trial, trial.predicate, candidate, outcome
         self.keeps_prefixes = keeps_prefixes
+        self.rows = candidate.rows
         self.effects: list[np.ndarray] = []
         self.core = Core(trial.manifest, self.effects.append)
         self.core.compares = False
@@ -118,6 +126,8 @@ class Run:
             self.core.document = prefix.document
             self.event, self.rows_kept = prefix.event, int(candidate.bounds[prefix.event])
             outcome.dropped = list(prefix.dropped)
+            for event, terms in prefix.mended.items():
+                self.mend(event, terms)
         self.orders = OpenOrders(self.core)
         self.sees_effects = self.predicate.sees_effects
         self.is_any = self.predicate.when == "any"
@@ -151,16 +161,27 @@ class Run:
         if self.trial.takes_all:
             self.outcome.misfits.append(int(row["seq"]))
             return True
+        if (terms := self.orders.mended(row)) is not None:
+            self.mend(event, terms)
+            return True
         self.outcome.dropped.append(event)
         self.event = event + 1
         return False
+
+    def mend(self, event: int, terms: tuple[int, int]) -> None:
+        """Give a fill the price and lots that its order allows."""
+        if not self.outcome.mended:
+            self.rows = self.rows.copy()
+        place = self.candidate.bounds[event]
+        self.rows["price_ticks"][place], self.rows["qty_lots"][place] = terms
+        self.outcome.mended[event] = terms
 
     def feed(self, end: int, *, looks: bool) -> bool:
         """Fold events up to one, looking behind each that decides something if that matters, and behind the last.
 
         Returns True when the failure was found.
         """
-        bounds, rows = self.candidate.bounds, self.candidate.rows[: self.candidate.bounds[end]]
+        bounds, rows = self.candidate.bounds, self.rows[: self.candidate.bounds[end]]
         is_any, sees_effects = self.is_any, self.sees_effects
         start = int(bounds[self.event])
         self.outcome.rows += len(rows) - start
@@ -186,7 +207,8 @@ class Run:
         effects = NO_EFFECTS if not self.effects else joined_rows(self.effects)
         self.effects.clear()
         last = self.event - 1
-        found = self.watch.see(Moment(self.core, self.candidate.event(last), effects))
+        bounds = self.candidate.bounds
+        found = self.watch.see(Moment(self.core, self.rows[bounds[last] : bounds[last + 1]], effects))
         if found is None:
             return False
         self.outcome.signature, self.outcome.failed_at = found, last
@@ -202,7 +224,15 @@ class Run:
         self.rows_kept, self.looks_kept = row_count, self.looks
         watch = copy.deepcopy(self.watch)
         self.outcome.prefixes.append(
-            Prefix(self.event, row_count, self.core.dump(), self.core.document, watch, tuple(self.outcome.dropped))
+            Prefix(
+                self.event,
+                row_count,
+                self.core.dump(),
+                self.core.document,
+                watch,
+                tuple(self.outcome.dropped),
+                dict(self.outcome.mended),
+            )
         )
 
     def take_error(self, error: Exception) -> None:
