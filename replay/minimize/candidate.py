@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mmfold.engine.codes import Flag
+from mmfold.engine.codes import PAYLOAD_KINDS, Flag
 from mmfold.engine.limits import ROW_BYTES
 from mmfold.engine.records import EVENT
 
@@ -34,6 +34,12 @@ class Candidate:
         """The first row of each event."""
         found: np.ndarray = self.rows[self.bounds[:-1]]
         return found
+
+    @cached_property
+    def lead(self) -> int:
+        """How many events at its beginning are payloads: manifest and configuration."""
+        is_other = ~np.isin(self.first["kind"], PAYLOAD_KINDS)
+        return int(np.argmax(is_other)) if is_other.any() else len(self)
 
     def event(self, index: int) -> np.ndarray:
         """Return one event's rows."""

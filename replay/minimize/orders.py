@@ -1,7 +1,7 @@
 """Recorded answers and their orders: which rows carry an order's id, whether an answer fits; must never invent one.
 
 An answer stays with its order: one for an order that the candidate's core does not hold open is left out, a fill worse
-than its order's price or larger than what is left is made what the order allows. What was so in the journal itself stays.
+than its order's price or larger than what is left is made what the order allows. What the journal itself has stays.
 """
 
 from collections.abc import Callable

@@ -226,7 +226,7 @@ def windows(session: Session) -> Iterator[Change]:
                     (answers | events, (events - answers) | ends),
                 ):
                     rows = [books[one] if one in told and one in books else best.event(one) for one in sorted(kept)]
-                    yield session.change(from_events(rows), 0)
+                    yield session.change(from_events(rows), best.lead)
 
 
 def collapse_books(session: Session) -> None:

@@ -142,6 +142,8 @@ class Run:
             looks = np.ones(len(kinds), bool) if wanted is None else np.isin(kinds, list(wanted))
         stops = np.flatnonzero(is_answer | looks).tolist()
         stops.append(len(kinds) - 1)
+        if self.keeps_prefixes and self.event == 0 and 0 < self.candidate.lead < len(kinds):
+            stops.insert(0, self.candidate.lead - 1)  # a configuration costs more than many events
         for stop in stops:
             if stop < self.event:
                 continue
@@ -218,6 +220,7 @@ class Run:
         """Keep the core where that saves later runs more than it costs."""
         row_count = int(self.candidate.bounds[self.event])
         due = row_count - self.rows_kept >= PREFIX_ROW_COUNT or self.looks - self.looks_kept >= PREFIX_LOOK_COUNT
+        due |= self.event == self.candidate.lead
         if not (self.keeps_prefixes and due) or self.event == len(self.candidate):
             return
         self.core.drain()

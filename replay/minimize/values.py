@@ -155,7 +155,7 @@ def whole(session: Session, change: Callable[[Candidate], np.ndarray]) -> Change
     rows = change(session.best)
     if rows.tobytes() == session.best.rows.tobytes():
         return None
-    return Change(Candidate(rows, session.best.bounds), 0)
+    return Change(Candidate(rows, session.best.bounds), session.best.lead)
 
 
 def of_market(rows: np.ndarray) -> np.ndarray:
