@@ -175,13 +175,13 @@ def check_double_fill(memory: Memory, moment: Moment, argument: str) -> Found:
     if row["kind"] != K.FILL:
         return None
     if row["aux"] != NO_VALUE:
-        key = (index, int(row["aux"]), int(row["order_id"]))
-        if key in memory:
+        execution = (index, int(row["aux"]), int(row["order_id"]))
+        if execution in memory:
             return "fill told twice", index
-        memory[key] = True
-    orders = moment.core.state.cells["orders"][index]
-    is_known = bool((orders["order_id"] == row["order_id"]).any())
-    return ("fill of a done order", index) if is_known and late[index] > before[index] else None
+        memory[execution] = True
+    order = (index, int(row["order_id"]))
+    was_filled, memory[order] = order in memory, True
+    return ("fill of a done order", index) if was_filled and late[index] > before[index] else None
 
 
 def check_orphan_order(memory: Memory, moment: Moment, argument: str) -> Found:
@@ -238,10 +238,13 @@ def check_alert(memory: Memory, moment: Moment, argument: str) -> Found:
 
 
 def check_guard(memory: Memory, moment: Moment, argument: str) -> Found:
-    """Find a guard that stops or pauses quoting; its AUDIT row tells from what to what."""
+    """Find a guard that stops what was quoted before, or pauses a side; its AUDIT row tells from what to what."""
     for row in moment.effects[(moment.effects["kind"] == K.AUDIT) & (moment.effects["code"] == AuditKind.GUARD)]:
-        if row["qty_lots"] != 0:
-            return f"{kind_word(moment)} guard", int(row["instrument_index"])
+        index = int(row["instrument_index"])
+        if row["qty_lots"] == 0:
+            memory[index] = True
+        elif index in memory or row["side"] != Side.NONE:
+            return f"{kind_word(moment)} guard", index
     return None
 
 

@@ -115,7 +115,8 @@ def deciding_orders(session: Session) -> tuple[np.ndarray, np.ndarray]:
 
 def deciding_anything(session: Session) -> tuple[np.ndarray, np.ndarray]:
     """Return the events that placed, amended or cancelled an order, and the instrument of each such decision."""
-    candidate, core, decided = session.best, quiet_core(session), []
+    candidate, core = session.best, quiet_core(session)
+    decided: list[np.ndarray] = []
     core.on_effects = decided.append
     found: list[tuple[int, int]] = []
     start = 0

@@ -14,8 +14,8 @@ from mmfold.adapters.cli.main import cli, run
 READ = {
     "mm backtest events", "mm bench events", "mm config show events", "mm journal cat path", "mm journal convert src",
     "mm journal export path", "mm journal info path", "mm journal recover path", "mm journal slice path",
-    "mm journal verify path", "mm parity a", "mm parity b", "mm policies events", "mm replay events",
-    "mm venue binance feed", "mm venue bybit feed",
+    "mm journal verify path", "mm minimize events", "mm parity a", "mm parity b", "mm policies events",
+    "mm replay events", "mm venue binance feed", "mm venue bybit feed",
 }  # fmt: skip
 
 
