@@ -44,7 +44,7 @@ def write_output(minimized: Minimized, part: Path, out: Path, strategy: str | No
     Raises: JournalError, OSError.
     """
     head = write_journal(minimized.result, part)
-    written = write_jsonl(minimized.result.events(), part / JSONL_NAME)
+    written = write_jsonl(minimized.result.chunks(), part / JSONL_NAME)
     if written.head.hex() != head:
         raise MinimizeError(f"{JSONL_NAME} has head {written.head.hex()}, the journal {head}")
     write_file(part / TEST_NAME, regression_text(minimized, out, strategy).encode())

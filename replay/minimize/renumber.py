@@ -6,6 +6,7 @@ by the same map. Whether it still fails is for the caller to try.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from mmfold.engine.limits import ORDER_ID_SEQ_SHIFT
 from mmfold.engine.manifest import Manifest, encode_manifest
 from mmfold.engine.payload import payload_rows
 from mmfold.journal.writer import Writer
-from mmfold.replay.minimize.candidate import Candidate, from_events
+from mmfold.replay.minimize.candidate import Candidate, from_events, joined_rows
 from mmfold.replay.minimize.orders import move_orders
 
+CHUNK_PART_COUNT = 1 << 12
 ORDER_MASK = (1 << ORDER_ID_SEQ_SHIFT) - 1
 
 
@@ -34,8 +36,14 @@ class Renumbered:
     digest: np.ndarray | None  # none where the core raised
     seq_of: dict[int, int]  # new by old
 
+    def chunks(self) -> Iterator[np.ndarray]:
+        """Yield what the journal holds, in order, many events at once."""
+        coming = self.events()
+        while parts := list(islice(coming, CHUNK_PART_COUNT)):
+            yield joined_rows(parts)
+
     def events(self) -> Iterator[np.ndarray]:
-        """Yield what the journal holds, in order."""
+        """Yield what the journal holds, in order: an input, or what one decided."""
         for rows, effects in zip(self.inputs.events(), self.decided, strict=True):
             yield rows
             if len(effects):
@@ -84,7 +92,7 @@ def moved(order_id: int, seq_of: dict[int, int]) -> int:
 def write_journal(renumbered: Renumbered, path: Path) -> str:
     """Write a journal, sealed, and return its head."""
     with Writer(path) as writer:
-        for rows in renumbered.events():
+        for rows in renumbered.chunks():
             writer.append(rows)
         return writer.commit().hex()
 
