@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 BUDGET = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 WHAT = "an earlier minimization"
+LEFT_BY_PYTEST = frozenset(("__pycache__", ".pytest_cache"))
 
 
 def parse_budget(ctx: click.Context, parameter: click.Parameter, value: str) -> float:
@@ -92,7 +93,7 @@ def check_output(events: Path, out: Path, force: bool, asked: dict[str, Any]) ->
 
     strategy = (asked["strategy"] or "").rpartition(":")[0]
     inputs = [events, *(Path(path) for path in (asked["config_path"], strategy) if path)]
-    check_directory(out, inputs=inputs, force=force, may_hold=JOURNAL_NAMES | ALL_NAMES | {"__pycache__"}, what=WHAT)
+    check_directory(out, inputs=inputs, force=force, may_hold=JOURNAL_NAMES | ALL_NAMES | LEFT_BY_PYTEST, what=WHAT)
 
 
 def run(
