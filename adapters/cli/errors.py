@@ -38,6 +38,8 @@ USER_ERRORS = frozenset(
         "mmfold.journal.errors.JournalError",
         "mmfold.journal.parquet.ParquetError",
         "mmfold.journal.jsonl.JsonlError",
+        "mmfold.replay.minimize.failure.MinimizeError",
+        "mmfold.replay.minimize.failure.PredicateError",
         "mmfold.replay.parallel.CheckpointDiffers",
         "mmfold.replay.assumptions.BadAssumption",
         "mmfold.replay.debug.difference.NotComparable",

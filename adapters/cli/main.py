@@ -58,6 +58,10 @@ COMMANDS = {
         "mmfold.adapters.cli.backtest_command:command",
         "Run the core against a simulated venue on a recorded market.",
     ),
+    "minimize": Entry(
+        "mmfold.adapters.cli.minimize_command:command",
+        "Shrink a failing journal to a small one that fails alike.",
+    ),
     "ticks": Entry(
         "mmfold.adapters.cli.ticks_command:command",
         "Run fill rules over best bid and ask: the reference, not the venue.",

@@ -15,8 +15,8 @@ READ = {
     "mm at events", "mm backtest events", "mm bench events", "mm config show events", "mm diff a", "mm diff b",
     "mm journal cat path", "mm journal convert src",
     "mm journal export path", "mm journal info path", "mm journal recover path", "mm journal slice path",
-    "mm journal verify path", "mm parity a", "mm parity b", "mm policies events", "mm replay events",
-    "mm venue binance feed", "mm venue bybit feed", "mm why events",
+    "mm journal verify path", "mm minimize events", "mm parity a", "mm parity b", "mm policies events",
+    "mm replay events", "mm venue binance feed", "mm venue bybit feed", "mm why events",
 }  # fmt: skip
 
 
