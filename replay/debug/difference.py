@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from mmfold.replay.debug.library import Library
 
 PLACE_SHIFT = 20  # of an order's name: the unit it was placed in above, its number among those of the unit below
-OF_ANSWERS = ("aux",)  # of no meaning between two journals: the venue's own numbers
 Key = tuple[int, int, int, int]  # unit, shared index of the instrument, kind, side
 
 
