@@ -40,7 +40,7 @@ def tell_compiling(kernel: str) -> None:
     """Say on stderr that a first start takes longer, and why; why nothing is kept is said where that is found."""
     if not is_compiled(kernel) and os.environ["NUMBA_DISABLE_JIT"] == "0":
         often = "once for this build" if kept_in() else "for this start alone"
-        click.echo(f"compiling {often}: about 15 s", err=True)
+        click.echo(f"compiling {often}: about 25 s", err=True)
 
 
 def choose_mode(path: Path, workers: int) -> None:

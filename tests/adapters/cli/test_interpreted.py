@@ -8,7 +8,7 @@ import pytest
 from mmfold.adapters.cli.interpreted import CORE, DESK, choose_mode, is_compiled, tell_compiling
 from mmfold.engine import cache
 
-SAID = "compiling once for this build: about 15 s\n"
+SAID = "compiling once for this build: about 25 s\n"
 # files of the cache | environment | kernel | what is said
 STARTS = [
     ([], {}, CORE, SAID),
@@ -63,7 +63,7 @@ def test_what_is_refused_is_not_compiled(
     keep("step.run-277.py311.nbi")
     (tmp_path / "mmfold").chmod(0o770)
     tell_compiling(CORE)
-    assert capsys.readouterr().err == "compiling for this start alone: about 15 s\n"
+    assert capsys.readouterr().err == "compiling for this start alone: about 25 s\n"
     journal = tmp_path / "short.mmj"
     journal.write_bytes(bytes(64))
     choose_mode(journal, 1)
