@@ -93,20 +93,27 @@ def test_a_kill_outlives_its_journal_until_a_person_lifts_it(running: RunningVen
     assert done.returncode == 0, done.stderr
 
 
-def test_a_daily_loss_does_too_and_the_day_begins_anew_by_that_word(running: RunningVenue, tmp_path: Path) -> None:
+@pytest.fixture
+def losing() -> Iterator[RunningVenue]:
+    """Return a venue of one test alone: a position stays on its account."""
+    with running_venue() as venue:
+        yield venue
+
+
+def test_a_daily_loss_does_too_and_the_day_begins_anew_by_that_word(losing: RunningVenue, tmp_path: Path) -> None:
     costly = ("--set", "guards.intraday_caps.daily_pnl_stop_usd=0.02", "--set", "strategy.min_spread_bps=0", "--set",
               "strategy.max_spread_bps=1", "--set", "risk.max_inv_usd_per_symbol=100000")  # fmt: skip
-    done = run_mm(*words(running, tmp_path, "j", "--for", "60s", *costly), **state(tmp_path))
+    done = run_mm(*words(losing, tmp_path, "j", "--for", "60s", *costly), **state(tmp_path))
     assert done.returncode == 3 and '"why":"daily loss"' in done.stderr, done.stderr
-    assert resting(running) == []
+    assert resting(losing) == []
     stopped = Journal(tmp_path / "j").seq_next()
     for journal, more in (("j", ()), ("next", ("--continue-from", str(tmp_path / "j")))):
-        done = run_mm(*words(running, tmp_path, journal, "--for", "1s", *more), **state(tmp_path))
+        done = run_mm(*words(losing, tmp_path, journal, "--for", "1s", *more), **state(tmp_path))
         assert done.returncode == 3 and "this account was stopped: daily loss at" in done.stderr, done.stderr
     assert Journal(tmp_path / "j").seq_next() == stopped and not (tmp_path / "next").exists()
     (said,) = [line for line in done.stderr.splitlines() if "mm resume" in line]
     assert run_mm(*said.partition("mm ")[2].split(), **state(tmp_path)).returncode == 0
-    done = run_mm(*words(running, tmp_path, "j", "--for", "3s"), **state(tmp_path))
+    done = run_mm(*words(losing, tmp_path, "j", "--for", "3s"), **state(tmp_path))
     assert done.returncode == 0, done.stderr
     replayed = run_mm("replay", "--events", str(tmp_path / "j"), "--json", **state(tmp_path))
     assert replayed.returncode == 0, replayed.stderr
