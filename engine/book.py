@@ -22,6 +22,7 @@ from mmfold.engine.state import NO_KEY
 WINDOW_MASK = BOOK_WINDOW_TICKS - 1
 BLOCK_MASK = BOOK_BLOCK_TICKS - 1
 BLOCK_SHIFT = 6
+NEAR_TICKS = 1 << 10
 assert 1 << BLOCK_SHIFT == BOOK_BLOCK_TICKS
 assert BOOK_BETTER_TICKS % BOOK_BLOCK_TICKS == 0
 
@@ -228,12 +229,27 @@ def clear_side(cell, side):
 
 
 def levels(cell: np.void, side: int) -> list[tuple[int, int]]:
-    """Return one side's levels, best first, as (price_ticks, qty_lots); for reports and tests."""
-    book_side = cell["sides"][side]
-    start = int(book_side["window_start_key"])
-    keys = start + np.arange(BOOK_WINDOW_TICKS)
-    qtys = cell["window_qty_lots"][side][keys & WINDOW_MASK]
-    sign = 1 if side == Side.ASK else -1
-    found = [(sign * int(keys[i]), int(qtys[i])) for i in np.flatnonzero(qtys)]
-    far = cell["far_levels"][side, : book_side["far_level_count"]]
-    return found + [(sign * int(level["key"]), int(level["qty_lots"])) for level in far[::-1]]
+    """Return one side's levels, best first, as (price_ticks, qty_lots); for tests, which believe no best price."""
+    return levels_from(cell, side, int(cell["sides"][side]["window_start_key"]), BOOK_WINDOW_TICKS + BOOK_FAR_COUNT_MAX)
+
+
+def best_levels(cell: np.void, side: int, count: int) -> list[tuple[int, int]]:
+    """Return the first of one side's levels, best first, as (price_ticks, qty_lots); for reports."""
+    best_key = int(cell["sides"][side]["best_key"])
+    return [] if best_key == NO_KEY else levels_from(cell, side, best_key, count)
+
+
+def levels_from(cell: np.void, side: int, key: int, count: int) -> list[tuple[int, int]]:
+    """Return the first levels of one side from a key of the window on, and beyond it."""
+    book_side, sign = cell["sides"][side], 1 if side == Side.ASK else -1
+    end, span = int(book_side["window_start_key"]) + BOOK_WINDOW_TICKS, max(NEAR_TICKS, count)
+    while True:  # levels are mostly near: the window is a hundred times as long
+        keys = np.arange(key, min(end, key + span))
+        qtys = cell["window_qty_lots"][side][keys & WINDOW_MASK]
+        places = np.flatnonzero(qtys)[:count]
+        if len(places) == count or key + span >= end:
+            break
+        span *= 4
+    found = [(sign * int(keys[place]), int(qtys[place])) for place in places]
+    far = cell["far_levels"][side, : book_side["far_level_count"]][::-1]
+    return found + [(sign * int(level["key"]), int(level["qty_lots"])) for level in far[: count - len(found)]]

@@ -4,9 +4,11 @@
 compiled for EVENT rows alone, asks the functions below. docs/data.md 2 has the kinds.
 """
 
+from typing import Any
+
 import numpy as np
 
-from mmfold.engine.codes import EventKind
+from mmfold.engine.codes import EFFECT_KIND_MAX, EFFECT_KIND_MIN, EventKind
 from mmfold.engine.jit import kernel
 from mmfold.engine.records import EVENT
 
@@ -57,6 +59,11 @@ VIEWS = {kind: view_dtype(MEANINGS.get(kind, {})) for kind in EventKind}
 OPENING_VIEW = view_dtype(OPENING_MEANINGS)
 PAID_VIEW = view_dtype(PAID_MEANINGS)
 assert all(view.itemsize == EVENT.itemsize for view in (*VIEWS.values(), OPENING_VIEW, PAID_VIEW))
+
+
+def is_effect(kinds: Any) -> Any:
+    """Tell of kinds, an array or one, which are decisions and digests: witnesses where they stand in a journal."""
+    return (kinds >= EFFECT_KIND_MIN) & (kinds <= EFFECT_KIND_MAX)
 
 
 def view_rows(rows: np.ndarray, kind: EventKind) -> np.ndarray:

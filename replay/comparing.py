@@ -8,10 +8,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from mmfold.engine.codes import EFFECT_KIND_MAX, EFFECT_KIND_MIN, EventKind
+from mmfold.engine.codes import EventKind
 from mmfold.engine.core import Core
 from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT
 from mmfold.engine.records import EVENT
+from mmfold.engine.views import is_effect
 from mmfold.replay.comparison import RulesComparison
 
 
@@ -38,7 +39,7 @@ class ComparingFeed:
 
     def feed(self, rows: np.ndarray) -> None:
         """Fold whole events, each behind the comparison of the one before."""
-        is_witness = (rows["kind"] >= EFFECT_KIND_MIN) & (rows["kind"] <= EFFECT_KIND_MAX)
+        is_witness = is_effect(rows["kind"])
         turns = np.flatnonzero(is_witness[1:] != is_witness[:-1]) + 1
         for start, end in pairwise([0, *turns.tolist(), len(rows)]):
             if is_witness[start]:

@@ -62,6 +62,18 @@ def config_document(config: Config, manifest: Manifest) -> dict[str, Any]:
     }
 
 
+def patch_of(document: dict[str, Any], manifest: Manifest) -> dict[str, Any]:
+    """Return what of a CONFIG document is not the default."""
+    default = config_document(load_config(None), manifest)
+    patch: dict[str, Any] = {"params": {}, "policies": {}}
+    for section, groups in patch.items():
+        for group, values in document[section].items():
+            changed = {name: value for name, value in values.items() if value != default[section][group][name]}
+            if changed:  # a journal need not know a policy that nothing was said of
+                groups[group] = changed
+    return patch
+
+
 def until_rows(rows: np.ndarray, options: ReplayOptions) -> tuple[np.ndarray, bool]:
     """Cut a chunk at the first event after --until; tells whether there was one."""
     end = len(rows)
@@ -103,14 +115,7 @@ class Replay:
         """Return what is laid over a witnessed journal's own CONFIG: all of another one, or the keys that were set."""
         if self.options.config is None or not self.options.config_is_patch:
             return None if self.options.config is None else self.document
-        default = config_document(load_config(None), self.manifest)
-        patch: dict[str, Any] = {"params": {}, "policies": {}}
-        for section, groups in patch.items():
-            for group, values in self.document[section].items():
-                changed = {name: value for name, value in values.items() if value != default[section][group][name]}
-                if changed:  # a journal need not know a policy that nothing was said of
-                    groups[group] = changed
-        return patch
+        return patch_of(self.document, self.manifest)
 
     def take_effects(self, effects: np.ndarray) -> None:
         """Hand effects on, those of the asked-for part."""

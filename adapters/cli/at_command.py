@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmfold.adapters.cli.errors import GateFailed
 from mmfold.adapters.cli.moments import parse_time
 from mmfold.adapters.cli.output import emit_json, format_number, print_table
 from mmfold.adapters.cli.shared_options import AS_JSON, of_replay
 
 if TYPE_CHECKING:
-    from mmfold.replay.debug.library import Library, Moment
+    from mmfold.replay.debug.library import Library
 
 WIDTH = 110
 ORDER_LINE_MAX = 64
@@ -37,8 +36,12 @@ def command(events: Path, seq: int | None, time_text: str | None, as_json: bool,
     if seq is not None and time_text is not None:
         raise click.UsageError("--seq and --time both name a moment: give one")
     ts_ns = parse_time(time_text, "--time")
-    moment = look(open_library(events, asked), seq, ts_ns)
+    library = open_library(events, asked)
+    from mmfold.adapters.cli.replay_command import differences_told
     from mmfold.reports.moment import moment_document
+
+    with differences_told(events):
+        moment = library.at(seq, ts_ns)
 
     document = moment_document(moment)
     if as_json:
@@ -58,22 +61,6 @@ def open_library(events: Path, asked: dict[str, Any]) -> "Library":
     from mmfold.replay.debug.library import open_journal
 
     return open_journal(events, replay_options({**asked, "seq_from": 0, "until": None}))
-
-
-def look(library: "Library", seq: int | None, ts_ns: int | None) -> "Moment":
-    """Return a moment.
-
-    Raises: GateFailed where a decision differs before it, NoSuchEvent.
-    """
-    from mmfold.adapters.cli.replay_command import difference_text, digest_text
-    from mmfold.engine.core import DigestDiffers, WitnessDiffers
-
-    try:
-        return library.at(seq, ts_ns)
-    except WitnessDiffers as error:
-        raise GateFailed(difference_text(error, library.manifest)) from None
-    except DigestDiffers as error:
-        raise GateFailed(digest_text(error)) from None
 
 
 def print_moment(document: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """`mm replay`: run the core over a journal, compare, report; must never decide anything itself."""
 
 import os
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,17 +101,29 @@ def replay_or_refuse(events: Path, workers: int, asked: dict[str, Any]) -> "Repl
 
     Raises: GateFailed.
     """
-    from mmfold.engine.core import DigestDiffers, WitnessDiffers
     from mmfold.reports.audit_check import AuditDiffers
 
     try:
-        return run_replay(events, workers, asked)
+        with differences_told(events):
+            return run_replay(events, workers, asked)
+    except AuditDiffers as error:
+        raise GateFailed(str(error)) from None
+
+
+@contextmanager
+def differences_told(events: Path) -> Iterator[None]:
+    """Tell a decision or a digest that is not the witnessed one as a gate that failed.
+
+    Raises: GateFailed.
+    """
+    from mmfold.engine.core import DigestDiffers, WitnessDiffers
+
+    try:
+        yield
     except WitnessDiffers as error:
         raise GateFailed(difference_text(error, manifest_of(events))) from None
     except DigestDiffers as error:
         raise GateFailed(digest_text(error)) from None
-    except AuditDiffers as error:
-        raise GateFailed(str(error)) from None
 
 
 def run_replay(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResult":

@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from mmfold.adapters.cli.at_command import open_library
-from mmfold.adapters.cli.errors import GateFailed
 from mmfold.adapters.cli.output import emit_json
 from mmfold.adapters.cli.shared_options import AS_JSON, of_replay
 
@@ -30,19 +29,14 @@ def command(events: Path, target: int, is_order: bool, as_json: bool, **asked: A
     event has is an order's id.
     """
     library = open_library(events, asked)
-    from mmfold.adapters.cli.replay_command import difference_text, digest_text
-    from mmfold.engine.core import DigestDiffers, WitnessDiffers
+    from mmfold.adapters.cli.replay_command import differences_told
     from mmfold.replay.debug.why import why
     from mmfold.reports.parameters import parameters_in_force
     from mmfold.reports.why import story_document
 
-    try:
+    with differences_told(events):
         story = why(library, target, is_order=is_order, strategy=asked["strategy"] or "")
         params = parameters_in_force(library.manifest, library.at(story.seq).state)
-    except WitnessDiffers as error:
-        raise GateFailed(difference_text(error, library.manifest)) from None
-    except DigestDiffers as error:
-        raise GateFailed(digest_text(error)) from None
     document = story_document(story, library.manifest, params)
     if as_json:
         emit_json(document)

@@ -12,7 +12,8 @@ import numpy as np
 
 from mmfold.engine.codes import AuditKind, EventKind, Flag, Reason
 from mmfold.engine.records import EVENT, NO_TS_NS
-from mmfold.replay.debug.told import Told, is_input
+from mmfold.engine.views import is_effect
+from mmfold.replay.debug.told import Told
 from mmfold.replay.parity.market import is_market, market_word
 from mmfold.replay.parity.session import ANSWER_KINDS
 
@@ -95,7 +96,7 @@ class SideUnits:
         market = is_market(kinds) | (kinds == EventKind.TIMER)
         own = np.isin(kinds, self.own_kinds) & ~is_setting(rows)
         begun = np.cumsum(market & ((rows["flags"] & Flag.LAST) != 0))
-        inputs = np.maximum.accumulate(np.where(is_input(kinds), np.arange(len(rows)), -1))
+        inputs = np.maximum.accumulate(np.where(is_effect(kinds), -1, np.arange(len(rows))))
         causes = np.where(inputs < 0, self.cause_seq, rows["seq"][inputs])
         self.cause_seq = int(causes[-1])
         word = market_word(rows[market])

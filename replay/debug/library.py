@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mmfold.engine.codes import EFFECT_KIND_MAX, EFFECT_KIND_MIN
 from mmfold.engine.core import Core
 from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT, EFFECT_COUNT_PER_EVENT_MAX, ROW_BYTES
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import EVENT
 from mmfold.engine.state import State
+from mmfold.engine.views import is_effect
 from mmfold.journal.chain import Chain
 from mmfold.journal.checkpoints import Checkpoint
 from mmfold.replay.checkpoint import find_checkpoint, save_checkpoint
@@ -84,7 +84,7 @@ class Library:
         if seq is None:
             return self.moment(self.last_input(ts_ns))
         found = self.event_at(seq)
-        if EFFECT_KIND_MIN <= found[0]["kind"] <= EFFECT_KIND_MAX:
+        if is_effect(found[0]["kind"]):
             return self.moment(self.cause_of(seq))
         return self.moment(seq)
 
@@ -216,8 +216,8 @@ class Marks:
 
 def input_seqs(rows: np.ndarray) -> np.ndarray:
     """Return the seqs of the input events among rows."""
-    kinds = rows["kind"]
-    return rows["seq"][(kinds < EFFECT_KIND_MIN) | (kinds > EFFECT_KIND_MAX)]
+    found: np.ndarray = rows["seq"][~is_effect(rows["kind"])]
+    return found
 
 
 def open_journal(path: Path, options: ReplayOptions | None = None) -> Library:

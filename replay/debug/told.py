@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mmfold.engine.codes import EFFECT_KIND_MAX, EFFECT_KIND_MIN
 from mmfold.engine.core import DigestDiffers, WitnessDiffers
 from mmfold.engine.records import EVENT
+from mmfold.engine.views import is_effect
 from mmfold.replay.run import Replay, ReplayOptions, until_rows
 
 
@@ -74,7 +74,7 @@ class Told(Replay):
             self.parts.append(rows)
             self.decided.clear()
             return
-        inputs = rows[is_input(rows["kind"])]
+        inputs = rows[~is_effect(rows["kind"])]
         start, parts = 0, []
         while start < len(inputs):
             end = self.core.advance(inputs, start)
@@ -83,8 +83,3 @@ class Told(Replay):
             self.decided.clear()
             start = end
         self.parts.append(np.concatenate([np.zeros(0, EVENT), *parts]))
-
-
-def is_input(kinds: np.ndarray) -> np.ndarray:
-    """Tell which rows are of inputs."""
-    return (kinds < EFFECT_KIND_MIN) | (kinds > EFFECT_KIND_MAX)

@@ -14,17 +14,18 @@ import numpy as np
 
 from mmfold.config.load import load_config
 from mmfold.config.models import Config
-from mmfold.engine.codes import EFFECT_KIND_MAX, EFFECT_KIND_MIN, EventKind
+from mmfold.engine.codes import EventKind
 from mmfold.engine.core import config_payload, merge_config
 from mmfold.engine.layout import LAYOUT_ID
 from mmfold.engine.limits import ORDER_ID_SEQ_SHIFT
 from mmfold.engine.manifest import PARENT_ROWS, Manifest, canonical_json, encode_manifest
 from mmfold.engine.params import parse_config
 from mmfold.engine.payload import payload_bytes, payload_rows
+from mmfold.engine.views import is_effect
 from mmfold.journal.forms import Events
 from mmfold.replay.minimize.candidate import Candidate, from_events, from_rows
 from mmfold.replay.minimize.orders import move_orders
-from mmfold.replay.run import config_document
+from mmfold.replay.run import config_document, patch_of
 from mmfold.replay.strategy.file import check_configured, check_recorded
 
 
@@ -58,8 +59,7 @@ def read_recording(
     check_recorded(parent)
     parts, seen = [], 0
     for rows in source.chunks():
-        is_effect = (rows["kind"] >= EFFECT_KIND_MIN) & (rows["kind"] <= EFFECT_KIND_MAX)
-        parts.append(rows[~is_effect])
+        parts.append(rows[~is_effect(rows["kind"])])
         seen += len(rows)
         on_rows(seen)
     inputs = from_rows(np.concatenate(parts))
@@ -113,17 +113,7 @@ def with_config(inputs: Candidate, document: dict[str, Any]) -> Candidate:
 
 def overlaid(inputs: Candidate, document: dict[str, Any], manifest: Manifest, *, is_patch: bool) -> Candidate:
     """Return the inputs with every CONFIG as a replay with --set or --config would fold it."""
-    override = document
-    if is_patch:
-        default = config_document(load_config(None), manifest)
-        override = {
-            section: {
-                group: {name: value for name, value in values.items() if value != default[section][group][name]}
-                for group, values in groups.items()
-            }
-            for section, groups in document.items()
-        }
-        override = {section: {g: v for g, v in groups.items() if v} for section, groups in override.items()}
+    override = patch_of(document, manifest) if is_patch else document
     events = inputs.events()
     for index in np.flatnonzero(inputs.first["kind"] == EventKind.CONFIG).tolist():
         merged = merge_config(parse_config(payload_bytes(events[index])), override)

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mmfold.engine.book import best_levels
 from mmfold.engine.codes import BookStatus, EventKind, Side
 from mmfold.engine.core import Core
-from mmfold.engine.limits import BOOK_WINDOW_TICKS, ORDER_COUNT_MAX, ORDER_ID_INSTRUMENT_SHIFT, ORDER_ID_SEQ_SHIFT
-from mmfold.engine.state import NO_KEY
+from mmfold.engine.limits import ORDER_COUNT_MAX, ORDER_ID_INSTRUMENT_SHIFT, ORDER_ID_SEQ_SHIFT
 from mmfold.replay.minimize.books import STREAM
 from mmfold.replay.minimize.candidate import Candidate, from_events
 from mmfold.replay.minimize.orders import ANSWERS, SIDE_SLOTS
@@ -27,29 +27,8 @@ LEFT_OUT = ((*MARKET, K.TIMER), MARKET, STREAM)  # beside what decides, by and b
 TRIED_COUNT_MAX = 48
 WINDOW_SIZES = (1, 2, 4, 8, 16, 32, 64)  # deciding events that are tried together
 WINDOW_COUNT_MAX = 256  # of them, the last ones
-FIRST_SPAN_TICKS = 1 << 10
 ORDER_MASK = (1 << ORDER_ID_SEQ_SHIFT) - 1
 INSTRUMENT_MASK = (1 << (ORDER_ID_SEQ_SHIFT - ORDER_ID_INSTRUMENT_SHIFT)) - 1
-
-
-def best_levels(cell: np.void, side: int, depth: int) -> list[tuple[int, int, int]]:
-    """Return the best levels of a side as (side, price_ticks, qty_lots), best first."""
-    book_side = cell["sides"][side]
-    best = int(book_side["best_key"])
-    if best == NO_KEY:
-        return []
-    sign = 1 if side == Side.ASK else -1
-    end, span = int(book_side["window_start_key"]) + BOOK_WINDOW_TICKS, FIRST_SPAN_TICKS
-    while True:
-        keys = np.arange(best, min(end, best + span))
-        qtys = cell["window_qty_lots"][side][keys & (BOOK_WINDOW_TICKS - 1)]
-        places = np.flatnonzero(qtys)
-        if len(places) >= depth or best + span >= end:
-            break
-        span *= 4
-    found = [(side, sign * int(keys[place]), int(qtys[place])) for place in places[:depth]]
-    far = cell["far_levels"][side, : book_side["far_level_count"]][::-1][: depth - len(found)]
-    return found + [(side, sign * int(level["key"]), int(level["qty_lots"])) for level in far]
 
 
 def snapshot_of(core: Core, row: np.void, index: int, depth: int) -> np.ndarray | None:
@@ -59,7 +38,7 @@ def snapshot_of(core: Core, row: np.void, index: int, depth: int) -> np.ndarray 
     cell = core.state.cells[index]
     if cell["book"]["status"] != BookStatus.LIVE:
         return None
-    shown = [level for side in (Side.BID, Side.ASK) for level in best_levels(cell, side, depth)]
+    shown = [(int(side), *level) for side in (Side.BID, Side.ASK) for level in best_levels(cell, side, depth)]
     found = book_event(cell, K.BOOK_SNAPSHOT, shown, int(cell["book"]["venue_seq"]))
     for name in ("seq", "ts_exchange_ns", "ts_receive_ns"):
         found[name] = row[name]

@@ -17,7 +17,7 @@ from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import EVENT
 from mmfold.journal.fields import KINDS
 from mmfold.replay.minimize.candidate import Candidate, joined_rows
-from mmfold.replay.minimize.failure import ACCOUNT, MinimizeError, Moment, Predicate, Signature, Watch
+from mmfold.replay.minimize.failure import ACCOUNT, MinimizeError, Moment, Predicate, PredicateError, Signature, Watch
 from mmfold.replay.minimize.orders import ANSWERS, OpenOrders
 from mmfold.replay.minimize.outside import CommandPredicate
 
@@ -87,9 +87,9 @@ class Trial:
         run = Run(self, candidate, prefix, outcome, keeps_prefixes=keeps_prefixes)
         try:
             run.fold()
-        except Exception as error:
-            if type(error).__name__ in ("PredicateError", "MinimizeError", "Interrupted"):
-                raise
+        except (PredicateError, MinimizeError):
+            raise
+        except Exception as error:  # whatever the core raises is an outcome
             run.take_error(error)
         if outcome.signature is None and outcome.error is None and isinstance(self.predicate, CommandPredicate):
             run.ask_command(self.predicate)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mmfold.engine.book import WINDOW_MASK
+from mmfold.engine.book import WINDOW_MASK, best_levels
 from mmfold.engine.codes import BookStatus, ConnectionState, Mode, OrderStatus, Reason, Side
 from mmfold.engine.limits import BOOK_WINDOW_TICKS, MICROS_PER_UNIT, NS_PER_MS, NS_PER_S, QTY_LOTS_MAX
 from mmfold.engine.manifest import Manifest
@@ -20,7 +20,6 @@ from mmfold.reports.summary import exact
 from mmfold.reports.top.watch import Watch
 
 LEVEL_COUNT = 5  # of the ladder, each side
-NEAR_TICKS = 1 << 10
 SIDES = (Side.BID, Side.ASK)
 COUNTERS = ("placed", "amended", "cancelled", "rejected", "expired", "request_timeout", "alert")
 AGE_DECIMALS = 3
@@ -179,7 +178,7 @@ def ladder(state: State, index: int, side: Side, units: Units) -> list[dict[str,
         order = state.orders[index, slot]
         own[int(order["price_ticks"])] = own.get(int(order["price_ticks"]), 0) + int(order["qty_lots"])
     cell = state.cells[index]
-    book = best_levels(cell, side)
+    book = dict(best_levels(cell, side, LEVEL_COUNT))
     order = sorted({*book, *own}, key=lambda price_ticks: key_of_price(side, price_ticks))
     prices = order[:LEVEL_COUNT]
     if own and not own.keys() & set(prices):
@@ -204,25 +203,6 @@ def window_lots(cell: np.void, side: Side, price_ticks: int) -> int:
     ahead = key_of_price(side, price_ticks) - int(cell["sides"][side]["window_start_key"])
     is_inside = 0 <= ahead < BOOK_WINDOW_TICKS and cell["sides"][side]["best_key"] != NO_KEY
     return int(cell["window_qty_lots"][side, key_of_price(side, price_ticks) & WINDOW_MASK]) if is_inside else 0
-
-
-def best_levels(cell: np.void, side: Side) -> dict[int, int]:
-    """Return one side's best levels as {price_ticks: qty_lots}: `engine.book.levels` without the rest of the book."""
-    book_side = cell["sides"][side]
-    best_key, start = int(book_side["best_key"]), int(book_side["window_start_key"])
-    if best_key == NO_KEY:
-        return {}
-    end = start + BOOK_WINDOW_TICKS
-    for stop in (min(best_key + NEAR_TICKS, end), end):  # levels are mostly near: the window is a hundred times as long
-        keys = np.arange(best_key, stop)
-        quantities = cell["window_qty_lots"][side][keys & WINDOW_MASK]
-        places = np.flatnonzero(quantities)[:LEVEL_COUNT]
-        if len(places) == LEVEL_COUNT:
-            break
-    found = list(zip(keys[places].tolist(), quantities[places].tolist(), strict=True))
-    far = cell["far_levels"][side, : int(book_side["far_level_count"])][::-1]
-    found += far[: LEVEL_COUNT - len(found)].tolist()
-    return {key_of_price(side, key): qty_lots for key, qty_lots in found}  # its own inverse
 
 
 def position_fields(manifest: Manifest, state: State, index: int, units: Units) -> dict[str, str | None]:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from mmfold.engine.codes import AuditKind, EventKind, Reason, Unit
-from mmfold.engine.gates.registry import REASONS
 from mmfold.engine.jit import JIT_ENABLED
 from mmfold.engine.records import NO_ORDER_ID
 from mmfold.replay.debug.library import NoSuchEvent, open_journal
@@ -54,11 +53,6 @@ def is_block(row: np.void) -> bool:
 def told_of(row: np.void) -> tuple[str, int, int, str]:
     unit = Unit.NONE if row["order_id"] == NO_ORDER_ID else Unit(int(row["order_id"]))
     return Reason(int(row["aux"])).name.lower(), int(row["price_ticks"]), int(row["qty_lots"]), unit.name.lower()
-
-
-def test_every_reason_of_a_gate_has_a_case() -> None:
-    shown = {word for _, _, text in CASES.values() for line in lines_of(text) for word in line.split()}
-    assert {reason.name.lower() for reason in REASONS} - shown == {"cross_price"}
 
 
 def test_an_order_is_followed_to_its_end(demo: Path) -> None:
