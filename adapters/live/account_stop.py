@@ -9,6 +9,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from mmfold.journal.work import finished_file
 
 ACCOUNT_CHARS = 16
 STOP_BYTES_MAX = 1 << 14
-SUFFIX, LIFTED = ".json", ".lifted"
+SUFFIX, LIFTED, USED = ".json", ".lifted", ".used"
 UNREADABLE = "a stop that cannot be read"
 PLACE_HINT = "set XDG_STATE_HOME to a directory of yours: a kill switch that is pulled is kept there until it is lifted"
 
@@ -71,6 +72,15 @@ class AccountStop:
             return False
         last = read_stop(lifted)
         return last.reason == reason and last.ts_ns >= since_ns
+
+    def use_up(self) -> None:
+        """Keep a lift from counting for a stop that comes later: it was for the one before.
+
+        Raises: OSError.
+        """
+        with suppress(FileNotFoundError):
+            os.replace(self.path.with_suffix(LIFTED), self.path.with_suffix(USED))
+            sync_directory(self.path.parent)
 
 
 def account_of(venue: str, mode: str, keys: Credentials) -> str:

@@ -43,8 +43,9 @@ async def take_up(runner: "Runner") -> None:
     state = runner.session.core.state
     if state.clock[0]["day_stopped"] == 0:
         return
-    if is_lifted(state, runner.account_stop):
+    if runner.account_stop is not None and is_lifted(state, runner.account_stop):
         await runner.command({"command": RESUME})
+        runner.account_stop.use_up()
     elif runner.account_stop is not None:
         stop(runner)
     else:

@@ -206,28 +206,42 @@ def opening_rows(former: Former, manifest: Manifest, ts_ns: int, *, goes_on_with
     for index, instrument in enumerate(manifest.instruments):
         if instrument.symbol in index_of:
             openings.append(opening_of(former, index_of[instrument.symbol], instrument, index, ts_ns))
-    if goes_on_with_day and openings:
-        put_day(openings, former, manifest)
+    if goes_on_with_day:
+        put_day(openings, former, manifest, ts_ns)
     return np.concatenate(openings) if openings else np.zeros(0, EVENT)
 
 
-def put_day(openings: list[np.ndarray], former: Former, manifest: Manifest) -> None:
+def put_day(openings: list[np.ndarray], former: Former, manifest: Manifest, ts_ns: int) -> None:
     """Write into openings the UTC day that the former session was in, and what each symbol had made when it began.
 
-    What the symbols that are left out have made in it is the first one's: the account's loss stays what it was.
+    What the symbols that are left out have made in it is the first linear one's, which has an opening for it if need
+    be: the account's loss stays what it was.
+    Raises: CannotHandOver where there is none.
     """
     day = int(former.state.clock[0]["day_end_ns"]) // NS_PER_DAY - 1
+    if day != ts_ns // NS_PER_DAY:
+        return
     index_of, positions = former.manifest.symbol_index(), former.state.positions
-    left_out = [index for symbol, index in index_of.items() if symbol not in manifest.symbol_index()]
+    started = {one: int(positions[at]["day_start_micros"]) for one, at in index_of.items()}
+    left_out = [at for one, at in index_of.items() if one not in manifest.symbol_index()]
     more_micros = int(positions["day_pnl_micros"][left_out].sum())
+    if more_micros:
+        linear = [(at, one.symbol) for at, one in enumerate(manifest.instruments) if not one.is_inverse]
+        carriers = [one for one in linear if started.get(one[1], 0) != NO_VALUE]
+        if not carriers:
+            raise CannotHandOver(
+                f"{former.path} has {more_micros:+,} micros of this day in symbols that --symbols leaves out",
+                "add them to --symbols, or go on after midnight UTC",
+            )
+        index, symbol = carriers[0]
+        if symbol not in index_of:
+            openings.append(make_opening(index, ts_ns, 0, NO_VALUE))
+        started[symbol] = started.get(symbol, 0) - more_micros
     for opening in openings:
-        instrument = manifest.instruments[int(opening["instrument_index"][0])]
-        start_micros = int(positions[index_of[instrument.symbol]]["day_start_micros"])
-        if start_micros != NO_VALUE:
+        symbol = manifest.instruments[int(opening["instrument_index"][0])].symbol
+        if started[symbol] != NO_VALUE:
             second = opening[1:].view(OPENING_VIEW)
-            is_first = not instrument.is_inverse
-            second["day"], second["day_start_micros"] = day, start_micros - more_micros * is_first
-            more_micros *= not is_first
+            second["day"], second["day_start_micros"] = day, started[symbol]
 
 
 def opening_of(former: Former, former_index: int, instrument: Instrument, index: int, ts_ns: int) -> np.ndarray:

@@ -40,7 +40,7 @@ def open_session(
 
     Raises: CannotStart, CannotHandOver, JournalError.
     """
-    former, opening = None, None
+    former, opening, begins_anew = None, None, False
     is_new = not has_segments(place.journal)
     if place.former is not None and (is_new or Journal(place.journal).seq_next() <= 1):
         former = read_former(place.former)
@@ -48,8 +48,8 @@ def open_session(
             manifest = replace(
                 manifest, parent_run=former.manifest.run_id, extra=manifest.extra | former.extra(place.journal)
             )
-        goes_on = former.state.clock[0]["day_stopped"] == 0 or not is_lifted(former.state, stop)
-        opening = opening_rows(former, manifest, time.time_ns(), goes_on_with_day=goes_on)
+        begins_anew = former.state.clock[0]["day_stopped"] == 1 and is_lifted(former.state, stop)
+        opening = opening_rows(former, manifest, time.time_ns(), goes_on_with_day=not begins_anew)
     try:
         session = Session(place.journal, manifest, sync)
     except (WitnessDiffers, DigestDiffers) as error:
@@ -59,6 +59,9 @@ def open_session(
         ) from error
     if former is not None and opening is not None:
         session.fold(opening)
+        if begins_anew and stop is not None:
+            session.commit()
+            stop.use_up()
         assert place.former is not None
         for symbol, why in held_symbols(place.former, session.manifest, by_name=True).items():
             session.fold_command({"command": "freeze", "symbol": symbol, "why": why})

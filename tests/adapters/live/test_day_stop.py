@@ -9,7 +9,7 @@ import pytest
 
 from mmfold.adapters.live import day_stop
 from mmfold.adapters.live.account_stop import AccountStop, lift_stop
-from mmfold.adapters.live.handover import Place
+from mmfold.adapters.live.handover import CannotHandOver, Place
 from mmfold.adapters.live.opening import open_session
 from mmfold.adapters.live.session import Session
 from mmfold.engine.codes import EventKind, Side
@@ -112,4 +112,31 @@ def test_a_stop_is_over_when_a_person_has_lifted_it(
         new.fold(book(index, 9_950, time.time_ns()))
     assert new.core.state.clock[0]["day_pnl_micros"] == day_pnl_micros
     assert new.core.state.clock[0]["day_stopped"] == (day_pnl_micros != 0)
+    if day_pnl_micros == 0:
+        assert not STOP.was_lifted(day_stop.REASON, 0), "it was for that stop, not for one that comes later"
     new.close()
+
+
+def sold_again(tmp_path: Path) -> None:
+    """Leave a session of today that has lost 450 and holds nothing."""
+    now_ns = time.time_ns()
+    session = traded(tmp_path / "a", (9_950, 9_960), now_ns)
+    for index, price in enumerate((9_950, 9_960)):
+        rows = fill(index, now_ns)
+        rows["side"], rows["price_ticks"] = Side.ASK, price
+        session.fold(rows)
+    session.close()
+
+
+def test_another_symbol_carries_the_day_and_one_that_cannot_is_refused(tmp_path: Path) -> None:
+    sold_again(tmp_path)
+    other = Instrument(symbol="C", tick_size="1", lot_size="1", maker_fee_ppm=0, taker_fee_ppm=0)
+    manifest = replace(MANIFEST, run_id="u", instruments=(other,))
+    session = open_session(Place(tmp_path / "b", tmp_path / "a"), manifest, "none")
+    session.fold(book(0, 100, time.time_ns()))
+    assert session.core.state.clock[0]["day_pnl_micros"] == -450_000_000
+    session.close()
+    inverse = replace(other, contract="inverse", contract_value="1")
+    manifest = replace(MANIFEST, run_id="v", instruments=(inverse,))
+    with pytest.raises(CannotHandOver, match="-450,000,000 micros of this day in symbols that --symbols leaves out"):
+        open_session(Place(tmp_path / "c", tmp_path / "a"), manifest, "none")
