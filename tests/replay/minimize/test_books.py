@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mmfold.engine.book import best_levels
 from mmfold.engine.codes import BookStatus, EventKind, Side
 from mmfold.engine.core import Core
 from mmfold.engine.limits import NS_PER_MS
@@ -10,7 +11,6 @@ from mmfold.engine.manifest import encode_manifest
 from mmfold.engine.payload import payload_rows
 from mmfold.replay.minimize.books import Books, emptied
 from mmfold.replay.minimize.candidate import Candidate, from_events
-from mmfold.replay.minimize.snapshots import best_levels
 from tests.engine.rows import T0_NS, House, book_event, make_manifest
 
 K = EventKind
@@ -75,7 +75,7 @@ def test_an_emptied_delta_changes_no_level() -> None:
     others = inputs.replaced({place: emptied(inputs.event(place)) for place in range(2, len(inputs))})
     core = Core(manifest)
     core.feed(others.rows)
-    assert best_levels(core.state.cells[0], Side.BID, 10) == [(Side.BID, 100, 5)]
+    assert best_levels(core.state.cells[0], Side.BID, 10) == [(100, 5)]
     assert core.state.books[0]["delta_count"] == 8
 
 
@@ -86,5 +86,5 @@ def test_the_best_levels_are_those_of_the_book_far_ones_too(depth: int) -> None:
     asks = [(400_001 + 5 * place + 200_000 * (place > 25), 1 + place) for place in range(30)]
     house.feed(book_event(K.BOOK_SNAPSHOT, bids, asks))
     cell = house.core.state.cells[0]
-    assert best_levels(cell, Side.BID, depth) == [(Side.BID, *level) for level in bids[:depth]]
-    assert best_levels(cell, Side.ASK, depth) == [(Side.ASK, *level) for level in asks[:depth]]
+    assert best_levels(cell, Side.BID, depth) == bids[:depth]
+    assert best_levels(cell, Side.ASK, depth) == asks[:depth]

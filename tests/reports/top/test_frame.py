@@ -18,7 +18,7 @@ from mmfold.journal.reader import Journal
 from mmfold.replay.run import Replay, ReplayOptions
 from mmfold.reports.money import instrument_units
 from mmfold.reports.summary import symbols_json
-from mmfold.reports.top.frame import SIDES, best_levels, frame_document, ladder, latency_fields
+from mmfold.reports.top.frame import SIDES, frame_document, ladder, latency_fields
 from mmfold.reports.top.watch import DECISION_COUNT, Watch
 from tests.journal.make_rows import write_journal
 from tests.reports.examples import MANIFEST, START_NS
@@ -68,7 +68,7 @@ def test_the_ladder_is_the_top_of_the_book(cut: int) -> None:
     watch.feed(ROWS[ROWS["seq"] <= cut])
     for cell in watch.core.state.cells:
         for side in SIDES:
-            assert list(best_levels(cell, side).items()) == levels(cell, side)[:5]
+            assert best_levels(cell, side, 5) == levels(cell, side)[:5]
 
 
 # | own orders (price, lots) on a bid side of 99 98 97 95 94, each with 10 | the ladder's (price, size, own) |
