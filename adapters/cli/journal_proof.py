@@ -1,8 +1,10 @@
 """`mm journal key`, `anchor`, `prove`, `check-proof`: proofs for outsiders; must never print or keep a private key."""
 
 import os
+import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,7 @@ import click
 from mmfold.adapters.bundled import DEMO
 from mmfold.adapters.cli.errors import GateFailed
 from mmfold.adapters.cli.interpreted import choose_mode, events_bytes
-from mmfold.adapters.cli.interrupts import check_interrupts
+from mmfold.adapters.cli.interrupts import Interrupted, check_interrupts
 from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.output import emit_json, progress
 
@@ -117,10 +119,12 @@ def key(out: Path, name: str, ml_dsa: bool, as_json: bool) -> None:
     "--every", "every_s", metavar="SECONDS", default=60.0, show_default=True, type=click.FloatRange(1.0),
     help="With --follow: how often what has come is signed.",
 )  # fmt: skip
+@click.option("--beside", metavar="PID", type=click.IntRange(1), help="With --follow: end when this process has.")
 @AS_JSON
 def anchor(
-    path: Path, key_path: Path, cosign: Path | None, origin: str | None, follow: bool, every_s: float, as_json: bool
-) -> None:
+    path: Path, key_path: Path, cosign: Path | None, origin: str | None, follow: bool, every_s: float,
+    beside: int | None, as_json: bool,
+) -> None:  # fmt: skip
     """Verify a journal, keep its Merkle tree in PATH/proof and sign its root: a checkpoint.
 
     Keep the checkpoint where the journal's writer cannot change it. Of a journal under its writer it is what is
@@ -140,7 +144,7 @@ def anchor(
     try:
         if follow:
             os.nice(NICE)
-            on_turn = check_interrupts
+            on_turn = check_interrupts if beside is None else partial(check_beside, beside)
             for done in follow_journal(path, signers, origin=origin, every_s=every_s, on_turn=on_turn):
                 tell_anchored(path, done, signers, time.perf_counter() - started_s, as_json)
                 sys.stdout.flush()
@@ -150,6 +154,20 @@ def anchor(
     except (CheckFailed, Corrupt, SealDiffers, TornTail) as error:
         raise failed(error, f"mm journal verify {path}") from None
     tell_anchored(path, done, signers, time.perf_counter() - started_s, as_json)
+
+
+def check_beside(pid: int) -> None:
+    """Raise when a process that was worked for is gone, or when a person asks for the end.
+
+    Raises: Interrupted.
+    """
+    check_interrupts()
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        raise Interrupted(signal.SIGHUP) from None
+    except PermissionError:
+        return  # it lives, and is another user's
 
 
 def tell_anchored(path: Path, done: "Anchored", signers: "list[Signer]", seconds: float, as_json: bool) -> None:

@@ -73,6 +73,8 @@ def parse_duration(ctx: click.Context, parameter: click.Parameter, value: str | 
     help="Metrics and health pages: 8080, another if it is taken.",
 )
 @click.option("--keep-raw", is_flag=True, help="Keep every received frame beside the journal.")
+@click.option("--anchor", "anchor_key", metavar="KEY", type=click.Path(path_type=Path),
+              help="Sign what the journal holds as it grows, with this key of mm journal key.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end; logs go to stderr.")
 def command(**asked: Any) -> int:
     """Trade at a venue, or rehearse it in paper or shadow.
@@ -91,6 +93,7 @@ def command(**asked: Any) -> int:
     click.get_current_context().call_on_close(logs.close)
     forbid_core_dumps()
     plan = make_plan(asked)
+    check_anchor_key(asked["anchor_key"])
     from mmfold.adapters.live.account_stop import AccountStopped  # the kernels come with it: after a strategy file
 
     keep_private()
@@ -106,6 +109,18 @@ def command(**asked: Any) -> int:
     else:
         tell_result(result)
     return EXIT_KILLED if result["killed"] else 0
+
+
+def check_anchor_key(path: Path | None) -> None:
+    """Check that the key of --anchor can sign, before anything is traded.
+
+    Raises: SecretError, ProofError, OSError.
+    """
+    if path is not None:
+        from mmfold.adapters.cli.journal_proof import read_signer
+        from mmfold.journal.proof.anchor import check_kinds
+
+        check_kinds(path, [read_signer(path)])
 
 
 def split_symbols(text: str) -> tuple[str, ...]:
@@ -228,6 +243,7 @@ async def trade(plan: "Plan", asked: dict[str, Any]) -> dict[str, Any]:
     """Run one session to its end and return what came out."""
     import aiohttp
 
+    from mmfold.adapters.live.anchoring import anchored
     from mmfold.adapters.live.kill_switch import KillSwitch
     from mmfold.adapters.live.start import make_runner
 
@@ -240,10 +256,10 @@ async def trade(plan: "Plan", asked: dict[str, Any]) -> dict[str, Any]:
         switch, pages = KillSwitch(runner), None
         runner.status.is_live_enabled = os.environ.get(LIVE_ENABLE) == "1"
         try:
-            pages = await open_pages(runner, asked["port"])
-            await run_session(runner, switch, asked)
+            async with anchored(runner.session, asked["anchor_key"], runner.log):
+                pages = await open_pages(runner, asked["port"])
+                await run_session(runner, switch, asked)
         finally:
-            runner.session.close()
             runner.raw.close()
             if pages is not None:
                 await pages.stop()

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmfold.engine.book import levels
+from mmfold.engine.book import best_levels, levels
 from mmfold.engine.codes import EventKind, Flag, OrderStatus, RequestOutcome, Side
 from mmfold.engine.core import config_payload
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S
