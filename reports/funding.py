@@ -1,12 +1,14 @@
 """Which instruments were paid for by funding, told; must never leave out that a perpetual was not."""
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmfold.engine.manifest import Instrument
 from mmfold.engine.printable import printable
-from mmfold.replay.backtest import BacktestResult
 from mmfold.replay.result import ReplayResult
+
+if TYPE_CHECKING:
+    from mmfold.replay.backtest import BacktestResult
 
 # BTC-27DEC24, BTCUSDT-27DEC24, BTCUSDZ26, BTCUSDT_241227, BTC-USDT-241227: they expire and pay no funding
 DATED_SYMBOL = re.compile(r".*([-_]\d{6}|[-_]\d{1,2}[A-Z]{3}\d{2}|USD[TC]?[FGHJKMNQUVXZ]\d{2})")
@@ -37,7 +39,7 @@ def funding_notes(result: ReplayResult) -> list[str]:
     return notes
 
 
-def history_notes(result: BacktestResult) -> list[str]:
+def history_notes(result: "BacktestResult") -> list[str]:
     """Return what became of a funding history, one sentence; nothing without one."""
     feed = result.funding
     if feed is None:
@@ -52,7 +54,7 @@ def history_notes(result: BacktestResult) -> list[str]:
     return [f"Funding history {printable(feed.history.path.name)}: {'; '.join(parts)}."]
 
 
-def history_document(result: BacktestResult) -> dict[str, Any] | None:
+def history_document(result: "BacktestResult") -> dict[str, Any] | None:
     """Return what became of a funding history as plain JSON values, None without one."""
     feed = result.funding
     if feed is None:

@@ -1,20 +1,22 @@
 """What a backtest did to the times of its recordings, told; must never leave out that something was put right."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S
 from mmfold.engine.records import NO_TS_NS
-from mmfold.replay.backtest import BacktestResult
 from mmfold.replay.bounds import LATE_NS, OUTLIER_NS, TIMER_COUNT_BETWEEN_MAX, WRONG_COUNT_MAX
 from mmfold.replay.clock import Clock
 from mmfold.replay.feeds import utc_text
 from mmfold.reports.venue import amount, feed_notes
 
+if TYPE_CHECKING:
+    from mmfold.replay.backtest import BacktestResult
+
 STEP_COUNT_SHOWN = 5
 
 
-def recording_notes(result: BacktestResult) -> tuple[str, ...]:
+def recording_notes(result: "BacktestResult") -> tuple[str, ...]:
     """Return what was done to each recording's times, one sentence each; nothing of one that is in order."""
     notes = list(feed_notes(result.shifts_ns))
     for number, clock in enumerate(result.clocks, 1):
