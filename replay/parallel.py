@@ -1,9 +1,12 @@
 """Replay of a long journal on several processes: each verifies one segment from its checkpoint; the answer is the same.
 
+One process already folds on one core and verifies on another, so several pay only where there are twice as many cores:
+30.5 M rows on 2 cores took 4.6 s with one, 6.8 s with two.
 By induction: segment 0 starts from nothing, every other one from a checkpoint that the one before must reach.
 Must never trust a checkpoint: one that is not reached is an error, one that is missing means one process.
 """
 
+import os
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -19,6 +22,8 @@ from mmfold.replay.result import ReplayResult
 from mmfold.replay.run import Replay, ReplayOptions
 from mmfold.replay.strategy.file import install_strategy, loaded
 
+CORES_EACH = 2
+
 
 class CheckpointDiffers(Exception):
     """A segment does not end in the state that the next one's checkpoint has; the caches are wrong or tampered with."""
@@ -26,6 +31,18 @@ class CheckpointDiffers(Exception):
     def __init__(self, seq: int, path: Path) -> None:
         super().__init__(f"the checkpoint at seq {seq:,} is not the state that its journal leads to")
         self.hint = f"remove {path / 'checkpoints'} and run again: checkpoints are only caches"
+
+
+class TooFewCores(Exception):
+    """More processes than the machine's cores can feed: they would take longer than one."""
+
+    def __init__(self, workers: int, cores: int) -> None:
+        super().__init__(
+            f"--workers {workers} would take longer than one: one worker folds on one core and verifies on another, so "
+            f"{workers} need {CORES_EACH * workers} cores; this process has {cores}"
+        )
+        most = max(1, cores // CORES_EACH)
+        self.hint = "leave --workers out" if most == 1 else f"at most --workers {most}"
 
 
 @dataclass(frozen=True)
@@ -65,6 +82,16 @@ class SegmentReplay(Replay):
 def run_segment(path: Path, options: ReplayOptions, seq_first: int, seq_end: int | None) -> SegmentResult:
     """Replay one segment; runs in a worker process."""
     return SegmentReplay(path, options).run_segment(seq_first, seq_end)
+
+
+def check_cores(workers: int) -> None:
+    """Check that so many processes have the cores that make them faster than one.
+
+    Raises: TooFewCores.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if workers > 1 and cores < CORES_EACH * workers:
+        raise TooFewCores(workers, cores)
 
 
 def is_at(checkpoint: Checkpoint | None, seq: int) -> TypeGuard[Checkpoint]:

@@ -41,6 +41,7 @@ USER_ERRORS = frozenset(
         "mmfold.replay.minimize.failure.MinimizeError",
         "mmfold.replay.minimize.failure.PredicateError",
         "mmfold.replay.parallel.CheckpointDiffers",
+        "mmfold.replay.parallel.TooFewCores",
         "mmfold.replay.assumptions.BadAssumption",
         "mmfold.replay.debug.difference.NotComparable",
         "mmfold.replay.debug.library.NoSuchEvent",

@@ -41,7 +41,7 @@ READ_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @of_replay
 @click.option("--until", metavar="SEQ|TIME", help="Stop after this event; a time is ISO, or ns since 1970.")
 @click.option("--from", "seq_from", metavar="SEQ", default=0, help="Start at the nearest checkpoint before this event.")
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes, one per segment.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes, two cores each.")
 @report_options
 @click.option("--check-audit", metavar="FILE", type=READ_FILE, help="Exit 2 unless FILE is the journal's audit log.")
 @click.option("--strict", is_flag=True, help="Exit 2 where decisions of other rules differ from this build's.")
@@ -129,7 +129,7 @@ def differences_told(events: Path) -> Iterator[None]:
 def run_replay(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResult":
     """Replay with the outputs that were asked for open beside."""
     from mmfold.config.params import unused_settings
-    from mmfold.replay.parallel import replay_segments
+    from mmfold.replay.parallel import check_cores, replay_segments
     from mmfold.replay.run import Replay
 
     options = replay_options(asked)
@@ -142,6 +142,7 @@ def run_replay(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResu
             raise click.UsageError(
                 f"--workers verifies whole journals: it goes with --config, --set, {of_state}, --json"
             )
+        check_cores(workers)
         return replay_segments(events, options, workers)
     with ExitStack() as outputs:
         run = Replay(events, options)

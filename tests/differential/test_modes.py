@@ -15,7 +15,7 @@ from mmfold.engine.core import Core
 from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT
 from mmfold.journal.jsonl import write_jsonl
 from mmfold.journal.writer import Writer
-from mmfold.replay.parallel import replay_segments
+from mmfold.replay.parallel import TooFewCores, check_cores, replay_segments
 from mmfold.replay.record import Recorder, market_rows
 from mmfold.replay.result import ReplayResult
 from mmfold.replay.run import Replay, ReplayOptions, replay
@@ -226,3 +226,14 @@ def test_checkpoint_between_a_decision_and_its_witness(rows: np.ndarray, tmp_pat
     assert answer(replay(path, ReplayOptions())) == answer(plain)
     assert answer(replay(path, ReplayOptions(seq_from=plain.events - 1))) == answer(plain)
     assert answer(replay_segments(path, ReplayOptions(), 2)) == answer(plain)
+
+
+def test_more_processes_than_cores_can_feed_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cores, workers, most in ((2, 2, 0), (3, 2, 0), (7, 4, 3), (1, 2, 0)):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid, cores=cores: set(range(cores)))
+        with pytest.raises(TooFewCores, match=f"need {2 * workers} cores; this process has {cores}") as refused:
+            check_cores(workers)
+        assert refused.value.hint == (f"at most --workers {most}" if most else "leave --workers out")
+    for cores, workers in ((1, 1), (2, 1), (4, 2), (64, 32)):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid, cores=cores: set(range(cores)))
+        check_cores(workers)
