@@ -12,7 +12,7 @@ from mmfold.engine.codes import ConnectionState, Side
 from mmfold.engine.json_text import parse_json
 from mmfold.engine.manifest import Manifest
 from mmfold.journal.lines import LineEncoder
-from mmfold.replay.debug.library import Moment
+from mmfold.replay.debug.moment import Moment
 from mmfold.reports.audit import enum_name
 from mmfold.reports.decision import decision_text
 from mmfold.reports.money import instrument_units

@@ -44,7 +44,7 @@ USER_ERRORS = frozenset(
         "mmfold.replay.parallel.TooFewCores",
         "mmfold.replay.assumptions.BadAssumption",
         "mmfold.replay.debug.difference.NotComparable",
-        "mmfold.replay.debug.library.NoSuchEvent",
+        "mmfold.replay.debug.moment.NoSuchEvent",
         "mmfold.replay.debug.trace.TraceFailed",
         "mmfold.replay.funding_file.FundingFileError",
         "mmfold.replay.latency_file.LatencyFileError",

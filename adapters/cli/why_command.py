@@ -30,12 +30,11 @@ def command(events: Path, target: int, is_order: bool, as_json: bool, **asked: A
     """
     library = open_library(events, asked)
     from mmfold.adapters.cli.replay_command import differences_told
-    from mmfold.replay.debug.why import why
     from mmfold.reports.parameters import parameters_in_force
     from mmfold.reports.why import story_document
 
     with differences_told(events):
-        story = why(library, target, is_order=is_order, strategy=asked["strategy"] or "")
+        story = library.why(target, is_order=is_order, strategy=asked["strategy"] or "")
         params = parameters_in_force(library.manifest, library.at(story.seq).state)
     document = story_document(story, library.manifest, params)
     if as_json:

@@ -5,62 +5,25 @@ Must never show a state that the events did not lead to: every row is verified o
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from mmfold.engine.core import Core
 from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT, EFFECT_COUNT_PER_EVENT_MAX, ROW_BYTES
-from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import EVENT
-from mmfold.engine.state import State
 from mmfold.engine.views import is_effect
 from mmfold.journal.chain import Chain
 from mmfold.journal.checkpoints import Checkpoint
 from mmfold.replay.checkpoint import find_checkpoint, save_checkpoint
 from mmfold.replay.debug.difference import Difference, diff
+from mmfold.replay.debug.moment import Moment, NoSuchEvent, input_seqs
+from mmfold.replay.debug.why import Story, why
 from mmfold.replay.run import Replay, ReplayOptions, until_rows
 from mmfold.replay.source import EventSource
 
 CHECKPOINT_ROW_COUNT = 1 << 19  # between two checkpoints: replayed in less than a tenth of a second
 CHECKPOINT_COUNT_MAX = 64  # of one journal and configuration: a longer one has them further apart
-
-
-class NoSuchEvent(Exception):
-    """A seq or a time that no event of the journal has; the message says which there are."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.hint = "mm journal info shows the first and the last event"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Moment:
-    """The core right after one event.
-
-    Shape: `event` are the rows of the input event, `effects` those of what it decided, whose seqs follow its own.
-    """
-
-    manifest: Manifest
-    event: np.ndarray
-    effects: np.ndarray
-    core: Core
-
-    @property
-    def seq(self) -> int:
-        """The event's seq."""
-        return int(self.event[0]["seq"])
-
-    @property
-    def state(self) -> State:
-        """The state."""
-        return self.core.state
-
-    @property
-    def ts_ns(self) -> int:
-        """The core's clock."""
-        return int(self.state.clock[0]["ts_now_ns"])
 
 
 class Library:
@@ -91,6 +54,14 @@ class Library:
     def diff(self, other: "Library", on_progress: Callable[[int], None] = lambda rows: None) -> Difference:
         """Return where this journal and another, or the same one under another configuration, part."""
         return diff(self, other, on_progress)
+
+    def why(self, target: int, *, is_order: bool = False, strategy: str = "") -> Story:
+        """Return the causal chain of an event, of an effect, or of an order by its id, backwards and forwards;
+        `strategy` names the strategy file that the journal was made with.
+
+        Raises: NoSuchEvent, TraceFailed, JournalError, WitnessDiffers.
+        """
+        return why(self, target, is_order=is_order, strategy=strategy)
 
     def event_at(self, seq: int) -> np.ndarray:
         """Return the rows of the event that has a seq.
@@ -212,12 +183,6 @@ class Marks:
                 replay.source.path, replay.key, replay.core, self.chain.seq_next, self.chain.head, replay.rows
             )
             self.rows = replay.rows
-
-
-def input_seqs(rows: np.ndarray) -> np.ndarray:
-    """Return the seqs of the input events among rows."""
-    found: np.ndarray = rows["seq"][~is_effect(rows["kind"])]
-    return found
 
 
 def open_journal(path: Path, options: ReplayOptions | None = None) -> Library:

@@ -3,7 +3,7 @@ guess: what the journal does not hold is left out.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -12,8 +12,11 @@ from mmfold.engine.limits import AUTHOR_SHIFT, MARKOUT_HORIZONS_MS, NS_PER_MS
 from mmfold.engine.limits import ORDER_ID_SEQ_SHIFT as SEQ_SHIFT
 from mmfold.engine.records import EVENT, NO_PRICE_TICKS, NO_TS_NS
 from mmfold.engine.state import State, make_state
-from mmfold.replay.debug.library import Library, Moment, NoSuchEvent, input_seqs
+from mmfold.replay.debug.moment import Moment, NoSuchEvent, input_seqs
 from mmfold.replay.debug.trace import Asked, trace
+
+if TYPE_CHECKING:
+    from mmfold.replay.debug.library import Library
 
 ORDER_KINDS = (
     EventKind.PLACE, EventKind.AMEND, EventKind.CANCEL, EventKind.ACK, EventKind.REJECT, EventKind.AMENDED,
@@ -98,7 +101,7 @@ def figures_of(state: State) -> dict[int, Figures]:
     return found
 
 
-def why(library: Library, target: int, *, is_order: bool = False, strategy: str = "") -> Story:
+def why(library: "Library", target: int, *, is_order: bool = False, strategy: str = "") -> Story:
     """Return the chain of an event, of an effect, or of an order by its id; a number beyond the last seq is an order's.
 
     `strategy` names the strategy file that the journal was made with.
@@ -120,7 +123,7 @@ def why(library: Library, target: int, *, is_order: bool = False, strategy: str 
     )  # fmt: skip
 
 
-def find_target(library: Library, target: int, is_order: bool) -> tuple[int, int | None]:
+def find_target(library: "Library", target: int, is_order: bool) -> tuple[int, int | None]:
     """Return the seq of the event that a number leads to, and the order that it is about.
 
     Raises: NoSuchEvent.
@@ -147,7 +150,7 @@ def find_target(library: Library, target: int, is_order: bool) -> tuple[int, int
 
 
 def follow_order(
-    library: Library, seq: int, order_id: int | None, moment: Moment
+    library: "Library", seq: int, order_id: int | None, moment: Moment
 ) -> tuple[np.ndarray, list[Markout], bool]:
     """Return the rows of an order from an event on, the markouts of its first fills, and whether it ended."""
     if order_id is None:
@@ -191,7 +194,7 @@ def is_ended(life: np.ndarray) -> bool:
     return ended
 
 
-def markout(library: Library, fill: np.void, horizon_ms: int, seq_after: int) -> Markout:
+def markout(library: "Library", fill: np.void, horizon_ms: int, seq_after: int) -> Markout:
     """Return the markout of a fill by the mid before the event at `seq_after`."""
     state = library.at(library.cause_of(seq_after)).state
     mid = int(state.signals[int(fill["instrument_index"])]["mid_half_ticks"])
@@ -200,7 +203,7 @@ def markout(library: Library, fill: np.void, horizon_ms: int, seq_after: int) ->
     return Markout(int(fill["seq"]), horizon_ms, moved)
 
 
-def params_since(library: Library, seq: int) -> dict[tuple[int, int], ParamSet]:
+def params_since(library: "Library", seq: int) -> dict[tuple[int, int], ParamSet]:
     """Return when each PARAM got its value, by the AUDIT rows up to an event's effects."""
     found: dict[tuple[int, int], ParamSet] = {}
     last_input = 0

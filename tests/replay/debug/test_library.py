@@ -11,7 +11,8 @@ from mmfold.journal.checkpoints import list_checkpoints
 from mmfold.journal.reader import Journal
 from mmfold.journal.writer import Writer
 from mmfold.replay.debug import library
-from mmfold.replay.debug.library import NoSuchEvent, open_journal
+from mmfold.replay.debug.library import open_journal
+from mmfold.replay.debug.moment import NoSuchEvent
 from mmfold.replay.record import Recorder
 from mmfold.replay.run import ReplayOptions, replay
 from tests.conftest import REPO

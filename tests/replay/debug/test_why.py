@@ -10,9 +10,9 @@ import pytest
 from mmfold.engine.codes import AuditKind, EventKind, Reason, Unit
 from mmfold.engine.jit import JIT_ENABLED
 from mmfold.engine.records import NO_ORDER_ID
-from mmfold.replay.debug.library import NoSuchEvent, open_journal
+from mmfold.replay.debug.library import open_journal
+from mmfold.replay.debug.moment import NoSuchEvent
 from mmfold.replay.debug.trace import trace
-from mmfold.replay.debug.why import why
 from tests.conftest import REPO
 from tests.engine.gates.test_gates import CASES
 from tests.engine.rows import House, lines_of, make_manifest, parse_input
@@ -59,7 +59,7 @@ def test_an_order_is_followed_to_its_end(demo: Path) -> None:
     rows = rows_of(demo)
     fill = rows[rows["kind"] == EventKind.FILL][0]
     order_id = int(fill["order_id"])
-    story = why(open_journal(demo), order_id, is_order=True)
+    story = open_journal(demo).why(order_id, is_order=True)
     mine = rows[(rows["order_id"] == order_id) & (rows["kind"] != EventKind.AUDIT) & (rows["kind"] != EventKind.RATE)]
     assert story.seq == order_id >> 16 and story.order_id == order_id and story.ended
     assert story.life[story.life["kind"] != EventKind.RATE]["seq"].tolist() == mine["seq"].tolist()
@@ -76,10 +76,10 @@ def test_an_order_is_followed_to_its_end(demo: Path) -> None:
 def test_a_seq_leads_to_its_event_and_an_effect_to_its_cause(demo: Path) -> None:
     rows, looked = rows_of(demo), open_journal(demo)
     place = rows[rows["kind"] == EventKind.PLACE][-1]
-    story = why(looked, int(place["seq"]))
+    story = looked.why(int(place["seq"]))
     assert story.seq == int(place["order_id"]) >> 16 and story.order_id == int(place["order_id"])
     assert int(place["seq"]) in story.effects["seq"].tolist()
-    whole = why(looked, story.seq)
+    whole = looked.why(story.seq)
     assert whole.effects.tobytes() == story.effects.tobytes() and whole.asked == story.asked
     assert {one.cause_seq for one in whole.since.values()} <= set(range(story.seq + 1)) and whole.since
 
@@ -87,4 +87,4 @@ def test_a_seq_leads_to_its_event_and_an_effect_to_its_cause(demo: Path) -> None
 @pytest.mark.parametrize("target", [10**6, 1 << 40, (1 << 40) + 7])
 def test_a_number_that_is_nothing_is_said(demo: Path, target: int) -> None:
     with pytest.raises(NoSuchEvent):
-        why(open_journal(demo), target)
+        open_journal(demo).why(target)
