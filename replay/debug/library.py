@@ -4,7 +4,7 @@ Checkpoints are left on the way, bounded in number, so that the next look need n
 Must never show a state that the events did not lead to: every row is verified on the way, every decision compared.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,6 +141,17 @@ class Library:
             if marks is not None:
                 marks.take(rows[:end], replay)
             rows = rows[end:]
+
+    def verified_chunks(self, seq: int) -> Iterator[np.ndarray]:
+        """Yield the rows from the event at a seq on, verified from the nearest checkpoint before it.
+
+        Raises: JournalError where the journal does not verify that far.
+        """
+        replay = Replay(self.path, self.options)
+        for chunk in replay.chunks(self.nearest(replay, seq)):
+            rows = chunk[int(np.searchsorted(chunk["seq"], seq)) :]
+            if len(rows):
+                yield rows
 
     def nearest(self, replay: Replay, seq: int) -> Checkpoint | None:
         """Restore a replay from the nearest checkpoint and return that, None where it begins at the start."""

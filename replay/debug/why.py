@@ -159,8 +159,7 @@ def follow_order(
     found, due = [own[np.isin(own["kind"], ORDER_KINDS)]], list[tuple[np.void, int, int]]()
     told: list[Markout] = []
     ended = False
-    for rows in library.source.unverified_chunks(seq_from=seq):
-        rows = rows[rows["seq"] >= seq]
+    for rows in library.verified_chunks(seq):
         times = np.maximum.accumulate(np.where(rows["kind"] > EventKind.COMMAND, rows["ts_receive_ns"], NO_TS_NS))
         mine = rows[(rows["order_id"] == order_id) & np.isin(rows["kind"], ORDER_KINDS)]
         mine = mine[~np.isin(mine["seq"], found[0]["seq"])]

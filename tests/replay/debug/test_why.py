@@ -10,6 +10,7 @@ import pytest
 from mmfold.engine.codes import AuditKind, EventKind, Reason, Unit
 from mmfold.engine.jit import JIT_ENABLED
 from mmfold.engine.records import NO_ORDER_ID
+from mmfold.journal.errors import Corrupt
 from mmfold.replay.debug.library import open_journal
 from mmfold.replay.debug.moment import NoSuchEvent
 from mmfold.replay.debug.trace import trace
@@ -71,6 +72,17 @@ def test_an_order_is_followed_to_its_end(demo: Path) -> None:
         mid = int(state.signals[int(fill["instrument_index"])]["mid_half_ticks"])
         sign = 1 if fill["side"] == 0 else -1
         assert one.half_ticks == sign * (mid - 2 * int(fill["price_ticks"]))
+
+
+def test_what_came_of_an_order_is_verified_too(demo: Path) -> None:
+    fill = rows_of(demo)[rows_of(demo)["kind"] == EventKind.FILL][-1]
+    segment, changed = next(demo.glob("*.mmj")), fill.copy()
+    changed["qty_lots"] += 1
+    data = segment.read_bytes()
+    assert data.count(fill.tobytes()) == 1
+    segment.write_bytes(data.replace(fill.tobytes(), changed.tobytes()))
+    with pytest.raises(Corrupt):
+        open_journal(demo).why(int(fill["order_id"]), is_order=True)
 
 
 def test_a_seq_leads_to_its_event_and_an_effect_to_its_cause(demo: Path) -> None:
