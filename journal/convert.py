@@ -13,14 +13,14 @@ from typing import NoReturn
 import numpy as np
 
 from mmfold.engine.codes import Flag
-from mmfold.journal.canonical import RowError
-from mmfold.journal.decimals import FieldError
 from mmfold.journal.errors import Corrupt, JournalError, JournalFull
+from mmfold.journal.files.outputs import check_apart, check_directory, check_file, check_parent
+from mmfold.journal.files.publish import publishing
 from mmfold.journal.forms import JSONL_SUFFIXES, PARQUET_SUFFIX, Events, Form, verify_form
-from mmfold.journal.jsonl import write_jsonl
-from mmfold.journal.outputs import check_apart, check_directory, check_file, check_parent
-from mmfold.journal.publish import publishing
-from mmfold.journal.writer import FULL_ERRNOS, Writer
+from mmfold.journal.jsonl.decimals import FieldError
+from mmfold.journal.jsonl.file import write_jsonl
+from mmfold.journal.log.canonical import RowError
+from mmfold.journal.log.writer import FULL_ERRNOS, Writer
 
 NOT_CANONICAL_HINT = "its rows were not made by mm: text could not give them back"
 GROUP_ROW_COUNT = 1 << 16

@@ -13,13 +13,13 @@ import numpy as np
 
 from mmfold.engine.limits import ROW_BYTES
 from mmfold.engine.manifest import Manifest, parse_manifest
-from mmfold.journal.chain import GENESIS_BASE, Chain, check_rows
 from mmfold.journal.errors import Corrupt, JournalError, NotAJournal, WrongVersion
-from mmfold.journal.reader import Journal
-from mmfold.journal.verify import Verification, check_head, first_bad, verify
+from mmfold.journal.log.chain import GENESIS_BASE, Chain, check_rows
+from mmfold.journal.log.reader import Journal
+from mmfold.journal.log.verify import Verification, check_head, first_bad, verify
 
 if TYPE_CHECKING:
-    from mmfold.journal.jsonl import JsonlReader
+    from mmfold.journal.jsonl.file import JsonlReader
 
 JSONL_SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 PARQUET_SUFFIX = ".parquet"
@@ -101,7 +101,7 @@ class Events:
             self.row_count = sum(segment.stat().st_size for segment in journal.segments) // ROW_BYTES
             return journal
         if self.form is Form.JSONL:
-            from mmfold.journal.jsonl import JsonlReader
+            from mmfold.journal.jsonl.file import JsonlReader
 
             reader = JsonlReader(self.path)
             self.manifest, self.has_hashes = reader.manifest, reader.sealed
@@ -143,7 +143,7 @@ class Events:
 
     def _exported(self) -> Iterator[np.ndarray]:
         """Yield the rows of an export."""
-        from mmfold.journal.jsonl import first_manifest
+        from mmfold.journal.jsonl.file import first_manifest
         from mmfold.journal.parquet import read_parquet
 
         assert isinstance(self.reader, ParquetFacts)
@@ -234,7 +234,7 @@ def verify_form(
 
 def verify_jsonl(source: Events, report: Callable[[int], None]) -> tuple[Counts, Corrupt | None]:
     """Count the events of a JSONL file up to its first bad line, and return what is wrong there."""
-    from mmfold.journal.jsonl import JsonlError
+    from mmfold.journal.jsonl.file import JsonlError
 
     chain, row_count = Chain(), 0
     try:
@@ -254,9 +254,9 @@ def verify_jsonl(source: Events, report: Callable[[int], None]) -> tuple[Counts,
 
 def lines_between(source: Events, seq_from: int, seq_end: int) -> Iterator[np.ndarray]:
     """Yield some events of a file whose lines are known to be good there: a reader hands out whole chunks only."""
-    from mmfold.journal.fields import scales_of
-    from mmfold.journal.lines import parse_line, parse_object
-    from mmfold.journal.packed import read_pieces
+    from mmfold.journal.files.packed import read_pieces
+    from mmfold.journal.jsonl.fields import scales_of
+    from mmfold.journal.jsonl.lines import parse_line, parse_object
 
     scales, symbols = scales_of(source.manifest), source.manifest.symbol_index()
     seq, rest = 0, b""

@@ -16,12 +16,12 @@ from mmfold.engine.codes import Flag, Side
 from mmfold.engine.limits import PAYLOAD_ROW_BYTES
 from mmfold.engine.manifest import Manifest, encode_manifest, parse_manifest
 from mmfold.engine.records import EVENT, NO_VALUE, PAYLOAD
-from mmfold.journal.canonical import check_canonical
-from mmfold.journal.chain import Chain
-from mmfold.journal.decimals import Grid
-from mmfold.journal.fields import EMPTY, KINDS, LEVEL_SIDE, PRICE, Shape, scales_of
-from mmfold.journal.upcast import upcast
-from mmfold.journal.work import finished_file
+from mmfold.journal.files.work import finished_file
+from mmfold.journal.jsonl.decimals import Grid
+from mmfold.journal.jsonl.fields import EMPTY, KINDS, LEVEL_SIDE, PRICE, Shape, scales_of
+from mmfold.journal.log.canonical import check_canonical
+from mmfold.journal.log.chain import Chain
+from mmfold.journal.log.upcast import upcast
 
 FORMAT_VERSION = b"1"
 COMPRESSION = "zstd"

@@ -22,7 +22,7 @@ from mmfold.engine.manifest import Manifest, canonical_json, encode_manifest
 from mmfold.engine.payload import payload_rows
 from mmfold.engine.records import KIND_COUNT
 from mmfold.engine.state import State, make_state
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.assumptions import Assumptions, BadAssumption
 from mmfold.replay.beyond import beyond_told
 from mmfold.replay.clock import Clock, find_clock, needs_clock

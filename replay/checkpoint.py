@@ -10,8 +10,8 @@ from mmfold.engine import cache
 from mmfold.engine.closure import source_digest
 from mmfold.engine.core import Core
 from mmfold.engine.manifest import Manifest, canonical_json, encode_manifest
-from mmfold.journal.checkpoints import Checkpoint, list_checkpoints, nearest, save, seq_next_of
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.checkpoints import Checkpoint, list_checkpoints, nearest, save, seq_next_of
+from mmfold.journal.log.reader import Journal
 
 
 def checkpoint_key(manifest: Manifest, document: dict[str, Any], override: dict[str, Any] | None) -> str:

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from mmfold.engine.manifest import Manifest
-from mmfold.journal.lines import LineEncoder
-from mmfold.journal.outputs import write_file
+from mmfold.journal.files.outputs import write_file
+from mmfold.journal.jsonl.lines import LineEncoder
 
 
 class EffectsWriter:

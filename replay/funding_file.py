@@ -20,7 +20,7 @@ from typing import Any
 
 from mmfold.engine.limits import E8, E9, NS_PER_MS, NS_PER_S, TS_NS_MAX
 from mmfold.engine.records import NO_VALUE
-from mmfold.journal.plain_file import open_readable
+from mmfold.journal.files.plain_file import open_readable
 
 TIME_KEYS = (
     "time", "fundingTime", "fundingRateTimestamp", "calc_time", "timestamp", "funding_time", "ts", "ts_exchange_ns",

@@ -17,7 +17,7 @@ from typing import TypeGuard
 import numpy as np
 
 from mmfold.engine.core import fold_digest
-from mmfold.journal.checkpoints import Checkpoint, nearest
+from mmfold.journal.log.checkpoints import Checkpoint, nearest
 from mmfold.replay.result import ReplayResult
 from mmfold.replay.run import Replay, ReplayOptions
 from mmfold.replay.strategy.file import install_strategy, loaded

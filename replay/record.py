@@ -10,7 +10,7 @@ from mmfold.engine.core import Core, config_payload
 from mmfold.engine.layout import LAYOUT_ID
 from mmfold.engine.manifest import Manifest, encode_manifest
 from mmfold.engine.payload import payload_rows
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.writer import Writer
 
 
 def market_rows(chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

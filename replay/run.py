@@ -15,9 +15,9 @@ from mmfold.engine.codes import EventKind
 from mmfold.engine.core import Core
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import EVENT
-from mmfold.journal.chain import Chain
-from mmfold.journal.checkpoints import Checkpoint
 from mmfold.journal.forms import Form
+from mmfold.journal.log.chain import Chain
+from mmfold.journal.log.checkpoints import Checkpoint
 from mmfold.replay.checkpoint import checkpoint_key, find_checkpoint, load_checkpoint, save_checkpoint
 from mmfold.replay.comparing import ComparingFeed
 from mmfold.replay.result import SAMPLE, ReplayResult

@@ -20,11 +20,11 @@ from mmfold.engine.manifest import FIRST_RULES, Manifest, canonical_json, encode
 from mmfold.engine.payload import payload_rows
 from mmfold.engine.records import NO_TS_NS
 from mmfold.journal.errors import JournalError
-from mmfold.journal.fields import KINDS
+from mmfold.journal.files.outputs import check_apart, check_directory, check_parent
+from mmfold.journal.files.publish import publishing
 from mmfold.journal.forms import Events
-from mmfold.journal.outputs import check_apart, check_directory, check_parent
-from mmfold.journal.publish import publishing
-from mmfold.journal.writer import Writer
+from mmfold.journal.jsonl.fields import KINDS
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.feeds import market_mask, utc_text
 from mmfold.replay.run import config_document
 from mmfold.replay.slice_books import opening_events

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from mmfold.journal.files.plain_file import open_readable
 from mmfold.journal.forms import CHUNK_ROW_COUNT, Events, Form
-from mmfold.journal.plain_file import open_readable
-from mmfold.journal.reader import Journal
-from mmfold.journal.segment import SEGMENT_HEADER_BYTES, parse_segment_header
+from mmfold.journal.log.reader import Journal
+from mmfold.journal.log.segment import SEGMENT_HEADER_BYTES, parse_segment_header
 
 
 def read_ahead(chunks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mmfold.journal.outputs import write_file
+from mmfold.journal.files.outputs import write_file
 
 
 def write_artifact(path: Path, data: bytes) -> None:

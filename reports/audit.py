@@ -23,8 +23,8 @@ from mmfold.engine.params import audit_scale, param_name
 from mmfold.engine.policy.layers import OPERATOR, split_aux
 from mmfold.engine.policy.registry import author_name
 from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
-from mmfold.journal.outputs import writing
-from mmfold.journal.rows import EventRow, plain_rows
+from mmfold.journal.files.outputs import writing
+from mmfold.journal.log.rows import EventRow, plain_rows
 from mmfold.reports.money import Units, instrument_units, shifted_text
 
 GENESIS = "GENESIS"

@@ -22,7 +22,7 @@ from mmfold.engine.policy.registry import POLICIES
 from mmfold.engine.policy.seam import Policy, PolicyMetric
 from mmfold.engine.records import NO_PRICE_TICKS, NO_VALUE
 from mmfold.engine.state import State
-from mmfold.journal.outputs import write_file
+from mmfold.journal.files.outputs import write_file
 from mmfold.replay.result import ReplayResult
 from mmfold.reports.metric_rows import Figure, MetricRow, TableCollector, figure_family
 from mmfold.reports.money import instrument_units

@@ -14,7 +14,7 @@ from matplotlib.ticker import NullLocator
 from mmfold.engine.codes import EventKind
 from mmfold.engine.limits import ORDER_ID_SEQ_SHIFT
 from mmfold.engine.printable import printable
-from mmfold.journal.lines import LineEncoder
+from mmfold.journal.jsonl.lines import LineEncoder
 from mmfold.replay.minimize.books import STREAM
 from mmfold.replay.minimize.orders import HAVE_ORDER_ID
 from mmfold.replay.minimize.output import JSONL_NAME, OUTPUT_NAMES, TEST_NAME

@@ -11,7 +11,7 @@ import numpy as np
 from mmfold.engine.codes import ConnectionState, Side
 from mmfold.engine.json_text import parse_json
 from mmfold.engine.manifest import Manifest
-from mmfold.journal.lines import LineEncoder
+from mmfold.journal.jsonl.lines import LineEncoder
 from mmfold.replay.debug.moment import Moment
 from mmfold.reports.audit import enum_name
 from mmfold.reports.decision import decision_text

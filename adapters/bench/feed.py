@@ -13,8 +13,8 @@ from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.engine.records import EVENT
-from mmfold.journal.decimals import format_decimal
-from mmfold.journal.writer import Writer
+from mmfold.journal.jsonl.decimals import format_decimal
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.record import Recorder, market_rows
 from mmfold.replay.run import config_document
 from mmfold.replay.source import EventSource

@@ -20,16 +20,16 @@ from mmfold.adapters.emulator.market import SymbolMarket
 from mmfold.adapters.emulator.product import make_products
 from mmfold.adapters.emulator.synthetic import synthetic_events, synthetic_manifest
 from mmfold.adapters.emulator.topics import DepthTopic
-from mmfold.adapters.live.gateway import VenueGateway
 from mmfold.adapters.live.heap import settled_heap
-from mmfold.adapters.live.native_market import NativeMarket
+from mmfold.adapters.live.operator.status import LiveStatus
 from mmfold.adapters.live.raw import RawFrames
-from mmfold.adapters.live.rest_client import RestClient
 from mmfold.adapters.live.rows import connection_row, timer_row
 from mmfold.adapters.live.runner import Pace, Runner
 from mmfold.adapters.live.session import Session, orders_of
-from mmfold.adapters.live.status import LiveStatus
-from mmfold.adapters.live.stream import Socket, Stream, StreamPlan
+from mmfold.adapters.live.venue.gateway import VenueGateway
+from mmfold.adapters.live.venue.native_market import NativeMarket
+from mmfold.adapters.live.venue.rest_client import RestClient
+from mmfold.adapters.live.venue.stream import Socket, Stream, StreamPlan
 from mmfold.adapters.venues.bybit.public import PublicParser
 from mmfold.adapters.venues.bybit.requests import OPERATIONS, ORDER_PATH, RequestEncoder
 from mmfold.adapters.venues.bybit.responses import RequestBook

@@ -13,7 +13,7 @@ import numpy as np
 from mmfold.adapters.bench import probe
 from mmfold.adapters.bench.soak import END_S, SYMBOL, SoakFailed, start_live
 from mmfold.engine.codes import EventKind
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 
 SEED = 7
 SPEED = 20.0

@@ -14,9 +14,9 @@ import numpy as np
 from mmfold.engine.codes import Flag
 from mmfold.engine.core import Core
 from mmfold.engine.manifest import Instrument, Manifest
-from mmfold.journal.jsonl import JsonlReader, write_jsonl
-from mmfold.journal.reader import Journal
-from mmfold.journal.verify import verify
+from mmfold.journal.jsonl.file import JsonlReader, write_jsonl
+from mmfold.journal.log.reader import Journal
+from mmfold.journal.log.verify import verify
 from mmfold.replay.run import ReplayOptions, config_document, replay
 
 BEST_OF = 3
@@ -105,7 +105,7 @@ def measure_steps(manifest: Manifest, rows: np.ndarray) -> dict[str, float]:
 def measure_backtest(journal: Path, work: Path) -> tuple[float, float]:
     """Return market rows per second of a backtest of the grid rule (without a journal, with one written)."""
     from mmfold.config.load import load_config
-    from mmfold.journal.writer import Writer
+    from mmfold.journal.log.writer import Writer
     from mmfold.replay.assumptions import Assumptions
     from mmfold.replay.backtest import Backtest
 

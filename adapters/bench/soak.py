@@ -20,7 +20,7 @@ import numpy as np
 
 from mmfold.engine.codes import EventKind
 from mmfold.engine.limits import NS_PER_MS
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 from mmfold.replay.run import ReplayOptions, replay
 
 SAMPLE_S = 5.0

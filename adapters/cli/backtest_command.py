@@ -132,7 +132,7 @@ def check_output(out: Path, inputs: list[Path], force: bool) -> None:
 
     Raises: OutputRefused when there is something and --force was not given, or something else; Locked.
     """
-    from mmfold.journal.outputs import JOURNAL_NAMES, check_directory
+    from mmfold.journal.files.outputs import JOURNAL_NAMES, check_directory
 
     what = "an earlier backtest"
     report_names = {name for report in reports_of(Feed.SHEETS) for name in report.files}
@@ -145,7 +145,7 @@ def check_output(out: Path, inputs: list[Path], force: bool) -> None:
 @contextmanager
 def replaced_output(out: Path) -> "Iterator[None]":
     """Make place for an output; an error of the user's or the machine's leaves nothing of it."""
-    from mmfold.journal.outputs import make_directory
+    from mmfold.journal.files.outputs import make_directory
 
     real = Path(os.path.realpath(out))
     if real.exists():
@@ -203,7 +203,7 @@ def prepare_case(
 
 def run_case(backtest: "Backtest", journal: Path | None) -> "BacktestResult":
     """Run one backtest, journaled if there is a place for it."""
-    from mmfold.journal.writer import Writer
+    from mmfold.journal.log.writer import Writer
 
     if journal is None:
         return run_backtest(backtest)

@@ -121,7 +121,7 @@ def init(path: Path, force: bool, as_json: bool) -> None:
     """Write a small, commented configuration to PATH."""
     from mmfold.adapters.cli.config_files import write_file
     from mmfold.config.describe import starter_yaml
-    from mmfold.journal import outputs
+    from mmfold.journal.files import outputs
 
     outputs.check_file(path, force=force, is_read_back=True)
     write_file(path, starter_yaml().encode())
@@ -216,7 +216,7 @@ def migrate(path: Path, out: Path | None, in_place: bool, is_dry: bool, force: b
     """
     from mmfold.adapters.cli.config_files import read_file, write_file
     from mmfold.config.migrate import migrate_text
-    from mmfold.journal import outputs
+    from mmfold.journal.files import outputs
 
     if out is not None and in_place:
         raise click.UsageError("one of --out and --in-place")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from mmfold.config.document import CONFIG_BYTES_MAX
 from mmfold.config.errors import ConfigError
-from mmfold.journal.work import finished_file
+from mmfold.journal.files.work import finished_file
 
 BOM = b"\xef\xbb\xbf"
 

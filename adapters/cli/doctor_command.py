@@ -82,7 +82,7 @@ def command(
     from mmfold.adapters.crash import forbid_core_dumps
     from mmfold.adapters.doctor.check import Status, clean
     from mmfold.adapters.doctor.venue import parse_endpoint
-    from mmfold.adapters.live.endpoints import find_endpoints
+    from mmfold.adapters.live.venue.endpoints import find_endpoints
     from mmfold.adapters.logs import LEVELS, setup_logs
     from mmfold.adapters.secrets.environment import resolve_environment
 

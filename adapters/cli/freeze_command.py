@@ -10,7 +10,7 @@ from mmfold.adapters.cli.shared_options import AS_JSON, OF_SESSION
 
 def ask(command: str, said: str, symbol: str | None, journal: Path, *, as_json: bool) -> None:
     """Have the session carry out a command and say what it said."""
-    from mmfold.adapters.live.asking import ask_session
+    from mmfold.adapters.live.operator.asking import ask_session
 
     answer = ask_session(journal, command, symbol.upper() if symbol else None)
     if as_json:

@@ -123,10 +123,10 @@ def follow_lines(path: Path, selection: Selection) -> Iterator[bytes]:
 
     Raises: JournalError.
     """
-    from mmfold.journal.follow import Follower
-    from mmfold.journal.lock import is_locked
-    from mmfold.journal.reader import Journal
-    from mmfold.journal.segment import segment_paths
+    from mmfold.journal.log.follow import Follower
+    from mmfold.journal.log.lock import is_locked
+    from mmfold.journal.log.reader import Journal
+    from mmfold.journal.log.segment import segment_paths
 
     if not (path.is_dir() and not segment_paths(path) and is_locked(path)):
         Journal(path)  # there has to be one, unless its writer is there and has not committed yet
@@ -152,11 +152,11 @@ class Printer:
     def __init__(self, path: Path, manifest: "Manifest", selection: Selection) -> None:
         import numpy as np
 
-        from mmfold.journal.chain import Chain
-        from mmfold.journal.decimals import FieldError
         from mmfold.journal.errors import Corrupt
-        from mmfold.journal.fields import KINDS, WORDS
-        from mmfold.journal.lines import LineEncoder
+        from mmfold.journal.jsonl.decimals import FieldError
+        from mmfold.journal.jsonl.fields import KINDS, WORDS
+        from mmfold.journal.jsonl.lines import LineEncoder
+        from mmfold.journal.log.chain import Chain
 
         known = manifest.symbol_index()
         check_known(selection.kinds, list(WORDS), "--kind")
@@ -187,8 +187,8 @@ class Printer:
 
         Raises: Corrupt for rows that text cannot hold.
         """
-        from mmfold.journal.canonical import RowError
         from mmfold.journal.errors import Corrupt
+        from mmfold.journal.log.canonical import RowError
 
         try:
             if self._chain is not None:

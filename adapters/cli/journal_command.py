@@ -30,9 +30,9 @@ from mmfold.adapters.cli.output import emit_json, progress
 if TYPE_CHECKING:
     from mmfold.journal.convert import Conversion
     from mmfold.journal.errors import JournalError
+    from mmfold.journal.log.verify import Verification
     from mmfold.journal.proof.note import Vkey
-    from mmfold.journal.recover import Recovery
-    from mmfold.journal.verify import Verification
+    from mmfold.journal.recovery.recover import Recovery
 
 PATH = click.Path(path_type=Path)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -98,8 +98,8 @@ def verify(
         raise click.UsageError("--vkey is the key of --anchor FILE")
     choose_mode(path, workers)
     from mmfold.journal.forms import Form, form_of, verify_form
+    from mmfold.journal.log.verify import first_bad
     from mmfold.journal.proof.errors import CheckFailed
-    from mmfold.journal.verify import first_bad
 
     form = form_of(path)
     is_binary = form is Form.JOURNAL
@@ -290,7 +290,7 @@ def recover(path: Path, apply: bool, out: Path | None, force: bool, as_json: boo
         salvage_journal(path, out, force, as_json)
         return
     from mmfold.journal.errors import Corrupt, NotAJournal, SealDiffers, WrongVersion
-    from mmfold.journal.recover import recover as recover_journal
+    from mmfold.journal.recovery.recover import recover as recover_journal
 
     try:
         found = recover_journal(path, apply=apply)
@@ -310,7 +310,7 @@ def recover(path: Path, apply: bool, out: Path | None, force: bool, as_json: boo
 
 def salvage_journal(path: Path, out: Path, force: bool, as_json: bool) -> None:
     """Write what is whole of a damaged journal to a new one and say how much that is."""
-    from mmfold.journal.salvage import salvage
+    from mmfold.journal.recovery.salvage import salvage
 
     with progress(events_bytes(path) // 64, "salvage", "rows") as report:
         found = salvage(path, out, force=force, on_rows=report)

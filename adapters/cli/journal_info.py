@@ -83,11 +83,11 @@ def manifest_document(manifest: "Manifest") -> dict[str, Any]:
 
 def describe_journal(path: Path) -> dict[str, Any]:
     """Return what the segments of a journal, and the files beside them, say."""
-    from mmfold.journal.checkpoints import list_checkpoints, seq_next_of
-    from mmfold.journal.lock import is_locked
-    from mmfold.journal.reader import Journal
-    from mmfold.journal.recover import RECOVERED_NAME
-    from mmfold.journal.seal import read_seal
+    from mmfold.journal.log.checkpoints import list_checkpoints, seq_next_of
+    from mmfold.journal.log.lock import is_locked
+    from mmfold.journal.log.reader import Journal
+    from mmfold.journal.log.seal import read_seal
+    from mmfold.journal.recovery.recover import RECOVERED_NAME
 
     paths = Journal(path).segments
     segments = [describe_segment(segment, is_last=segment == paths[-1]) for segment in paths]
@@ -117,7 +117,7 @@ def describe_journal(path: Path) -> dict[str, Any]:
 def seal_fault(path: Path, document: dict[str, Any]) -> str | None:
     """Return in what the seal and the frame headers differ, None where they do not or where there is no seal."""
     from mmfold.journal.errors import SealDiffers
-    from mmfold.journal.seal import check_seal, read_seal
+    from mmfold.journal.log.seal import check_seal, read_seal
 
     try:
         seal = read_seal(path)
@@ -132,7 +132,7 @@ def seal_fault(path: Path, document: dict[str, Any]) -> str | None:
 def describe_segment(path: Path, *, is_last: bool) -> dict[str, Any]:
     """Return what a segment's frame headers say, up to the first that is not one; its rows are not read."""
     from mmfold.journal.errors import JournalError
-    from mmfold.journal.segment import SEGMENT_HEADER_BYTES, SegmentFile
+    from mmfold.journal.log.segment import SEGMENT_HEADER_BYTES, SegmentFile
 
     document: dict[str, Any] = {"file": path.name, "bytes": path.stat().st_size, "whole_bytes": 0, "fault": None}
     document |= {"seq_first": None, "seq_last": None, "events": 0, "rows": 0, "head": None}

@@ -80,11 +80,11 @@ def key(out: Path, name: str, ml_dsa: bool, as_json: bool) -> None:
     Where MM_PROOF_KEY_PASSPHRASE is set (or its _FILE), the key is encrypted with it. A file that exists is never
     replaced.
     """
-    from mmfold.journal.outputs import check_file
-    from mmfold.journal.plain_file import open_plain, sync_directory
+    from mmfold.journal.files.outputs import check_file
+    from mmfold.journal.files.plain_file import open_plain, sync_directory
+    from mmfold.journal.files.publish import working
     from mmfold.journal.proof.note import NAME, KeyKind
     from mmfold.journal.proof.signing import make_key, parse_signer
-    from mmfold.journal.publish import working
 
     if not NAME.fullmatch(name):
         raise click.BadParameter(f'"{name}" has a space or a plus sign', param_hint="--name")

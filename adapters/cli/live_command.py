@@ -18,10 +18,10 @@ from mmfold.adapters.cli.places import check_journal_place, keep_private
 from mmfold.adapters.venues.registry import VENUES
 
 if TYPE_CHECKING:
-    from mmfold.adapters.live.kill_switch import KillSwitch
+    from mmfold.adapters.live.operator.kill_switch import KillSwitch
+    from mmfold.adapters.live.operator.web import WebServer
     from mmfold.adapters.live.runner import Runner
     from mmfold.adapters.live.start import Plan
-    from mmfold.adapters.live.web import WebServer
     from mmfold.config.models import Config
 
 MODES = ("paper", "shadow", "testnet", "live")
@@ -94,7 +94,9 @@ def command(**asked: Any) -> int:
     forbid_core_dumps()
     plan = make_plan(asked)
     check_anchor_key(asked["anchor_key"])
-    from mmfold.adapters.live.account_stop import AccountStopped  # the kernels come with it: after a strategy file
+    from mmfold.adapters.live.account.account_stop import (
+        AccountStopped,  # the kernels come with it: after a strategy file
+    )
 
     keep_private()
     check_journal_place(plan.journal)
@@ -140,9 +142,9 @@ def make_plan(asked: dict[str, Any]) -> "Plan":
     Raises: click.UsageError, ConfigError, StrategyError, BadEndpoint.
     """
     refused = load_own_strategy(asked)  # first: nothing may have imported the kernels
-    from mmfold.adapters.live.endpoints import find_endpoints
     from mmfold.adapters.live.runner import Pace
     from mmfold.adapters.live.start import Plan
+    from mmfold.adapters.live.venue.endpoints import find_endpoints
     from mmfold.adapters.venues.registry import order_venues, takes_orders
     from mmfold.config.errors import ConfigError
     from mmfold.config.load import load_config
@@ -244,7 +246,7 @@ async def trade(plan: "Plan", asked: dict[str, Any]) -> dict[str, Any]:
     import aiohttp
 
     from mmfold.adapters.live.anchoring import anchored
-    from mmfold.adapters.live.kill_switch import KillSwitch
+    from mmfold.adapters.live.operator.kill_switch import KillSwitch
     from mmfold.adapters.live.start import make_runner
 
     async with aiohttp.ClientSession() as http:
@@ -273,7 +275,7 @@ async def open_pages(runner: "Runner", port: int | None) -> "WebServer":
 
     Raises: PortError.
     """
-    from mmfold.adapters.live.web import WebServer
+    from mmfold.adapters.live.operator.web import WebServer
     from mmfold.adapters.ports import PortError
 
     pages = WebServer(runner.status, port=PAGES_PORT if port is None else port)
@@ -290,7 +292,7 @@ async def open_pages(runner: "Runner", port: int | None) -> "WebServer":
 
 async def run_session(runner: "Runner", switch: "KillSwitch", asked: dict[str, Any]) -> None:
     """Run until asked to stop: by a signal, by the time, by a failure."""
-    from mmfold.adapters.live.reload import watch_file
+    from mmfold.adapters.live.operator.reload import watch_file
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -322,7 +324,7 @@ async def run_session(runner: "Runner", switch: "KillSwitch", asked: dict[str, A
 
 async def reload_config(runner: "Runner", asked: dict[str, Any]) -> None:
     """Read the configuration again and journal what may change at run time; anything else is refused whole."""
-    from mmfold.adapters.live.reload import changed_keys, immutable_keys
+    from mmfold.adapters.live.operator.reload import changed_keys, immutable_keys
     from mmfold.adapters.live.share import session_document
     from mmfold.config.errors import ConfigError
     from mmfold.config.keys import key_text

@@ -88,7 +88,7 @@ def check_output(events: Path, out: Path, force: bool, asked: dict[str, Any]) ->
 
     Raises: OutputRefused, Locked.
     """
-    from mmfold.journal.outputs import JOURNAL_NAMES, check_directory
+    from mmfold.journal.files.outputs import JOURNAL_NAMES, check_directory
     from mmfold.reports.minimized import ALL_NAMES
 
     strategy = (asked["strategy"] or "").rpartition(":")[0]
@@ -148,8 +148,8 @@ def stopping() -> "Iterator[list[Session]]":
 
 def write(minimized: "Minimized", out: Path, strategy: str | None) -> str:
     """Write everything, whole or not at all; returns the head."""
-    from mmfold.journal.outputs import make_directory, write_file
-    from mmfold.journal.publish import publishing
+    from mmfold.journal.files.outputs import make_directory, write_file
+    from mmfold.journal.files.publish import publishing
     from mmfold.replay.minimize.output import write_output
     from mmfold.reports.minimized import PAGE_NAME, PICTURE_NAME, page_text, picture
 

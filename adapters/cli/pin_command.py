@@ -22,7 +22,7 @@ def pin(symbol: str, settings: tuple[str, ...], journal: Path, as_json: bool) ->
     A pin beats every policy and later configurations until `mm unpin`, over restarts of the session too; never a
     freeze, a kill or a hard cap. The command is an event of the journal.
     """
-    from mmfold.adapters.live.asking import ask_session
+    from mmfold.adapters.live.operator.asking import ask_session
 
     answer = ask_session(journal, "pin", symbol.upper(), settings=list(settings))
     if as_json:
@@ -44,7 +44,7 @@ def unpin(symbol: str, keys: tuple[str, ...], journal: Path, as_json: bool) -> N
 
     What policies say counts again, over the configuration as it is by now. The command is an event of the journal.
     """
-    from mmfold.adapters.live.asking import ask_session
+    from mmfold.adapters.live.operator.asking import ask_session
 
     answer = ask_session(journal, "unpin", symbol.upper(), keys=list(keys))
     if as_json:

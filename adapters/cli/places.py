@@ -16,7 +16,7 @@ def check_report(directory: Path, names: Iterable[str], *, inputs: Iterable[Path
     Raises: OutputRefused.
     """
     from mmfold.journal.errors import OutputRefused
-    from mmfold.journal.outputs import CHOOSE, check_apart, check_files, is_journal
+    from mmfold.journal.files.outputs import CHOOSE, check_apart, check_files, is_journal
 
     inputs = tuple(inputs)
     if directory.exists() and not directory.is_dir():
@@ -33,7 +33,7 @@ def new_directory(directory: Path, work: Callable[[Path], T]) -> T:
 
     Raises: OSError.
     """
-    from mmfold.journal.outputs import make_directory
+    from mmfold.journal.files.outputs import make_directory
 
     made = make_directory(directory)
     result = work(directory)
@@ -59,7 +59,7 @@ def check_journal_place(path: Path) -> None:
     Raises: OutputRefused, OSError.
     """
     from mmfold.journal.errors import OutputRefused
-    from mmfold.journal.outputs import CHOOSE, check_apart, make_directory
+    from mmfold.journal.files.outputs import CHOOSE, check_apart, make_directory
 
     check_apart(path, ())
     if path.exists() and not path.is_dir():

@@ -44,8 +44,8 @@ def command(**asked: Any) -> None:
     is a gap in the books until their next snapshot. The journal is like an import's: mm backtest and mm replay take it
     as their market.
     """
-    from mmfold.adapters.live.endpoints import find_endpoints
     from mmfold.adapters.live.recorder import RecordPlan
+    from mmfold.adapters.live.venue.endpoints import find_endpoints
     from mmfold.adapters.logs import setup_logs
     from mmfold.config.load import load_config
 

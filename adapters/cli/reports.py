@@ -40,7 +40,7 @@ def check_places(asked: Mapping[str, Any], inputs: Iterable[Path], force: bool) 
 
     Raises: OutputRefused.
     """
-    from mmfold.journal.outputs import check_files
+    from mmfold.journal.files.outputs import check_files
 
     inputs, reports = tuple(inputs), list(asked_reports(asked, *OF_REPLAY))
     check_files([place for report, place in reports if not report.files], inputs=inputs, force=force)

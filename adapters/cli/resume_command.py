@@ -21,7 +21,7 @@ def command(account: str | None, as_json: bool) -> None:
     of it starts any more, in any journal, until the stop is lifted here. Without ACCOUNT the stops are listed and
     nothing is changed.
     """
-    from mmfold.adapters.live.account_stop import describe_stop, lift_stop, list_stops
+    from mmfold.adapters.live.account.account_stop import describe_stop, lift_stop, list_stops
 
     if account is None:
         stops = list(list_stops())

@@ -23,7 +23,7 @@ def command(journal: Path, now: bool, as_json: bool) -> None:
     Waits until the process has ended, at most 35 s. Exit codes: 0 it ended and its journal is sealed, 1 nothing runs
     there, 2 it still runs or left no seal.
     """
-    from mmfold.adapters.live.stopping import stop_writer
+    from mmfold.adapters.live.operator.stopping import stop_writer
 
     found = stop_writer(journal, now=now)
     if as_json:

@@ -147,7 +147,7 @@ def check_report_files(source: Path, out: Path, force: bool) -> None:
 
     Raises: OutputRefused.
     """
-    from mmfold.journal.outputs import check_apart, check_files
+    from mmfold.journal.files.outputs import check_apart, check_files
     from mmfold.reports.ticks import markdown_path
 
     places = (out, markdown_path(out))
@@ -182,7 +182,7 @@ def write_and_tell(
 
     Raises: OSError.
     """
-    from mmfold.journal.outputs import make_directory
+    from mmfold.journal.files.outputs import make_directory
     from mmfold.reports.ticks import markdown_path, write_report
 
     made = make_directory(out.parent)

@@ -89,7 +89,7 @@ def wait_for_journal(path: Path) -> None:
 
     Raises: JournalError.
     """
-    from mmfold.journal.follow import Follower
+    from mmfold.journal.log.follow import Follower
 
     started_s, told = time.monotonic(), False
     with Follower(path) as follower:
@@ -116,7 +116,7 @@ class View:
 
     def start(self, *, from_checkpoint: bool = True) -> None:
         """Begin the fold at the newest checkpoint, or at the journal's start, and the reading there."""
-        from mmfold.journal.follow import Follower
+        from mmfold.journal.log.follow import Follower
         from mmfold.reports.top.watch import Watch
 
         self.watch: Watch = Watch(self.path, from_checkpoint=from_checkpoint)
@@ -154,8 +154,8 @@ class View:
 
     def ended(self) -> str:
         """Return why nothing more is to come, nothing while a writer is there."""
-        from mmfold.journal.lock import is_locked
-        from mmfold.journal.seal import SEAL_NAME
+        from mmfold.journal.log.lock import is_locked
+        from mmfold.journal.log.seal import SEAL_NAME
 
         if (self.path / SEAL_NAME).exists():
             return SEALED

@@ -18,7 +18,7 @@ from mmfold.config.errors import ConfigError
 from mmfold.config.load import load_config
 from mmfold.config.models import Config
 from mmfold.config.params import unused_settings
-from mmfold.journal.lock import is_locked
+from mmfold.journal.log.lock import is_locked
 
 HOST = "127.0.0.1"
 LIVE_ENABLE = "MM_LIVE_ENABLE"

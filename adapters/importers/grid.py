@@ -8,7 +8,7 @@ from mmfold.adapters.importers.outcome import RefusedError
 from mmfold.engine.limits import E8, PRICE_TICKS_MAX
 from mmfold.engine.manifest import is_plain_decimal
 from mmfold.engine.records import NO_VALUE
-from mmfold.journal.decimals import (
+from mmfold.journal.jsonl.decimals import (
     DECIMAL_CHAR_COUNT_MAX,
     FieldError,
     Grid,

@@ -14,9 +14,9 @@ import numpy as np
 from mmfold.adapters.importers.outcome import ImportFailedError, ImportRequest, ImportResult
 from mmfold.adapters.importers.output import check_out, work_directory
 from mmfold.engine.codes import EventKind, Flag
-from mmfold.journal.jsonl import JsonlReader
-from mmfold.journal.publish import publish
-from mmfold.journal.writer import Writer
+from mmfold.journal.files.publish import publish
+from mmfold.journal.jsonl.file import JsonlReader
+from mmfold.journal.log.writer import Writer
 
 
 def import_jsonl(request: ImportRequest, on_progress: Callable[[int], None]) -> ImportResult:

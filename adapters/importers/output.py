@@ -13,9 +13,9 @@ from mmfold.engine.codes import EventKind
 from mmfold.engine.manifest import Manifest, encode_manifest
 from mmfold.engine.payload import payload_rows
 from mmfold.journal.errors import JournalError, JournalFull, OutputRefused
-from mmfold.journal.outputs import CHOOSE, check_apart, check_directory, make_directory
-from mmfold.journal.publish import working
-from mmfold.journal.writer import FULL_ERRNOS, Writer
+from mmfold.journal.files.outputs import CHOOSE, check_apart, check_directory, make_directory
+from mmfold.journal.files.publish import working
+from mmfold.journal.log.writer import FULL_ERRNOS, Writer
 
 
 def check_out(request: ImportRequest) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import IO
 
 from mmfold.engine.manifest import canonical_json
-from mmfold.journal.plain_file import sync_directory
-from mmfold.journal.work import make_locked, remove_leftovers
+from mmfold.journal.files.plain_file import sync_directory
+from mmfold.journal.files.work import make_locked, remove_leftovers
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ from mmfold.adapters.importers.spool import Spool
 from mmfold.adapters.importers.streams import LinesHash, read_ahead, read_lines
 from mmfold.adapters.importers.table import Context, SymbolTable
 from mmfold.engine.manifest import Instrument, Manifest
-from mmfold.journal.publish import publish
+from mmfold.journal.files.publish import publish
 
 FAST_LANE_BYTES_MIN = 1 << 19  # a smaller import is done before the kernels are loaded, let alone compiled
 

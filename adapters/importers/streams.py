@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from mmfold.adapters.importers.outcome import ImportFailedError
-from mmfold.journal.unpack import DAMAGED, GzipUnpacker, Unpacker, ZstdUnpacker, damage_text
+from mmfold.journal.files.unpack import DAMAGED, GzipUnpacker, Unpacker, ZstdUnpacker, damage_text
 
 READ_BYTES = 1 << 17
 CHUNK_BYTES = 1 << 21

@@ -12,7 +12,7 @@ from mmfold.config.instruments import CONTRACT_OF_MARKET, CONTRACT_VALUE_OF_VENU
 from mmfold.engine.limits import INSTRUMENT_COUNT_MAX, MICROS_PER_UNIT, NS_PER_MS, PRICE_TICKS_MAX, QTY_LOTS_MAX
 from mmfold.engine.manifest import Instrument
 from mmfold.engine.records import I8, NO_VALUE, record
-from mmfold.journal.decimals import FieldError, Grid, grid_of, units_max
+from mmfold.journal.jsonl.decimals import FieldError, Grid, grid_of, units_max
 from mmfold.journal.told import Told, no_trades, told_again
 
 SYMBOL_BYTES_MAX = 32

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import aiohttp
 
-from mmfold.adapters.live.left_orders import cancel_left
-from mmfold.adapters.live.opening import CannotStart
-from mmfold.adapters.live.rest_client import RestClient
+from mmfold.adapters.live.account.left_orders import cancel_left
+from mmfold.adapters.live.account.opening import CannotStart
 from mmfold.adapters.live.start import Plan, find_keys
+from mmfold.adapters.live.venue.rest_client import RestClient
 from mmfold.adapters.venues.registry import native_venue
 
 

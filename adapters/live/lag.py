@@ -15,8 +15,8 @@ from mmfold.engine.limits import NS_PER_MS
 from mmfold.engine.records import NO_TS_NS
 
 if TYPE_CHECKING:
+    from mmfold.adapters.live.operator.status import LiveStatus
     from mmfold.adapters.live.runner import Runner
-    from mmfold.adapters.live.status import LiveStatus
 
 LOOK_S = 0.1
 LATE_LOOK_COUNT = 3  # looks in a row, each at a newer message: one message that comes late is none

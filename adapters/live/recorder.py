@@ -12,15 +12,15 @@ from typing import Literal
 import aiohttp
 import numpy as np
 
-from mmfold.adapters.live.endpoints import Endpoints
-from mmfold.adapters.live.native_market import open_native
-from mmfold.adapters.live.opening import RECORD, find_manifest
+from mmfold.adapters.live.account.opening import RECORD, find_manifest
 from mmfold.adapters.live.raw import RawFrames
-from mmfold.adapters.live.rest_client import RestClient
 from mmfold.adapters.live.rows import gap_rows
 from mmfold.adapters.live.runner import Pace
 from mmfold.adapters.live.session import has_segments
 from mmfold.adapters.live.start import await_emulator, check_clock, find_instruments
+from mmfold.adapters.live.venue.endpoints import Endpoints
+from mmfold.adapters.live.venue.native_market import open_native
+from mmfold.adapters.live.venue.rest_client import RestClient
 from mmfold.adapters.logs import EventLog
 from mmfold.adapters.venues.connection import StreamStatus
 from mmfold.adapters.venues.market_stream import MarketStream, MarketTakers
@@ -29,7 +29,7 @@ from mmfold.engine.codes import Continuity, EventKind, Flag
 from mmfold.engine.manifest import Manifest, encode_manifest
 from mmfold.engine.payload import payload_rows
 from mmfold.journal.errors import JournalError
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.writer import Writer
 
 COMMIT_S = 0.25
 CHECK_TURNS = 4  # each second

@@ -14,22 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmfold.adapters.live import day_stop
-from mmfold.adapters.live.account import Account
-from mmfold.adapters.live.account_stop import AccountStop
-from mmfold.adapters.live.alerts import act_on_alerts
+from mmfold.adapters.live.account import day_stop
+from mmfold.adapters.live.account.account import Account
+from mmfold.adapters.live.account.account_stop import AccountStop
+from mmfold.adapters.live.account.thaw import END, ended_symbols, held_symbols
 from mmfold.adapters.live.beside import beside
-from mmfold.adapters.live.blocks import BlockLog
-from mmfold.adapters.live.gateway import Gateway, NoGateway
 from mmfold.adapters.live.heap import give_back, settled_heap
+from mmfold.adapters.live.operator.alerts import act_on_alerts
+from mmfold.adapters.live.operator.blocks import BlockLog
+from mmfold.adapters.live.operator.pins import ConfigOf
+from mmfold.adapters.live.operator.status import LiveStatus
 from mmfold.adapters.live.pieces import PIECE_ROW_COUNT_MAX, pieces_of
-from mmfold.adapters.live.pins import ConfigOf
 from mmfold.adapters.live.raw import RawFrames
 from mmfold.adapters.live.rows import connection_row, events_of, gap_rows, health_row, lost_row, timeout_row, timer_row
 from mmfold.adapters.live.session import IN_DOUBT, Session, orders_of
-from mmfold.adapters.live.status import LiveStatus
-from mmfold.adapters.live.stream import Stream
-from mmfold.adapters.live.thaw import END, ended_symbols, held_symbols
+from mmfold.adapters.live.venue.gateway import Gateway, NoGateway
+from mmfold.adapters.live.venue.stream import Stream
 from mmfold.adapters.logs import EventLog
 from mmfold.adapters.venues.market_stream import MarketStream, MarketTakers
 from mmfold.adapters.venues.port import MalformedFrame
@@ -40,7 +40,7 @@ from mmfold.journal.errors import JournalError
 from mmfold.replay.strategy.file import StrategyError
 
 if TYPE_CHECKING:
-    from mmfold.adapters.live.kill_switch import KillSwitch
+    from mmfold.adapters.live.operator.kill_switch import KillSwitch
 
 TIMER_MS = 100
 HEALTH_S = 5.0

@@ -16,11 +16,11 @@ from mmfold.engine.limits import ROW_BYTES, SEQ_MAX
 from mmfold.engine.manifest import Manifest, canonical_json, encode_manifest, parse_manifest
 from mmfold.engine.payload import payload_bytes, payload_rows
 from mmfold.engine.records import EVENT, KIND_AT
-from mmfold.journal.reader import Journal
-from mmfold.journal.recover import recover
-from mmfold.journal.rows_kernel import number_event
-from mmfold.journal.segment import segment_paths
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.reader import Journal
+from mmfold.journal.log.rows_kernel import number_event
+from mmfold.journal.log.segment import segment_paths
+from mmfold.journal.log.writer import Writer
+from mmfold.journal.recovery.recover import recover
 from mmfold.replay.checkpoint import checkpoint_key, find_checkpoint, load_checkpoint, save_checkpoint
 from mmfold.replay.strategy.blame import explain, strategy_blamed
 

@@ -6,7 +6,7 @@ documented limit, a second at a time. What somebody set stays as it was set; the
 
 from typing import Any
 
-from mmfold.adapters.live.budget import ORDERS_PER_S
+from mmfold.adapters.live.venue.budget import ORDERS_PER_S
 from mmfold.config.models import Config
 from mmfold.engine.manifest import Manifest
 from mmfold.replay.run import config_document

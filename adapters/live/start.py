@@ -10,25 +10,25 @@ from urllib.parse import urlsplit
 import aiohttp
 import orjson
 
-from mmfold.adapters.live.account import Account
-from mmfold.adapters.live.account_stop import AccountStop, account_of, check_stop
-from mmfold.adapters.live.dead_man import arm_dead_man
-from mmfold.adapters.live.endpoints import Endpoints
-from mmfold.adapters.live.first_look import FirstLook
-from mmfold.adapters.live.foreign_orders import check_foreign
-from mmfold.adapters.live.gateway import Gateway, NoGateway, PaperGateway, VenueGateway
-from mmfold.adapters.live.handover import Place, find_place, former_runs, own_runs, parent_of, read_seen
-from mmfold.adapters.live.left_orders import LeftOrders
-from mmfold.adapters.live.native_market import open_native
-from mmfold.adapters.live.opening import CannotStart, find_manifest, open_session
-from mmfold.adapters.live.position_mode import check_one_way
+from mmfold.adapters.live.account.account import Account
+from mmfold.adapters.live.account.account_stop import AccountStop, account_of, check_stop
+from mmfold.adapters.live.account.first_look import FirstLook
+from mmfold.adapters.live.account.foreign_orders import check_foreign
+from mmfold.adapters.live.account.handover import Place, find_place, former_runs, own_runs, parent_of, read_seen
+from mmfold.adapters.live.account.left_orders import LeftOrders
+from mmfold.adapters.live.account.opening import CannotStart, find_manifest, open_session
+from mmfold.adapters.live.account.position_mode import check_one_way
+from mmfold.adapters.live.account.reconcile import Reconciler, Seen
+from mmfold.adapters.live.operator.status import LiveStatus
 from mmfold.adapters.live.raw import RawFrames
-from mmfold.adapters.live.reconcile import Reconciler, Seen
-from mmfold.adapters.live.rest_client import RestClient
 from mmfold.adapters.live.runner import Pace, Runner
 from mmfold.adapters.live.share import session_document
-from mmfold.adapters.live.status import LiveStatus
-from mmfold.adapters.live.stream import Stream, StreamPlan
+from mmfold.adapters.live.venue.dead_man import arm_dead_man
+from mmfold.adapters.live.venue.endpoints import Endpoints
+from mmfold.adapters.live.venue.gateway import Gateway, NoGateway, PaperGateway, VenueGateway
+from mmfold.adapters.live.venue.native_market import open_native
+from mmfold.adapters.live.venue.rest_client import RestClient
+from mmfold.adapters.live.venue.stream import Stream, StreamPlan
 from mmfold.adapters.logs import EventLog
 from mmfold.adapters.secrets.environment import make_key, resolve_environment
 from mmfold.adapters.secrets.errors import SecretError
@@ -41,7 +41,7 @@ from mmfold.config.models import Config
 from mmfold.config.params import config_digest, unused_settings
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S
 from mmfold.engine.manifest import Instrument, Manifest
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 from mmfold.replay.strategy.file import check_configured
 
 CLOCK_SKEW_MAX_NS = 1 * NS_PER_S  # what a venue forgives ahead of its own clock

@@ -18,7 +18,7 @@ from mmfold.adapters.secrets.backend import Listed, Stored
 from mmfold.adapters.secrets.environment import SecretKey, parse_path
 from mmfold.adapters.secrets.errors import BackendFailed, SecretError, SecretNotFound, UnsafeFile
 from mmfold.adapters.secrets.value import Secret
-from mmfold.journal.work import finished_file
+from mmfold.journal.files.work import finished_file
 
 VARIABLE = "SECRETS_FILE"
 PATH_DEFAULT = "~/.config/mm/secrets.json"

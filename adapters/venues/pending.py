@@ -22,7 +22,7 @@ from mmfold.adapters.venues.ledger import OrderLedger, as_rows
 from mmfold.adapters.venues.port import Control, Ignored, Verdict
 from mmfold.engine.codes import EventKind, Flag, RequestOutcome, Side
 from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
-from mmfold.journal.rows import plain_rows
+from mmfold.journal.log.rows import plain_rows
 
 CODE_BITS = 0xFFFF  # a row's `code` holds the low 16 bits (docs/data.md, REJECT)
 OUTCOMES = {

@@ -21,17 +21,17 @@ import numpy as np
 
 from mmfold.engine.manifest import Manifest
 from mmfold.journal.errors import Locked, NotAJournal
+from mmfold.journal.files.outputs import PROOF_NAME
+from mmfold.journal.files.plain_file import check_own_directory, open_plain, read_plain
+from mmfold.journal.files.work import replace_file
 from mmfold.journal.forms import Form, form_of
-from mmfold.journal.outputs import PROOF_NAME
-from mmfold.journal.plain_file import check_own_directory, open_plain, read_plain
+from mmfold.journal.log.reader import Journal
 from mmfold.journal.proof.checkpoint import Checkpoint, SignedCheckpoint, parse_checkpoint
 from mmfold.journal.proof.errors import CheckFailed, ProofError
 from mmfold.journal.proof.hashing import EMPTY_ROOT, leaf_hashes
 from mmfold.journal.proof.note import NOTE_BYTES_MAX, KeyKind, SignedNote, Vkey, parse_vkey
 from mmfold.journal.proof.signing import COSIGNED_TEXT_BYTES_MAX, Signer, check_signed
 from mmfold.journal.proof.tiles import Builder, TileFiles
-from mmfold.journal.reader import Journal
-from mmfold.journal.work import replace_file
 
 CHECKPOINT_NAME = "checkpoint"
 HISTORY_NAME = "checkpoints"

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from mmfold.journal.follow import Follower
+from mmfold.journal.log.follow import Follower
+from mmfold.journal.log.seal import read_seal
 from mmfold.journal.proof.anchor import Anchor, Anchored, alone, open_log
 from mmfold.journal.proof.signing import Signer
-from mmfold.journal.seal import read_seal
 
 TURN_S = 1.0  # between two looks: what came in the meantime is hashed at once
 

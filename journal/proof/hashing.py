@@ -11,7 +11,7 @@ import numpy as np
 from mmfold.engine import jit
 from mmfold.engine.codes import Flag
 from mmfold.engine.limits import ROW_BYTES
-from mmfold.journal.chain import bytes_of
+from mmfold.journal.log.chain import bytes_of
 
 HASH_BYTES = 32
 LEAF_PREFIX, NODE_PREFIX = 0, 1

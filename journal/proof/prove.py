@@ -8,11 +8,12 @@ import numpy as np
 
 from mmfold.engine.codes import Flag
 from mmfold.engine.records import EVENT
-from mmfold.journal.chain import RowFault, check_rows
 from mmfold.journal.errors import NotAJournal
+from mmfold.journal.files.outputs import PROOF_NAME
+from mmfold.journal.files.plain_file import open_readable
 from mmfold.journal.forms import Events
-from mmfold.journal.outputs import PROOF_NAME
-from mmfold.journal.plain_file import open_readable
+from mmfold.journal.log.chain import RowFault, check_rows
+from mmfold.journal.log.reader import Journal
 from mmfold.journal.proof.anchor import CHECKPOINT_NAME, REWRITTEN_HINT, read_newest, read_vkey, root_at
 from mmfold.journal.proof.checkpoint import Checkpoint, SignedCheckpoint, parse_checkpoint
 from mmfold.journal.proof.errors import CheckFailed, ProofError
@@ -28,7 +29,6 @@ from mmfold.journal.proof.tree import (
     inclusion_path,
     root_by_inclusion,
 )
-from mmfold.journal.reader import Journal
 
 ANCHOR_HINT = "mm journal anchor --key k.pem anchors all that is there"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmfold.journal.plain_file import check_own_directory, open_plain, read_plain
+from mmfold.journal.files.plain_file import check_own_directory, open_plain, read_plain
 from mmfold.journal.proof.errors import ProofError
 from mmfold.journal.proof.hashing import EMPTY_ROOT, HASH_BYTES, HASH_DTYPE, pair_hashes
 from mmfold.journal.proof.tree import Subtrees, reduced

@@ -13,8 +13,8 @@ import numpy as np
 from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT, EFFECT_COUNT_PER_EVENT_MAX, ROW_BYTES
 from mmfold.engine.records import EVENT
 from mmfold.engine.views import is_effect
-from mmfold.journal.chain import Chain
-from mmfold.journal.checkpoints import Checkpoint
+from mmfold.journal.log.chain import Chain
+from mmfold.journal.log.checkpoints import Checkpoint
 from mmfold.replay.checkpoint import find_checkpoint, save_checkpoint
 from mmfold.replay.debug.difference import Difference, diff
 from mmfold.replay.debug.moment import Moment, NoSuchEvent, input_seqs

@@ -8,7 +8,7 @@ import numpy as np
 
 from mmfold.engine.codes import EventKind
 from mmfold.engine.limits import ORDER_ID_SEQ_SHIFT, SEQ_MAX
-from mmfold.journal.fields import KINDS
+from mmfold.journal.jsonl.fields import KINDS
 from mmfold.replay.minimize.books import STREAM
 from mmfold.replay.minimize.candidate import Candidate
 from mmfold.replay.minimize.orders import ANSWERS

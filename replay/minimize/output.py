@@ -8,8 +8,8 @@ test_regression.py      asserts that the failure does not happen: it fails until
 import os
 from pathlib import Path
 
-from mmfold.journal.jsonl import write_jsonl
-from mmfold.journal.outputs import write_file
+from mmfold.journal.files.outputs import write_file
+from mmfold.journal.jsonl.file import write_jsonl
 from mmfold.replay.minimize.failure import MinimizeError
 from mmfold.replay.minimize.predicate import FILE_FUNCTION
 from mmfold.replay.minimize.renumber import write_journal

@@ -16,7 +16,7 @@ from mmfold.engine.core import Core
 from mmfold.engine.limits import ORDER_ID_SEQ_SHIFT
 from mmfold.engine.manifest import Manifest, encode_manifest
 from mmfold.engine.payload import payload_rows
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.minimize.candidate import Candidate, from_events, joined_rows
 from mmfold.replay.minimize.orders import move_orders
 

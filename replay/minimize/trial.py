@@ -15,7 +15,7 @@ from mmfold.engine.codes import EventKind
 from mmfold.engine.core import Core
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import EVENT
-from mmfold.journal.fields import KINDS
+from mmfold.journal.jsonl.fields import KINDS
 from mmfold.replay.minimize.candidate import Candidate, joined_rows
 from mmfold.replay.minimize.failure import ACCOUNT, MinimizeError, Moment, Predicate, PredicateError, Signature, Watch
 from mmfold.replay.minimize.orders import ANSWERS, OpenOrders

@@ -14,7 +14,7 @@ from mmfold.engine.core import Core, WitnessDiffers
 from mmfold.engine.limits import EFFECT_COUNT_MAX, SEQ_MAX
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import EVENT, NO_VALUE
-from mmfold.journal.checkpoints import Checkpoint
+from mmfold.journal.log.checkpoints import Checkpoint
 from mmfold.replay.checkpoint import find_checkpoint
 from mmfold.replay.run import Replay, ReplayOptions
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mmfold.adapters.live.reload import changed_keys, immutable_keys
+from mmfold.adapters.live.operator.reload import changed_keys, immutable_keys
 from mmfold.config import own
 from mmfold.config.describe import describe
 from mmfold.config.errors import ConfigError

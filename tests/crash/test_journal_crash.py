@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mmfold.journal.chain import GENESIS_BASE, Chain
-from mmfold.journal.reader import Journal
-from mmfold.journal.recover import recover
-from mmfold.journal.segment import FRAME_BYTES, SEGMENT_HEADER_BYTES, SegmentFile
-from mmfold.journal.verify import verify
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.chain import GENESIS_BASE, Chain
+from mmfold.journal.log.reader import Journal
+from mmfold.journal.log.segment import FRAME_BYTES, SEGMENT_HEADER_BYTES, SegmentFile
+from mmfold.journal.log.verify import verify
+from mmfold.journal.log.writer import Writer
+from mmfold.journal.recovery.recover import recover
 from tests.journal.make_rows import journal_rows, write_journal
 
 REPO = Path(__file__).resolve().parents[2]
@@ -29,7 +29,7 @@ CHILD = """
 import random, sys
 from pathlib import Path
 sys.path.insert(0, ".")
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.writer import Writer
 from tests.journal.make_rows import book_rows, journal_rows
 directory, seed = Path(sys.argv[1]), int(sys.argv[2])
 pick = random.Random(seed)

@@ -13,8 +13,8 @@ import pytest
 from mmfold.engine.codes import EventKind, Side
 from mmfold.engine.core import Core
 from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT
-from mmfold.journal.jsonl import write_jsonl
-from mmfold.journal.writer import Writer
+from mmfold.journal.jsonl.file import write_jsonl
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.parallel import TooFewCores, check_cores, replay_segments
 from mmfold.replay.record import Recorder, market_rows
 from mmfold.replay.result import ReplayResult

@@ -97,7 +97,7 @@ def test_commands_and_reports_are_outside() -> None:
     assert not [
         name for name in found if name.startswith(("mmfold.adapters.cli", "mmfold.adapters.live", "mmfold.reports"))
     ]
-    assert "mmfold.journal.upcast" in closure.closure(CHECKPOINT)  # rows of old journals go through it
+    assert "mmfold.journal.log.upcast" in closure.closure(CHECKPOINT)  # rows of old journals go through it
 
 
 # source | what it imports, of package mmfold.engine.quoting
@@ -179,9 +179,9 @@ EDITS = [
     ("engine/jit.py", "nogil=True", "nogil=False", True, True),
     ("engine/core.py", "import", "import os\nimport", False, True),
     ("engine/policy/registry.py", '"""', '"""Now: ', False, True),
-    ("journal/upcast.py", '"""', '"""Now: ', False, True),
+    ("journal/log/upcast.py", '"""', '"""Now: ', False, True),
     ("replay/checkpoint.py", '"state_digest"', '"digest"', False, True),
-    ("journal/decimals.py", "DIGIT_COUNT_MAX = ", "DIGIT_COUNT_MAX = 1 + ", True, False),
+    ("journal/jsonl/decimals.py", "DIGIT_COUNT_MAX = ", "DIGIT_COUNT_MAX = 1 + ", True, False),
     ("replay/venue/chance.py", "import", "import os\nimport", True, False),
     ("replay/venue/records.py", '"""', '"""Now: ', True, False),
     ("adapters/importers/scan.py", "@kernel", "@kernel  # inner", True, False),

@@ -87,7 +87,7 @@ def test_an_edited_command_compiles_nothing(checkout: Path, tmp_path: Path) -> N
 
 FEED = """
 import numpy as np
-from mmfold.journal.rows_kernel import are_whole_events
+from mmfold.journal.log.rows_kernel import are_whole_events
 
 def feed():
     print(are_whole_events(np.zeros(64, "<i8"), 0))

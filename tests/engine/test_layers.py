@@ -15,7 +15,7 @@ from mmfold.engine.policy.lane import PolicyBroken
 from mmfold.engine.policy.layers import Folded, Standing, fold_param, put_standing, standing_of
 from mmfold.engine.policy.seam import Adjust, Alert, Answer, Freeze, Policy, Unfreeze, View, Wake
 from mmfold.engine.schema import PARAM_BY_NAME
-from mmfold.journal.checkpoints import Checkpoint
+from mmfold.journal.log.checkpoints import Checkpoint
 from mmfold.replay.checkpoint import load_checkpoint
 from tests.engine.rows import House, event
 

@@ -11,8 +11,8 @@ import pytest
 
 from mmfold.engine.layout import LAYOUT_ID
 from mmfold.engine.rules import CHANGES, RULES
-from mmfold.journal.reader import Journal
-from mmfold.journal.verify import verify
+from mmfold.journal.log.reader import Journal
+from mmfold.journal.log.verify import verify
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "fixtures" / "golden"

@@ -57,8 +57,8 @@ def to_2(rows):
 """
 SCHEMA: Edits = [
     ("engine/manifest.py", "SCHEMA_VERSION = 1\n", "SCHEMA_VERSION = 2\n"),
-    ("journal/upcast.py", "UPCASTERS: dict[int, Upcaster] = {}", "UPCASTERS: dict[int, Upcaster] = {1: to_2}"),
-    ("journal/upcast.py", "Upcaster = Callable", UPCASTER + "Upcaster = Callable"),
+    ("journal/log/upcast.py", "UPCASTERS: dict[int, Upcaster] = {}", "UPCASTERS: dict[int, Upcaster] = {1: to_2}"),
+    ("journal/log/upcast.py", "Upcaster = Callable", UPCASTER + "Upcaster = Callable"),
 ]  # fmt: skip
 
 

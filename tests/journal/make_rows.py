@@ -10,9 +10,15 @@ from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.manifest import Instrument, Manifest, encode_manifest
 from mmfold.engine.payload import payload_rows
 from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_TS_NS, NO_VALUE
-from mmfold.journal.chain import GENESIS_BASE, Chain
-from mmfold.journal.segment import SegmentFile, SegmentHeader, encode_frame_header, encode_segment_header, segment_paths
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.chain import GENESIS_BASE, Chain
+from mmfold.journal.log.segment import (
+    SegmentFile,
+    SegmentHeader,
+    encode_frame_header,
+    encode_segment_header,
+    segment_paths,
+)
+from mmfold.journal.log.writer import Writer
 
 MANIFEST = Manifest(run_id="test", instruments=(Instrument(symbol="BTCUSDT", tick_size="0.1", lot_size="0.001"),))
 TS_NS = 1_723_161_259_000_000_000  # 2024-08-08T23:54:19Z

@@ -18,13 +18,13 @@ from mmfold.engine.manifest import Instrument, Manifest, encode_manifest
 from mmfold.engine.payload import payload_rows
 from mmfold.journal.convert import check_copy, convert, export_symbols, regrouped, target_form
 from mmfold.journal.errors import Corrupt, JournalError, JournalFull, Locked, NotAJournal, TornTail
+from mmfold.journal.files.publish import publishing
 from mmfold.journal.forms import Events, Form, verify_form
-from mmfold.journal.jsonl import JsonlError
-from mmfold.journal.publish import publishing
-from mmfold.journal.seal import read_seal
-from mmfold.journal.segment import segment_paths
-from mmfold.journal.verify import verify
-from mmfold.journal.writer import Writer
+from mmfold.journal.jsonl.file import JsonlError
+from mmfold.journal.log.seal import read_seal
+from mmfold.journal.log.segment import segment_paths
+from mmfold.journal.log.verify import verify
+from mmfold.journal.log.writer import Writer
 from tests.journal.make_rows import book_rows, canonical_rows, files_of, forge_journal, journal_rows, write_journal
 
 EVENT_COUNT = 2100  # three blocks

@@ -10,8 +10,8 @@ import pytest
 
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.manifest import Instrument, Manifest
-from mmfold.journal.canonical import RowError
-from mmfold.journal.chain import Chain
+from mmfold.journal.log.canonical import RowError
+from mmfold.journal.log.chain import Chain
 from mmfold.journal.parquet import GROUP_ROW_COUNT_MAX, ParquetError, export_parquet, read_parquet
 from tests.property.strategies import empty_row, journal_rows, payload_rows
 

@@ -7,7 +7,7 @@ import time
 
 import orjson
 
-from mmfold.adapters.live.stream import Socket, Stream
+from mmfold.adapters.live.venue.stream import Socket, Stream
 
 UNHEARD_S = 20.0
 

@@ -13,7 +13,7 @@ from mmfold.adapters.venues.link_ids import encode_link_id, execution_number, ru
 from mmfold.engine.codes import ConnectionState, EventKind, Flag, RequestOutcome
 from mmfold.engine.manifest import Manifest, parse_manifest
 from mmfold.engine.payload import payload_bytes
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 from mmfold.replay.result import ReplayResult
 from mmfold.replay.run import ReplayOptions, replay
 from tests.live.stage import INVENTORY_USD

@@ -13,9 +13,9 @@ import aiohttp
 
 from mmfold.adapters.cli.live_command import read_config, run_session
 from mmfold.adapters.crash import forbid_core_dumps
-from mmfold.adapters.live.endpoints import find_endpoints
-from mmfold.adapters.live.kill_switch import KillSwitch
+from mmfold.adapters.live.operator.kill_switch import KillSwitch
 from mmfold.adapters.live.start import Plan, make_runner
+from mmfold.adapters.live.venue.endpoints import find_endpoints
 from mmfold.adapters.logs import setup_logs
 from tests.live.stage import PACE
 

@@ -16,9 +16,9 @@ from mmfold.adapters.emulator.keys import make_keys
 from mmfold.adapters.emulator.server import Server
 from mmfold.adapters.emulator.source import synthetic_source
 from mmfold.adapters.emulator.venue import Settings, Venue
-from mmfold.adapters.live.endpoints import find_endpoints
 from mmfold.adapters.live.runner import Pace, Runner
 from mmfold.adapters.live.start import Plan, make_runner
+from mmfold.adapters.live.venue.endpoints import find_endpoints
 from mmfold.adapters.venues.link_ids import encode_link_id, run_tag
 from mmfold.config.load import load_config
 from mmfold.engine.codes import OrderStatus, Reason, Side

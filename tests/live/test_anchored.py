@@ -9,10 +9,10 @@ import pytest
 
 from mmfold.adapters.cli.main import main
 from mmfold.journal.errors import Locked
+from mmfold.journal.log.seal import read_seal
 from mmfold.journal.proof.anchor import alone, read_newest
 from mmfold.journal.proof.note import KeyKind
 from mmfold.journal.proof.signing import make_key
-from mmfold.journal.seal import read_seal
 from tests.adapters.emulator.running import RunningVenue
 from tests.live.processes import run_mm, running_venue
 

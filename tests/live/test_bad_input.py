@@ -16,7 +16,7 @@ import pytest
 from mmfold.adapters.cli.main import run
 from mmfold.engine.codes import EventKind
 from mmfold.journal.errors import JournalError
-from mmfold.journal.lock import Lock
+from mmfold.journal.log.lock import Lock
 from tests.adapters.emulator.running import RunningVenue, rest
 from tests.live.laws import check_against_venue, check_journal, check_replay, read_rows
 from tests.live.processes import running_venue

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from mmfold.adapters.live import control
-from mmfold.adapters.live.asking import ANSWER_S
-from mmfold.adapters.live.control import LINE_BYTES_MAX, SOCKET_NAME, reachable
+from mmfold.adapters.live.operator import control
+from mmfold.adapters.live.operator.asking import ANSWER_S
+from mmfold.adapters.live.operator.control import LINE_BYTES_MAX, SOCKET_NAME, reachable
 from tests.live.processes import Child, run_mm, running_venue, write_config
 from tests.live.test_takeover import wait_for
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mmfold.journal.errors import Displaced
-from mmfold.journal.segment import segment_paths
+from mmfold.journal.log.segment import segment_paths
 from tests.live.stage import stage
 
 BOUND_S = 20.0

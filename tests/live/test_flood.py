@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from mmfold.adapters.live.lag import BEHIND
-from mmfold.adapters.live.native_market import NativeMarket
 from mmfold.adapters.live.runner import Pace
 from mmfold.adapters.live.start import make_runner
+from mmfold.adapters.live.venue.native_market import NativeMarket
 from mmfold.engine.codes import EventKind
 from mmfold.engine.json_text import parse_json
 from mmfold.engine.payload import payload_bytes
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 from tests.adapters.live.until import plan_session
 from tests.live.flood import Flood
 from tests.live.laws import check_replay

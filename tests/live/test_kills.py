@@ -10,7 +10,7 @@ import signal
 import time
 from pathlib import Path
 
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 from tests.adapters.emulator.running import RunningVenue
 from tests.live.laws import check_against_venue, check_end, check_journal, check_replay, read_rows
 from tests.live.processes import READY_S, Child, running_venue, write_config

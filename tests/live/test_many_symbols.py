@@ -17,7 +17,7 @@ from mmfold.adapters.live.runner import Pace, Runner
 from mmfold.adapters.live.session import Session
 from mmfold.engine.codes import EventKind
 from mmfold.engine.records import EVENT
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 from tests.adapters.emulator.running import RunningVenue
 from tests.adapters.live.until import plan_session, run_session
 from tests.live.many import many_source

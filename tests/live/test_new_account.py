@@ -10,7 +10,7 @@ from mmfold.adapters.emulator.faults import FaultPlan
 from mmfold.adapters.emulator.venue import Settings
 from mmfold.adapters.live.runner import Pace, Runner
 from mmfold.engine.codes import EventKind, RequestOutcome
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 from tests.adapters.emulator.running import RunningVenue
 from tests.adapters.live.until import plan_session, run_session
 from tests.live.laws import check_replay

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from mmfold.adapters.live.foreign_orders import foreign_tags
+from mmfold.adapters.live.account.foreign_orders import foreign_tags
 from mmfold.adapters.live.session import has_segments
 from mmfold.adapters.venues.link_ids import encode_link_id, run_tag
 from mmfold.engine.codes import AlertCode, EventKind
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 from tests.adapters.emulator.running import RunningVenue
 from tests.live.laws import check_replay, read_rows
 from tests.live.processes import REPO, run_mm, running_venue, write_config

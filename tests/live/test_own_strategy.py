@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from mmfold.engine.codes import EventKind
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 from tests.adapters.emulator.running import RunningVenue
 from tests.live.processes import run_mm, running_venue, write_config
 from tests.live.stage import TIGHT

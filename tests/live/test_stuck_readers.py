@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 from tests.adapters.emulator.running import RunningVenue
 from tests.live.processes import REPO, run_mm, running_venue
 

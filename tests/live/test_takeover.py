@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
-from mmfold.adapters.live.handover import FORMER_RUNS, PARENT_HEAD
+from mmfold.adapters.live.account.handover import FORMER_RUNS, PARENT_HEAD
 from mmfold.adapters.venues.link_ids import run_tag
 from mmfold.engine.limits import MICROS_PER_UNIT
 from mmfold.engine.manifest import Manifest
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 from mmfold.replay.result import ReplayResult
 from mmfold.reports.position import mark_half_ticks, position_amounts
 from tests.adapters.emulator.running import RunningVenue

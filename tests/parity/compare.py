@@ -24,8 +24,8 @@ from mmfold.config.load import load_config
 from mmfold.engine.codes import EventKind, Side
 from mmfold.engine.core import Core
 from mmfold.engine.limits import NS_PER_MS
-from mmfold.journal.reader import Journal
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.reader import Journal
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.assumptions import Assumptions
 from mmfold.replay.backtest import Backtest
 from tests.parity.peer_rows import peer_rows

@@ -9,8 +9,8 @@ from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.limits import AUTHOR_SHIFT, PAYLOAD_ROW_BYTES, POLICY_ROOM
 from mmfold.engine.manifest import Instrument, Manifest, canonical_json, encode_manifest
 from mmfold.engine.records import EVENT, FEE_CODE_ZERO, PAYLOAD
-from mmfold.journal.decimals import units_max
-from mmfold.journal.fields import (
+from mmfold.journal.jsonl.decimals import units_max
+from mmfold.journal.jsonl.fields import (
     EMPTY,
     KINDS,
     TIMES,

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from mmfold.engine.codes import EventKind
 from mmfold.engine.jit import JIT_ENABLED
 from mmfold.engine.manifest import Instrument, Manifest
-from mmfold.journal.chain import Chain
-from mmfold.journal.decimals import FieldError, format_decimal, parse_decimal
-from mmfold.journal.fields import KINDS
-from mmfold.journal.jsonl import JsonlError, JsonlReader, write_jsonl
-from mmfold.journal.jsonl_tables import HOT_KINDS
-from mmfold.journal.lines import LineEncoder
+from mmfold.journal.jsonl.decimals import FieldError, format_decimal, parse_decimal
+from mmfold.journal.jsonl.fields import KINDS
+from mmfold.journal.jsonl.file import JsonlError, JsonlReader, write_jsonl
+from mmfold.journal.jsonl.lines import LineEncoder
+from mmfold.journal.jsonl.tables import HOT_KINDS
+from mmfold.journal.log.chain import Chain
 from mmfold.journal.parquet import export_parquet, read_parquet
 from tests.property.strategies import empty_row, event_rows, events, journal_rows, manifests
 

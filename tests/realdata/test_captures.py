@@ -9,7 +9,7 @@ from mmfold.adapters.importers import load_importer
 from mmfold.adapters.importers.outcome import ImportRequest, ImportResult
 from mmfold.engine.codes import BookStatus, EventKind, Flag, Side
 from mmfold.engine.core import Core
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 from mmfold.replay.run import ReplayOptions, replay
 
 pytestmark = pytest.mark.realdata

@@ -17,8 +17,8 @@ from mmfold.config.load import load_config
 from mmfold.config.models import Config
 from mmfold.engine.codes import EventKind, Side
 from mmfold.engine.limits import PPM
-from mmfold.journal.reader import Journal
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.reader import Journal
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.backtest import Assumptions, Backtest
 from mmfold.replay.run import ReplayOptions, replay
 from mmfold.reports.position import position_amounts

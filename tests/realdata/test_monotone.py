@@ -23,7 +23,7 @@ from mmfold.engine.manifest import Manifest
 from mmfold.engine.orders import SLOTS_PER_SIDE
 from mmfold.engine.records import EVENT
 from mmfold.engine.state import make_state
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.assumptions import Assumptions, FeeTier
 from mmfold.replay.backtest import Backtest, BacktestResult
 from mmfold.replay.venue.exchange import apply_market

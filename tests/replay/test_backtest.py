@@ -16,8 +16,8 @@ from mmfold.adapters.importers.outcome import ImportRequest
 from mmfold.config.load import load_config
 from mmfold.engine.codes import BookStatus, EventKind, Side, Stop
 from mmfold.engine.records import NO_TS_NS
-from mmfold.journal.reader import Journal
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.reader import Journal
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.assumptions import Assumptions, BadAssumption
 from mmfold.replay.backtest import Backtest, BacktestResult
 from mmfold.replay.record import market_rows

@@ -17,9 +17,9 @@ from mmfold.config.models import Config
 from mmfold.engine.codes import EventKind, Flag
 from mmfold.engine.manifest import Instrument, ManifestError
 from mmfold.engine.records import NO_TS_NS
-from mmfold.journal.jsonl import write_jsonl
-from mmfold.journal.reader import Journal
-from mmfold.journal.writer import Writer
+from mmfold.journal.jsonl.file import write_jsonl
+from mmfold.journal.log.reader import Journal
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.assumptions import Assumptions
 from mmfold.replay.backtest import Backtest, BacktestResult
 from mmfold.replay.feeds import Feeds, FeedsConflict, shifts_of

@@ -10,7 +10,7 @@ from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.engine.records import NO_VALUE
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.assumptions import Assumptions
 from mmfold.replay.backtest import Backtest
 from mmfold.replay.funding import make_feed

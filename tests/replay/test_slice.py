@@ -11,8 +11,8 @@ from mmfold.engine.codes import BookStatus, EventKind, Flag
 from mmfold.engine.core import Core
 from mmfold.engine.limits import E8
 from mmfold.journal.errors import OutputRefused
-from mmfold.journal.reader import Journal
-from mmfold.journal.verify import verify
+from mmfold.journal.log.reader import Journal
+from mmfold.journal.log.verify import verify
 from mmfold.replay.assumptions import Assumptions
 from mmfold.replay.backtest import Backtest
 from mmfold.replay.run import ReplayOptions, config_document, replay

@@ -9,7 +9,7 @@ import pytest
 
 from mmfold.journal.convert import convert
 from mmfold.journal.errors import Corrupt, JournalError, NotAJournal
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 from mmfold.replay.source import EventSource
 from tests.journal.make_rows import journal_rows, write_journal
 

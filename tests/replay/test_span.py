@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mmfold.engine.codes import EFFECT_KIND_MIN, EventKind
-from mmfold.journal.reader import Journal
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.reader import Journal
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.assumptions import Assumptions
 from mmfold.replay.backtest import Backtest, BacktestResult
 from mmfold.replay.run import ReplayOptions, replay

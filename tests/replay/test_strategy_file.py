@@ -14,7 +14,7 @@ from mmfold.engine import cache
 from mmfold.engine.codes import EventKind, Side, Strategy
 from mmfold.engine.core import config_payload
 from mmfold.engine.payload import payload_rows
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.run import ReplayOptions, replay
 from mmfold.replay.strategy.file import (
     StrategyFile,

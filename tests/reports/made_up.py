@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mmfold.engine.codes import EventKind
 from mmfold.engine.manifest import canonical_json
-from mmfold.journal.outputs import write_file
+from mmfold.journal.files.outputs import write_file
 from mmfold.reports.artifact import write_artifact
 from mmfold.reports.seam import Feed, Report
 

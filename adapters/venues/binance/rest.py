@@ -17,7 +17,7 @@ from mmfold.adapters.venues.binance.exchange_info import read_exchange_info
 from mmfold.adapters.venues.port import MalformedFrame, RestRequest, VenueError
 from mmfold.engine.limits import NS_PER_MS
 from mmfold.engine.manifest import Instrument
-from mmfold.journal.decimals import FieldError
+from mmfold.journal.jsonl.decimals import FieldError
 
 MARKET = "usdm"
 TRADING = "TRADING"

@@ -30,7 +30,7 @@ from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.limits import E8, E9, MICROS_PER_UNIT, NS_PER_MS, PPM
 from mmfold.engine.manifest import is_plain_decimal
 from mmfold.engine.records import NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
-from mmfold.journal.decimals import DECIMAL_CHAR_COUNT_MAX
+from mmfold.journal.jsonl.decimals import DECIMAL_CHAR_COUNT_MAX
 
 ORDER_WORDS = {
     "New": OrderWord.OPEN,

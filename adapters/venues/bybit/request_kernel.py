@@ -10,7 +10,7 @@ from mmfold.adapters.venues.bybit.requests import BATCH_COUNT_MAX, ORDER_BYTES_M
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.jit import entry, kernel
 from mmfold.engine.records import NO_PRICE_TICKS
-from mmfold.journal.decimals import DIGIT_COUNT_MAX
+from mmfold.journal.jsonl.decimals import DIGIT_COUNT_MAX
 
 VALUE_LIMIT = 10**DIGIT_COUNT_MAX
 

@@ -22,8 +22,8 @@ from mmfold.adapters.venues.port import RestRequest
 from mmfold.engine.codes import EventKind
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import EVENT, I8, record
-from mmfold.journal.decimals import DECIMAL_CHAR_COUNT_MAX
-from mmfold.journal.rows import plain_rows
+from mmfold.journal.jsonl.decimals import DECIMAL_CHAR_COUNT_MAX
+from mmfold.journal.log.rows import plain_rows
 
 BATCH_COUNT_MAX = 10  # orders of one batch request: the least of the venue's limits over its categories
 REQUEST_ID_CHARS_MAX = 36

@@ -20,7 +20,7 @@ from mmfold.adapters.emulator.synthetic import synthetic_events, synthetic_manif
 from mmfold.engine.codes import EventKind
 from mmfold.engine.manifest import encode_manifest
 from mmfold.engine.payload import payload_rows
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.writer import Writer
 
 REPO = Path(__file__).resolve().parents[3]
 

@@ -13,7 +13,7 @@ from mmfold.engine.codes import EventKind, Flag
 from mmfold.engine.manifest import Manifest, encode_manifest
 from mmfold.engine.payload import payload_rows
 from mmfold.engine.records import EVENT
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.writer import Writer
 
 FLAT = Sample(
     elapsed_s=0.0, live_rss_kb=200_000, live_fds=12, live_threads=2, venue_rss_kb=100_000, venue_fds=9,

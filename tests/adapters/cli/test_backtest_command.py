@@ -11,9 +11,9 @@ from mmfold.adapters.cli.main import run
 from mmfold.engine.codes import EventKind
 from mmfold.engine.manifest import Instrument, Manifest, encode_manifest
 from mmfold.engine.payload import payload_rows
-from mmfold.journal.jsonl import write_jsonl
-from mmfold.journal.reader import Journal
-from mmfold.journal.writer import Writer
+from mmfold.journal.jsonl.file import write_jsonl
+from mmfold.journal.log.reader import Journal
+from mmfold.journal.log.writer import Writer
 from tests.engine.rows import T0_NS
 from tests.replay.venue.by_order import tell_orders
 from tests.replay.venue.market import LADDER, is_fault, make_instruments, market_events, write_market

@@ -9,8 +9,8 @@ import pytest
 from mmfold.adapters.cli.main import run
 from mmfold.engine.codes import EventKind
 from mmfold.engine.records import NO_TS_NS
-from mmfold.journal.reader import Journal
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.reader import Journal
+from mmfold.journal.log.writer import Writer
 from tests.reports.parity.recorded import fees_manifest, record_steps
 
 pytestmark = pytest.mark.usefixtures("same_kernels")

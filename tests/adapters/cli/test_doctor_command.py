@@ -22,7 +22,7 @@ from mmfold.adapters.doctor import machine
 from mmfold.adapters.doctor.check import Status, clean
 from mmfold.adapters.doctor.venue import EndpointError, check_skew, parse_endpoint
 from mmfold.engine.limits import NS_PER_MS
-from mmfold.journal.lock import Lock
+from mmfold.journal.log.lock import Lock
 
 pytestmark = pytest.mark.usefixtures("guards")
 

@@ -17,12 +17,12 @@ import pytest
 from mmfold.adapters.cli.journal_command import LETTERS, example_query, python_line
 from mmfold.adapters.cli.main import run
 from mmfold.engine.codes import EventKind
-from mmfold.journal import recover as recover_module
-from mmfold.journal.checkpoints import save
-from mmfold.journal.jsonl import JsonlReader
-from mmfold.journal.segment import segment_paths
-from mmfold.journal.verify import verify
-from mmfold.journal.writer import Writer
+from mmfold.journal.jsonl.file import JsonlReader
+from mmfold.journal.log.checkpoints import save
+from mmfold.journal.log.segment import segment_paths
+from mmfold.journal.log.verify import verify
+from mmfold.journal.log.writer import Writer
+from mmfold.journal.recovery import recover as recover_module
 from tests.journal.make_rows import (
     canonical_rows,
     events_of,

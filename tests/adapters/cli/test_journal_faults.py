@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmfold.journal.segment import SegmentFile, encode_segment_header, segment_paths
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.segment import SegmentFile, encode_segment_header, segment_paths
+from mmfold.journal.log.writer import Writer
 from tests.journal.make_rows import (
     book_rows,
     canonical_rows,

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from mmfold.engine.codes import Flag
+from mmfold.journal.log.writer import Writer
 from mmfold.journal.proof.hashing import leaf_hash
-from mmfold.journal.writer import Writer
 from tests.journal.make_rows import canonical_rows, events_of, files_of, forge_journal, write_journal
 
 VERIFY = Path(__file__).resolve().parents[3] / "docs" / "verify"

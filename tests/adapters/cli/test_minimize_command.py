@@ -12,7 +12,7 @@ import pytest
 
 from mmfold.adapters.bundled import DEMO
 from mmfold.adapters.cli.main import run
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 from mmfold.replay.minimize.regression import failure_of
 from mmfold.reports.minimized import ALL_NAMES
 

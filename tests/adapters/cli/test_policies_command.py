@@ -13,7 +13,7 @@ from mmfold.engine.core import config_payload
 from mmfold.engine.limits import NS_PER_MS
 from mmfold.engine.manifest import canonical_json, encode_manifest
 from mmfold.engine.payload import payload_rows
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.writer import Writer
 from tests.engine.rows import AUTOPOLICY, PLAIN, T0_NS, book_event, event, make_manifest
 from tests.reports.parity.recorded import record_steps
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mmfold.adapters.cli.main import run
-from mmfold.journal.segment import SegmentFile, segment_paths
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.segment import SegmentFile, segment_paths
+from mmfold.journal.log.writer import Writer
 from tests.journal.make_rows import canonical_rows, files_of, write_journal
 
 pytestmark = pytest.mark.usefixtures("same_kernels")
@@ -120,7 +120,7 @@ def test_a_seal_that_holds_is_claimed(place: Path, capfd: pytest.CaptureFixture[
 
 
 def test_a_writer_that_opens_a_journal_breaks_no_readers_seal(place: Path) -> None:
-    from mmfold.journal.reader import Journal
+    from mmfold.journal.log.reader import Journal
 
     journal = Journal(place / "j")
     chunks = journal.verified_chunks(500)

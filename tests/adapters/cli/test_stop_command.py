@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from mmfold.adapters.cli.main import run
-from mmfold.adapters.live.reload import file_mark
-from mmfold.adapters.live.stopping import command_of
-from mmfold.journal.seal import SEAL_NAME
-from mmfold.journal.writer import Writer
+from mmfold.adapters.live.operator.reload import file_mark
+from mmfold.adapters.live.operator.stopping import command_of
+from mmfold.journal.log.seal import SEAL_NAME
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.run import Replay, ReplayOptions
 from tests.adapters.emulator.running import LINEAR, RunningVenue, rest, run_synthetic
 from tests.journal.make_rows import canonical_rows, write_journal

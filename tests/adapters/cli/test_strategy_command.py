@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mmfold.adapters.cli.main import run
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 
 REPO = Path(__file__).resolve().parents[3]
 DEMO = REPO / "fixtures" / "demo.mmj"
@@ -24,7 +24,7 @@ from pathlib import Path
 from mmfold.replay.strategy.file import install_strategy, read_strategy
 install_strategy(read_strategy(sys.argv[1]))
 from mmfold.config.load import load_config
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.backtest import Assumptions, Backtest
 from mmfold.replay.parallel import replay_segments
 from mmfold.replay.run import ReplayOptions, replay

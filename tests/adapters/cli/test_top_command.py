@@ -23,9 +23,9 @@ from syrupy.assertion import SnapshotAssertion
 
 from mmfold.adapters.cli.main import run
 from mmfold.adapters.cli.top_command import View
-from mmfold.journal.chain import Chain
-from mmfold.journal.reader import Journal
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.chain import Chain
+from mmfold.journal.log.reader import Journal
+from mmfold.journal.log.writer import Writer
 from mmfold.reports.top.watch import Watch
 from tests.journal.make_rows import write_journal
 

@@ -10,7 +10,7 @@ from mmfold.adapters.importers import load_importer
 from mmfold.adapters.importers.outcome import ImportRequest, ImportResult
 from mmfold.engine.codes import BookStatus, EventKind
 from mmfold.engine.core import Core
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 
 T0_MS = 1_767_225_600_000
 GRIDS = {"ticks": {"A": "0.1"}, "lots": {"A": "0.001"}}

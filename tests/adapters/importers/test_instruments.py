@@ -10,7 +10,7 @@ from mmfold.adapters.importers import load_importer
 from mmfold.adapters.importers.outcome import ImportFailedError, ImportRequest
 from mmfold.adapters.venues.bybit.rest import parse_instruments
 from mmfold.adapters.venues.port import MalformedFrame
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 
 NS = 1_767_225_600_000_000_000
 

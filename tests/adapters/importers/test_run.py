@@ -13,8 +13,8 @@ from mmfold.adapters.importers.outcome import ImportFailedError, ImportRequest
 from mmfold.engine.codes import EventKind, Flag
 from mmfold.engine.manifest import encode_manifest, parse_manifest
 from mmfold.engine.payload import payload_bytes
-from mmfold.journal.jsonl import write_jsonl
-from mmfold.journal.reader import Journal
+from mmfold.journal.jsonl.file import write_jsonl
+from mmfold.journal.log.reader import Journal
 
 GRIDS = {"ticks": {"A": "0.5", "Z": "0.5"}, "lots": {"A": "0.1", "Z": "1"}}
 

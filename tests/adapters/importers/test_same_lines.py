@@ -12,7 +12,7 @@ from mmfold.adapters.importers import load_importer
 from mmfold.adapters.importers import run as run_module
 from mmfold.adapters.importers.outcome import ImportRequest
 from mmfold.engine.jit import JIT_ENABLED
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 from tests.adapters.importers.test_told_twice import BINANCE, GRIDS, capture, stamped
 from tests.adapters.venues.bybit import made_capture as made
 

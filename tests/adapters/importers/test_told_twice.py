@@ -15,7 +15,7 @@ from mmfold.engine.codes import EventKind
 from mmfold.engine.jit import JIT_ENABLED
 from mmfold.engine.records import NO_ORDER_ID
 from mmfold.journal import told
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 from tests.adapters.importers.take_lines import note_slow_lines, take
 from tests.adapters.venues.bybit import made_capture as made
 

@@ -11,7 +11,7 @@ from mmfold.adapters.importers.outcome import RefusedError
 from mmfold.adapters.importers.units import SPOKEN_UNITS, STAMPED_UNITS, UNITS, Units, find_units
 from mmfold.engine.codes import EventKind
 from mmfold.engine.jit import JIT_ENABLED
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 from tests.adapters.importers.test_told_twice import bybit_trade, capture, depth, run, trade
 
 T0_S = 1_767_225_600

@@ -12,7 +12,7 @@ from mmfold.adapters.importers.outcome import ImportFailedError, ImportRequest
 from mmfold.adapters.importers.spool import Spool
 from mmfold.engine.codes import EventKind
 from mmfold.engine.records import EVENT
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 
 NS = 1_767_225_600_000_000_000
 BTC, ETH = ("BTCUSDT", 50_000), ("ETHUSDT", 2_500)

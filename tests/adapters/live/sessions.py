@@ -1,6 +1,6 @@
 """A running session filled by hand: a book with tops, two own orders, streams and latencies."""
 
-from mmfold.adapters.live.status import LiveStatus
+from mmfold.adapters.live.operator.status import LiveStatus
 from mmfold.adapters.venues.connection import StreamStatus
 from mmfold.engine.codes import OrderStatus, Reason, Side
 from mmfold.engine.limits import BOOK_WINDOW_TICKS, NS_PER_MS

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmfold.adapters.live import snapshots
-from mmfold.adapters.live.endpoints import find_endpoints
 from mmfold.adapters.live.recorder import Recorder, RecordPlan
 from mmfold.adapters.live.runner import Pace, Runner
 from mmfold.adapters.live.start import Plan
+from mmfold.adapters.live.venue import snapshots
+from mmfold.adapters.live.venue.endpoints import find_endpoints
 from mmfold.config.load import load_config
 from mmfold.engine.codes import BookStatus, EventKind
 from tests.adapters.emulator.binance.running import RunningBinance

@@ -8,10 +8,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from mmfold.adapters.live import rest_client, start
-from mmfold.adapters.live.opening import CannotStart
-from mmfold.adapters.live.rest_client import RestClient
+from mmfold.adapters.live import start
+from mmfold.adapters.live.account.opening import CannotStart
 from mmfold.adapters.live.start import check_clock
+from mmfold.adapters.live.venue import rest_client
+from mmfold.adapters.live.venue.rest_client import RestClient
 from mmfold.adapters.venues.bybit.venue import BybitVenue
 from mmfold.engine.limits import NS_PER_MS
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mmfold.adapters.live import control
-from mmfold.adapters.live.asking import CannotAsk, exchange
-from mmfold.adapters.live.control import CONNECTION_COUNT_MAX, SOCKET_NAME, bind_socket, reachable
+from mmfold.adapters.live.operator import control
+from mmfold.adapters.live.operator.asking import CannotAsk, exchange
+from mmfold.adapters.live.operator.control import CONNECTION_COUNT_MAX, SOCKET_NAME, bind_socket, reachable
 from mmfold.engine.manifest import Instrument, Manifest
 
 
@@ -88,7 +88,7 @@ def answering(directory: Path, said: bytes | None) -> Iterator[None]:
 def test_an_answer_that_does_not_come_is_told_as_what_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes | None, told: str, bound_s: float
 ) -> None:
-    monkeypatch.setattr("mmfold.adapters.live.asking.ANSWER_S", 0.3 if said is None else 10.0)
+    monkeypatch.setattr("mmfold.adapters.live.operator.asking.ANSWER_S", 0.3 if said is None else 10.0)
     began_s = time.monotonic()
     with answering(tmp_path, said), pytest.raises(CannotAsk, match=told) as caught:
         exchange(tmp_path, json.dumps({"command": "freeze"}).encode() + b"\n")

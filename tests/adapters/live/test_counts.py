@@ -6,7 +6,7 @@ import numpy as np
 
 from mmfold.adapters.live.runner import Runner
 from mmfold.engine.codes import AlertCode, BookStatus, EventKind, RequestOutcome
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 from tests.adapters.emulator.running import RunningVenue
 from tests.adapters.live.until import plan_session, run_session
 

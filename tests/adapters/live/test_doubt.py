@@ -8,7 +8,7 @@ import pytest
 from mmfold.adapters.live.runner import Pace, Runner
 from mmfold.engine.codes import AlertCode, EventKind, OrderStatus, RequestOutcome
 from mmfold.engine.limits import NS_PER_S
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 from tests.adapters.emulator.running import RunningVenue
 from tests.adapters.live.until import plan_session, run_session
 

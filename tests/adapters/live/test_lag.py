@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mmfold.adapters.live.lag import BEHIND, CAUGHT_UP_LOOK_COUNT, LATE_LOOK_COUNT, LagWatch
+from mmfold.adapters.live.operator.status import LiveStatus
 from mmfold.adapters.live.runner import Pace
 from mmfold.adapters.live.session import Session
-from mmfold.adapters.live.status import LiveStatus
 from mmfold.engine.limits import NS_PER_MS
 from mmfold.engine.manifest import Instrument, Manifest
 

@@ -11,19 +11,19 @@ import aiohttp
 import numpy as np
 import pytest
 
-from mmfold.adapters.live.endpoints import find_endpoints
-from mmfold.adapters.live.opening import CannotStart
+from mmfold.adapters.live.account.opening import CannotStart
 from mmfold.adapters.live.recorder import Recorder, RecordPlan, make_recorder
 from mmfold.adapters.live.runner import Pace
 from mmfold.adapters.live.start import Plan
+from mmfold.adapters.live.venue.endpoints import find_endpoints
 from mmfold.config.load import load_config
 from mmfold.engine.codes import BookStatus, EventKind
 from mmfold.engine.core import Core
 from mmfold.engine.manifest import parse_manifest
 from mmfold.engine.payload import payload_bytes
 from mmfold.journal.errors import JournalError
-from mmfold.journal.reader import Journal
-from mmfold.journal.seal import SEAL_NAME
+from mmfold.journal.log.reader import Journal
+from mmfold.journal.log.seal import SEAL_NAME
 from tests.adapters.emulator.running import RunningVenue
 from tests.adapters.live.until import run_session, run_until
 

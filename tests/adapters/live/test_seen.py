@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mmfold.adapters.live import reconcile
-from mmfold.adapters.live.reconcile import LOOK_BACK_MS, Seen
+from mmfold.adapters.live.account import reconcile
+from mmfold.adapters.live.account.reconcile import LOOK_BACK_MS, Seen
 from mmfold.engine.codes import EventKind, Flag
 from mmfold.engine.limits import NS_PER_MS
 from mmfold.engine.records import EVENT

@@ -10,9 +10,9 @@ from mmfold.adapters.live.rows import connection_row, timer_row
 from mmfold.adapters.live.session import Session, read_session_manifest
 from mmfold.engine.codes import ConnectionState, EventKind, OrderStatus
 from mmfold.engine.manifest import Instrument, Manifest
-from mmfold.journal.checkpoints import list_checkpoints
-from mmfold.journal.reader import Journal
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.checkpoints import list_checkpoints
+from mmfold.journal.log.reader import Journal
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.run import ReplayOptions, replay
 from tests.engine.rows import PLAIN, book_event
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import aiohttp
 
-from mmfold.adapters.live.endpoints import find_endpoints
 from mmfold.adapters.live.recorder import Recorder
 from mmfold.adapters.live.runner import Pace, Runner
 from mmfold.adapters.live.start import Plan, make_runner
+from mmfold.adapters.live.venue.endpoints import find_endpoints
 from mmfold.config.load import load_config
 from tests.adapters.emulator.running import RunningVenue
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mmfold.adapters.live.endpoints import BadEndpoint, Endpoints, find_endpoints
+from mmfold.adapters.live.venue.endpoints import BadEndpoint, Endpoints, find_endpoints
 from mmfold.adapters.venues import registry
 from mmfold.adapters.venues.ccxt.venue import CAPABILITIES as THROUGH_CCXT
 from mmfold.adapters.venues.port import Capabilities, Hosts, book_depth_of

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mmfold.journal.errors import Locked, NotAJournal
+from mmfold.journal.log.writer import Writer
 from mmfold.journal.proof import following
 from mmfold.journal.proof.anchor import Anchored, anchor_journal
 from mmfold.journal.proof.errors import CheckFailed
@@ -16,7 +17,6 @@ from mmfold.journal.proof.hashing import leaf_hashes
 from mmfold.journal.proof.note import KeyKind
 from mmfold.journal.proof.signing import Signer, make_key, parse_signer
 from mmfold.journal.proof.tree import reduced
-from mmfold.journal.writer import Writer
 from tests.journal.make_rows import canonical_rows, events_of, write_journal
 
 ROWS = canonical_rows(1_500)

@@ -17,7 +17,7 @@ from mmfold.journal.proof.tree import (
     root_by_inclusion,
     root_of,
 )
-from tests.journal.test_chain import timers
+from tests.journal.log.test_chain import timers
 
 # Source: the reference inputs and roots of RFC 6962's Certificate Transparency.
 INPUTS = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]

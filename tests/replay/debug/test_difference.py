@@ -13,8 +13,8 @@ from mmfold.engine.limits import NS_PER_S
 from mmfold.engine.manifest import Manifest, encode_manifest
 from mmfold.engine.payload import payload_rows
 from mmfold.engine.records import EVENT
-from mmfold.journal.reader import Journal
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.reader import Journal
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.debug import aligned
 from mmfold.replay.debug.difference import Difference, NotComparable
 from mmfold.replay.debug.library import open_journal

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from mmfold.engine.codes import EFFECT_KIND_MAX, EFFECT_KIND_MIN, EventKind
-from mmfold.journal.checkpoints import list_checkpoints
-from mmfold.journal.reader import Journal
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.checkpoints import list_checkpoints
+from mmfold.journal.log.reader import Journal
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.debug import library
 from mmfold.replay.debug.library import open_journal
 from mmfold.replay.debug.moment import NoSuchEvent

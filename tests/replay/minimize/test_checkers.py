@@ -9,7 +9,7 @@ from mmfold.engine.core import config_payload
 from mmfold.engine.limits import NS_PER_MS
 from mmfold.engine.manifest import encode_manifest
 from mmfold.engine.payload import payload_rows
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.minimize.checkers import CHECKERS
 from mmfold.replay.minimize.predicate import parse_predicate
 from mmfold.replay.minimize.recording import read_recording

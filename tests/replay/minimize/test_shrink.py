@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mmfold.engine.codes import EventKind
-from mmfold.journal.reader import Journal
-from mmfold.journal.verify import verify
+from mmfold.journal.log.reader import Journal
+from mmfold.journal.log.verify import verify
 from mmfold.replay.minimize import groups
 from mmfold.replay.minimize.books import Books
 from mmfold.replay.minimize.failure import DoesNotFail, PredicateError

@@ -12,8 +12,8 @@ from mmfold.engine.codes import EventKind
 from mmfold.engine.limits import E8, ORDER_COUNT_MAX
 from mmfold.engine.manifest import Instrument, Manifest, encode_manifest
 from mmfold.engine.payload import payload_rows
-from mmfold.journal.reader import Journal
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.reader import Journal
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.assumptions import Assumptions
 from mmfold.replay.backtest import Backtest, BacktestResult
 from mmfold.replay.venue.queue import QueueModel

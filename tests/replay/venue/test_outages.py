@@ -10,7 +10,7 @@ import pytest
 
 from mmfold.engine.codes import AlertCode, ConnectionState, EventKind, OrderStatus, RequestOutcome
 from mmfold.engine.limits import ORDER_COUNT_MAX
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.assumptions import Assumptions
 from mmfold.replay.backtest import Backtest, BacktestResult
 from mmfold.replay.run import ReplayOptions, replay

@@ -11,8 +11,8 @@ from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.limits import E8
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import EVENT
-from mmfold.journal.reader import Journal
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.reader import Journal
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.parity.session import Session, SessionReplay
 from mmfold.replay.record import Recorder
 from tests.engine.rows import PLAIN, T0_NS, book_event, event, make_manifest

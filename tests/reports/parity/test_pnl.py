@@ -11,7 +11,7 @@ from mmfold.adapters.importers.outcome import ImportRequest
 from mmfold.config.load import load_config
 from mmfold.engine.limits import MICROS_PER_UNIT
 from mmfold.engine.records import NO_PRICE_TICKS
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.assumptions import Assumptions
 from mmfold.replay.backtest import Backtest
 from mmfold.replay.parity.market import compare_markets

@@ -7,7 +7,7 @@ import numpy as np
 
 from mmfold.engine.codes import EventKind
 from mmfold.engine.limits import NS_PER_MS
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.record import Recorder
 from tests.engine.rows import PLAIN, T0_NS, House, make_manifest, parse_input
 

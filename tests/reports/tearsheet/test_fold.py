@@ -15,7 +15,7 @@ from mmfold.engine.manifest import encode_manifest
 from mmfold.engine.payload import payload_rows
 from mmfold.engine.records import NO_PRICE_TICKS
 from mmfold.engine.state import make_state
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.run import ReplayOptions, replay
 from mmfold.reports.position import position_amounts
 from mmfold.reports.tearsheet.fold import NotWitnessed, Tearsheet, fold_backtest, pnl_parts

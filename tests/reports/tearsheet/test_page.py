@@ -15,7 +15,7 @@ import pytest
 
 from mmfold.config.load import load_config
 from mmfold.engine.limits import NS_PER_MS
-from mmfold.journal.writer import Writer
+from mmfold.journal.log.writer import Writer
 from mmfold.replay.assumptions import Assumptions
 from mmfold.replay.backtest import Backtest
 from mmfold.replay.venue.queue import QueueModel

@@ -13,8 +13,8 @@ from mmfold.engine.manifest import encode_manifest
 from mmfold.engine.orders import SLOTS_PER_SIDE
 from mmfold.engine.payload import payload_rows
 from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_VALUE
-from mmfold.journal.checkpoints import save
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.checkpoints import save
+from mmfold.journal.log.reader import Journal
 from mmfold.replay.run import Replay, ReplayOptions
 from mmfold.reports.money import instrument_units
 from mmfold.reports.summary import symbols_json

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 from mmfold.reports.top.frame import frame_document
 from mmfold.reports.top.lines import frame_lines
 from mmfold.reports.top.watch import Watch

@@ -14,7 +14,7 @@ from mmfold.adapters.venues.port import Ignored, MalformedFrame
 from mmfold.engine.codes import BookStatus, EventKind
 from mmfold.engine.integrity import apply_delta, apply_snapshot
 from mmfold.engine.state import make_state
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 
 BOOKS = (EventKind.BOOK_SNAPSHOT, EventKind.BOOK_DELTA)
 

@@ -9,8 +9,8 @@ from mmfold.adapters.venues.binance.public import BinanceParser
 from mmfold.engine.codes import EventKind, Flag
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_VALUE
-from mmfold.journal.canonical import check_canonical
-from mmfold.journal.fields import scales_of
+from mmfold.journal.jsonl.fields import scales_of
+from mmfold.journal.log.canonical import check_canonical
 
 MANIFEST = Manifest(
     run_id="live-2026-11-20",

@@ -17,7 +17,7 @@ from mmfold.adapters.venues.port import FRAME_BYTES_MAX, Control, ControlKind, I
 from mmfold.engine.codes import EventKind, Flag
 from mmfold.engine.jit import JIT_ENABLED
 from mmfold.engine.records import NO_TS_NS
-from mmfold.journal.reader import Journal
+from mmfold.journal.log.reader import Journal
 from tests.adapters.venues.bybit.words import MANIFEST, TS, frame, public, short
 from tests.adapters.venues.spoiled import spoiled_frames
 

@@ -10,8 +10,8 @@ from mmfold.adapters.venues.link_ids import encode_link_id
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
-from mmfold.journal.canonical import check_canonical
-from mmfold.journal.fields import scales_of
+from mmfold.journal.jsonl.fields import scales_of
+from mmfold.journal.log.canonical import check_canonical
 
 RUN_ID = "live-2026-11-20"
 MANIFEST = Manifest(

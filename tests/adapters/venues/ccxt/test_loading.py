@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mmfold.adapters.importers.outcome import RefusedError
-from mmfold.adapters.live.endpoints import find_endpoints
+from mmfold.adapters.live.venue.endpoints import find_endpoints
 from mmfold.adapters.venues.ccxt.loading import UnknownVenue, aimed, find_market, make_exchange, read_market
 from mmfold.adapters.venues.registry import client_name
 

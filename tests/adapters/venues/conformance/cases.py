@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from mmfold.adapters.live.cancel_all import cancel_each
-from mmfold.adapters.live.opening import CannotStart
-from mmfold.adapters.live.position_mode import check_one_way
+from mmfold.adapters.live.account.opening import CannotStart
+from mmfold.adapters.live.account.position_mode import check_one_way
 from mmfold.adapters.live.start import find_instruments
+from mmfold.adapters.live.venue.cancel_all import cancel_each
 from mmfold.adapters.venues.link_ids import ORDER_ID_MAX, encode_link_id, run_tag
 from mmfold.adapters.venues.port import MalformedFrame
 from mmfold.engine.codes import EventKind, Flag, RequestOutcome, Side

@@ -10,14 +10,14 @@ from typing import Any
 import aiohttp
 import numpy as np
 
-from mmfold.adapters.live.cancel_all import cancel_each
-from mmfold.adapters.live.endpoints import Endpoints, find_endpoints
-from mmfold.adapters.live.gateway import VenueGateway
-from mmfold.adapters.live.native_market import open_native
-from mmfold.adapters.live.reconcile import Reconciler, Seen
-from mmfold.adapters.live.rest_client import RestClient
+from mmfold.adapters.live.account.reconcile import Reconciler, Seen
 from mmfold.adapters.live.start import find_instruments
-from mmfold.adapters.live.stream import Stream, StreamPlan
+from mmfold.adapters.live.venue.cancel_all import cancel_each
+from mmfold.adapters.live.venue.endpoints import Endpoints, find_endpoints
+from mmfold.adapters.live.venue.gateway import VenueGateway
+from mmfold.adapters.live.venue.native_market import open_native
+from mmfold.adapters.live.venue.rest_client import RestClient
+from mmfold.adapters.live.venue.stream import Stream, StreamPlan
 from mmfold.adapters.venues.market_stream import MarketTakers
 from mmfold.adapters.venues.order_port import AccountParts, Private
 from mmfold.adapters.venues.registry import native_venue

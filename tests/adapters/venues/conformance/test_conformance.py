@@ -8,8 +8,8 @@ import aiohttp
 import numpy as np
 import pytest
 
-from mmfold.adapters.live.endpoints import find_endpoints
 from mmfold.adapters.live.recorder import Recorder, RecordPlan, make_recorder
+from mmfold.adapters.live.venue.endpoints import find_endpoints
 from mmfold.adapters.venues.port import Capabilities
 from mmfold.adapters.venues.registry import VENUES, native_venue
 from mmfold.engine.codes import EventKind

@@ -1,0 +1,1 @@
+"""Files as mm reads and writes them: bounded, never through a link, whole or not at all."""
