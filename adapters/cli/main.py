@@ -122,6 +122,10 @@ COMMANDS = {
         "mmfold.adapters.cli.diff_command:command",
         "Show where two journals part, or one under two configurations.",
     ),
+    "bundle": Entry(
+        "mmfold.adapters.cli.bundle_command:command",
+        "Pack a journal for a bug report, without keys.",
+    ),
     "policies": Entry(
         "mmfold.adapters.cli.policies_command:command",
         "List the policies: settings, when each is due, what it adjusts.",

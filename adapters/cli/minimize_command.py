@@ -14,7 +14,7 @@ from mmfold.adapters.cli.errors import GateFailed
 from mmfold.adapters.cli.interpreted import choose_mode
 from mmfold.adapters.cli.output import emit_json, print_warnings, progress
 from mmfold.adapters.cli.places import tell_made
-from mmfold.adapters.cli.shared_options import AS_JSON, of_replay
+from mmfold.adapters.cli.shared_options import AS_JSON, of_replay_or_path
 
 if TYPE_CHECKING:
     from mmfold.replay.minimize.recording import Recording
@@ -40,7 +40,7 @@ def parse_budget(ctx: click.Context, parameter: click.Parameter, value: str) -> 
     epilog="Example: mm minimize --events out/bt --fails-if 'position_lots > 5' --out out/min",
     short_help="Shrink a failing journal to a small one that fails alike.",
 )
-@of_replay
+@of_replay_or_path
 @click.option("--fails-if", required=True, metavar="PREDICATE", help="What is wrong: mm docs minimize lists all.")
 @click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="The smaller journal.")
 @click.option(
