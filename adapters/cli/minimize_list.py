@@ -18,14 +18,7 @@ JSONL_NAME, PAGE_SUFFIX = "REPRO_MIN.jsonl", ".md"
 ARTIFACTS_VARIABLE, ARTIFACTS_DEFAULT = "ARTIFACTS_DIR", "artifacts"
 
 
-def reduce_list(
-    events: Path,
-    fails_if: str | None,
-    outs: tuple[Path | None, Path | None, Path | None],
-    *,
-    force: bool,
-    as_json: bool,
-) -> None:
+def reduce_list(events: Path, fails_if: str | None, outs: Outs, *, force: bool, as_json: bool) -> None:
     """Make an event list smaller for the same reason, write what is left and how.
 
     Raises: GateFailed where no guard tells a reason; OutputRefused, MinimizeError, click.UsageError.
