@@ -119,8 +119,6 @@ def print_result(document: dict[str, Any], excerpt: "Excerpt") -> None:
     )
     if not document["replay"]["ok"]:
         click.echo(f"replay    ends with {printable(document['replay']['error'])}")
-    click.echo(
-        f"redacted  {document['scrubbed_texts']} texts of {len(document['members'])} members; look at them before"
-    )
+    click.echo(f"redacted  {document['scrubbed_texts']} texts; look at the file before you send it")
     print_warnings(document["notes"])
     click.echo(f"next      mm replay --events {out}   what whoever gets it sees")

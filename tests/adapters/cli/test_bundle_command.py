@@ -131,12 +131,29 @@ def test_every_reader_takes_it_for_the_journal(mm: Call, tmp_path: Path) -> None
     head = json.loads(mm("replay", out, "--json")[1])["head"]
     code, told, _ = mm("journal", "verify", out, "--head", head)
     assert code == 0 and "sealed" in told and str(out) in told
-    assert json.loads(mm("journal", "info", out, "--json")[1])["form"] == "bundle"
+    info = json.loads(mm("journal", "info", out, "--json")[1])
+    assert (info["form"], info["head"], info["sealed"]) == ("bundle", head, True)
+    assert info["rows"] == len(all_rows(journal)) and info["bytes"] == out.stat().st_size
     code, _, err = mm("minimize", out, "--fails-if", "fills > 0", "--out", tmp_path / "min")
     assert code == 0, err
     assert mm("replay", tmp_path / "min")[0] == 0
     assert mm("journal", "convert", out, tmp_path / "back")[0] == 0
     assert np.array_equal(all_rows(tmp_path / "back"), all_rows(journal))
+
+
+@pytest.mark.parametrize("key", [KNOWN[0], *BARE])
+def test_a_key_as_a_setting_is_not_told_by_the_doctor(
+    mm: Call, tmp_path: Path, planted: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    out = tmp_path / "b.zip"
+    planted.write_text(f"strategy:\n  min_spread_bps: '{key}'\n  '{key}': 1\n'{key}': 1\n")
+    monkeypatch.setenv("EXCHANGE_ENV", key)
+    code, told, err = mm("bundle", "demo", "--config", planted, "--out", out, "--json")
+    assert code == 0, err
+    checks = {check["name"]: check for check in json.loads(members_of(out)["doctor.json"])["checks"]}
+    assert checks["config"]["status"] == "fail" and checks["env"]["status"] == "warn"
+    for data in (told.encode(), err.encode(), *everything(out)):
+        assert key.encode() not in data
 
 
 def test_no_planted_key_gets_in(mm: Call, tmp_path: Path, planted: Path) -> None:
