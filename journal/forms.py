@@ -1,10 +1,13 @@
-"""A journal in any of its forms behind one face: directory, segment, JSONL, Parquet; must never interpret an event.
+"""A journal in any of its forms behind one face: directory, segment, JSONL, Parquet, bundle.
+
+Must never interpret an event.
 
 The codecs are imported when their form is met: a binary journal is read without a compiler or Arrow.
 """
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,6 +16,7 @@ import numpy as np
 
 from mmfold.engine.limits import ROW_BYTES
 from mmfold.engine.manifest import Manifest, parse_manifest
+from mmfold.journal.bundle import is_bundle, unpacked_journal
 from mmfold.journal.errors import Corrupt, JournalError, NotAJournal, WrongVersion
 from mmfold.journal.log.chain import GENESIS_BASE, Chain, check_rows
 from mmfold.journal.log.reader import Journal
@@ -32,6 +36,7 @@ class Form(Enum):
     JOURNAL = "journal"  # a directory of segments, or one segment
     JSONL = "jsonl"
     PARQUET = "parquet"
+    BUNDLE = "bundle"  # a zip with a journal in it, see bundle.py
 
 
 class Counts(NamedTuple):
@@ -60,6 +65,8 @@ def form_of(path: Path) -> Form:
             return Form.JSONL
         if path.name.endswith(PARQUET_SUFFIX):
             return Form.PARQUET
+        if is_bundle(path):
+            return Form.BUNDLE
     return Form.JOURNAL
 
 
@@ -95,9 +102,10 @@ class Events:
 
     def _open(self) -> "Journal | JsonlReader | ParquetFacts":
         """Open the reader of the form and take over what it knows."""
-        if self.form is Form.JOURNAL:
-            journal = Journal(self.path)
-            self.manifest: Manifest = journal.manifest()
+        if self.form in (Form.JOURNAL, Form.BUNDLE):
+            with named_by(self.path, self.form):
+                journal = Journal(self.path if self.form is Form.JOURNAL else unpacked_journal(self.path))
+                self.manifest: Manifest = journal.manifest()
             self.row_count = sum(segment.stat().st_size for segment in journal.segments) // ROW_BYTES
             return journal
         if self.form is Form.JSONL:
@@ -123,7 +131,8 @@ class Events:
         Raises: Corrupt, TornTail, WrongVersion, JsonlError, JournalError.
         """
         try:
-            yield from self._chunks(row_count, seq_from, base, pool)
+            with named_by(self.path, self.form):
+                yield from self._chunks(row_count, seq_from, base, pool)
         except OSError as error:
             # Arrow says with an error without a number that it cannot unpack what it read.
             kind = JournalError if error.errno else Corrupt
@@ -158,6 +167,17 @@ class Events:
         except ValueError as error:  # ParquetError, ManifestError, RowFault, and text of Arrow's that is not UTF-8
             raise Corrupt(self.path, str(error).removeprefix(f"{self.path}: "), seq=0) from error
         self.counts = Counts(event_count, row_count, bytes.fromhex(self.reader.head))
+
+
+@contextmanager
+def named_by(path: Path, form: Form) -> Iterator[None]:
+    """Let a fault of a bundle's journal name the bundle, and not the place where it was unpacked."""
+    try:
+        yield
+    except JournalError as error:
+        if form is Form.BUNDLE:
+            error.path = path
+        raise
 
 
 def read_facts(path: Path) -> ParquetFacts:

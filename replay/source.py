@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mmfold.journal.files.plain_file import open_readable
-from mmfold.journal.forms import CHUNK_ROW_COUNT, Events, Form
+from mmfold.journal.forms import CHUNK_ROW_COUNT, Events
 from mmfold.journal.log.reader import Journal
 from mmfold.journal.log.segment import SEGMENT_HEADER_BYTES, parse_segment_header
 
@@ -51,8 +51,8 @@ class EventSource(Events):
 
         Of a journal those from `seq_from` on, of another form all.
         """
-        if self.form is Form.JOURNAL:
-            return Journal(self.path).chunks(CHUNK_ROW_COUNT, seq_from)
+        if isinstance(self.reader, Journal):
+            return Journal(self.reader.path).chunks(CHUNK_ROW_COUNT, seq_from)
         return Events(self.path).chunks()
 
     def chunks(
@@ -64,7 +64,7 @@ class EventSource(Events):
     ) -> Iterator[np.ndarray]:
         """Yield whole events, each verified before it is handed out; Parquet when all is read (`Events.chunks`)."""
         chunks = super().chunks(row_count, seq_from, base, pool)
-        return chunks if self.form is Form.JOURNAL else read_ahead(chunks)
+        return chunks if isinstance(self.reader, Journal) else read_ahead(chunks)
 
 
 def start_of(path: Path) -> tuple[int, bytes]:

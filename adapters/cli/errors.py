@@ -25,6 +25,7 @@ EXIT_INTERRUPTED = 130
 # By name, so that telling an error apart imports nothing. An error that derives from one of these counts as well.
 USER_ERRORS = frozenset(
     {
+        "mmfold.adapters.bisect.errors.BisectError",
         "mmfold.adapters.doctor.venue.EndpointError",
         "mmfold.adapters.emulator.codes.VenueSetupError",
         "mmfold.adapters.importers.outcome.ImportFailedError",
@@ -45,6 +46,7 @@ USER_ERRORS = frozenset(
         "mmfold.replay.assumptions.BadAssumption",
         "mmfold.replay.debug.difference.NotComparable",
         "mmfold.replay.debug.moment.NoSuchEvent",
+        "mmfold.replay.debug.figures.NoFigure",
         "mmfold.replay.debug.trace.TraceFailed",
         "mmfold.replay.funding_file.FundingFileError",
         "mmfold.replay.latency_file.LatencyFileError",

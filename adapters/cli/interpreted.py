@@ -14,6 +14,10 @@ def events_bytes(path: Path) -> int:
     try:
         if path.is_dir():
             return sum(segment.stat().st_size for segment in path.glob("*.mmj"))
+        if path.suffix == ".zip":  # a bundle packs to a tenth
+            from mmfold.journal.bundle import unpacked_bytes
+
+            return unpacked_bytes(path)
         return path.stat().st_size
     except OSError:
         return 0

@@ -68,6 +68,10 @@ def describe(path: Path) -> dict[str, Any]:
     document["has_hashes"] = source.has_hashes
     if form is Form.JOURNAL:
         return {**document, **describe_journal(path)}
+    if form is Form.BUNDLE:
+        from mmfold.journal.bundle import unpacked_journal
+
+        return {**document, **describe_journal(unpacked_journal(path)), "bytes": path.stat().st_size}
     document["bytes"] = path.stat().st_size
     if form is Form.PARQUET:
         facts = read_facts(path)

@@ -122,6 +122,14 @@ COMMANDS = {
         "mmfold.adapters.cli.diff_command:command",
         "Show where two journals part, or one under two configurations.",
     ),
+    "bisect": Entry(
+        "mmfold.adapters.cli.bisect_command:command",
+        "Find the commit or the keys that change what a journal gives.",
+    ),
+    "bundle": Entry(
+        "mmfold.adapters.cli.bundle_command:command",
+        "Pack a journal for a bug report, without keys.",
+    ),
     "policies": Entry(
         "mmfold.adapters.cli.policies_command:command",
         "List the policies: settings, when each is due, what it adjusts.",

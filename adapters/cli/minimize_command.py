@@ -14,7 +14,7 @@ from mmfold.adapters.cli.errors import GateFailed
 from mmfold.adapters.cli.interpreted import choose_mode
 from mmfold.adapters.cli.output import emit_json, print_warnings, progress
 from mmfold.adapters.cli.places import tell_made
-from mmfold.adapters.cli.shared_options import AS_JSON, of_replay
+from mmfold.adapters.cli.shared_options import AS_JSON, of_replay_or_path
 
 if TYPE_CHECKING:
     from mmfold.replay.minimize.recording import Recording
@@ -40,9 +40,11 @@ def parse_budget(ctx: click.Context, parameter: click.Parameter, value: str) -> 
     epilog="Example: mm minimize --events out/bt --fails-if 'position_lots > 5' --out out/min",
     short_help="Shrink a failing journal to a small one that fails alike.",
 )
-@of_replay
-@click.option("--fails-if", required=True, metavar="PREDICATE", help="What is wrong: mm docs minimize lists all.")
-@click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="The smaller journal.")
+@of_replay_or_path
+@click.option("--fails-if", metavar="PREDICATE", help="What is wrong: mm docs minimize lists all.")
+@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="The smaller journal.")
+@click.option("--out-jsonl", metavar="FILE", type=click.Path(path_type=Path), help="Of an event list: what is left.")
+@click.option("--out-md", metavar="FILE", type=click.Path(path_type=Path), help="Of an event list: its steps.")
 @click.option(
     "--budget", default="60s", show_default=True, metavar="TIME", callback=parse_budget, help="Best so far after it."
 )
@@ -51,16 +53,24 @@ def parse_budget(ctx: click.Context, parameter: click.Parameter, value: str) -> 
 @click.option("--force", is_flag=True, help="Replace an earlier minimization.")
 @AS_JSON
 def command(
-    events: Path, fails_if: str, out: Path, budget: float, seed: int, workers: int | None, force: bool, as_json: bool,
-    **asked: Any,
+    events: Path, fails_if: str | None, out: Path | None, out_jsonl: Path | None, out_md: Path | None, budget: float,
+    seed: int, workers: int | None, force: bool, as_json: bool, **asked: Any,
 ) -> None:  # fmt: skip
     """Shrink a failing journal to a small one that fails alike.
 
     Fails if: a condition such as 'position_lots > 5', a named check such as crossed_book, FILE:FUNCTION, or
     'command: WORDS'. DIR becomes a sealed journal that names its parent, with the same events as x.jsonl, MINIMIZE.md,
     a picture and a test that fails. A journal that does not fail: exit code 2, nothing is written. Ctrl-C and the
-    budget leave the smallest found so far.
+    budget leave the smallest found so far. An event list with guards (mm docs minimize) needs no --fails-if.
     """
+    from mmfold.replay.minimize.legacy import is_event_list
+
+    if is_event_list(events):
+        from mmfold.adapters.cli.minimize_list import reduce_list
+
+        return reduce_list(events, fails_if, (out, out_jsonl, out_md), force=force, as_json=as_json)
+    if fails_if is None or out is None or out_jsonl or out_md:
+        raise click.UsageError("a journal needs --fails-if and --out; --out-jsonl and --out-md are of an event list")
     if asked["strategy"] is None:
         choose_mode(events, 1)
     else:

@@ -20,7 +20,7 @@ from mmfold.adapters.cli.reports import (
     report_options,
     write_results,
 )
-from mmfold.adapters.cli.shared_options import AS_JSON, of_replay
+from mmfold.adapters.cli.shared_options import AS_JSON, of_replay_or_path
 from mmfold.reports.registry import reports_of
 from mmfold.reports.seam import Feed
 
@@ -38,7 +38,7 @@ READ_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     epilog="Example: mm replay --events out/b --report out/report",
     short_help="Run the core over a journal and show what it decides.",
 )
-@of_replay
+@of_replay_or_path
 @click.option("--until", metavar="SEQ|TIME", help="Stop after this event; a time is ISO, or ns since 1970.")
 @click.option("--from", "seq_from", metavar="SEQ", default=0, help="Start at the nearest checkpoint before this event.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes, two cores each.")

@@ -4,7 +4,7 @@ A field is read for one instrument or for the account; None stands for what is n
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -37,7 +37,7 @@ class Look:
         self.index = self.kind = 0
 
 
-Read = Callable[[Look], Value]
+Read = Callable[[Any], Value]
 
 
 class FieldWord(NamedTuple):

@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mmfold.engine.codes import AlertCode, AuditKind, EventKind, Reason
 from mmfold.replay.minimize.failure import PredicateError
-from mmfold.replay.minimize.fields import FIELDS, Look, Value
+from mmfold.replay.minimize.fields import FIELDS, FieldWord, Look, Value
 
 TOKEN = re.compile(
     r"""\s*(?:(?P<number>\d+(?:_\d+)*(?:\.\d+)?(?:[eE][+-]?\d+)?)|(?P<name>[A-Za-z_]\w*)|(?P<quoted>"[^"]*"|'[^']*')"""
@@ -41,7 +41,18 @@ EFFECTS = {kind.name.lower(): kind for kind in EventKind if EventKind.PLACE <= k
 CODES_OF = {EventKind.AUDIT: AuditKind, EventKind.ALERT: AlertCode}
 ANY_CODE = -1
 
-Run = Callable[[Look], Value]
+Run = Callable[[Any], Value]  # gets what the fields of the language are read of
+
+
+class Words(NamedTuple):
+    """The names that a text may use, and where they are listed."""
+
+    fields: dict[str, FieldWord]
+    has_counts: bool
+    listed: str
+
+
+OF_STATE = Words(FIELDS, True, "mm docs minimize lists them")
 
 
 class Token(NamedTuple):
@@ -74,14 +85,14 @@ class Expression:
     sees_effects: bool
 
 
-def parse_expression(text: str, symbols: list[str]) -> Expression:
+def parse_expression(text: str, symbols: list[str], words: Words = OF_STATE) -> Expression:
     """Parse a condition over a journal's instruments.
 
     Raises: PredicateError with the column.
     """
     if len(text) > TEXT_CHARS_MAX:
         raise PredicateError(f"an expression of {len(text):,} characters, at most {TEXT_CHARS_MAX:,}")
-    parser = Parser(text, symbols)
+    parser = Parser(text, symbols, words)
     node = parser.condition(0)
     parser.expect_end()
     parser.check(node, "condition")
@@ -93,8 +104,8 @@ def parse_expression(text: str, symbols: list[str]) -> Expression:
 class Parser:
     """Precedence climbing over the text, one token ahead."""
 
-    def __init__(self, text: str, symbols: list[str]) -> None:
-        self.text, self.symbols = text, symbols
+    def __init__(self, text: str, symbols: list[str], words: Words = OF_STATE) -> None:
+        self.text, self.symbols, self.words = text, symbols, words
         self.at = 0
         self.is_per_symbol = self.sees_effects = False
         self.named: list[str] = []
@@ -257,7 +268,7 @@ class Parser:
             node = self.deeper(lambda: self.condition(0))
             self.expect(")")
             return node
-        if token.kind == "name" and token.text == "count":
+        if token.kind == "name" and token.text == "count" and self.words.has_counts:
             return self.count(token)
         if token.kind == "name" and token.text in FUNCTIONS:
             return self.function(token)
@@ -338,11 +349,12 @@ class Parser:
 
         Raises: PredicateError.
         """
-        if token.text not in FIELDS:
-            near = get_close_matches(token.text, FIELDS, 1)
+        fields = self.words.fields
+        if token.text not in fields:
+            near = get_close_matches(token.text, fields, 1)
             hint = f"{near[0]}? " if near else ""
-            raise self.fault(f"{token.text!r} is no name", token.column, f"{hint}mm docs minimize lists them")
-        field = FIELDS[token.text]
+            raise self.fault(f"{token.text!r} is no name", token.column, f"{hint}{self.words.listed}")
+        field = fields[token.text]
         self.kinds = None if field.kinds is None or self.kinds is None else self.kinds | field.kinds
         self.sees_effects |= field.sees_effects
         kind = "word" if field.words else "number"
