@@ -43,6 +43,7 @@ USER_ERRORS = frozenset(
         "mmfold.replay.parallel.CheckpointDiffers",
         "mmfold.replay.assumptions.BadAssumption",
         "mmfold.replay.debug.difference.NotComparable",
+        "mmfold.replay.debug.fork.ForkError",
         "mmfold.replay.debug.library.NoSuchEvent",
         "mmfold.replay.debug.trace.TraceFailed",
         "mmfold.replay.funding_file.FundingFileError",

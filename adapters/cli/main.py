@@ -122,6 +122,10 @@ COMMANDS = {
         "mmfold.adapters.cli.diff_command:command",
         "Show where two journals part, or one under two configurations.",
     ),
+    "fork": Entry(
+        "mmfold.adapters.cli.fork_command:command",
+        "Go on from an event with other settings, beside what happened.",
+    ),
     "policies": Entry(
         "mmfold.adapters.cli.policies_command:command",
         "List the policies: settings, when each is due, what it adjusts.",
