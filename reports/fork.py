@@ -35,9 +35,9 @@ FORK_SCHEMA_VERSION = 1
 PAGE_NAME, PICTURE_NAME = "FORK.md", "fork.svg"
 ALL_NAMES = frozenset((PAGE_NAME, PICTURE_NAME))
 CAVEAT = (
-    "The market is the recorded one: it does not know of the fork's orders. Nobody reacts to them, what they take stays "
-    "displayed, and the book of a live parent holds the orders that the parent had. The further the fork's trading is "
-    "from the recorded, the less its figures mean."
+    "The market is the recorded one: it does not know of the fork's orders. Nobody reacts to them, what they take "
+    "stays displayed, and the book of a live parent holds the orders that the parent had. The further the fork's "
+    "trading is from the recorded, the less its figures mean."
 )
 NOT_TIMED = (
     "the recorded times do not tell how long messages were on their way: each counts as received when it happened"

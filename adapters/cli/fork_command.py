@@ -66,6 +66,7 @@ def command(events: Path, seq: int, out: Path, force: bool, seed: int | None, as
     try:
         with differences_told(events):
             forked, document = run(events, plan, out)
+        print_warnings(forked.warnings)
     except NotItsOwn as error:
         raise GateFailed(f"{error.path} is not what this build decides: {error.cause}\nnothing was written") from None
     if as_json:
@@ -92,20 +93,14 @@ def read_plan(events: Path, seq: int, seed: int | None, asked: dict[str, Any]) -
 
     Raises: ConfigError, BadAssumption, JournalError.
     """
-    from mmfold.adapters.cli.replay_command import manifest_of, replay_options
-    from mmfold.config.params import unused_settings
+    from mmfold.adapters.cli.replay_command import manifest_of
     from mmfold.replay.debug.fork import Plan
+    from mmfold.replay.debug.fork_config import Change
 
-    manifest = manifest_of(events)
-    if asked["strategy"] is not None and "strategy_sha256" not in manifest.extra:
-        asked["overrides"] = ("strategy.name=user", *asked["overrides"])
-    options = replay_options({**asked, "seq_from": 0, "until": None, "report": None})
-    if options.config is not None:
-        print_warnings(unused_settings(options.config, manifest))
-    return Plan(
-        seq=seq, assumptions=assumptions_of(manifest, asked), config=options.config,
-        config_is_patch=options.config_is_patch, seed=seed,
+    change = Change(
+        config_path=asked["config_path"], profile=asked["profile"], overrides=tuple(asked["overrides"])
     )  # fmt: skip
+    return Plan(seq=seq, assumptions=assumptions_of(manifest_of(events), asked), change=change, seed=seed)
 
 
 def assumptions_of(manifest: "Manifest", asked: dict[str, Any]) -> "Assumptions":

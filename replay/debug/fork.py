@@ -13,27 +13,26 @@ from typing import Any
 
 import numpy as np
 
-from mmfold.config.models import Config
-from mmfold.engine.codes import EventKind, Mode
+from mmfold.engine.codes import EventKind
 from mmfold.engine.core import merge_config
 from mmfold.engine.layout import LAYOUT_ID
 from mmfold.engine.manifest import PARENT_ROWS, Manifest, canonical_json
 from mmfold.engine.payload import payload_rows
 from mmfold.engine.records import NO_TS_NS
 from mmfold.engine.rules import RULES
-from mmfold.engine.schema import USER_PARAMS
 from mmfold.engine.state import State, set_memory
 from mmfold.journal.writer import Writer
 from mmfold.replay.assumptions import Assumptions
 from mmfold.replay.backtest import check_samples
 from mmfold.replay.clock import needs_clock
 from mmfold.replay.debug.difference import Difference
+from mmfold.replay.debug.fork_config import Change, overlay_of
 from mmfold.replay.debug.fork_run import BESIDE_MARKET, ForkRun, Recorded
 from mmfold.replay.debug.library import Library, Moment, open_journal
 from mmfold.replay.feeds import market_mask
 from mmfold.replay.parity.session import ANSWER_KINDS
 from mmfold.replay.result import ReplayResult
-from mmfold.replay.run import Replay, ReplayOptions, config_document, patch_of
+from mmfold.replay.run import Replay, ReplayOptions
 from mmfold.replay.source import EventSource
 from mmfold.replay.strategy.blame import strategy_blamed
 from mmfold.replay.strategy.file import check_configured, loaded
@@ -53,17 +52,19 @@ class ForkError(ValueError):
         self.hint = hint
 
 
+NOTHING = Change()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """Where a journal is forked, what is in force from there on and what the venue is taken for.
 
-    `config_is_patch` as in ReplayOptions; `seed` is the journal's own where none is given.
+    `seed` is the journal's own where none is given.
     """
 
     seq: int
     assumptions: Assumptions
-    config: Config | None = None
-    config_is_patch: bool = True
+    change: Change = NOTHING
     seed: int | None = None
 
 
@@ -99,6 +100,7 @@ class Forked:
     trust_missing: str  # why there is none
     difference: Difference
     samples: tuple[np.ndarray, np.ndarray]
+    warnings: tuple[str, ...]
 
 
 @dataclass
@@ -153,8 +155,10 @@ class Fork:
         """Write the fork to a new directory and compare."""
         moment = self.library.at(self.plan.seq)
         recorded, head, look = self.look(moment.seq)
-        override = self.override()
-        check_configured(merge_config(moment.core.document, override))
+        in_force = moment.core.document
+        overlay = overlay_of(self.plan.change, self.parent, in_force, is_new_strategy=self.strategy is not None)
+        override = overlay.document
+        check_configured(merge_config(in_force, override))
         manifest = self.manifest(moment, head, override)
         if self.strategy is not None:
             if look.digests_before and self.strategy.memory():
@@ -186,7 +190,7 @@ class Fork:
             left_out={EventKind(kind).name.lower(): many for kind, many in sorted(run.inputs.left_out.items())},
             trust=trust if isinstance(trust, Trust) else None, trust_missing=trust if isinstance(trust, str) else "",
             difference=self.library.diff(open_journal(part, ReplayOptions(checkpoints=False)), self.on_rows),
-            samples=(was.samples, result.samples),
+            samples=(was.samples, result.samples), warnings=overlay.warnings,
         )  # fmt: skip
 
     def look(self, seq: int) -> tuple[Recorded, str, Look]:
@@ -203,21 +207,6 @@ class Fork:
         if self.plan.assumptions.queue_model == QueueModel.FIFO:
             check_market_orders(source.unverified_chunks(), self.parent.symbol_index())
         return recorded, source.head, look
-
-    def override(self) -> dict[str, Any]:
-        """Return what is laid over the configuration in force: what was asked for, and that orders are sent."""
-        override: dict[str, Any] = {"params": {}}
-        if self.plan.config is not None:
-            document = config_document(self.plan.config, self.parent)
-            override = patch_of(document, self.parent) if self.plan.config_is_patch else document
-            if self.strategy is not None:  # its PARAMS, of which the journal knows nothing
-                own = {
-                    symbol: {name: values[name] for name in USER_PARAMS if name in values}
-                    for symbol, values in document["params"].items()
-                }
-                override = merge_config(override, {"params": own})
-        sent = {symbol: {"mode": int(Mode.SENT)} for symbol in self.parent.symbol_index()}
-        return merge_config(override, {"params": sent})
 
     def manifest(self, moment: Moment, head: str, override: dict[str, Any]) -> Manifest:
         """Return the fork's manifest, which names the parent's head and the event."""

@@ -13,6 +13,7 @@ from mmfold.adapters.cli.main import cli, run
 # Every parameter that names a journal which is only read. A session's --journal is none: it may be yet to come.
 READ = {
     "mm at events", "mm backtest events", "mm bench events", "mm config show events", "mm diff a", "mm diff b",
+    "mm fork events",
     "mm journal anchor path", "mm journal cat path", "mm journal convert src", "mm journal prove path",
     "mm journal export path", "mm journal info path", "mm journal recover path", "mm journal slice path",
     "mm journal verify path", "mm minimize events", "mm parity a", "mm parity b", "mm policies events",
