@@ -49,9 +49,9 @@ GROUPS = {
 @click.option("--force", is_flag=True, help="Replace an earlier fork.")
 @AS_JSON
 def command(events: Path, seq: int, out: Path, force: bool, seed: int | None, as_json: bool, **asked: Any) -> None:
-    """Go on from an event with other settings, through the simulated venue, beside what happened.
+    """Go on from an event with other settings, beside what happened.
 
-    DIR becomes a sealed journal that names its parent, with FORK.md and a picture. The market does not know of the
+    The simulated venue answers from there on. DIR becomes a sealed journal that names its parent, with FORK.md and a picture. The market does not know of the
     fork's orders; how far the venue is to be trusted is measured on the journal before the fork. Assumptions that are
     not given are the journal's own where a backtest made it. Own strategy: --strategy FILE:FUNCTION.
     """

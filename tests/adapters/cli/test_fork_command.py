@@ -68,7 +68,7 @@ def test_a_fork_is_written_told_and_read_by_the_others(call: Call, made: Path, t
     found = json.loads(told)
     assert code == 0 and found["seq"] == SEQ and set(os.listdir(out)) == OUTPUTS, err
     assert found["trust"]["is_same"] and found["difference"]["differs"] and found["changed"]
-    assert all(name.endswith("grid_half_spread") for name in found["changed"]), found["changed"]
+    assert all(name.endswith("grid_half_spread_ticks_e6") for name in found["changed"]), found["changed"]
     assert found["venue"]["entry_latency_ns"] == 20 * MS and found["venue"]["queue_model"] == "risk_averse"
     manifest = Journal(out).manifest()
     assert manifest.extra["parent_head"] == found["parent_head"] == json.loads(
