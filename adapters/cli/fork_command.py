@@ -51,9 +51,9 @@ GROUPS = {
 def command(events: Path, seq: int, out: Path, force: bool, seed: int | None, as_json: bool, **asked: Any) -> None:
     """Go on from an event with other settings, beside what happened.
 
-    The simulated venue answers from there on. DIR becomes a sealed journal that names its parent, with FORK.md and a picture. The market does not know of the
-    fork's orders; how far the venue is to be trusted is measured on the journal before the fork. Assumptions that are
-    not given are the journal's own where a backtest made it. Own strategy: --strategy FILE:FUNCTION.
+    The simulated venue answers from there on. DIR becomes a sealed journal that names its parent, with FORK.md and a
+    picture. The market does not know of the fork's orders; how far the venue is to be trusted is measured on the
+    journal before the fork. Assumptions that are not given are the journal's own where a backtest made it.
     """
     check_output(events, out, force, asked)
     if asked["strategy"] is not None:
@@ -106,12 +106,14 @@ def read_plan(events: Path, seq: int, seed: int | None, asked: dict[str, Any]) -
 def assumptions_of(manifest: "Manifest", asked: dict[str, Any]) -> "Assumptions":
     """Return what the venue is taken for: what is asked for, else as the journal's own backtest had it.
 
-    Raises: ConfigError, BadAssumption, LatencyFileError, OSError.
+    Raises: click.UsageError, ConfigError, BadAssumption, LatencyFileError, OSError.
     """
-    from mmfold.replay.assumptions import BadAssumption, recorded_assumptions
+    from mmfold.replay.assumptions import recorded_assumptions
 
     if "latency_samples" in manifest.extra and not any(asked[name] for name in SAYS_LATENCY):
-        raise BadAssumption("the journal's backtest had measured latencies, of which it holds a hash: --latency-file")
+        raise click.UsageError(
+            "the journal's backtest had measured latencies, of which it holds a hash: give --latency-file or --latency"
+        )
     return read_assumptions({**asked, "timer_ms": None}, recorded_assumptions(manifest.extra))
 
 

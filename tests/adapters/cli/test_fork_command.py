@@ -137,6 +137,18 @@ def test_what_cannot_be_forked_leaves_nothing(
     assert not (tmp_path / "bt" / "FORK.md").exists()
 
 
+def test_measured_latencies_have_to_be_given_again(call: Call, made: Path, tmp_path: Path) -> None:
+    times = ",".join(str(1_700_000_001_000_000_000 + ms * MS) for ms in (0, 5, 10))
+    (tmp_path / "latency.csv").write_text(f"request_ts_ns,venue_ts_ns,response_ts_ns\n{times}\n")
+    words = ("--events", made / "market", "--strategy", "grid", "--latency-file", tmp_path / "latency.csv")
+    code, _, err = call("backtest", *words, "--out", tmp_path / "bt", "--json")
+    assert code == 0, err
+    code, _, err = call("fork", "--events", tmp_path / "bt", "--at", 20, "--out", tmp_path / "f")
+    assert code == 64 and "--latency-file" in err and not (tmp_path / "f").exists()
+    code, _, err = call("fork", "--events", tmp_path / "bt", "--at", 20, *words[4:], "--out", tmp_path / "f", "--json")
+    assert code == 0, err
+
+
 def test_a_minimized_journal_is_forked(call: Call, made: Path, tmp_path: Path) -> None:
     words = (
         "minimize",

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 import mmfold.replay.source as source_module
-from mmfold.engine.codes import AlertCode, EventKind, Mode, OrderStatus, Side
-from mmfold.engine.limits import ORDER_COUNT_MAX
+from mmfold.engine.codes import AlertCode, ConnectionState, EventKind, Flag, Mode, OrderStatus, Side
+from mmfold.engine.limits import E8, ORDER_COUNT_MAX
+from mmfold.engine.manifest import canonical_json
 from mmfold.engine.orders import FIRST_OPEN, LAST_OPEN
 from mmfold.engine.params import parse_config
-from mmfold.engine.payload import payload_bytes
+from mmfold.engine.payload import payload_bytes, payload_rows
 from mmfold.engine.rules import RULES
 from mmfold.engine.state import make_state
 from mmfold.journal.reader import Journal
@@ -46,6 +47,7 @@ FAULTY = Assumptions(
 )
 USUAL = Assumptions()
 LATE = Assumptions(entry_latency_ns=37 * MS, response_latency_ns=13 * MS, queue_model=QueueModel.RISK_AVERSE)
+MET = (EventKind.CONNECTION, EventKind.HEALTH, EventKind.TRADE, EventKind.COMMAND)
 OTHER = Change(overrides=("grid.half_spread=0.3", "strategy.min_spread_bps=1.5"))
 ANSWERS = (*range(EventKind.ACK, EventKind.FILL + 1), EventKind.OPEN_ORDERS, EventKind.CONNECTION, EventKind.RATE)
 CHILD = """
@@ -204,8 +206,9 @@ def hand_made(path: Path, steps: list[np.ndarray], **params: int | float) -> Pat
         document = {"params": {"X": {**PLAIN, "mode": int(Mode.SENT), **params}}}
         recorder = Recorder(writer, make_manifest("X"), document)
         for place, rows in enumerate(steps):
-            rows["ts_receive_ns"] = T0_NS + place * 100 * MS
-            rows["ts_exchange_ns"] = rows["ts_receive_ns"] - MS
+            if rows["kind"][0] != EventKind.COMMAND:  # a payload holds no times
+                rows["ts_receive_ns"] = T0_NS + place * 100 * MS
+                rows["ts_exchange_ns"] = rows["ts_receive_ns"] - MS
             recorder.append(rows)
         recorder.finish()
     return path
@@ -305,6 +308,42 @@ def test_a_session_without_answers_or_trades_is_forked(tmp_path: Path) -> None:
     assert made.is_configured, "orders are sent from there on"
     assert made.trust is None and made.trust_missing == NO_ANSWERS_BEFORE and made.resting_count == 2
     assert replay(tmp_path / "fork", ReplayOptions(checkpoints=False)).params["X"]["mode"] == int(Mode.SENT)
+
+
+def test_what_the_session_met_comes_again_and_what_its_account_was_told_does_not(tmp_path: Path) -> None:
+    freeze = payload_rows(EventKind.COMMAND, 0, canonical_json({"command": "freeze", "symbol": "X"}))
+    steps = [
+        snapshot(), event(EventKind.TIMER), event(EventKind.CONNECTION, code=ConnectionState.DOWN),
+        event(EventKind.CONNECTION, code=ConnectionState.UP), event(EventKind.BALANCE, aux=7),
+        event(EventKind.POSITION, qty_lots=3), event(EventKind.HEALTH, aux=5), sold(1), freeze, sold(1),
+    ]  # fmt: skip
+    path = hand_made(tmp_path / "j", steps)
+    rows = rows_of(path)
+    seq = int(rows["seq"][rows["kind"] == EventKind.TIMER][0])
+    made = forked(path, tmp_path / "fork", seq)
+    assert made.left_out == {"balance": 1, "position": 1}
+    again = rows_of(tmp_path / "fork")
+    inputs = [again["kind"][(again["seq"] > seq) & np.isin(again["kind"], kinds)] for kinds in (MET, ANSWERS)]
+    down, up, health, freeze_at = (EventKind.CONNECTION, EventKind.CONNECTION, EventKind.HEALTH, EventKind.COMMAND)
+    assert inputs[0].tolist() == [down, up, health, EventKind.TRADE, freeze_at, EventKind.TRADE]
+    assert made.result.state.quoters["frozen"][0] and made.result.state.clock["connection_state"] == ConnectionState.UP
+    assert EventKind.CANCELED in again["kind"], "the freeze takes the orders of the fork from its venue"
+    with_outages = replace(USUAL, outage_interval_ns=900_000 * MS, outage_ns=MS)
+    forked(path, tmp_path / "outages", seq, with_outages)
+    assert EventKind.CONNECTION not in rows_of(tmp_path / "outages")["kind"], "the assumed ones come instead"
+
+
+def test_a_position_that_is_taken_over_behind_the_fork_is_the_venues_too(tmp_path: Path) -> None:
+    opening = event(EventKind.POSITION, 2, aux=[10_000 * E8, 0])
+    opening["qty_lots"], opening["order_id"] = (-3, 0), (0, 0)
+    opening["flags"] |= np.uint16(Flag.OPENING)
+    path = hand_made(tmp_path / "j", [event(EventKind.TIMER), opening, snapshot(), event(EventKind.TIMER), sold(40)])
+    rows = rows_of(path)
+    seq = int(rows["seq"][rows["kind"] == EventKind.TIMER][0])
+    made = forked(path, tmp_path / "fork", seq, replace(USUAL, entry_latency_ns=MS, equity_micros=10**12))
+    position = made.result.state.positions[0]
+    assert (position["opening_lots"], position["position_lots"], position["fill_count"]) == (-3, 2, 1)
+    assert made.left_out == {}
 
 
 # What is laid over
