@@ -35,6 +35,7 @@ ENTRY_MODULES = (
     "mmfold.replay.sampling",
     "mmfold.replay.trades_once",
     "mmfold.replay.venue.desk",
+    "mmfold.replay.venue.entering",
     "mmfold.replay.venue.loop",
     "mmfold.replay.window",
 )

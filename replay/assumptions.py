@@ -199,6 +199,27 @@ def read_named(words: dict[str, str]) -> dict[str, int] | None:
     return {**numbers, **told, "queue_model": int(QueueModel[words["queue_model"].upper()])}
 
 
+def recorded_assumptions(words: dict[str, str]) -> Assumptions | None:
+    """Return what a backtest took for granted, from its manifest, without measured latencies; None of another journal.
+
+    Raises: BadAssumption.
+    """
+    numbers = read_named(words)
+    if numbers is None:
+        return None
+    values: dict[str, Any] = {name: None if value == NO_VALUE else value for name, value in numbers.items()}
+    tiers = [map(int, tier.split()) for tier in words.get("fee_tiers", "").split(";") if tier]
+    return Assumptions(
+        **{
+            **values,
+            "queue_model": QueueModel(values["queue_model"]),
+            "partial_fills": bool(values["partial_fills"]),
+            "min_notional_filter": bool(values["min_notional_filter"]),
+            "fee_tiers": tuple(FeeTier(*tier) for tier in tiers),
+        }
+    )
+
+
 def sample_rows(samples: tuple[LatencySample, ...]) -> np.ndarray:
     """Return measured latencies as LATENCY_SAMPLE rows."""
     return np.array([(s.ts_request_ns, s.entry_ns, s.response_ns) for s in samples], LATENCY_SAMPLE)

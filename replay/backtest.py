@@ -111,7 +111,100 @@ def backtest_manifest(
     )
 
 
-class Backtest:
+class Simulation:
+    """A core against the simulated venue, window by window; a driver feeds it and says what is journaled.
+
+    `writer` may be given later, before the first event.
+    """
+
+    def __init__(
+        self, manifest: Manifest, core: Core, assumptions: Assumptions, *, seed: int = 0, writer: Writer | None = None
+    ) -> None:
+        self.manifest = manifest
+        self.core = core
+        core.out["witnessed"] = 0
+        self.assumptions = assumptions
+        self.writer = writer
+        self.pool = ThreadPoolExecutor(1, "journal")  # verifies the recording and writes the journal
+        self.writes: deque[Future[None]] = deque()
+        self.is_fifo = assumptions.queue_model == QueueModel.FIFO
+        self.arrays = Arrays(
+            clocks=core.state.clock,
+            cells=core.state.cells,
+            outs=core.out,
+            venue_cells=make_state(manifest).cells,
+            venues=make_venues(manifest.instruments),
+            sims=np.zeros(1, SIM),
+            queues=make_queues(len(manifest.instruments) if self.is_fifo else 0),
+        )
+        sim = self.arrays.sims[0]
+        assumptions.apply(sim, seed)
+        sim["ts_expiry_ns"] = sim["ts_outage_ns"] = NEVER_NS
+        self.effect_kind_counts = np.zeros(KIND_COUNT, np.int64)
+        self.effect_block = -1
+
+    def fold(self, rows: np.ndarray) -> None:
+        """Fold an event that is neither the market's nor the venue's; it borrows the window's first rows."""
+        window = self.arrays.sims[0]["rows"]
+        borrowed = window[: len(rows)].copy()
+        window[: len(rows)] = rows
+        stop = fold_control(self.arrays, len(rows))
+        if stop == Stop.POLICY:
+            self.core.run_policy_lane(rows)
+        end_control(self.arrays, len(rows))
+        window[: len(rows)] = borrowed
+
+    def run_window(self) -> None:
+        """Run one window to its end, with the policy lane and the journal in between."""
+        while True:
+            stop = simulate(self.arrays)
+            if stop == Stop.POLICY:
+                self.core.run_policy_lane(self.arrays.sims[0]["scratch"])
+                end_policy(self.arrays)
+                continue
+            self.write_output()
+            if stop == Stop.END:
+                return
+            assert stop == Stop.EFFECTS_FULL
+
+    def write_output(self) -> None:
+        """Journal what the loop has put out."""
+        sim = self.arrays.sims[0]
+        start = int(sim["output_start"])
+        rows = sim["output"][start : start + int(sim["output_count"])]
+        self.digest_effects(rows[sim["effect_places"][: sim["effect_count"]]])
+        sim["output_count"] = sim["effect_count"] = 0
+        if self.writer is not None and len(rows):
+            # Hashing and writing release the GIL: the next rows are simulated meanwhile, into the next part.
+            self.writes.append(self.pool.submit(self.writer.append, rows))
+            self.wait_written(OUTPUT_PART_COUNT - 1)
+            sim["output_start"] = (start + OUTPUT_ROW_COUNT) % len(sim["output"])
+
+    def wait_written(self, count: int = 0) -> None:
+        """Wait until at most so many outputs are still being journaled.
+
+        Raises: JournalFull, JournalError.
+        """
+        while len(self.writes) > count:
+            self.writes.popleft().result()
+
+    def digest_effects(self, effects: np.ndarray) -> None:
+        """Add effects to their digest by the chain block of their cause: the event before a run of consecutive seqs."""
+        if not len(effects):
+            return
+        self.effect_kind_counts += np.bincount(effects["kind"], minlength=len(self.effect_kind_counts))
+        starts = np.flatnonzero(np.diff(effects["seq"], prepend=effects["seq"][:1] - 2) != 1)
+        blocks = (effects["seq"][starts] - 1) // CHAIN_BLOCK_EVENT_COUNT
+        for cut in np.split(np.arange(len(starts)), np.flatnonzero(np.diff(blocks)) + 1):
+            block = int(blocks[cut[0]])
+            if block != self.effect_block:
+                self.core.effects_digest.close_block()
+                self.effect_block = block
+            end = starts[cut[-1] + 1] if cut[-1] + 1 < len(starts) else len(effects)
+            self.core.effects_digest.update(effects[starts[cut[0]] : end].tobytes())
+
+
+class Backtest(Simulation):
     """One backtest under way, on one recording or several at once.
 
     Refused input raises here or in `measure`, before anything is journaled.
@@ -137,34 +230,14 @@ class Backtest:
         self.funding = None if funding is None else make_feed(funding, self.source.manifest)
         self.span = span
         more = {**span.words(), **({} if self.funding is None else {"funding": self.funding.word})}
-        self.manifest = backtest_manifest(self.source.manifest, self.document, assumptions, seed, more)
-        self.core = Core(self.manifest)
-        self.core.out["witnessed"] = 0
-        self.assumptions = assumptions
-        self.writer = writer  # may be given later, before `run`
+        manifest = backtest_manifest(self.source.manifest, self.document, assumptions, seed, more)
+        super().__init__(manifest, Core(manifest), assumptions, seed=seed, writer=writer)
         self.feed: FeedLatency | None = None
         self.settlements = SettlementsOnce()
         self.clock: Clock | None = None  # of a recording that stands alone
         self.measured_s = 0.0
-        self.pool = ThreadPoolExecutor(1, "journal")  # verifies the recording and writes the journal
-        self.writes: deque[Future[None]] = deque()
         self.stop_requested = False  # set from outside: the run ends after the window under way
         self.on_progress: Callable[[int], None] = lambda rows: None
-        self.is_fifo = assumptions.queue_model == QueueModel.FIFO
-        self.arrays = Arrays(
-            clocks=self.core.state.clock,
-            cells=self.core.state.cells,
-            outs=self.core.out,
-            venue_cells=make_state(self.manifest).cells,
-            venues=make_venues(self.manifest.instruments),
-            sims=np.zeros(1, SIM),
-            queues=make_queues(len(self.manifest.instruments) if self.is_fifo else 0),
-        )
-        sim = self.arrays.sims[0]
-        assumptions.apply(sim, seed)
-        sim["ts_expiry_ns"] = sim["ts_outage_ns"] = NEVER_NS
-        self.effect_kind_counts = np.zeros(KIND_COUNT, np.int64)
-        self.effect_block = -1
 
     def measure(self) -> FeedLatency:
         """Look through the recording for its times, and check that there is a market in it.
@@ -239,66 +312,6 @@ class Backtest:
         self.fold(timer_row(ts_ns))  # what the configuration decides at once is decided then, not at the event before
         self.fold(payload_rows(EventKind.CONFIG, 0, config_payload(self.document)))
         sim["ts_stop_ns"] = stop_ns
-
-    def fold(self, rows: np.ndarray) -> None:
-        """Fold an event that is neither the market's nor the venue's; it borrows the window's first rows."""
-        window = self.arrays.sims[0]["rows"]
-        borrowed = window[: len(rows)].copy()
-        window[: len(rows)] = rows
-        stop = fold_control(self.arrays, len(rows))
-        if stop == Stop.POLICY:
-            self.core.run_policy_lane(rows)
-        end_control(self.arrays, len(rows))
-        window[: len(rows)] = borrowed
-
-    def run_window(self) -> None:
-        """Run one window to its end, with the policy lane and the journal in between."""
-        while True:
-            stop = simulate(self.arrays)
-            if stop == Stop.POLICY:
-                self.core.run_policy_lane(self.arrays.sims[0]["scratch"])
-                end_policy(self.arrays)
-                continue
-            self.write_output()
-            if stop == Stop.END:
-                return
-            assert stop == Stop.EFFECTS_FULL
-
-    def write_output(self) -> None:
-        """Journal what the loop has put out."""
-        sim = self.arrays.sims[0]
-        start = int(sim["output_start"])
-        rows = sim["output"][start : start + int(sim["output_count"])]
-        self.digest_effects(rows[sim["effect_places"][: sim["effect_count"]]])
-        sim["output_count"] = sim["effect_count"] = 0
-        if self.writer is not None and len(rows):
-            # Hashing and writing release the GIL: the next rows are simulated meanwhile, into the next part.
-            self.writes.append(self.pool.submit(self.writer.append, rows))
-            self.wait_written(OUTPUT_PART_COUNT - 1)
-            sim["output_start"] = (start + OUTPUT_ROW_COUNT) % len(sim["output"])
-
-    def wait_written(self, count: int = 0) -> None:
-        """Wait until at most so many outputs are still being journaled.
-
-        Raises: JournalFull, JournalError.
-        """
-        while len(self.writes) > count:
-            self.writes.popleft().result()
-
-    def digest_effects(self, effects: np.ndarray) -> None:
-        """Add effects to their digest by the chain block of their cause: the event before a run of consecutive seqs."""
-        if not len(effects):
-            return
-        self.effect_kind_counts += np.bincount(effects["kind"], minlength=len(self.effect_kind_counts))
-        starts = np.flatnonzero(np.diff(effects["seq"], prepend=effects["seq"][:1] - 2) != 1)
-        blocks = (effects["seq"][starts] - 1) // CHAIN_BLOCK_EVENT_COUNT
-        for cut in np.split(np.arange(len(starts)), np.flatnonzero(np.diff(blocks)) + 1):
-            block = int(blocks[cut[0]])
-            if block != self.effect_block:
-                self.core.effects_digest.close_block()
-                self.effect_block = block
-            end = starts[cut[-1] + 1] if cut[-1] + 1 < len(starts) else len(effects)
-            self.core.effects_digest.update(effects[starts[cut[0]] : end].tobytes())
 
     def finish(self, feed: FeedLatency, started_s: float) -> BacktestResult:
         """End the new journal with the state's digest and return what came out."""

@@ -49,6 +49,7 @@ class ReplayOptions:
     until_ts_ns: int | None = None
     sample: bool = False
     checkpoints: bool = True
+    beside_strategy: bool = False  # the strategy file of this process may be one that the journal does not know
 
 
 def config_document(config: Config, manifest: Manifest) -> dict[str, Any]:
@@ -94,7 +95,8 @@ class Replay:
         self.options = options
         self.source = EventSource(path)
         self.manifest = self.source.manifest
-        check_recorded(self.manifest)
+        if not options.beside_strategy or "strategy_sha256" in self.manifest.extra:
+            check_recorded(self.manifest)
         self.document = config_document(options.config or load_config(None), self.manifest)
         check_configured(self.document)
         self.core = Core(self.manifest, self.take_effects, override=self.override())

@@ -231,7 +231,9 @@ def venue_time(sim, event):
     """
     rows, starts, order = sim["rows"], sim["starts"], sim["order"]
     row = rows[starts[event]]
-    ts_ns = row["ts_exchange_ns"]
+    ts_ns = row["ts_exchange_ns"] - sim["venue_shift_ns"]
+    if row["ts_exchange_ns"] == NO_TS_NS or sim["venue_shift_ns"] == NEVER_NS:
+        ts_ns = row["ts_receive_ns"]
     if not is_book_kind(row["kind"]):
         return ts_ns
     place = sim["order_count"] - 1
@@ -257,34 +259,42 @@ def insert_event(sim, event):
     sim["order_count"] += 1
 
 
+@kernel
+def set_times(row, shift_ns):
+    """Put the times of a market event on the exchange's clock."""
+    if row["ts_receive_ns"] == NO_TS_NS:
+        row["ts_receive_ns"] = row["ts_exchange_ns"]
+    else:
+        row["ts_receive_ns"] += shift_ns
+    if row["ts_exchange_ns"] == NO_TS_NS:
+        row["ts_exchange_ns"] = row["ts_receive_ns"]
+    if not is_venue_kind(row["kind"]):
+        # What is only told does not decide the shift: none of it was received before it happened either.
+        row["ts_exchange_ns"] = min(row["ts_exchange_ns"], row["ts_receive_ns"])
+
+
 @entry
 def take_chunk(sims, chunk, shift_ns):
     """Append a chunk's market events to the window, on the exchange's clock, and find their place in its order.
 
     What else a recording holds (timers, a session's own answers, what its account paid as funding, decisions) is not
-    market: the backtest makes its own.
+    market: the backtest makes its own. With `keeps_times` all is taken as it is but what an account paid.
     """
     sim = sims[0]
+    keeps_times = sim["keeps_times"] == 1
     rows, starts = sim["rows"], sim["starts"]
     count = starts[sim["event_count"]]
     tells_orders = sim["rules"]["queue_model"] == QueueModel.FIFO
     for i in range(chunk.size):
         kind = chunk[i]["kind"]
-        if not is_market_kind(kind) or is_account_row(chunk[i]):
+        if not (keeps_times or is_market_kind(kind)) or is_account_row(chunk[i]):
             continue
         rows[count] = chunk[i]
         row = rows[count]
         if kind == EventKind.FUNDING:
             row["flags"] = Flag.LAST
-        if row["ts_receive_ns"] == NO_TS_NS:
-            row["ts_receive_ns"] = row["ts_exchange_ns"]
-        else:
-            row["ts_receive_ns"] += shift_ns
-        if row["ts_exchange_ns"] == NO_TS_NS:
-            row["ts_exchange_ns"] = row["ts_receive_ns"]
-        if not is_venue_kind(kind):
-            # What is only told does not decide the shift: none of it was received before it happened either.
-            row["ts_exchange_ns"] = min(row["ts_exchange_ns"], row["ts_receive_ns"])
+        if not keeps_times:
+            set_times(row, shift_ns)
         count += 1
         if row["flags"] & Flag.LAST != 0:
             event = sim["event_count"]

@@ -59,18 +59,23 @@ def venue_notes(manifest: Manifest) -> list[str]:
     numbers = venue_numbers(manifest.extra)
     if numbers is None:
         return []
+    timers = f"Timers come every {amount(numbers['timer_interval_ns'], NS_PER_MS)} ms"
+    clock = "Receive times are on the exchange's clock: the recording's lowest feed latency counts as zero if negative."
+    if "fork_seq" in manifest.extra:
+        timers = f"A fork behind seq {int(manifest.extra['fork_seq']):,}, where timers come as they did"
+        clock = "Times are as recorded; if the recording's lowest feed latency is negative, it counts as zero."
     partial = "orders fill in part" if numbers["partial_fills"] else "the first order a trade reaches fills whole"
     return [
         *span_notes(manifest.extra),
         f"Simulated venue: queue model {numbers['queue_model']}, {partial}; fills at the order's own price, as maker.",
         *latency_notes(numbers),
-        f"Timers come every {amount(numbers['timer_interval_ns'], NS_PER_MS)} ms; our orders move nobody.",
+        f"{timers}; our orders move nobody.",
         fee_note(numbers, manifest.instruments),
         *fill_notes(numbers),
         account_note(numbers),
         request_note(numbers),
         outage_note(numbers),
-        "Receive times are on the exchange's clock: the recording's lowest feed latency counts as zero if negative.",
+        clock,
         "Spread PnL is earned at the fills against the mid; inventory PnL is the rest of realised and unrealised.",
     ]
 

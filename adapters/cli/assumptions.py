@@ -4,6 +4,7 @@ What is said later wins: the defaults, --assumptions, --calibration, --latency-f
 """
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,9 +83,41 @@ def parse_latency(ctx: click.Context, parameter: click.Parameter, value: str | N
     }
 
 
-def read_assumptions(asked: dict[str, Any]) -> "Assumptions":
+def of_venue(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say what its simulated venue is taken for."""
+    file = click.Path(path_type=Path)
+    for option in reversed(
+        (
+            click.option(
+                "--assumptions", "assumptions_path", metavar="FILE", type=file,
+                help="All: mm docs examples/assumptions.yaml.",
+            ),
+            click.option(
+                "--calibration", metavar="FILE", type=file,
+                help="JSON of a calibrated simulation; over --assumptions.",
+            ),
+            click.option(
+                "--latency", callback=parse_latency, metavar="MODEL",
+                help="MS[,MS] there and back, or normal:MEAN,STD.  [default: 10]",
+            ),
+            click.option("--latency-file", metavar="FILE", type=file, help="Measured latencies, CSV or Parquet."),
+            click.option(
+                "--queue-model", type=click.Choice(QUEUE_MODELS), help="fifo needs order ids.  [default: power]"
+            ),
+            click.option(
+                "--partial-fills/--whole-fills", default=None,
+                help="Whether orders fill in part.  [default: partial-fills]",
+            ),
+        )
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def read_assumptions(asked: dict[str, Any], base: "Assumptions | None" = None) -> "Assumptions":
     """Return what the simulated venue takes for granted; the file of measured latencies in force stays in `asked`.
 
+    What is not asked for is as in `base`, without one as by default.
     Raises: ConfigError, LatencyFileError, BadAssumption, OSError.
     """
     from mmfold.config.venue import load_calibration, load_venue
@@ -113,7 +146,7 @@ def read_assumptions(asked: dict[str, Any]) -> "Assumptions":
         named["partial_fills"] = asked["partial_fills"]
     if asked["timer_ms"] is not None:
         named["timer_interval_ns"] = asked["timer_ms"] * NS_PER_MS
-    return Assumptions(**named)
+    return dataclasses.replace(base or Assumptions(), **named)
 
 
 def check_pairs(asked: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmfold.adapters.cli.assumptions import BAND_TEXT, QUEUE_MODELS, band_of, parse_latency, read_assumptions
+from mmfold.adapters.cli.assumptions import BAND_TEXT, band_of, of_venue, read_assumptions
 from mmfold.adapters.cli.errors import is_user_error
 from mmfold.adapters.cli.grouped import GroupedCommand
 from mmfold.adapters.cli.journal_path import READ_JOURNAL
@@ -63,21 +63,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--profile", metavar="NAME", help="A profile of config/profiles; by default the strategy's own.")
 @click.option("--strategy", metavar="NAME|FILE:FUNCTION", help="ladder, grid, or a file of yours: my.py:quote.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one configuration key.")
-@click.option(
-    "--assumptions", "assumptions_path", metavar="FILE", type=FILE, help="All: mm docs examples/assumptions.yaml."
-)
-@click.option("--calibration", metavar="FILE", type=FILE, help="JSON of a calibrated simulation; over --assumptions.")
-@click.option(
-    "--latency",
-    callback=parse_latency,
-    metavar="MODEL",
-    help="MS[,MS] there and back, or normal:MEAN,STD.  [default: 10]",
-)
-@click.option("--latency-file", metavar="FILE", type=FILE, help="Measured latencies, CSV or Parquet.")
-@click.option("--queue-model", type=click.Choice(QUEUE_MODELS), help="fifo needs order ids.  [default: power]")
-@click.option(
-    "--partial-fills/--whole-fills", default=None, help="Whether orders fill in part.  [default: partial-fills]"
-)
+@of_venue
 @click.option("--timer-ms", type=click.IntRange(1, 60_000), help="Pace of TIMER events.  [default: 100]")
 @click.option("--band", is_flag=True, help="Also run pessimistic and optimistic queues and latencies.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Goes into the run id.")

@@ -47,6 +47,7 @@ USER_ERRORS = frozenset(
         "mmfold.replay.debug.difference.NotComparable",
         "mmfold.replay.debug.moment.NoSuchEvent",
         "mmfold.replay.debug.figures.NoFigure",
+        "mmfold.replay.debug.fork.ForkError",
         "mmfold.replay.debug.trace.TraceFailed",
         "mmfold.replay.funding_file.FundingFileError",
         "mmfold.replay.latency_file.LatencyFileError",

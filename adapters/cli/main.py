@@ -130,6 +130,10 @@ COMMANDS = {
         "mmfold.adapters.cli.bundle_command:command",
         "Pack a journal for a bug report, without keys.",
     ),
+    "fork": Entry(
+        "mmfold.adapters.cli.fork_command:command",
+        "Go on from an event with other settings, beside what happened.",
+    ),
     "policies": Entry(
         "mmfold.adapters.cli.policies_command:command",
         "List the policies: settings, when each is due, what it adjusts.",

@@ -112,6 +112,12 @@ def next_local(sim):
 
 
 @kernel
+def is_answer_first(sim, source):
+    """Tell whether, at one time, an answer comes before what the core receives next: a recorded timer comes behind."""
+    return source == LOCAL_ANSWER and sim["rows"][sim["starts"][sim["event_local"]]]["kind"] == EventKind.TIMER
+
+
+@kernel
 def next_venue(sim):
     """Return when the venue's next market event happens."""
     place = sim["event_venue"]
@@ -203,9 +209,25 @@ def run_beside(arrays, source, ts_ns):
     return stop
 
 
+@kernel
+def run_venue(arrays, venue_ns):
+    """Process the venue's next market event."""
+    sim = arrays.sims[0]
+    rows, starts = sim["rows"], sim["starts"]
+    event = sim["order"][sim["event_venue"]]
+    sim["event_venue"] += 1
+    sim["ts_now_ns"] = venue_ns
+    start, end = starts[event], starts[event + 1]
+    index = np.int64(rows[start]["instrument_index"])
+    if rows[start]["kind"] == EventKind.BOOK_ORDER:
+        apply_book_order(arrays.venues[index], arrays.queues[index], rows[start])
+    else:
+        apply_market(sim, arrays.venues[index], arrays.venue_cells[index], rows, start, end)
+
+
 @entry
 def begin_schedule(arrays, ts_first_ns):
-    """Set what the venue does by the clock before its first event."""
+    """Set what the venue does by the clock before its first event, or behind an outage."""
     schedule_outage(arrays.sims[0], ts_first_ns)
 
 
@@ -237,7 +259,8 @@ def end_control(arrays, row_count):
 
 @entry
 def simulate(arrays):
-    """Run venue and core until `ts_stop_ns`, the window's end, a full output, or work for the policy lane.
+    """Run venue and core until `ts_stop_ns`, an event that is held, the window's end, a full output, or work for the
+    policy lane.
 
     Returns a Stop: END, EFFECTS_FULL (drain the output), POLICY.
     """
@@ -248,26 +271,25 @@ def simulate(arrays):
     while sim["output_count"] + ROOM_ROW_COUNT <= OUTPUT_ROW_COUNT:
         if min(local_ns, venue_ns, other_ns) >= sim["ts_stop_ns"]:
             return Stop.END
-        if local_ns <= other_ns and local_ns <= venue_ns:
+        if local_ns <= venue_ns and (
+            local_ns < other_ns or (local_ns == other_ns and not is_answer_first(sim, source))
+        ):
             start, end = starts[sim["event_local"]], starts[sim["event_local"] + 1]
             sim["event_local"] += 1
             for i in range(start, end):
                 rows[i]["seq"] = sim["seq_next"]
-            step(clock, cells, rows, start, end, out)
+            stop = step(clock, cells, rows, start, end, out)
+            if stop != Stop.END:
+                sim["scratch"][0] = rows[start]  # a recorded timer
+                return stop
             end_event(sim, rows, start, end, out)
             sim["timer_run_count"] = 0
+            if sim["event_local"] == sim["event_hold"]:
+                return Stop.END
             local_ns = next_local(sim)
             source, other_ns = next_other(sim, local_ns)
         elif venue_ns < other_ns or (venue_ns == other_ns and source >= VENUE_SCHEDULE):
-            event = sim["order"][sim["event_venue"]]
-            sim["event_venue"] += 1
-            sim["ts_now_ns"] = venue_ns
-            start, end = starts[event], starts[event + 1]
-            index = np.int64(rows[start]["instrument_index"])
-            if rows[start]["kind"] == EventKind.BOOK_ORDER:
-                apply_book_order(arrays.venues[index], arrays.queues[index], rows[start])
-            else:
-                apply_market(sim, arrays.venues[index], arrays.venue_cells[index], rows, start, end)
+            run_venue(arrays, venue_ns)
             venue_ns = next_venue(sim)
             source, other_ns = next_other(sim, local_ns)
         else:

@@ -150,6 +150,9 @@ SIM_FIELDS: list[tuple] = [
     ("event_local", I8),  # next event of the window in receive order
     ("event_count", I8),  # events in the window
     ("order_count", I8),  # those of them that the venue processes
+    ("event_hold", I8),  # the loop comes back before the core receives this one, 0: none
+    ("keeps_times", I8),  # 1: a journal that is forked, whose rows stay as they are, times included
+    ("venue_shift_ns", I8),  # then: what the venue's clock is ahead; NEVER_NS: a message happens when it is received
     ("ts_seen_ns", I8),  # the latest receive time of the venue's events
     ("ts_stop_ns", I8),  # beyond, the window may lack events
     ("ts_timer_ns", I8),
