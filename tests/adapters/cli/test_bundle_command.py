@@ -176,10 +176,8 @@ def test_a_key_in_the_rows_refuses_the_bundle(mm: Call, tmp_path: Path, planted:
         manifest = replace(manifest, run_id=f"desk {key}")
     elif where == "extra":
         manifest = replace(manifest, extra={"fails_if": f"'{key}'"})
-    texts = {
-        1: (EventKind.CONFIG, {"params": {}, "policies": {"x": {"why": "-"}}}),
-        2: (EventKind.COMMAND, {"policy": "x"}),
-    }
+    config = {"params": {}, "policies": {"x": {"why": key if where == "CONFIG" else "-"}}}
+    texts = {1: (EventKind.CONFIG, config), 2: (EventKind.COMMAND, {"policy": "x"})}
     if where.endswith("COMMAND"):
         texts[3 if where.startswith("last") else 2] = (EventKind.COMMAND, {"policy": "x", "reason": [key]})
     with Writer(tmp_path / "j") as writer:
