@@ -7,6 +7,7 @@ means the same numbers everywhere.
 import hashlib
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 from mmfold.config.errors import ConfigError
 from mmfold.config.models import POLICY_SECTIONS, Config, Settings, unread_keys
@@ -230,3 +231,14 @@ def whole(
     if product > ceiling:
         raise ConfigError("E_CFG_RANGE", f"{key}: {value:f} is too large in {unit}")
     return product.numerator
+
+
+def config_document(config: Config, manifest: Manifest) -> dict[str, Any]:
+    """Return the CONFIG document of a configuration for a journal's instruments.
+
+    Raises: ConfigError when a value is not exact in an instrument's ticks or lots.
+    """
+    return {
+        "params": to_params(config, manifest),
+        "policies": to_policies(config),
+    }

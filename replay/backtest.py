@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from mmfold.config.models import Config
+from mmfold.config.params import config_document
 from mmfold.engine.codes import EventKind, Stop
 from mmfold.engine.core import Core, config_payload
 from mmfold.engine.layout import LAYOUT_ID
@@ -29,7 +30,7 @@ from mmfold.replay.clock import Clock, find_clock, needs_clock
 from mmfold.replay.feeds import Feeds, clocks_of, open_market, shifts_of, utc_text
 from mmfold.replay.funding import FundingFeed, make_feed
 from mmfold.replay.funding_file import FundingHistory
-from mmfold.replay.run import EFFECT_NAMES, config_document
+from mmfold.replay.run import EFFECT_NAMES
 from mmfold.replay.settlements_once import SettlementsOnce
 from mmfold.replay.source import EventSource
 from mmfold.replay.span import ALL, Span, timer_row, untraded

@@ -10,16 +10,16 @@ import numpy as np
 
 from mmfold.config.load import load_config
 from mmfold.config.models import Config
-from mmfold.config.params import to_params, to_policies
+from mmfold.config.params import config_document
 from mmfold.engine.codes import EventKind
 from mmfold.engine.core import Core
-from mmfold.engine.manifest import Manifest
 from mmfold.engine.records import EVENT
 from mmfold.journal.forms import Form
 from mmfold.journal.log.chain import Chain
 from mmfold.journal.log.checkpoints import Checkpoint
 from mmfold.replay.checkpoint import checkpoint_key, find_checkpoint, load_checkpoint, save_checkpoint
 from mmfold.replay.comparing import ComparingFeed
+from mmfold.replay.patch import patch_of
 from mmfold.replay.result import SAMPLE, ReplayResult
 from mmfold.replay.sampling import Sampler
 from mmfold.replay.source import EventSource
@@ -43,36 +43,14 @@ class ReplayOptions:
     """
 
     config: Config | None = None  # replaces the journal's own CONFIG events
-    config_is_patch: bool = False  # only what differs from the defaults replaces them
+    config_is_patch: bool = False  # only the keys that were set replace them, and what follows from those
+    base: tuple[str, ...] = ()  # of a patch: KEY=VALUE texts that the keys were laid over (replay/patch.py)
     seq_from: int = 0
     until_seq: int | None = None
     until_ts_ns: int | None = None
     sample: bool = False
     checkpoints: bool = True
     beside_strategy: bool = False  # the strategy file of this process may be one that the journal does not know
-
-
-def config_document(config: Config, manifest: Manifest) -> dict[str, Any]:
-    """Return the CONFIG document of a configuration for a journal's instruments.
-
-    Raises: ConfigError when a value is not exact in an instrument's ticks or lots.
-    """
-    return {
-        "params": to_params(config, manifest),
-        "policies": to_policies(config),
-    }
-
-
-def patch_of(document: dict[str, Any], manifest: Manifest) -> dict[str, Any]:
-    """Return what of a CONFIG document is not the default."""
-    default = config_document(load_config(None), manifest)
-    patch: dict[str, Any] = {"params": {}, "policies": {}}
-    for section, groups in patch.items():
-        for group, values in document[section].items():
-            changed = {name: value for name, value in values.items() if value != default[section][group][name]}
-            if changed:  # a journal need not know a policy that nothing was said of
-                groups[group] = changed
-    return patch
 
 
 def until_rows(rows: np.ndarray, options: ReplayOptions) -> tuple[np.ndarray, bool]:
@@ -117,7 +95,7 @@ class Replay:
         """Return what is laid over a witnessed journal's own CONFIG: all of another one, or the keys that were set."""
         if self.options.config is None or not self.options.config_is_patch:
             return None if self.options.config is None else self.document
-        return patch_of(self.document, self.manifest)
+        return patch_of(self.options.config, self.manifest, self.options.base)
 
     def take_effects(self, effects: np.ndarray) -> None:
         """Hand effects on, those of the asked-for part."""

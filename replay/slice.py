@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from mmfold.config.load import load_config
+from mmfold.config.params import config_document
 from mmfold.engine.codes import PAYLOAD_KINDS, EventKind, Flag
 from mmfold.engine.core import Core
 from mmfold.engine.limits import SEQ_MAX, TS_NS_MAX
@@ -26,7 +27,6 @@ from mmfold.journal.forms import Events
 from mmfold.journal.jsonl.fields import KINDS
 from mmfold.journal.log.writer import Writer
 from mmfold.replay.feeds import market_mask, utc_text
-from mmfold.replay.run import config_document
 from mmfold.replay.slice_books import opening_events
 from mmfold.replay.span import untraded
 

@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 
 from mmfold.config.load import load_config
+from mmfold.config.params import config_document
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S
 from mmfold.engine.manifest import Instrument, Manifest
@@ -16,7 +17,6 @@ from mmfold.engine.records import EVENT
 from mmfold.journal.jsonl.decimals import format_decimal
 from mmfold.journal.log.writer import Writer
 from mmfold.replay.record import Recorder, market_rows
-from mmfold.replay.run import config_document
 from mmfold.replay.source import EventSource
 
 BATCH_ROW_COUNT = 65_536

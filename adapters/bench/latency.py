@@ -37,10 +37,10 @@ from mmfold.adapters.venues.bybit.venue import BybitVenue
 from mmfold.adapters.venues.ledger import OrderLedger
 from mmfold.adapters.venues.port import Parsed
 from mmfold.config.load import load_config
+from mmfold.config.params import config_document
 from mmfold.engine.codes import ConnectionState
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S
 from mmfold.engine.manifest import Manifest
-from mmfold.replay.run import config_document
 from mmfold.replay.venue.desk import Desk
 
 SYMBOL = "BTCUSDT"

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
+from mmfold.config.params import config_document
 from mmfold.engine.codes import Flag
 from mmfold.engine.core import Core
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.journal.jsonl.file import JsonlReader, write_jsonl
 from mmfold.journal.log.reader import Journal
 from mmfold.journal.log.verify import verify
-from mmfold.replay.run import ReplayOptions, config_document, replay
+from mmfold.replay.run import ReplayOptions, replay
 
 BEST_OF = 3
 STEP_COUNT = 20_000

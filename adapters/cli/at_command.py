@@ -60,7 +60,7 @@ def open_library(events: Path, asked: dict[str, Any]) -> "Library":
     prepare(events, 1, asked["strategy"])
     from mmfold.replay.debug.library import open_journal
 
-    return open_journal(events, replay_options({**asked, "seq_from": 0, "until": None}))
+    return open_journal(events, replay_options({**asked, "seq_from": 0, "until": None}, events))
 
 
 def print_moment(document: dict[str, Any]) -> None:

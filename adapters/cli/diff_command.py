@@ -64,7 +64,7 @@ def open_sides(a: Path, b: Path, asked: dict[str, Any]) -> "tuple[Library, Libra
     from mmfold.config.params import unused_settings
     from mmfold.replay.debug.library import open_journal
 
-    options = replay_options({**asked, "seq_from": 0, "until": None})
+    options = replay_options({**asked, "seq_from": 0, "until": None}, b)
     sides = open_journal(a), open_journal(b, options)
     if options.config is not None:
         print_warnings(unused_settings(options.config, sides[1].manifest))

@@ -114,7 +114,7 @@ def run(
     from mmfold.replay.minimize.predicate import parse_predicate
     from mmfold.replay.minimize.shrink import default_workers, minimize
 
-    recording = read(events, fails_if, replay_options({**asked, "until": None, "seq_from": 0, "report": None}))
+    recording = read(events, fails_if, replay_options({**asked, "until": None, "seq_from": 0, "report": None}, events))
     predicate = parse_predicate(fails_if, recording.manifest)
     with stopping() as holder, progress(None, "minimize", "rows") as report:
         minimized = minimize(
@@ -131,7 +131,12 @@ def read(events: Path, fails_if: str, options: Any) -> "Recording":
 
     with progress(None, "read", "rows") as report:
         return read_recording(
-            events, options.config, is_patch=options.config_is_patch, fails_if=fails_if, on_rows=report
+            events,
+            options.config,
+            is_patch=options.config_is_patch,
+            base=options.base,
+            fails_if=fails_if,
+            on_rows=report,
         )
 
 

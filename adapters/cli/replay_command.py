@@ -132,7 +132,7 @@ def run_replay(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResu
     from mmfold.replay.parallel import check_cores, replay_segments
     from mmfold.replay.run import Replay
 
-    options = replay_options(asked)
+    options = replay_options(asked, events)
     if asked.get("check_audit") is not None and (workers > 1 or asked["seq_from"]):
         raise click.UsageError("--check-audit compares every decision: it goes without --workers and --from")
     if workers > 1:
@@ -157,22 +157,25 @@ def run_replay(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResu
         return run.run()
 
 
-def replay_options(asked: dict[str, Any]) -> "ReplayOptions":
-    """Return the options of a replay from the command line's.
+def replay_options(asked: dict[str, Any], events: Path) -> "ReplayOptions":
+    """Return the options of a replay of a journal from the command line's.
 
     Raises: ConfigError, click.BadParameter.
     """
     from mmfold.config.load import load_config
+    from mmfold.replay.patch import base_of
     from mmfold.replay.run import ReplayOptions
 
-    config = None
-    if asked["config_path"] or asked["profile"] or asked["overrides"]:
-        config = load_config(asked["config_path"], asked["profile"], asked["overrides"])
+    config, overrides, is_patch = None, tuple(asked["overrides"]), not (asked["config_path"] or asked["profile"])
+    base = base_of(events, overrides) if is_patch and overrides else ()
+    if overrides or not is_patch:
+        config = load_config(asked["config_path"], asked["profile"], (*base, *overrides))
         print_warnings(config.warnings)
     until_seq, until_ts_ns = parse_moment(asked["until"], "--until")
     return ReplayOptions(
         config=config,
-        config_is_patch=not (asked["config_path"] or asked["profile"]),
+        config_is_patch=is_patch,
+        base=base,
         seq_from=asked["seq_from"],
         until_seq=until_seq,
         until_ts_ns=until_ts_ns,

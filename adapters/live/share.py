@@ -8,8 +8,8 @@ from typing import Any
 
 from mmfold.adapters.live.venue.budget import ORDERS_PER_S
 from mmfold.config.models import Config
+from mmfold.config.params import config_document
 from mmfold.engine.manifest import Manifest
-from mmfold.replay.run import config_document
 
 WINDOW_KEY, WINDOW = "window_sec", "throttle_window_s"
 RATES = {

@@ -3,23 +3,16 @@
 A key means what it means to the strategy in force, and one that was set counts also where it is what mm has by default.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmfold.config.keys import key_of
 from mmfold.config.load import load_config
-from mmfold.config.models import Config
-from mmfold.config.own import declared_params
-from mmfold.config.params import unused_settings
-from mmfold.engine.codes import Mode, Strategy
+from mmfold.config.params import config_document, unused_settings
+from mmfold.engine.codes import Mode
 from mmfold.engine.core import merge_config
 from mmfold.engine.manifest import Manifest
-from mmfold.replay.run import config_document
-
-NAME = "strategy.name="
-DEFAULT = "default"
+from mmfold.replay.patch import NAME, patch_of, strategy_in_force
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,42 +51,5 @@ def overlay_of(change: Change, manifest: Manifest, in_force: dict[str, Any], *, 
     config = load_config(change.config_path, change.profile, (*base, *overrides))
     if config.strategy.name == "grid" and not base:  # as a backtest of it has it
         config = load_config(change.config_path, change.profile, ("strategy.quote_on_timer=true", *overrides))
-    document = config_document(config, manifest)
-    if not change.is_whole:
-        document = changed_part(config, document, config_document(load_config(None, None, base), manifest))
+    document = config_document(config, manifest) if change.is_whole else patch_of(config, manifest, base)
     return Overlay(merge_config(document, sent), (*config.warnings, *unused_settings(config, manifest)))
-
-
-def strategy_in_force(in_force: dict[str, Any]) -> tuple[str, ...]:
-    """Return the overrides that name the strategy in force, where it is one."""
-    codes = {values.get("strategy", 0) for values in in_force.get("params", {}).values()}
-    return (f"{NAME}{Strategy(codes.pop()).name.lower()}",) if len(codes) == 1 else ()
-
-
-def changed_part(config: Config, document: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-    """Return what of a CONFIG document was set, or is otherwise because of that."""
-    changed: dict[str, Any] = {}
-    for section, groups in document.items():
-        for group, values in groups.items():
-            kept = {
-                name: value
-                for name, value in values.items()
-                if value != before[section][group][name] or is_set(config, keys_of(section, group, name))
-            }
-            if kept:
-                changed.setdefault(section, {})[group] = kept
-    return changed
-
-
-def is_set(config: Config, keys: Iterator[str]) -> bool:
-    """Tell whether any of some keys was set."""
-    return any(config.origins.get(key, DEFAULT) != DEFAULT for key in keys)
-
-
-def keys_of(section: str, group: str, name: str) -> Iterator[str]:
-    """Yield the keys that a number of a CONFIG document comes from."""
-    if section == "params":
-        key = key_of(name, declared_params())
-        yield from (key, f"per_symbol.{group}.{key}")
-    else:
-        yield f"{group}.{name}"

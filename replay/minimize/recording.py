@@ -14,6 +14,7 @@ import numpy as np
 
 from mmfold.config.load import load_config
 from mmfold.config.models import Config
+from mmfold.config.params import config_document
 from mmfold.engine.codes import EventKind
 from mmfold.engine.core import config_payload, merge_config
 from mmfold.engine.layout import LAYOUT_ID
@@ -25,7 +26,7 @@ from mmfold.engine.views import is_effect
 from mmfold.journal.forms import Events
 from mmfold.replay.minimize.candidate import Candidate, from_events, from_rows
 from mmfold.replay.minimize.orders import move_orders
-from mmfold.replay.run import config_document, patch_of
+from mmfold.replay.patch import patch_of
 from mmfold.replay.strategy.file import check_configured, check_recorded
 
 
@@ -47,6 +48,7 @@ def read_recording(
     config: Config | None = None,
     *,
     is_patch: bool = True,
+    base: tuple[str, ...] = (),
     fails_if: str = "",
     on_rows: Callable[[int], None] = lambda rows: None,
 ) -> Recording:
@@ -68,7 +70,7 @@ def read_recording(
     if not parent.witnessed:
         inputs = with_config(inputs, document)
     elif config is not None:
-        inputs = overlaid(inputs, document, parent, is_patch=is_patch)
+        inputs = overlaid(inputs, patch_of(config, parent, base) if is_patch else document)
     manifest = smaller_manifest(parent, source.head, fails_if, document if config is not None else {})
     inputs = with_manifest(inputs, manifest)
     return Recording(
@@ -111,9 +113,8 @@ def with_config(inputs: Candidate, document: dict[str, Any]) -> Candidate:
     return from_rows(np.concatenate((inputs.event(0), config, rest)))
 
 
-def overlaid(inputs: Candidate, document: dict[str, Any], manifest: Manifest, *, is_patch: bool) -> Candidate:
+def overlaid(inputs: Candidate, override: dict[str, Any]) -> Candidate:
     """Return the inputs with every CONFIG as a replay with --set or --config would fold it."""
-    override = patch_of(document, manifest) if is_patch else document
     events = inputs.events()
     for index in np.flatnonzero(inputs.first["kind"] == EventKind.CONFIG).tolist():
         merged = merge_config(parse_config(payload_bytes(events[index])), override)

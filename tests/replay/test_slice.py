@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mmfold.config.load import load_config
+from mmfold.config.params import config_document
 from mmfold.engine.book import levels
 from mmfold.engine.codes import BookStatus, EventKind, Flag
 from mmfold.engine.core import Core
@@ -15,7 +16,7 @@ from mmfold.journal.log.reader import Journal
 from mmfold.journal.log.verify import verify
 from mmfold.replay.assumptions import Assumptions
 from mmfold.replay.backtest import Backtest
-from mmfold.replay.run import ReplayOptions, config_document, replay
+from mmfold.replay.run import ReplayOptions, replay
 from mmfold.replay.slice import Cut, NoSlice, slice_journal
 from mmfold.replay.span import untraded
 from tests.engine.rows import T0_NS, book_event, event

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import mmfold.replay.source as source_module
+from mmfold.config.params import config_document
 from mmfold.engine.codes import AlertCode, ConnectionState, EventKind, Flag, Mode, OrderStatus, Side
 from mmfold.engine.limits import E8, ORDER_COUNT_MAX
 from mmfold.engine.manifest import canonical_json
@@ -30,7 +31,7 @@ from mmfold.replay.debug.fork_orders import KnownOrders
 from mmfold.replay.debug.library import open_journal
 from mmfold.replay.debug.moment import NoSuchEvent
 from mmfold.replay.record import Recorder
-from mmfold.replay.run import ReplayOptions, config_document, replay
+from mmfold.replay.run import ReplayOptions, replay
 from mmfold.replay.span import ALL, Span
 from mmfold.replay.venue.queue import QueueModel
 from tests.engine.rows import PLAIN, T0_NS, book_event, event, make_manifest
