@@ -42,7 +42,7 @@ ANY_AGE = "    stale = ts_ns == NO_TS_NS and limit_ns > 0 and age_ns > limit_ns\
 PAYS = "    return -(-share_e9(value_e8, rate_e9) // E8_PER_MICRO)\n"
 IS_PAID = "    return -share_e9(value_e8, rate_e9) // E8_PER_MICRO\n"
 ENDS = "    if order_event == OrderEvent.EXPIRED:\n"
-GOES_ON = """    if order_event == OrderEvent.CANCELED and cell["orders"][slot]["filled_lots"] > 0:
+GOES_ON = """    if order_event == OrderEvent.CANCELED and cell["position"]["position_lots"] != 0:
         return
     if order_event == OrderEvent.EXPIRED:
 """
@@ -57,6 +57,6 @@ BUGS = {
         ("engine/funding.py", PAYS, IS_PAID),
         {"": "kind == 'funding' and position_lots * funding_usd < 0", SESSION: "alert: funding_differs"},
     ),
-    # Of an order that was filled in part.
+    # While a position is held.
     "lost cancel ack": Bug(("engine/orders.py", ENDS, GOES_ON), {"": f"digest_differs: build {SOUND}"}),
 }

@@ -29,7 +29,7 @@ NUMBER_FIRST = 100
 TRADING = (
     "mode=sent", "strategy.levels_per_side=2", "strategy.quote_refresh_ms=100", "maker.post_only_offset_bps=0",
     "strategy.min_spread_bps=0.05", "strategy.k_vola_spread=0.01", "strategy.min_time_in_book_ms=100",
-    "strategy.target_usd=600", "risk.max_inv_usd_per_symbol=3000", "risk.max_total_notional_usd=3000",
+    "strategy.target_usd=20000", "risk.max_inv_usd_per_symbol=100000", "risk.max_total_notional_usd=100000",
     "strategy.enable_adverse_guard=false", "strategy.replace_threshold_bps=0.3",
     "strategy.amend_price_threshold_bps=0.1",
 )  # fmt: skip

@@ -22,7 +22,8 @@ MID_TICKS = 10_000
 LEVEL_COUNT = 10
 SILENCE_NS = 9 * NS_PER_S
 JUMP_TICKS = 400  # of a restart: farther than all levels
-FUNDING_AT, SILENCE_AT, RESTART_AT = 0.5, 0.7, 0.9  # of all events
+FUNDING_AT, SILENCE_AT, RESTART_AT = 0.7, 0.8, 0.9  # of all events
+QUIET = 0.6  # before, trades are none of the book, so that little is filled
 INSTRUMENT = Instrument(symbol="XUSDT", venue="bybit", tick_size="0.1", lot_size="0.001", maker_fee_ppm=100)
 
 
@@ -88,8 +89,8 @@ def stretch(random: np.random.Generator, count: int, mid: int, ts_ns: int, numbe
     return np.concatenate((snapshot(mid, ts_ns, number), rows)), int(mids[-1])
 
 
-def market_rows(count: int, seed: int = 11) -> np.ndarray:
-    """Return about so many events, not numbered."""
+def market_rows(count: int, quiet: float = QUIET, seed: int = 11) -> np.ndarray:
+    """Return about so many events, not numbered; the first ones, by their share, fill few orders."""
     random = np.random.default_rng(seed)
     bounds = [round(count * share) for share in (0, FUNDING_AT, SILENCE_AT, RESTART_AT, 1)]
     parts, mid, ts_ns, number = [], MID_TICKS, START_NS, 1_000
@@ -106,7 +107,11 @@ def market_rows(count: int, seed: int = 11) -> np.ndarray:
             ts_ns += SILENCE_NS
         else:
             mid, number, ts_ns = mid + JUMP_TICKS, 1, ts_ns + NS_PER_S
-    return np.concatenate(parts)
+    found = np.concatenate(parts)
+    begin_ns = START_NS + round(count * quiet) * STEP_NS
+    is_quiet = (found["kind"] == EventKind.TRADE) & (found["ts_exchange_ns"] < begin_ns)
+    found["flags"][is_quiet] |= np.uint16(Flag.BLOCK)
+    return found
 
 
 def settlement(ts_ns: int, mid: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from tests.planted.matrix import EVENTS_MAX, ROWS_SHARE, Matrix, run_backtest
 from tests.replay.venue.market import GRID
 
 MARKET_EVENT_COUNT = 160
+SEED = 15  # something is held at the settlement
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def matrix(tmp_path_factory: pytest.TempPathFactory) -> Matrix:
 
 @pytest.fixture(scope="module")
 def journal(matrix: Matrix) -> Path:
-    market = write_rows(matrix.place / "market", (INSTRUMENT,), market_rows(MARKET_EVENT_COUNT))
+    market = write_rows(matrix.place / "market", (INSTRUMENT,), market_rows(MARKET_EVENT_COUNT, quiet=0.0, seed=SEED))
     return run_backtest(market, matrix.place / BACKTEST, GRID)
 
 
