@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from traceback import walk_tb
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -18,6 +17,7 @@ from mmfold.replay.minimize.fields import (
     Look,
     pnl_usd,
 )
+from mmfold.replay.minimize.folding import place_of
 
 K = EventKind
 Found = tuple[str, int] | None  # place, instrument
@@ -48,6 +48,7 @@ class Checker:
     symbols: list[str]
     when: Literal["any", "end"] = "any"
     is_outside: bool = False
+    follows: bool = False
 
     @property
     def kinds(self) -> frozenset[int] | None:
@@ -99,17 +100,6 @@ def make_checker(text: str, word: str, argument: str | None, symbols: list[str])
         raise PredicateError(f"--fails-if {text!r}: {word} takes nothing behind a colon")
     argument = entry.parse(argument or "") if entry.parse is not None else ""
     return Checker(text, entry, argument, symbols)
-
-
-def place_of(error: BaseException) -> str:
-    """Return where the core raised: type, file, function and line of the innermost frame that is its own."""
-    cause = error.__cause__ if error.__cause__ is not None else error
-    found = ""
-    for frame, line in walk_tb(cause.__traceback__):
-        name = frame.f_code.co_filename.replace("\\", "/")
-        if "/engine/" in name:
-            found = f"{name.rpartition('/')[2]}:{frame.f_code.co_name}:{line}"
-    return f"{type(error).__name__}:{found}" if found else type(error).__name__
 
 
 def kind_word(moment: Moment) -> str:

@@ -1,13 +1,16 @@
 """What counts as the same failure, and what a predicate has to offer; must never hold a predicate itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
 
+from mmfold.engine.records import EVENT
+
 if TYPE_CHECKING:
     from mmfold.engine.core import Core
 
+NO_ROWS = np.zeros(0, EVENT)
 ACCOUNT = "account"  # role of a failure that is no single instrument's
 
 
@@ -29,6 +32,10 @@ class Moment:
     core: "Core"
     rows: np.ndarray  # of the last event
     effects: np.ndarray
+    start: int = 0  # row of the candidate that `fed` begins at
+    fed: np.ndarray = field(default_factory=lambda: NO_ROWS)  # what was folded since the last look
+    raised: str = ""  # where the core raised at the last event
+    is_end: bool = False  # nothing comes behind
 
 
 class Watch(Protocol):
@@ -36,6 +43,12 @@ class Watch(Protocol):
 
     def see(self, moment: Moment) -> Signature | None:
         """Return the failure where there is one now."""
+
+
+class Follower(Watch, Protocol):
+    """A look that is shown every row, and may find the failure some events later."""
+
+    failed_row: int  # of the candidate, the row after the event that fails
 
 
 class Predicate(Protocol):
@@ -60,6 +73,10 @@ class Predicate(Protocol):
     @property
     def is_outside(self) -> bool:
         """Whether it is code of the user's: asked twice, for it may be flaky."""
+
+    @property
+    def follows(self) -> bool:
+        """Whether its looks are followers: they are asked wherever the core stops."""
 
     def watch(self) -> Watch:
         """Return a new look, for one run."""

@@ -35,6 +35,7 @@ class FunctionPredicate:
     kinds: frozenset[int] | None = frozenset()
     sees_effects: bool = True
     is_outside: bool = True
+    follows: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "call", load_function(Path(self.path), self.function))
@@ -106,6 +107,7 @@ class CommandPredicate:
     kinds: frozenset[int] | None = frozenset()
     sees_effects: bool = False
     is_outside: bool = True
+    follows: bool = False
 
     def watch(self) -> "CommandWatch":
         """Return a new look."""

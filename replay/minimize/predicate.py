@@ -3,6 +3,7 @@
 EXPRESSION             position_lots > 5                       language.py, behind every event that may change it
 end: EXPRESSION        end: pnl_usd < 0                        once, behind the last event
 NAME, NAME: ARGUMENT   crossed_book, pnl_below: -3             checkers.py
+NAME: RIVAL            digest_differs: strategy.skew_coeff=0   rival.py
 FILE:FUNCTION          checks.py:is_broken                     a function of the user's
 command: WORDS         command: ./check.sh                     an exit code
 """
@@ -19,6 +20,7 @@ from mmfold.replay.minimize.failure import ACCOUNT, Moment, Predicate, Predicate
 from mmfold.replay.minimize.fields import Look
 from mmfold.replay.minimize.language import ANY_CODE, Expression, parse_expression
 from mmfold.replay.minimize.outside import CommandPredicate, FunctionPredicate
+from mmfold.replay.minimize.rival import RIVALS, make_rival
 
 if TYPE_CHECKING:
     from mmfold.engine.manifest import Manifest
@@ -45,10 +47,14 @@ def parse_predicate(text: str, manifest: "Manifest") -> Predicate:
         return CommandPredicate(text, rest)
     if word in CHECKERS:
         return make_checker(text, word, rest, symbols)
+    if word in RIVALS:
+        return make_rival(text, word, rest or "", manifest)
     if word == AT_END and rest:
         return ExpressionPredicate(text, parse_expression(rest, symbols), symbols, "end")
     if rest is not None:
-        raise PredicateError(f"--fails-if {text!r}: {word!r} is no checker", f"one of {', '.join(CHECKERS)}")
+        raise PredicateError(
+            f"--fails-if {text!r}: {word!r} is no checker", f"one of {', '.join([*CHECKERS, *RIVALS])}"
+        )
     return ExpressionPredicate(text, parse_expression(text, symbols), symbols, "any")
 
 
@@ -61,6 +67,7 @@ class ExpressionPredicate:
     symbols: list[str]
     when: Literal["any", "end"]
     is_outside: bool = False
+    follows: bool = False
 
     @property
     def kinds(self) -> frozenset[int] | None:

@@ -41,6 +41,7 @@ class Recording:
     inputs: Candidate
     events: int  # of the journal, effects included
     sealed: bool
+    is_overlaid: bool  # with another configuration
 
 
 def read_recording(
@@ -75,7 +76,7 @@ def read_recording(
     inputs = with_manifest(inputs, manifest)
     return Recording(
         path=path, manifest=manifest, head=source.head, parent=parent, inputs=inputs,
-        events=source.counts.events, sealed=source.sealed,
+        events=source.counts.events, sealed=source.sealed, is_overlaid=config is not None,
     )  # fmt: skip
 
 

@@ -19,10 +19,12 @@ from mmfold.replay.minimize.failure import DoesNotFail, Predicate, Signature
 from mmfold.replay.minimize.recording import Recording
 from mmfold.replay.minimize.reduce import joined_seqs, reduce_elements
 from mmfold.replay.minimize.renumber import Renumbered, renumber
+from mmfold.replay.minimize.rival import RivalPredicate, release
 from mmfold.replay.minimize.session import Change, OutOfTime, Session, Step
 from mmfold.replay.minimize.snapshots import collapse_books, tell_books
 from mmfold.replay.minimize.trial import Outcome, Trial, check_core_error
 from mmfold.replay.minimize.values import reduce_config, reduce_levels, simplify
+from mmfold.replay.minimize.witnessed import check_record
 
 FIRST_RUN_COUNT = 3  # of code of the user's, before it is believed
 
@@ -54,6 +56,8 @@ def find_failure(recording: Recording, predicate: Predicate, trial: Trial) -> Ou
 
     Raises: DoesNotFail, MinimizeError, PredicateError.
     """
+    if isinstance(predicate, RivalPredicate) and predicate.is_of_record:
+        check_record(recording, predicate)
     trial.takes_all = True
     outcome = trial.run(recording.inputs, keeps_prefixes=True)
     check_core_error(outcome, predicate.name)
@@ -107,6 +111,7 @@ def minimize(
         except OutOfTime:
             is_whole = False
     result, fell_back = settled(session)
+    release(predicate)
     return Minimized(
         recording=recording, predicate=predicate, signature=first.signature, failing_seq=failing_seq, result=result,
         steps=tuple(session.steps), runs=session.runs, rows_replayed=session.rows_replayed,

@@ -27,6 +27,7 @@ LEFT_OUT = ((*MARKET, K.TIMER), MARKET, STREAM)  # beside what decides, by and b
 TRIED_COUNT_MAX = 48
 WINDOW_SIZES = (1, 2, 4, 8, 16, 32, 64)  # deciding events that are tried together
 WINDOW_COUNT_MAX = 256  # of them, the last ones
+TAIL_SIZES = (16, 64, 256, 1024)  # events next to the failure
 ORDER_MASK = (1 << ORDER_ID_SEQ_SHIFT) - 1
 INSTRUMENT_MASK = (1 << (ORDER_ID_SEQ_SHIFT - ORDER_ID_INSTRUMENT_SHIFT)) - 1
 
@@ -131,7 +132,7 @@ def tell_books(session: Session) -> None:
     Raises: OutOfTime.
     """
     best = session.best
-    if session.first_failing(windows(session)) >= 0:
+    if session.first_failing(tails(session)) >= 0 or session.first_failing(windows(session)) >= 0:
         return
     for depth in DEPTHS:
         for find in (deciding_orders, deciding_anything):
@@ -145,6 +146,31 @@ def tell_books(session: Session) -> None:
                 change = session.change(from_events(events), common)
                 if len(change.candidate.rows) < len(best.rows) and session.try_one(change):
                     return
+
+
+def tails(session: Session) -> Iterator[Change]:
+    """Yield the last events, by and by more of them, behind each book as it stood before them and what configures: what
+    a feed does by itself, such as a restart, is in the messages next to the failure.
+    """
+    best, first, count = session.best, session.best.first, len(session.best)
+    control = ~np.isin(first["kind"], (*MARKET, K.TIMER, *ANSWERS))
+    cuts = [count - size for size in TAIL_SIZES if best.lead < count - size]
+    stands: dict[int, int] = {}
+    follows: dict[int, int] = {}  # the message behind it, which a snapshot beside the stream does not stand for
+    for index in session.books.present(first):
+        at = messages(best, index)
+        for place in (int(np.searchsorted(at, cut)) for cut in cuts):
+            if place > 1:
+                stands[int(at[place - 2])], follows[int(at[place - 2])] = index, int(at[place - 1])
+    books = books_at(session, stands, DEPTHS[-1]) if cuts else {}
+    for cut in cuts:
+        last = {index: event for event, index in sorted(stands.items()) if follows[event] < cut and event in books}
+        keep = control.copy()
+        keep[cut:] = keep[list(last.values())] = keep[[follows[event] for event in last.values()]] = True
+        kept = np.flatnonzero(keep).tolist()
+        told = set(last.values())
+        events = [books[one] if one in told else best.event(one) for one in kept]
+        yield session.change(from_events(events), best.lead)
 
 
 class Unit(NamedTuple):

@@ -8,22 +8,32 @@ import copy
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from mmfold.engine.codes import EventKind
 from mmfold.engine.core import Core
 from mmfold.engine.manifest import Manifest
-from mmfold.engine.records import EVENT
 from mmfold.journal.jsonl.fields import KINDS
 from mmfold.replay.minimize.candidate import Candidate, joined_rows
-from mmfold.replay.minimize.failure import ACCOUNT, MinimizeError, Moment, Predicate, PredicateError, Signature, Watch
+from mmfold.replay.minimize.failure import (
+    ACCOUNT,
+    NO_ROWS,
+    Follower,
+    MinimizeError,
+    Moment,
+    Predicate,
+    PredicateError,
+    Signature,
+    Watch,
+)
+from mmfold.replay.minimize.folding import place_of
 from mmfold.replay.minimize.orders import ANSWERS, OpenOrders
 from mmfold.replay.minimize.outside import CommandPredicate
 
 PREFIX_ROW_COUNT = 1 << 19  # between two kept prefixes: a dump costs as much as so many rows
 PREFIX_LOOK_COUNT = 1 << 14  # or so many looks
-NO_EFFECTS = np.zeros(0, EVENT)
 FAULTS = ("gap_count", "crossed_count")
 
 
@@ -119,7 +129,7 @@ class Run:
         self.core.compares = False
         self.core.out["witnessed"] = 0
         self.watch = self.predicate.watch() if prefix is None else copy.deepcopy(prefix.watch)
-        self.event = 0
+        self.event = self.seen = 0
         self.looks = self.looks_kept = self.rows_kept = 0
         if prefix is not None:
             self.core.load(prefix.state)
@@ -148,6 +158,8 @@ class Run:
             if stop < self.event:
                 continue
             if is_answer[stop] and not self.take_answer(stop):
+                if self.outcome.signature is not None:
+                    return
                 continue
             if self.feed(stop + 1, looks=bool(looks[stop]) or stop == len(kinds) - 1):
                 return
@@ -185,8 +197,9 @@ class Run:
         """
         bounds, rows = self.candidate.bounds, self.rows[: self.candidate.bounds[end]]
         is_any, sees_effects = self.is_any, self.sees_effects
-        start = int(bounds[self.event])
+        start = self.seen = int(bounds[self.event])
         self.outcome.rows += len(rows) - start
+        looks |= self.predicate.follows
         while start < len(rows):
             if is_any and sees_effects:
                 start = self.core.advance(rows, start)
@@ -206,15 +219,26 @@ class Run:
         """Ask the predicate behind the last event; tells whether it is the failure."""
         self.core.drain()
         self.looks += 1
-        effects = NO_EFFECTS if not self.effects else joined_rows(self.effects)
+        effects = NO_ROWS if not self.effects else joined_rows(self.effects)
         self.effects.clear()
         last = self.event - 1
         bounds = self.candidate.bounds
-        found = self.watch.see(Moment(self.core, self.rows[bounds[last] : bounds[last + 1]], effects))
+        moment = Moment(self.core, self.rows[bounds[last] : bounds[last + 1]], effects)
+        if self.predicate.follows:
+            self.show_fed(moment)
+        found = self.watch.see(moment)
         if found is None:
             return False
         self.outcome.signature, self.outcome.failed_at = found, last
+        if self.predicate.follows:
+            self.outcome.failed_at = int(np.searchsorted(bounds, cast(Follower, self.watch).failed_row)) - 1
         return True
+
+    def show_fed(self, moment: Moment) -> None:
+        """Show what was folded since the last look."""
+        moment.start, self.seen = self.seen, int(self.candidate.bounds[self.event])
+        moment.fed = self.rows[moment.start : self.seen]
+        moment.is_end = self.event == len(self.candidate) or bool(moment.raised)
 
     def keep_prefix(self) -> None:
         """Keep the core where that saves later runs more than it costs."""
@@ -248,6 +272,14 @@ class Run:
         self.outcome.error = error
         self.outcome.signature = self.predicate.raised(error, symbol)
         self.outcome.failed_at = event
+        if self.predicate.follows:
+            self.event = event + 1
+            moment = Moment(self.core, self.candidate.event(event), NO_ROWS, raised=place_of(error))
+            self.show_fed(moment)
+            self.outcome.signature = self.watch.see(moment)
+            self.outcome.failed_at = (
+                int(np.searchsorted(self.candidate.bounds, cast(Follower, self.watch).failed_row)) - 1
+            )
 
     def ask_command(self, predicate: CommandPredicate) -> None:
         """Write the candidate to a journal of its own and run the command on it."""

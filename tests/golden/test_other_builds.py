@@ -5,7 +5,6 @@ Each reads the golden journal of this build, and this build what they write: the
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,15 +15,14 @@ import pytest
 from mmfold.engine.layout import LAYOUT_ID
 from mmfold.engine.manifest import CODE_VERSION
 from mmfold.engine.rules import RULES
+from tests.planted.build import ROOT, Edit, copy_packages
 
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("adapters", "config", "engine", "journal", "replay", "reports")
 GOLDEN = ROOT / "fixtures" / "golden" / f"rules-{RULES}-layout-{LAYOUT_ID[:12]}.mmj"
 NEW_RULES = RULES + 1
 CHANGE = "quotes stand two ticks further out"
 
 # name of a build -> (file, what stands there, what stands there in that build)
-Edits = list[tuple[str, str, str]]
+Edits = list[Edit]
 COUNTED, NOVEL = '        ("crossed_count", I8),\n', '        ("novel", I8),\n'
 RESERVED = '("reserved", I8, (COUNTER_ROOM - {}'
 LAYOUT: Edits = [
@@ -64,16 +62,8 @@ SCHEMA: Edits = [
 
 def build(directory: Path, edits: Edits) -> dict[str, str]:
     """Copy the sources with some edits; returns the environment that runs them."""
-    names = directory / "names" / "mmfold"
-    names.mkdir(parents=True)
-    for package in PACKAGES:
-        shutil.copytree(ROOT / package, names / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for file, old, new in edits:
-        path = names / file
-        text = path.read_text()
-        assert text.count(old) == 1, (file, old, text.count(old))
-        path.write_text(text.replace(old, new))
-    return {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(names.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+    names = copy_packages(directory, edits)
+    return {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(names), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def run(environment: dict[str, str], *words: object) -> tuple[int, str, str]:

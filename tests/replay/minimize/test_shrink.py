@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mmfold.engine.codes import EventKind
+from mmfold.engine.limits import ORDER_ID_SEQ_SHIFT
 from mmfold.journal.log.reader import Journal
 from mmfold.journal.log.verify import verify
 from mmfold.replay.minimize import groups
@@ -126,6 +127,17 @@ def test_another_seed_fails_alike(journals: dict) -> None:
     found = shrunk(journals[name, faults], fails_if, seed=3)
     assert found.signature == shrunk(journals[name, faults], fails_if).signature
     assert len(found.result.inputs) < 40
+
+
+@pytest.mark.parametrize("number", [3, 8, 20])
+def test_the_first_failure_counts_whatever_comes_behind(journals: dict, number: int) -> None:
+    path = journals["ladder", False]
+    recording = read_recording(path)
+    rows = np.concatenate([chunk.copy() for chunk in Journal(path).chunks()])
+    placed = rows["order_id"][(rows["kind"] == EventKind.PLACE) & (rows["instrument_index"] == 0)]
+    predicate = parse_predicate(f"placed[XUSDT] > {number}", recording.manifest)
+    outcome = Trial(recording.manifest, predicate, takes_all=True).run(recording.inputs)
+    assert recording.inputs.first["seq"][outcome.failed_at] == placed[number] >> ORDER_ID_SEQ_SHIFT
 
 
 def test_a_journal_that_passes_is_told(journals: dict) -> None:
