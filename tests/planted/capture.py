@@ -21,7 +21,7 @@ from tests.planted.market import blank, write_rows
 
 CAPTURE = "binance_raw_ws/usdm_btcusdt_20240808.gz"
 DEPTH = 2_000
-FUNDING_AT, SILENCE_AT, RESTART_AT = 0.4, 0.55, 0.8  # of all book messages
+FUNDING_AT, SILENCE_AT, RESTART_AT = 0.35, 0.55, 0.8  # of all book messages
 SILENCE_NS = 8 * NS_PER_S
 LOST_NS = 20 * NS_PER_S  # before the restart
 UNHEARD_COUNT = 12  # messages behind the restart before its snapshot
