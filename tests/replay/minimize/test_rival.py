@@ -175,10 +175,10 @@ def test_what_cannot_be_compared_is_told(journal: Path, fails_if: str, error: ty
         shrunk(journal, fails_if)
 
 
-def test_defaults_lay_nothing_over_a_journal(journal: Path) -> None:
-    value = load_config(None).strategy.levels_per_side
-    with pytest.raises(PredicateError, match="these are the defaults"):
-        shrunk(journal, f"digest_differs: strategy.levels_per_side={value}")
+def test_keys_of_another_strategy_lay_nothing_over_a_journal(journal: Path) -> None:
+    with pytest.raises(PredicateError, match="these keys lay nothing over") as refused:
+        parse_predicate("digest_differs: grid.half_spread=2", read_recording(journal).manifest)
+    assert "strategy.name=grid" in refused.value.hint
 
 
 def test_a_far_core_goes_on_from_where_it_stood(journal: Path) -> None:
