@@ -53,8 +53,7 @@ MET = (EventKind.CONNECTION, EventKind.HEALTH, EventKind.TRADE, EventKind.COMMAN
 OTHER = Change(overrides=("grid.half_spread=0.3", "strategy.min_spread_bps=1.5"))
 ANSWERS = (*range(EventKind.ACK, EventKind.FILL + 1), EventKind.OPEN_ORDERS, EventKind.CONNECTION, EventKind.RATE)
 CHILD = """
-import sys
-from pathlib import Path
+import sys; from pathlib import Path
 from mmfold.replay.assumptions import Assumptions
 from mmfold.replay.debug.fork import Plan, fork
 from mmfold.replay.debug.fork_config import Change
