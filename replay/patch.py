@@ -30,9 +30,9 @@ def base_of(path: Path, overrides: tuple[str, ...]) -> tuple[str, ...]:
 
     Raises: JournalError.
     """
-    source = EventSource(path)
     if any(one.startswith(NAME) for one in overrides) or not any(map(OF_STRATEGY.match, overrides)):
         return ()
+    source = EventSource(path)
     if not source.manifest.witnessed:
         return ()
     rows = next(iter(source.unverified_chunks()))

@@ -305,7 +305,7 @@ def ask_backtest(**asked: object) -> None:
 
 
 def ask_replay(**asked: object) -> None:
-    replay_command.replay_options({"until": None, "seq_from": None, "report": None, **asked})
+    replay_command.replay_options({"until": None, "seq_from": None, "report": None, **asked}, Path("j"))
 
 
 def ask_live(**asked: object) -> None:
