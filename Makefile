@@ -57,7 +57,7 @@ contracts: $(STAMP)  ## check that imports point inward
 bench: $(STAMP)  ## measure this machine: make bench EVENTS=out/n
 	$(BIN)/mm bench --events $(EVENTS)
 
-bench-against: $(STAMP)  ## measure this build beside the one of .ci/baseline; fails when it is slower by more than 10 %
+bench-against: $(STAMP)  ## measure this build beside the one of .ci/baseline; fails beyond 10 %, the tick beyond 100 %
 	.ci/against $(BIN)/mm
 
 wheel: $(STAMP)  ## build dist/mmfold-*.whl, to be installed elsewhere

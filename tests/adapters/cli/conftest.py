@@ -45,3 +45,17 @@ def mm(same_kernels: None, capfd: pytest.CaptureFixture[str]) -> Callable[..., t
         return code, told.out, told.err
 
     return call
+
+
+@pytest.fixture
+def call(same_kernels: None, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Return a function that runs one command line and returns exit code, stdout and stderr."""
+
+    def call(*words: object) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = run([str(word) for word in words])
+        told = capfd.readouterr()
+        assert "Traceback" not in told.err
+        return code, told.out, told.err
+
+    return call

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmfold.adapters.cli.main import run
 from mmfold.engine.codes import EventKind
 from mmfold.journal.log.reader import Journal
 from mmfold.journal.log.writer import Writer
@@ -46,20 +45,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             writer.append(edited)
             writer.commit()
     return directory
-
-
-@pytest.fixture
-def call(same_kernels: None, capfd: pytest.CaptureFixture[str]) -> Call:
-    """Return a function that runs one command line and returns exit code, stdout and stderr."""
-
-    def call(*words: object) -> tuple[int, str, str]:
-        capfd.readouterr()
-        code = run([str(word) for word in words])
-        told = capfd.readouterr()
-        assert "Traceback" not in told.err
-        return code, told.out, told.err
-
-    return call
 
 
 def test_a_fork_is_written_told_and_read_by_the_others(call: Call, made: Path, tmp_path: Path) -> None:

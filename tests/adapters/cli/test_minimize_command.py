@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from mmfold.adapters.bundled import DEMO
-from mmfold.adapters.cli.main import run
 from mmfold.journal.log.reader import Journal
 from mmfold.replay.minimize.regression import failure_of
 from mmfold.reports.minimized import ALL_NAMES
@@ -19,20 +18,6 @@ from mmfold.reports.minimized import ALL_NAMES
 Call = Callable[..., tuple[int, str, str]]
 FAILS_IF = "position_lots > 5"
 LONG = ("--budget", "10m")
-
-
-@pytest.fixture
-def call(same_kernels: None, capfd: pytest.CaptureFixture[str]) -> Call:
-    """Return a function that runs one command line and returns exit code, stdout and stderr."""
-
-    def call(*words: object) -> tuple[int, str, str]:
-        capfd.readouterr()
-        code = run([str(word) for word in words])
-        told = capfd.readouterr()
-        assert "Traceback" not in told.err
-        return code, told.out, told.err
-
-    return call
 
 
 def minimize(call: Call, out: Path, *words: object, events: Path = DEMO, fails_if: str = FAILS_IF) -> tuple:
