@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -34,20 +35,6 @@ def place(made_journal: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def mm(same_kernels: None, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Return a function that runs `mm journal ...` and returns exit code, stdout and stderr."""
-
-    def call(*words: object) -> tuple[int, str, str]:
-        capfd.readouterr()
-        code = run(["journal", *map(str, words)])
-        told = capfd.readouterr()
-        assert "Traceback" not in told.err
-        return code, told.out, told.err
-
-    return call
-
-
-@pytest.fixture
 def call(same_kernels: None, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Return a function that runs one command line and returns exit code, stdout and stderr."""
 
@@ -59,3 +46,9 @@ def call(same_kernels: None, capfd: pytest.CaptureFixture[str]) -> Callable[...,
         return code, told.out, told.err
 
     return call
+
+
+@pytest.fixture
+def mm(call: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, str, str]]:
+    """Return a function that runs `mm journal ...` and returns exit code, stdout and stderr."""
+    return partial(call, "journal")
