@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,17 +18,9 @@ Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def mm(capfd: pytest.CaptureFixture[str]) -> Call:
+def mm(call: Call) -> Call:
     """Return a function that runs `mm bisect ...` and returns exit code, stdout and stderr."""
-
-    def call(*words: object) -> tuple[int, str, str]:
-        capfd.readouterr()
-        code = run(["bisect", *map(str, words)])
-        told = capfd.readouterr()
-        assert "Traceback" not in told.err
-        return code, told.out, told.err
-
-    return call
+    return partial(call, "bisect")
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import pytest
 
 from mmfold.adapters import redact
 from mmfold.adapters.bundled import DEMO
-from mmfold.adapters.cli.main import run
 from mmfold.engine.codes import EventKind
 from mmfold.engine.manifest import encode_manifest
 from mmfold.engine.payload import payload_rows
@@ -40,16 +39,8 @@ def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def mm(capfd: pytest.CaptureFixture[str]) -> Call:
+def mm(call: Call) -> Call:
     """Return a function that runs `mm ...` and returns exit code, stdout and stderr."""
-
-    def call(*words: object) -> tuple[int, str, str]:
-        capfd.readouterr()
-        code = run(list(map(str, words)))
-        told = capfd.readouterr()
-        assert "Traceback" not in told.err
-        return code, told.out, told.err
-
     return call
 
 
