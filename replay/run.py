@@ -4,13 +4,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmfold.config.load import load_config
-from mmfold.config.models import Config
-from mmfold.config.params import config_document
 from mmfold.engine.codes import EventKind
 from mmfold.engine.core import Core
 from mmfold.engine.records import EVENT
@@ -19,12 +16,14 @@ from mmfold.journal.log.chain import Chain
 from mmfold.journal.log.checkpoints import Checkpoint
 from mmfold.replay.checkpoint import checkpoint_key, find_checkpoint, load_checkpoint, save_checkpoint
 from mmfold.replay.comparing import ComparingFeed
-from mmfold.replay.patch import patch_of
 from mmfold.replay.result import SAMPLE, ReplayResult
 from mmfold.replay.sampling import Sampler
 from mmfold.replay.source import EventSource
 from mmfold.replay.strategy.blame import strategy_blamed
 from mmfold.replay.strategy.file import check_configured, check_recorded
+
+if TYPE_CHECKING:
+    from mmfold.config.models import Config
 
 EFFECT_NAMES = {
     "place": EventKind.PLACE,
@@ -42,7 +41,7 @@ class ReplayOptions:
     Units: until_ts_ns is compared with the receive time; effects before `seq_from` are not handed out.
     """
 
-    config: Config | None = None  # replaces the journal's own CONFIG events
+    config: "Config | None" = None  # replaces the journal's own CONFIG events
     config_is_patch: bool = False  # only the keys that were set replace them, and what follows from those
     base: tuple[str, ...] = ()  # of a patch: KEY=VALUE texts that the keys were laid over (replay/patch.py)
     seq_from: int = 0
@@ -75,7 +74,7 @@ class Replay:
         self.manifest = self.source.manifest
         if not options.beside_strategy or "strategy_sha256" in self.manifest.extra:
             check_recorded(self.manifest)
-        self.document = config_document(options.config or load_config(None), self.manifest)
+        self.document = self.configured()
         check_configured(self.document)
         self.core = Core(self.manifest, self.take_effects, override=self.override())
         self.comparing: ComparingFeed | None = None
@@ -91,10 +90,21 @@ class Replay:
         self.rows = 0
         self.seq_next = 0
 
+    def configured(self) -> dict[str, Any]:
+        """Return the CONFIG document that was asked for, else mm's own; nothing where a witnessed journal brings its own."""
+        if self.options.config is None and self.manifest.witnessed:
+            return {}
+        from mmfold.config.load import load_config  # a fifth of the start of a command that needs none of it
+        from mmfold.config.params import config_document
+
+        return config_document(self.options.config or load_config(None), self.manifest)
+
     def override(self) -> dict[str, Any] | None:
         """Return what is laid over a witnessed journal's own CONFIG: all of another one, or the keys that were set."""
         if self.options.config is None or not self.options.config_is_patch:
             return None if self.options.config is None else self.document
+        from mmfold.replay.patch import patch_of
+
         return patch_of(self.options.config, self.manifest, self.options.base)
 
     def take_effects(self, effects: np.ndarray) -> None:

@@ -162,13 +162,15 @@ def replay_options(asked: dict[str, Any], events: Path) -> "ReplayOptions":
 
     Raises: ConfigError, click.BadParameter.
     """
-    from mmfold.config.load import load_config
-    from mmfold.replay.patch import base_of
     from mmfold.replay.run import ReplayOptions
 
-    config, overrides, is_patch = None, tuple(asked["overrides"]), not (asked["config_path"] or asked["profile"])
-    base = base_of(events, overrides) if is_patch and overrides else ()
+    config, base = None, ()
+    overrides, is_patch = tuple(asked["overrides"]), not (asked["config_path"] or asked["profile"])
     if overrides or not is_patch:
+        from mmfold.config.load import load_config
+        from mmfold.replay.patch import base_of
+
+        base = base_of(events, overrides) if is_patch else ()
         config = load_config(asked["config_path"], asked["profile"], (*base, *overrides))
         print_warnings(config.warnings)
     until_seq, until_ts_ns = parse_moment(asked["until"], "--until")

@@ -71,9 +71,10 @@ class Library:
         for chunk in self.source.unverified_chunks(seq_from=seq):
             rows = chunk[int(np.searchsorted(chunk["seq"], seq)) :]
             if len(rows):
-                if int(rows[0]["seq"]) == seq:
+                after = int(rows[0]["seq"])
+                if after == seq:
                     return rows[: int(np.searchsorted(rows["seq"], seq, side="right"))].copy()
-                break
+                raise NoSuchEvent(f"{self.path} has no event at seq {seq:,}, the next one is at {after:,}")
         raise NoSuchEvent(f"{self.path} has no event at seq {seq:,}")
 
     def cause_of(self, seq: int) -> int:
