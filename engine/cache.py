@@ -33,6 +33,8 @@ ENTRY_MODULES = (
     "mmfold.journal.log.rows_kernel",
     "mmfold.replay.clock_kernel",
     "mmfold.replay.sampling",
+    "mmfold.replay.theory.avellaneda",
+    "mmfold.replay.theory.glft",
     "mmfold.replay.trades_once",
     "mmfold.replay.venue.desk",
     "mmfold.replay.venue.entering",

@@ -91,7 +91,7 @@ class Replay:
         self.seq_next = 0
 
     def configured(self) -> dict[str, Any]:
-        """Return the CONFIG document that was asked for, else mm's own; nothing where a witnessed journal brings its own."""
+        """Return the CONFIG document asked for, else mm's own; nothing where a witnessed journal brings its own."""
         if self.options.config is None and self.manifest.witnessed:
             return {}
         from mmfold.config.load import load_config  # a fifth of the start of a command that needs none of it

@@ -11,6 +11,7 @@ from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.live_command import parse_duration
 from mmfold.adapters.cli.output import emit_json, format_number, print_table, progress
 from mmfold.adapters.cli.places import check_journal_place
+from mmfold.adapters.cli.shared_options import NumberRange
 
 KINDS = ("import", "verify", "replay", "JSONL", "steps", "starts", "memory")
 BUDGETS = {
@@ -43,12 +44,12 @@ LOOPBACK_S = 20.0
 @click.option("--live", is_flag=True, help="Measure the live path instead, on a market of the emulator's making.")
 @click.option("--soak", "soak_s", callback=parse_duration, metavar="30m",
               help="Run a session against an emulator for so long and measure what grows.")  # fmt: skip
-@click.option("--speed", default=20.0, show_default=True, type=click.FloatRange(0.01, 1_000),
+@click.option("--speed", default=20.0, show_default=True, type=NumberRange(0.01, 1_000),
               help="Times real time of the soak's market.")  # fmt: skip
 @click.option("--against", metavar="CHECKOUT", type=click.Path(path_type=Path),
               help="Compare with another build instead, in turns.")  # fmt: skip
 @click.option("--rounds", type=click.IntRange(1, 100), help="Times each build takes its turn.  [default: 7]")
-@click.option("--limit", "limit_pct", metavar="PCT", type=click.FloatRange(0, 1_000),
+@click.option("--limit", "limit_pct", metavar="PCT", type=NumberRange(0, 1_000),
               help="Exit with 2 when this build is slower by more.")  # fmt: skip
 @click.option("--figure", "figures", multiple=True, type=click.Choice(FIGURES),
               help="Compare this figure only; repeat it for several.")  # fmt: skip

@@ -16,6 +16,7 @@ from mmfold.adapters.cli.interpreted import choose_mode, events_bytes
 from mmfold.adapters.cli.interrupts import Interrupted, check_interrupts
 from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.output import emit_json, progress
+from mmfold.adapters.cli.shared_options import NumberRange
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,7 +117,7 @@ def key(out: Path, name: str, ml_dsa: bool, as_json: bool) -> None:
 @click.option("--origin", metavar="TEXT", help="The log's name, instead of the key's name and the run.")
 @click.option("--follow", is_flag=True, help="Go on beside a living writer, until the journal is sealed or Ctrl-C.")
 @click.option(
-    "--every", "every_s", metavar="SECONDS", default=60.0, show_default=True, type=click.FloatRange(1.0),
+    "--every", "every_s", metavar="SECONDS", default=60.0, show_default=True, type=NumberRange(1.0),
     help="With --follow: how often what has come is signed.",
 )  # fmt: skip
 @click.option("--beside", metavar="PID", type=click.IntRange(1), help="With --follow: end when this process has.")

@@ -134,6 +134,10 @@ COMMANDS = {
         "mmfold.adapters.cli.fork_command:command",
         "Go on from an event with other settings, beside what happened.",
     ),
+    "theory": Entry(
+        "mmfold.adapters.cli.theory_command:command",
+        "Run the world of a paper beside its closed form.",
+    ),
     "policies": Entry(
         "mmfold.adapters.cli.policies_command:command",
         "List the policies: settings, when each is due, what it adjusts.",

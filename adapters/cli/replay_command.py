@@ -164,8 +164,8 @@ def replay_options(asked: dict[str, Any], events: Path) -> "ReplayOptions":
     """
     from mmfold.replay.run import ReplayOptions
 
-    config, base = None, ()
     overrides, is_patch = tuple(asked["overrides"]), not (asked["config_path"] or asked["profile"])
+    config, base = None, overrides[:0]
     if overrides or not is_patch:
         from mmfold.config.load import load_config
         from mmfold.replay.patch import base_of

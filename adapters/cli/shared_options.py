@@ -1,5 +1,6 @@
 """Options that several commands have alike: one spelling, one help text; must never import more than click."""
 
+import math
 from collections.abc import Callable
 from functools import partial, wraps
 from pathlib import Path
@@ -8,6 +9,18 @@ from typing import Any
 import click
 
 from mmfold.adapters.cli.journal_path import READ_JOURNAL
+
+
+class NumberRange(click.FloatRange):
+    """A range of numbers; click's own lets nan through, which is in no range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number, or fail with the range."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
+        return number
+
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 EVENTS = partial(click.option, "--events", metavar="PATH", type=READ_JOURNAL, help="Journal, any form; demo: bundled.")

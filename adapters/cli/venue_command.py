@@ -13,6 +13,7 @@ from mmfold.adapters.cli.import_command import parse_symbols
 from mmfold.adapters.cli.interpreted import DESK, tell_compiling
 from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.output import emit_json
+from mmfold.adapters.cli.shared_options import NumberRange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +70,7 @@ def feed_options(listen: str) -> "Callable[[Callable[..., None]], Callable[..., 
             "--synthetic", metavar="SEED", type=click.IntRange(0), help="Make up a market; the default, with seed 0."
         ),
         click.option(
-            "--speed", default=1.0, show_default=True, type=click.FloatRange(0.01, 1_000), help="Times real time."
+            "--speed", default=1.0, show_default=True, type=NumberRange(0.01, 1_000), help="Times real time."
         ),
         click.option("--once", is_flag=True, help="End a recorded market at its end instead of playing it over again."),
         click.option(
@@ -77,7 +78,7 @@ def feed_options(listen: str) -> "Callable[[Callable[..., None]], Callable[..., 
         ),
         click.option("--symbols", metavar="A,B", callback=parse_symbols, help="Only these instruments."),
         click.option(
-            "--latency", default=1.0, show_default=True, type=click.FloatRange(0, 10_000), metavar="MS",
+            "--latency", default=1.0, show_default=True, type=NumberRange(0, 10_000), metavar="MS",
             help="How long every frame and answer takes to leave.",
         ),
         click.option("--remote", is_flag=True, help="Allow an address that other machines reach."),
