@@ -134,6 +134,10 @@ COMMANDS = {
         "mmfold.adapters.cli.fork_command:command",
         "Go on from an event with other settings, beside what happened.",
     ),
+    "portfolio": Entry(
+        "mmfold.adapters.cli.portfolio_command:command",
+        "Share a budget among symbols, to look at.",
+    ),
     "theory": Entry(
         "mmfold.adapters.cli.theory_command:command",
         "Run the world of a paper beside its closed form.",

@@ -165,7 +165,8 @@ def replay_options(asked: dict[str, Any], events: Path) -> "ReplayOptions":
     from mmfold.replay.run import ReplayOptions
 
     overrides, is_patch = tuple(asked["overrides"]), not (asked["config_path"] or asked["profile"])
-    config, base = None, overrides[:0]
+    config = None
+    base: tuple[str, ...] = ()
     if overrides or not is_patch:
         from mmfold.config.load import load_config
         from mmfold.replay.patch import base_of

@@ -17,7 +17,8 @@ READ = {
     "mm journal cat path",
     "mm journal convert src", "mm journal export path", "mm journal info path", "mm journal prove path",
     "mm journal recover path", "mm journal slice path", "mm journal verify path", "mm minimize events",
-    "mm minimize path", "mm parity a", "mm parity b", "mm policies events", "mm replay events", "mm replay path",
+    "mm minimize path", "mm parity a", "mm parity b", "mm policies events",
+    "mm portfolio preview events", "mm replay events", "mm replay path",
     "mm venue binance feed", "mm venue bybit feed", "mm why events",
 }  # fmt: skip
 
