@@ -54,6 +54,13 @@ KEY_OF_PARAM = {
     "amend_size_threshold": "strategy.amend_size_threshold",
     "post_only_offset_bps": "maker.post_only_offset_bps",
     "min_qty_pad": "maker.min_qty_pad",
+    "optimal_gamma": "optimal.gamma",
+    "optimal_sigma": "optimal.sigma",
+    "optimal_a_per_s": "optimal.a_per_s",
+    "optimal_k": "optimal.k",
+    "optimal_horizon_s": "optimal.horizon_s",
+    "optimal_qty_lots": "optimal.qty",
+    "optimal_quotes_max": "optimal.max_quotes",
     "daily_loss_micros_max": "guards.intraday_caps.daily_pnl_stop_usd",
 }
 

@@ -18,6 +18,7 @@ DIGIT_COUNT_MAX = 15  # a decimal of 15 significant digits survives JSON numbers
 USD_MAX = 1_000_000_000
 QUOTED_USD_MAX = 9_000_000  # the core scales these micros by a million: the product must fit 63 bits
 BPS_MAX = 1000
+FIGURE_MAX = 1_000_000_000  # of a rate or a deviation
 MS_MAX = 3_600_000
 USER_NUMBER_MAX = int(USER_REAL_MAX)
 USER_RANGE = f"(-{USER_REAL_MAX:g}, {USER_REAL_MAX:g})"
@@ -100,8 +101,9 @@ class Section(BaseModel):
 class StrategySection(Section):
     """How quotes are made. Source: spec/core.md 5."""
 
-    name: Literal["ladder", "grid", "user"] = switch(
-        "which quoter runs; grid has its own section, user is the file of --strategy", "ladder, grid or user"
+    name: Literal["ladder", "grid", "avellaneda", "glft", "user"] = switch(
+        "which quoter runs; grid has its own section, avellaneda and glft have optimal, user is the file of --strategy",
+        "ladder, grid, avellaneda, glft or user",
     )
     k_vola_spread: Number = ranged("spread per unit of volatility", "-", 0, 2, above=True, live=True)
     min_spread_bps: Number = ranged("narrowest spread quoted", "bps", 0, BPS_MAX, live=True)
@@ -144,6 +146,18 @@ class GridSection(Section):
     qty: Number = ranged("size of each quote", "base units", 0, USD_MAX, above=True)
     max_notional_usd: Number = ranged("position value beyond which a side stops", "USD", 0, USD_MAX)
     step_ms: StrictInt = ranged("time between two quotes", "ms", 1, MS_MAX)
+
+
+class OptimalSection(Section):
+    """The quoters in closed form, Avellaneda-Stoikov and Gueant-Lehalle-Fernandez-Tapia: one quote a side."""
+
+    gamma: Number = ranged("risk aversion", "1/tick", 0, 1000, above=True, live=True)
+    sigma: Number = ranged("deviation of the mid; 0: the feed's", "ticks/sqrt(s)", 0, FIGURE_MAX, live=True)
+    a_per_s: Number = ranged("fills of a side at the mid, A; 0: the feed's", "1/s", 0, FIGURE_MAX, live=True)
+    k: Number = ranged("decay of fills with distance; 0: the feed's", "1/tick", 0, 1000, live=True)
+    horizon_s: Number = ranged("time that a position is held, of avellaneda", "s", 0, 86400, above=True, live=True)
+    qty: Number = ranged("size of each quote", "base units", 0, USD_MAX, above=True)
+    max_quotes: StrictInt = ranged("quotes held at which a side that adds stops", "quotes", 1, 1000, live=True)
 
 
 class MakerSection(Section):
@@ -287,6 +301,7 @@ class Settings(Section):
     enabled: StrictBool = switch("whether the symbol is quoted", live=True)
     strategy: StrategySection
     grid: GridSection
+    optimal: OptimalSection
     maker: MakerSection
     risk: RiskSection
     guards: GuardsSection

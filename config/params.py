@@ -23,6 +23,27 @@ NEVER = 1_000_000.0  # a threshold that no move of a price or a size reaches
 DIGEST_HEX_COUNT = 12
 Number = int | float
 
+OPTIMAL = ("avellaneda", "glft")  # the quoters of section optimal
+# Settings of `strategy` that they do not read.
+LADDER_ALONE = frozenset(
+    f"strategy.{name}"
+    for name in (
+        "k_vola_spread",
+        "min_spread_bps",
+        "max_spread_bps",
+        "skew_coeff",
+        "imbalance_cutoff",
+        "levels_per_side",
+        "level_spacing_coeff",
+        "microprice_drift_bps",
+        "guard_pause_ms",
+        "enable_dynamic_spread",
+        "enable_inventory_skew",
+        "enable_adverse_guard",
+        "target_usd",
+    )
+)
+
 # Settings of `strategy` that the grid rule does not read: GRID_FIXED and grid.step_ms stand in for them.
 GRID_REPLACES = frozenset(
     f"strategy.{name}"
@@ -99,7 +120,12 @@ def unused_keys(config: Config, manifest: Manifest | None = None) -> dict[str, s
 
 def is_read_by(strategy: str, key: str) -> bool:
     """Tell whether a strategy reads a key."""
-    return key not in GRID_REPLACES if strategy == "grid" else not key.startswith("grid.")
+    section = key.partition(".")[0]
+    if strategy == "grid":
+        return key not in GRID_REPLACES and section != "optimal"
+    if strategy in OPTIMAL:
+        return key not in LADDER_ALONE and section != "grid"
+    return section not in ("grid", "optimal")
 
 
 def symbol_params(settings: Settings, instrument: Instrument) -> dict[str, Number]:
@@ -154,7 +180,7 @@ def symbol_params(settings: Settings, instrument: Instrument) -> dict[str, Numbe
         "min_qty_pad": float(maker.min_qty_pad),
         "daily_loss_micros_max": micros("guards.intraday_caps.daily_pnl_stop_usd", caps.daily_pnl_stop_usd),
     }
-    params |= grid_params(settings, instrument)
+    params |= grid_params(settings, instrument) | optimal_params(settings, instrument)
     params |= {param: float(settings.user[name]) for param, name in zip(USER_PARAMS, declared_params(), strict=False)}
     check_room(settings, instrument)
     return params
@@ -201,6 +227,20 @@ def grid_params(settings: Settings, instrument: Instrument) -> dict[str, Number]
         "grid_notional_micros_max": micros("grid.max_notional_usd", grid.max_notional_usd),
         "quote_refresh_ns": grid.step_ms * NS_PER_MS,
         **GRID_FIXED,
+    }
+
+
+def optimal_params(settings: Settings, instrument: Instrument) -> dict[str, Number]:
+    """Return the PARAMS of the quoters in closed form; the size is 0 when another strategy runs, as the grid's is."""
+    optimal = settings.optimal
+    return {
+        "optimal_gamma": float(optimal.gamma),
+        "optimal_sigma": float(optimal.sigma),
+        "optimal_a_per_s": float(optimal.a_per_s),
+        "optimal_k": float(optimal.k),
+        "optimal_horizon_s": float(optimal.horizon_s),
+        "optimal_qty_lots": lots("optimal.qty", optimal.qty, instrument) if settings.strategy.name in OPTIMAL else 0,
+        "optimal_quotes_max": optimal.max_quotes,
     }
 
 

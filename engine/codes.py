@@ -146,6 +146,8 @@ class Strategy(IntEnum):
     LADDER = 0
     GRID = 1
     USER = 2  # a user's own file (engine/quoting/user.py)
+    AVELLANEDA = 3
+    GLFT = 4
 
 
 class RequestOutcome(IntEnum):

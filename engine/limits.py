@@ -17,6 +17,7 @@ CHAIN_BLOCK_EVENT_COUNT = 1024  # events between two restarts of the chain's has
 INSTRUMENT_COUNT_MAX = 256
 LEVEL_COUNT_MAX = 10  # quoted levels of one side
 ADJUST_COUNT_MAX = 96  # adjustments of one instrument's PARAMS: a pin of each, and those of policies
+ARRIVAL_BUCKET_COUNT = 24  # of trades by their distance from the mid: 0, 1, 2 to 3, 4 to 7 half ticks ...
 USER_MEMORY_COUNT = 16  # real and whole numbers that a user's strategy may remember of an instrument, of each
 FIRST_BLOCK_ROOM = 48  # reasons that one event may be the first to be blocked for
 POLICY_ROOM = 16  # policies, by their ids

@@ -78,6 +78,13 @@ PARAM_FIELDS = (
     ParamField(46, "min_qty_pad", F8),
     *(ParamField(USER_PARAM_ID_FIRST + slot, name, F8) for slot, name in enumerate(USER_PARAMS)),
     ParamField(63, "daily_loss_micros_max", I8, hard_cap=True),  # of the account, in a UTC day
+    ParamField(64, "optimal_gamma", F8),  # 1/tick; of the quoters of engine/quoting/optimal.py, so for those below
+    ParamField(65, "optimal_sigma", F8),  # ticks / sqrt(s); 0: of the feed; so for the next two
+    ParamField(66, "optimal_a_per_s", F8),
+    ParamField(67, "optimal_k", F8),  # 1/tick
+    ParamField(68, "optimal_horizon_s", F8),
+    ParamField(69, "optimal_qty_lots", I8),
+    ParamField(70, "optimal_quotes_max", I8),
 )
 PARAM_BY_ID = {field.id: field for field in PARAM_FIELDS}
 PARAM_BY_NAME = {field.name: field for field in PARAM_FIELDS}

@@ -25,6 +25,7 @@ from mmfold.engine.features.registry import (
     features_on_mid,
     features_on_rate,
     features_on_timer,
+    features_on_trade,
 )
 from mmfold.engine.funding import apply_funding
 from mmfold.engine.gates.seam import audit_blocks
@@ -56,6 +57,7 @@ def step(clock, cells, rows, start, end, out):
             apply_book(clock, cell, out, row, news)
         case EventKind.TRADE:
             apply_trade(cell, row)
+            features_on_trade(cell, row)
         case EventKind.BBO:
             assert end - start == 2
             apply_bbo(cell, rows[start], rows[start + 1])

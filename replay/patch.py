@@ -22,7 +22,9 @@ from mmfold.replay.source import EventSource
 
 NAME = "strategy.name="
 DEFAULT = "default"
-OF_STRATEGY = re.compile(r"(per_symbol\.[^=]+\.)?(grid|user)\.")  # keys that mean something to one strategy alone
+OF_STRATEGY = re.compile(
+    r"(per_symbol\.[^=]+\.)?(grid|optimal|user)\."
+)  # keys that mean something to one strategy alone
 
 
 def base_of(path: Path, overrides: tuple[str, ...]) -> tuple[str, ...]:

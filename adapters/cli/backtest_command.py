@@ -61,7 +61,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--funding", metavar="FILE", type=FILE, help="History of funding rates, CSV or JSON: mm docs backtest.")
 @click.option("--config", "config_path", metavar="FILE", type=click.Path(path_type=Path), help="Configuration.")
 @click.option("--profile", metavar="NAME", help="A profile of config/profiles; by default the strategy's own.")
-@click.option("--strategy", metavar="NAME|FILE:FUNCTION", help="ladder, grid, or a file of yours: my.py:quote.")
+@click.option("--strategy", metavar="NAME|FILE:FUNCTION", help="ladder, grid, avellaneda, glft, or FILE:FUNCTION.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one configuration key.")
 @of_venue
 @click.option("--timer-ms", type=click.IntRange(1, 60_000), help="Pace of TIMER events.  [default: 100]")

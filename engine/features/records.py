@@ -5,6 +5,7 @@ They stand apart from the kernels because the state is laid out before it is cho
 """
 
 from mmfold.engine.limits import (
+    ARRIVAL_BUCKET_COUNT,
     LATENCY_BOUNDS_MS,
     MARKOUT_FILL_ROOM,
     MARKOUT_HORIZON_COUNT,
@@ -74,10 +75,28 @@ LATENCY = record(
     [("counts", I8, (ANSWER_COUNT, LATENCY_BUCKET_COUNT))],  # by bucket, the last one without a bound
 )
 
+ARRIVALS = record(
+    72 + 16 * ARRIVAL_BUCKET_COUNT,
+    [
+        ("sigma_ticks", F8),  # of the mid, ticks / sqrt(s); 0: not known; so for the next two
+        ("a_per_s", F8),  # trades of one side that reach the mid
+        ("k_per_tick", F8),  # how fast they become rare with the distance
+        ("fold_count", I8),
+        ("ts_fold_ns", I8),  # up to which all below but `fresh_counts` is decayed
+        ("mid_half_ticks", I8),  # at that time; 0: there was none
+        ("elapsed_s", F8),  # decayed sums: time in which trades were counted,
+        ("moved_s", F8),  # time between mids,
+        ("square_ticks", F8),  # and their squared moves
+        ("fresh_counts", I8, (ARRIVAL_BUCKET_COUNT,)),  # trades since then, by distance from the mid
+        ("counts", F8, (ARRIVAL_BUCKET_COUNT,)),  # decayed
+    ],
+)
+
 FEATURE_FIELDS: list[tuple] = [
     ("markouts", MARKOUTS),
     ("turnover", TURNOVER),
     ("order_age", ORDER_AGE),
     ("latency", LATENCY),
+    ("arrivals", ARRIVALS),
 ]
 FEATURE_SET = record(sum(field[1].itemsize for field in FEATURE_FIELDS), FEATURE_FIELDS)

@@ -1,6 +1,6 @@
 """Which features there are and who calls them: one explicit call per hook and feature, so that all is compiled in."""
 
-from mmfold.engine.features import latency, markouts, order_age, turnover
+from mmfold.engine.features import arrivals, latency, markouts, order_age, turnover
 from mmfold.engine.features.seam import Feature
 from mmfold.engine.jit import kernel
 
@@ -9,6 +9,7 @@ FEATURES: tuple[Feature, ...] = (
     turnover.TURNOVER,
     order_age.ORDER_AGE,
     latency.LATENCY,
+    arrivals.ARRIVALS,
 )
 
 
@@ -16,6 +17,12 @@ FEATURES: tuple[Feature, ...] = (
 def features_on_mid(clock, cell):
     """Tell the features that a mid is about to change; runs on every book update, so what waits is asked first."""
     markouts.on_mid(clock, cell)
+
+
+@kernel
+def features_on_trade(cell, row):
+    """Tell the features of a trade of the market."""
+    arrivals.on_trade(cell, row)
 
 
 @kernel
@@ -43,3 +50,4 @@ def features_on_timer(clock, cell):
     """Tell the features that time has passed, before anything is decided."""
     markouts.on_timer(clock, cell)
     turnover.on_timer(clock, cell)
+    arrivals.on_timer(clock, cell)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-HOOKS = ("on_mid", "on_fill", "on_order", "on_rate", "on_timer")
+HOOKS = ("on_mid", "on_trade", "on_fill", "on_order", "on_rate", "on_timer")
 COLOR = "blue"  # of everything, until a rollout splits the orders
 
 Read = Callable[[np.ndarray], Iterable[tuple[tuple[str, ...], int | Fraction | float | None]]]

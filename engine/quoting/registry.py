@@ -5,6 +5,7 @@ from mmfold.engine.jit import kernel
 from mmfold.engine.quoting import user
 from mmfold.engine.quoting.grid import decide_grid
 from mmfold.engine.quoting.ladder import decide_ladder
+from mmfold.engine.quoting.optimal import decide_optimal
 
 
 @kernel
@@ -19,5 +20,7 @@ def decide_targets(clock, cell, out):
             user.keep_memory(cell)
             user.decide_user(clock, cell)  # looked up in its module: a driver may have put another one there
             user.check_written(cell)
+        case Strategy.AVELLANEDA | Strategy.GLFT:
+            decide_optimal(cell)
         case _:
             raise AssertionError("unknown strategy")

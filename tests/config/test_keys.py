@@ -24,6 +24,9 @@ OTHERS = {
 }
 
 
+OWNERS = {"grid_": "grid", "optimal_": "glft"}  # of the PARAMS that are 0 when another strategy runs
+
+
 def test_every_param_has_a_key_that_there_is() -> None:
     assert {*KEY_OF_PARAM, *USER_PARAMS} == set(PARAM.names or ())
     known = {one.key for one in describe()}
@@ -38,7 +41,7 @@ MANIFEST = Manifest(
 @pytest.mark.parametrize("param", sorted(KEY_OF_PARAM))
 def test_the_key_moves_its_param(param: str) -> None:
     key, manifest = KEY_OF_PARAM[param], MANIFEST
-    base = ["mode=sent", *(["strategy.name=grid"] if param.startswith("grid_") else [])]
+    base = ["mode=sent", *(f"strategy.name={name}" for at, name in OWNERS.items() if param.startswith(at))]
     value = OTHERS.get(key) or moved({one.key: one.default for one in describe()}[key])
     before, after = (
         to_params(load_config(None, None, [*base, *more]), manifest)["BTCUSDT"] for more in ([], [f"{key}={value}"])

@@ -15,6 +15,8 @@ from mmfold.config.load import load_config, profile_names
 from mmfold.config.models import unread_keys
 from mmfold.config.params import (
     GRID_REPLACES,
+    LADDER_ALONE,
+    OPTIMAL,
     config_digest,
     to_params,
     to_policies,
@@ -247,10 +249,14 @@ def test_keys_without_effect_are_marked_at_their_defaults_too() -> None:
     ladder = unused_keys(load_config(None))
     assert {key.partition(".")[0]: reader for key, reader in ladder.items()} == {
         "grid": "strategy ladder",
+        "optimal": "strategy ladder",
         "allocator": "anything in this build",
     }
     grid = unused_keys(load_config(None, None, ["strategy.name=grid"]))
-    assert {key for key in grid if not key.startswith("allocator.")} == GRID_REPLACES
+    assert {key for key in grid if not key.startswith(("allocator.", "optimal."))} == GRID_REPLACES
+    for name in OPTIMAL:
+        optimal = unused_keys(load_config(None, None, [f"strategy.name={name}"]))
+        assert {key for key in optimal if not key.startswith(("allocator.", "grid."))} == LADDER_ALONE
 
 
 def test_policies_take_their_settings() -> None:

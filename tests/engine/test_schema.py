@@ -36,6 +36,7 @@ grid_skew_ticks_per_lot_e6 grid_qty_lots grid_notional_micros_max k_vola_spread 
 skew_coeff imbalance_cutoff level_spacing_coeff microprice_drift_bps replace_threshold_bps amend_price_threshold_bps
 amend_size_threshold post_only_offset_bps min_qty_pad user_00 user_01 user_02 user_03 user_04 user_05 user_06 user_07
 user_08 user_09 user_10 user_11 user_12 user_13 user_14 user_15 daily_loss_micros_max
+optimal_gamma optimal_sigma optimal_a_per_s optimal_k optimal_horizon_s optimal_qty_lots optimal_quotes_max
 """
 PARAM_IDS = PARAM_WORDS.split()
 
