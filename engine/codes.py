@@ -38,6 +38,7 @@ class EventKind(IntEnum):
     AUDIT = 103
     ALERT = 104
     DIGEST = 105
+    NOTE = 106
     FRAME = 255
 
 

@@ -16,7 +16,8 @@ from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT, ROW_BYTES, TS_NS_MAX
 from mmfold.engine.manifest import Manifest, canonical_json
 from mmfold.engine.params import ConfigPayloadError, parse_config, set_base
 from mmfold.engine.payload import payload_bytes
-from mmfold.engine.policy.lane import Emit, PolicyLane
+from mmfold.engine.policy.lane import PolicyLane
+from mmfold.engine.policy.note import Emit
 from mmfold.engine.policy.registry import POLICIES
 from mmfold.engine.policy.seam import Policy
 from mmfold.engine.records import EVENT, KIND_AT, KIND_COUNT, NO_TS_NS
@@ -269,12 +270,13 @@ class Core:
         counter["audit_count"] -= 1  # the row was made as an audit
         counter["cancelled_count"] += 1
 
-    def emit(self, instrument_index: int, kind: EventKind, code: int) -> np.void:
-        """Append an AUDIT or ALERT row from the policy lane and return it, to be filled in."""
-        cells = self.state.cells[instrument_index : instrument_index + 1]
-        run_emit(self.state.clock, cells, self.out, int(kind), int(code))
-        effect: np.void = self.out[0]["effects"][int(self.out[0]["effect_count"]) - 1]
-        return effect
+    def emit(self, instrument_index: int, kind: EventKind, code: int, count: int = 1) -> np.ndarray:
+        """Append AUDIT, ALERT or NOTE rows from the policy lane and return them, to be filled in."""
+        cells, first = self.state.cells[instrument_index : instrument_index + 1], self.effect_count.item(0)
+        for place in range(count):
+            run_emit(self.state.clock, cells, self.out, int(kind), int(code) + place)
+        effects: np.ndarray = self.effects[first : first + count]
+        return effects
 
     def check_digest(self, rows: np.ndarray) -> None:
         """Compare a DIGEST witness with the state; one of another layout is counted, not compared.

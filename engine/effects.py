@@ -74,6 +74,13 @@ def emit_alert(clock, cell, out, code, detail):
 
 
 @kernel
+def emit_note(clock, cell, out, part):
+    """Append a part of a policy's note, which is of no instrument; the caller writes its author and text."""
+    effect = new_effect(clock, cell, out, EventKind.NOTE)
+    effect["code"] = part
+
+
+@kernel
 def emit_guard(clock, cell, out, before, after):
     """Append the AUDIT row of an instrument's quoting gate: the reason before and after, NONE = quoting."""
     effect = emit_audit(clock, cell, out, AuditKind.GUARD)

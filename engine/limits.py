@@ -22,6 +22,9 @@ USER_MEMORY_COUNT = 16  # real and whole numbers that a user's strategy may reme
 FIRST_BLOCK_ROOM = 48  # reasons that one event may be the first to be blocked for
 POLICY_ROOM = 16  # policies, by their ids
 AUTHOR_SHIFT = 32  # of `aux` of an AUDIT row: the reason below, the policy that had the last word above
+NOTE_BYTES_MAX = 1 << 12  # of a policy's note, as text
+NOTE_PART_BYTES = 24  # of it in one effect
+NOTE_PART_COUNT_MAX = -(-NOTE_BYTES_MAX // NOTE_PART_BYTES)
 THROTTLE_OP_COUNT = 3  # place, amend, cancel
 THROTTLE_SECOND_COUNT = 16  # longest window of the throttle
 ORDER_COUNT_MAX = 64  # own orders of one instrument, both sides, any status
@@ -80,6 +83,7 @@ assert INSTRUMENT_COUNT_MAX << ORDER_ID_INSTRUMENT_SHIFT <= 1 << ORDER_ID_SEQ_SH
 assert SEQ_MAX << ORDER_ID_SEQ_SHIFT <= 1 << 62
 assert ORDER_COUNT_MAX >= 2 * 2 * LEVEL_COUNT_MAX, "each level may have one order leaving and one arriving"
 assert EFFECT_COUNT_MAX >= 2 * EFFECT_COUNT_PER_EVENT_MAX
+assert 4 * POLICY_ROOM * NOTE_PART_COUNT_MAX <= EFFECT_COUNT_PER_EVENT_MAX, "a note of each policy at one event"
 assert BASE_DIVISOR_MAX * 2 * (1 << 16) <= 1 << 63, "a base value is divided 16 bits of lots at a time"
 assert 2 * INVERSE_LOTS_MAX <= VALUE_LOTS_MAX <= 1 << 32
 assert POSITION_LOTS_MAX <= 1 << 46, "a share of a position is divided 16 bits at a time"

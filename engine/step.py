@@ -18,7 +18,7 @@ from mmfold.engine.codes import (
     Stop,
 )
 from mmfold.engine.day import apply_day_pnl, is_day_lost, stop_day, turn_day
-from mmfold.engine.effects import emit_alert, emit_audit
+from mmfold.engine.effects import emit_alert, emit_audit, emit_note
 from mmfold.engine.exposure import apply_gross
 from mmfold.engine.features.registry import (
     features_on_fill,
@@ -267,11 +267,14 @@ def run_decide_all(clocks, cells, outs):
 
 @entry
 def run_emit(clocks, cells, outs, kind, code):
-    """Append an AUDIT or ALERT row for the first of `cells`; the policy lane fills it in."""
+    """Append an AUDIT, ALERT or NOTE row for the first of `cells`; the policy lane fills it in."""
     if kind == EventKind.AUDIT:
         emit_audit(clocks[0], cells[0], outs[0], code)
-    else:
+    elif kind == EventKind.ALERT:
         emit_alert(clocks[0], cells[0], outs[0], code, NO_VALUE)
+    else:
+        assert kind == EventKind.NOTE
+        emit_note(clocks[0], cells[0], outs[0], code)
 
 
 @kernel

@@ -39,6 +39,9 @@ MEANINGS: dict[EventKind, dict[str, str]] = {
         "aux": "reason", "code": "audit", "order_id": "subject", "price_ticks": "before", "qty_lots": "after",
     },
     _K.ALERT: {"aux": "detail", "code": "alert"},
+    _K.NOTE: {
+        "aux": "author_and_bytes", "code": "part", "price_ticks": "text_0", "qty_lots": "text_8", "order_id": "text_16",
+    },
 }  # fmt: skip
 # The second row of a POSITION flagged OPENING.
 OPENING_MEANINGS = {

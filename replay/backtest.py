@@ -30,7 +30,7 @@ from mmfold.replay.clock import Clock, find_clock, needs_clock
 from mmfold.replay.feeds import Feeds, clocks_of, open_market, shifts_of, utc_text
 from mmfold.replay.funding import FundingFeed, make_feed
 from mmfold.replay.funding_file import FundingHistory
-from mmfold.replay.run import EFFECT_NAMES
+from mmfold.replay.run import named_counts
 from mmfold.replay.settlements_once import SettlementsOnce
 from mmfold.replay.source import EventSource
 from mmfold.replay.span import ALL, Span, timer_row, untraded
@@ -332,7 +332,7 @@ class Backtest(Simulation):
             head=head,
             state_digest=digest,
             effects_digest=core.effects_digest.hexdigest(),
-            effect_counts={name: int(self.effect_kind_counts[kind]) for name, kind in EFFECT_NAMES.items()},
+            effect_counts=named_counts(self.effect_kind_counts),
             fills=int(core.state.kind_counts[EventKind.FILL]),
             feed=feed,
             shifts_ns=shifts_of(self.source) or (feed.shift_ns,),

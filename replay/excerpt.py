@@ -16,11 +16,13 @@ import numpy as np
 from mmfold.engine.codes import PAYLOAD_KINDS, EventKind
 from mmfold.engine.limits import ROW_BYTES, SEQ_MAX, TS_NS_MAX
 from mmfold.engine.payload import payload_bytes
+from mmfold.engine.policy.note import notes_in
 from mmfold.engine.records import NO_TS_NS
 from mmfold.engine.views import is_effect
 from mmfold.journal.bundle import JOURNAL_BYTES_MAX
 from mmfold.journal.errors import JournalError
 from mmfold.journal.forms import Events
+from mmfold.journal.jsonl.notes import with_whole_notes
 from mmfold.journal.log.reader import Journal
 from mmfold.journal.log.writer import Writer
 from mmfold.replay.run import ReplayOptions, until_rows
@@ -195,10 +197,12 @@ def too_long(path: Path) -> JournalError:
 
 
 def payloads(path: Path) -> Iterator[tuple[int, EventKind, bytes]]:
-    """Yield (seq, kind, payload) of the events of a journal that carry text."""
-    for chunk in Events(path).chunks():
+    """Yield (seq, kind, payload) of what carries text in a journal: events, and notes, whole or not."""
+    for chunk in with_whole_notes(Events(path).chunks()):
         for event in split_events(chunk[np.isin(chunk["kind"], PAYLOAD_KINDS)]):
             yield int(event[0]["seq"]), EventKind(int(event[0]["kind"])), payload_bytes(event)
+        for told in notes_in(chunk):
+            yield told.seq, EventKind.NOTE, told.text
 
 
 def segment_files(place: Path) -> list[Path]:

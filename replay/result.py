@@ -40,7 +40,7 @@ class ReplayResult:
     sealed: bool
     state_digest: str
     effects_digest: str
-    effect_counts: dict[str, int]  # place, amend, cancel, audit, alert
+    effect_counts: dict[str, int]  # place, amend, cancel, audit, alert; note where there are any, of each its parts
     fills: int
     witnessed_count: int | None  # that are identical; None: the journal has no witnesses
     samples: np.ndarray

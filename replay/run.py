@@ -1,7 +1,7 @@
 """`replay`: feed a journal to the core and give back what it decided and became; must never change an event."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ EFFECT_NAMES = {
     "audit": EventKind.AUDIT,
     "alert": EventKind.ALERT,
 }
+RARE_EFFECT_NAMES = {"note": EventKind.NOTE}  # told where there are any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,12 @@ def until_rows(rows: np.ndarray, options: ReplayOptions) -> tuple[np.ndarray, bo
         if late.any():
             end = int(np.searchsorted(rows["seq"], rows["seq"][int(np.argmax(late))]))
     return rows[:end], end < len(rows)
+
+
+def named_counts(kind_counts: Sequence[int] | np.ndarray) -> dict[str, int]:
+    """Return how many effects there are of each kind by its name; of a note its parts."""
+    counts = {name: int(kind_counts[kind]) for name, kind in EFFECT_NAMES.items()}
+    return counts | {name: int(kind_counts[kind]) for name, kind in RARE_EFFECT_NAMES.items() if kind_counts[kind]}
 
 
 class Replay:
@@ -210,7 +217,7 @@ class Replay:
             sealed=self.source.sealed,
             state_digest=core.state_digest(),
             effects_digest=core.effects_digest.hexdigest(),
-            effect_counts={name: int(core.effect_kind_counts[kind]) for name, kind in EFFECT_NAMES.items()},
+            effect_counts=named_counts(core.effect_kind_counts),
             fills=int(core.state.kind_counts[EventKind.FILL]),
             witnessed_count=self.witnessed_count(),
             samples=self.sampler.table(core.state) if self.sampler is not None else np.zeros(0, SAMPLE),

@@ -106,11 +106,12 @@ def file_lines(path: Path, selection: Selection, report: Any) -> Iterator[bytes]
     Raises: JournalError, JsonlError, after the lines before the fault.
     """
     from mmfold.journal.forms import Events
+    from mmfold.journal.jsonl.notes import with_whole_notes
 
     source = Events(path)
     printer = Printer(path, source.manifest, selection)
     row_count = 0
-    for rows in source.chunks(CHUNK_ROW_COUNT, selection.seq_from):
+    for rows in with_whole_notes(source.chunks(CHUNK_ROW_COUNT, selection.seq_from)):
         yield printer.lines(rows)
         row_count += len(rows)
         report(row_count)

@@ -23,13 +23,13 @@ from mmfold.engine.policy.layers import (
     refold,
     standing_of,
 )
+from mmfold.engine.policy.note import Emit, note_text, put_parts
 from mmfold.engine.policy.registry import POLICIES
 from mmfold.engine.policy.schedule import Schedules
-from mmfold.engine.policy.seam import Adjust, Alert, Answer, Freeze, Policy, Unfreeze, View
+from mmfold.engine.policy.seam import Adjust, Alert, Answer, Freeze, Note, Policy, Unfreeze, View
 from mmfold.engine.schema import PARAM_BY_NAME
 from mmfold.engine.state import State
 
-Emit = Callable[[int, EventKind, int], np.void]
 OPERATOR_FREEZE = 1 << OPERATOR  # of the bits of QUOTER.frozen, one an owner
 
 
@@ -136,6 +136,7 @@ class PolicyLane:
             memory, answers = ask(member)
             self.members = {**self.members, name: Member(member.policy, member.settings, memory)}
             changed = self.refold_policy(state, name, emit)
+            assert sum(isinstance(answer, Note) for answer in answers) <= 1, "more than one note in a run"
             for answer in answers:
                 changed |= self.carry_out(state, member.policy, answer, emit)
         return changed
@@ -187,6 +188,9 @@ class PolicyLane:
             effect = emit(self.index[answer.symbol], EventKind.ALERT, AlertCode.POLICY)
             assert 0 <= answer.detail < 1 << AUTHOR_SHIFT
             effect["aux"] = policy.id << AUTHOR_SHIFT | answer.detail
+            return False
+        if isinstance(answer, Note):
+            put_parts(note_text(answer.topic, answer.document), policy.id, emit)
             return False
         self.look(state)[0].wake(policy.id, answer.kind, answer.count)
         return False

@@ -52,7 +52,19 @@ class Wake(NamedTuple):
     count: int
 
 
-Answer = Freeze | Unfreeze | Alert | Wake
+class Note(NamedTuple):
+    """What a policy has to say for the record: at most one a run, told as effects of kind NOTE, kept by nothing else.
+
+    `topic` is one lower-case word of at most 32 letters; `document` is plain JSON (objects with text as keys, arrays,
+    numbers, text, true, false, None), at most 8 deep. Both together are at most 4,096 bytes as canonical JSON. It is of
+    no instrument: a document names its symbols itself. It holds no text that came from outside, as a COMMAND's words.
+    """
+
+    topic: str
+    document: Mapping[str, Any]
+
+
+Answer = Freeze | Unfreeze | Alert | Wake | Note
 
 
 class View:

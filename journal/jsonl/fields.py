@@ -249,6 +249,7 @@ class Shape(Enum):
     PAIR = "pair"  # the bid row, then the ask row
     ORDERS = "orders"  # one row per order
     ACCOUNT = "account"  # one row, and a second one exactly where `second_bit` is set
+    NOTE = "note"  # one row: a part of a note (journal/jsonl/notes.py)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +286,7 @@ def _optional(key: str, column: str, codec: Codec) -> Field:
     return Field(key, column, codec, optional=True)
 
 
-WITHOUT_SYMBOL = (EventKind.TIMER, EventKind.BALANCE, EventKind.CONNECTION, EventKind.HEALTH)
+WITHOUT_SYMBOL = (EventKind.TIMER, EventKind.BALANCE, EventKind.CONNECTION, EventKind.HEALTH, EventKind.NOTE)
 LEVEL_SIDE = Word((("bid", int(Side.BID)), ("ask", int(Side.ASK))))
 ORDER_SIDE = Word((("buy", int(Side.BID)), ("sell", int(Side.ASK))))
 REASON = _words(Reason)
@@ -392,6 +393,7 @@ _TABLE = (
     ),
     _single(_K.ALERT, Field("alert", "code", _words(AlertCode)), _optional("detail", "aux", ANY_INT)),
     KindFields(_K.DIGEST, Shape.PAYLOAD),
+    KindFields(_K.NOTE, Shape.NOTE),
 )
 KINDS: dict[int, KindFields] = {int(entry.kind): entry for entry in _TABLE}
 WORDS: dict[Any, KindFields] = {entry.word: entry for entry in _TABLE}

@@ -20,6 +20,7 @@ from mmfold.journal.files.work import finished_file
 from mmfold.journal.jsonl.decimals import FieldError
 from mmfold.journal.jsonl.fields import Scale, scales_of
 from mmfold.journal.jsonl.lines import HASH_BYTES, Line, LineEncoder, parse_line, parse_object
+from mmfold.journal.jsonl.notes import Awaited, with_whole_notes
 from mmfold.journal.jsonl.tables import MARK, new_work
 from mmfold.journal.log.chain import Chain
 from mmfold.journal.log.upcast import upcast
@@ -72,7 +73,7 @@ def _write_lines(chunks: Iterable[np.ndarray], out: PackedWriter, sealed: bool) 
     """Write the lines of all chunks."""
     chain, encoder = Chain(), None
     event_count = row_count = 0
-    for rows in chunks:
+    for rows in with_whole_notes(chunks):
         if not len(rows):
             continue
         if encoder is None:
@@ -109,6 +110,7 @@ class JsonlReader:
         self.events = 0
         self.rows = 0
         self._chain = Chain()
+        self._awaited = Awaited()  # of a note
         self._fast_from_bytes = fast_from_bytes
         self._size_bytes = self.path.stat().st_size
         self._bytes_read = 0  # of the blocks that were read
@@ -137,7 +139,7 @@ class JsonlReader:
             at = 0
             while at < len(block):
                 has_room = taken.line < len(taken.marks)
-                if has_room and fast is not None and block.endswith(b"\n"):
+                if has_room and fast is not None and not self._awaited.rest and block.endswith(b"\n"):
                     at, has_room = fast.take(block, at, offset, self.events, taken)
                 if has_room and at < len(block):
                     at, has_room = self._take(block, at, offset, taken)
@@ -177,12 +179,14 @@ class JsonlReader:
         try:
             line = parse_line(parse_object(block[at:end]), self._scales, self._symbols)
             self._check_line(line, self.events + taken.line)
+            self._awaited.check(line.rows)
         except FieldError as error:
             self._verified(taken)
             cut = "" if block[end - 1 : end] == b"\n" else "the file ends inside a line: "
             raise self._failed(offset + at, f"{cut}{error}", error.hint) from error
         if taken.row + len(line.rows) > len(taken.rows) and taken.line:
             return at, False
+        self._awaited.take(line.rows, line.note, self.events + taken.line)
         taken.add(line, self.events, offset + at)
         return end, True
 

@@ -17,6 +17,7 @@ from mmfold.engine.manifest import Manifest, canonical_json
 from mmfold.engine.records import EVENT, PAYLOAD
 from mmfold.journal.jsonl.decimals import FieldError, show
 from mmfold.journal.jsonl.fields import EMPTY, KINDS, TIMES, WORDS, Field, KindFields, Scale, Shape, Whole, scales_of
+from mmfold.journal.jsonl.notes import KEY_OF_ALL, KEYS_NEEDED, parse_part, put_part, told_notes
 from mmfold.journal.log.canonical import DIGEST_SIZES, DIGEST_TEXT, check_canonical
 
 HASH_BYTES = 32
@@ -28,13 +29,16 @@ ROW_EMPTY = {name: EMPTY.get(name, 0) for name in EVENT.names or ()}  # in the o
 
 
 class Line(NamedTuple):
-    """What one line says: the rows of its event (seq 0) and the seq and hashes it claims, if any."""
+    """What one line says: the rows of its event (seq 0) and the seq and hashes it claims, if any; the first of a
+    note may have all of its text.
+    """
 
     kind: EventKind
     rows: np.ndarray
     seq: int | None
     prev: bytes | None
     hash: bytes | None
+    note: bytes = b""
 
 
 class _Texts(dict[int, object]):
@@ -76,7 +80,7 @@ class LineEncoder:
         columns = {name: rows[name].tolist() for name in EVENT.names or ()}
         payloads = np.ascontiguousarray(rows).view(PAYLOAD)["payload"]
         chain = None if hashes is None else iter(hashes)
-        lines = []
+        lines, notes = [], told_notes(rows)
         for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
             entry = KINDS[columns["kind"][start]]
             plan = self._plan(entry, columns["instrument_index"][start])
@@ -90,6 +94,8 @@ class LineEncoder:
                 _put_payload(document, payloads[start:end].tobytes()[:used], entry)
             else:
                 _put_fields(document, entry, plan, columns, range(start, end))
+                if entry.shape is Shape.NOTE:
+                    put_part(document, rows[start], notes.get(start))
             lines.append(orjson.dumps(document, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE))
         return b"".join(lines)
 
@@ -124,7 +130,7 @@ def _put_fields(
             document[key] = True
     if entry.shape is Shape.ACCOUNT and len(rows) > 1:
         document |= {key: texts[columns[column][rows[1]]] for key, column, texts in plan.each}
-    if entry.shape in (Shape.SINGLE, Shape.ACCOUNT):
+    if entry.shape in (Shape.SINGLE, Shape.ACCOUNT, Shape.NOTE):
         return
     present = rows if columns["side"][start] != Side.NONE else range(0)
     if entry.shape is Shape.ORDERS:
@@ -201,10 +207,15 @@ def parse_line(document: dict[str, Any], scales: Sequence[Scale], symbols: Mappi
         raise FieldError(f"unknown kind {show(kind)}", f"the kinds are {', '.join(WORDS)}")
     _check_keys(document, entry)
     rows = _payload_rows(document, entry) if entry.shape is Shape.PAYLOAD else _rows(document, entry, scales, symbols)
+    note = b""
+    if entry.shape is Shape.NOTE:
+        columns, note = parse_part(document)
+        for column, value in columns.items():
+            rows[column] = value
     seq = document.get("seq")
     if "seq" in document and type(seq) is not int:
         raise FieldError(f"seq {show(seq)} is not an integer")
-    return Line(entry.kind, rows, seq, _parse_hash(document, "prev"), _parse_hash(document, "hash"))
+    return Line(entry.kind, rows, seq, _parse_hash(document, "prev"), _parse_hash(document, "hash"), note)
 
 
 def _check_keys(document: dict[str, Any], entry: KindFields) -> None:
@@ -232,8 +243,10 @@ def _keys_of(entry: KindFields) -> tuple[frozenset[str], frozenset[str]]:
     needed |= {"symbol"} if entry.has_symbol else set()
     needed |= set(SIDE_KEYS[Shape.LEVELS]) if entry.shape is Shape.LEVELS else set()
     needed |= {"orders"} if entry.shape is Shape.ORDERS else set()
+    needed |= KEYS_NEEDED if entry.shape is Shape.NOTE else set()
     allowed = needed | {field.key for field in (*TIMES, *entry.fields, *entry.second)} | {key for key, _ in entry.bits}
     allowed |= set(SIDE_KEYS[Shape.PAIR]) if entry.shape is Shape.PAIR else set()
+    allowed |= {KEY_OF_ALL} if entry.shape is Shape.NOTE else set()
     return frozenset(allowed.union(COMMON_KEYS)), frozenset(needed)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.limits import PAYLOAD_BYTES_MAX, PAYLOAD_ROW_BYTES
+from mmfold.engine.policy.note import PART_COLUMNS, are_parts
 from mmfold.engine.records import NO_PRICE_TICKS, PAYLOAD
 from mmfold.journal.jsonl.fields import EMPTY, KINDS, TIMES, KindFields, Scale, Shape
 from mmfold.journal.log.chain import RowFault, check_rows
@@ -54,6 +55,8 @@ def check_canonical(rows: np.ndarray, scales: Sequence[Scale]) -> np.ndarray:
             _check_payload(part, np.diff(np.append(starts, len(rows)))[rows["kind"][starts] == kind])
         elif entry.shape is Shape.ACCOUNT:
             _check_account(part, indexes - first[indexes], entry, scales)
+        elif entry.shape is Shape.NOTE:
+            _check_notes(part, entry, scales)
         else:
             _check_columns(part, entry, scales)
             _check_shape(part, rows[first[indexes]], indexes - first[indexes], entry)
@@ -116,6 +119,16 @@ def _check_account(part: np.ndarray, offsets: np.ndarray, entry: KindFields, sca
     for column in ("ts_exchange_ns", "ts_receive_ns", "instrument_index"):
         _require(part, part[column] == head[column], f"{column} differs within the event")
     _require(part, ((part["flags"] ^ head["flags"]) & ~np.uint16(Flag.LAST)) == 0, "flags differ within the event")
+
+
+def _check_notes(part: np.ndarray, entry: KindFields, scales: Sequence[Scale]) -> None:
+    """Check parts of notes, each by itself: whether all of a note are there is for who reads it."""
+    bare = part.copy()
+    for column in PART_COLUMNS:
+        bare[column] = EMPTY[column]
+    _check_columns(bare, entry, scales)
+    _require(part, (part["flags"] & Flag.LAST) != 0, "more than one row")
+    _require(part, are_parts(part), "no part of a note")
 
 
 def _check_shape(part: np.ndarray, head: np.ndarray, offsets: np.ndarray, entry: KindFields) -> None:

@@ -95,7 +95,7 @@ def answer(result: ReplayResult) -> tuple[Any, ...]:
 
 def test_the_journal_holds_what_it_is_meant_to_test(rows: np.ndarray, expected: dict[str, Any]) -> None:
     kinds = {EventKind(kind) for kind in np.unique(rows["kind"])}
-    outside = {EventKind.DIGEST, EventKind.FRAME}
+    outside = {EventKind.DIGEST, EventKind.NOTE, EventKind.FRAME}
     assert kinds == {kind for kind in EventKind if not 100 <= kind < 105} - outside
     assert all(count > 40 for count in expected["effects"].values()), expected["effects"]
     assert len(events_of(rows)) > 2 * CHAIN_BLOCK_EVENT_COUNT

@@ -30,6 +30,7 @@ from mmfold.engine.manifest import Instrument, Manifest, canonical_json, encode_
 from mmfold.engine.params import audit_scale, param_name
 from mmfold.engine.payload import payload_rows
 from mmfold.engine.policy.layers import split_aux
+from mmfold.engine.policy.note import part_text
 from mmfold.engine.policy.registry import POLICIES, author_name
 from mmfold.engine.policy.seam import Policy
 from mmfold.engine.records import EVENT, NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
@@ -317,6 +318,8 @@ def effect_text(house: House, effect: np.void) -> str:
         case EventKind.ALERT:
             detail = f"#{names.index(aux) + 1}" if aux in names else aux
             return f"alert {name_of(AlertCode, effect['code'])} {detail}"
+        case EventKind.NOTE:
+            return f"note {effect['code']} {part_text(effect).decode()}"
     assert effect["kind"] == EventKind.AUDIT
     if effect["code"] == AuditKind.PARAM:
         name = param_name(int(effect["order_id"]))

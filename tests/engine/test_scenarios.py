@@ -9,11 +9,15 @@ from typing import NamedTuple
 import pytest
 
 from mmfold.engine.codes import EventKind
+from mmfold.engine.policy.registry import POLICIES
+from mmfold.engine.policy.seam import Note, Policy
+from tests.engine.noting import make_noter
 from tests.engine.rows import House, check_counts, lines_of
 
 BOOK = "book 10000x5 9999x3 / 10001x5 @10 | place #1 bid 9990 x 5; place #2 ask 10011 x 5\n"
 LIVE = BOOK + "ack #1 | - | #1=live\nack #2 | - | #2=live\n"
 SENT = {"mode": 1}
+SHARES = Note("alloc", {"shares": [0.25, 0.75], "why": "seen"})
 
 
 class Scenario(NamedTuple):
@@ -22,6 +26,7 @@ class Scenario(NamedTuple):
     name: str
     text: str
     params: dict[str, int | float] = {}  # noqa: RUF012
+    policies: tuple[Policy, ...] = POLICIES  # others are switched on, to run each second
 
 
 K = EventKind
@@ -354,6 +359,16 @@ SCENARIOS: dict[EventKind, list[Scenario]] = {
     K.ALERT: [
         Scenario("before what follows from it", "gap | alert book_gap -4611686018427387904; guard none>book_invalid")
     ],
+    K.NOTE: [
+        Scenario(
+            "a policy's, in parts, before what is decided",
+            """
+            timer | note 0 {"alloc":{"shares":[0.25; note 1 ,0.75],"why":"seen"}}; guard none>book_invalid
+            +1 timer | - | clock.effect_count=4
+            """,
+            policies=(make_noter(lambda settings, memory: [SHARES]),),
+        )
+    ],
     K.DIGEST: [Scenario("is no event of the core", BOOK + "digest wrong | - | clock.event_count=2")],
 }
 CASES = [
@@ -365,7 +380,10 @@ CASES = [
 
 @pytest.mark.parametrize(("kind", "scenario"), CASES)
 def test_scenario(kind: EventKind, scenario: Scenario) -> None:
-    house = House(**scenario.params)
+    house = House(policies=scenario.policies, **scenario.params)
+    if scenario.policies is not POLICIES:
+        on = {"enabled": 1, "interval_s": 1.0}
+        house.core.configure({"policies": {one.name: on for one in scenario.policies}})
     seen: set[int] = {EventKind.MANIFEST}
     for line in lines_of(scenario.text):
         house.play(line)

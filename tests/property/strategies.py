@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.limits import AUTHOR_SHIFT, PAYLOAD_ROW_BYTES, POLICY_ROOM
 from mmfold.engine.manifest import Instrument, Manifest, canonical_json, encode_manifest
+from mmfold.engine.policy.note import TOPIC, columns_of, note_text
 from mmfold.engine.records import EVENT, FEE_CODE_ZERO, PAYLOAD
 from mmfold.journal.jsonl.decimals import units_max
 from mmfold.journal.jsonl.fields import (
@@ -109,6 +110,32 @@ def payloads(kind: EventKind) -> st.SearchStrategy[bytes]:
     return st.one_of(documents, st.binary(max_size=120), st.sampled_from((b"{}", b"", b'{"a":1e400}', b'{"a": 1}')))
 
 
+def documents() -> st.SearchStrategy[dict[str, Any]]:
+    """Return documents that a note takes."""
+    scalars = st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=12)
+    )
+    values = st.recursive(
+        scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+        max_leaves=12,
+    )  # fmt: skip
+    return st.dictionaries(st.text(max_size=8), values, max_size=5)
+
+
+def topics() -> st.SearchStrategy[str]:
+    """Return topics that a note takes."""
+    return st.from_regex(TOPIC, fullmatch=True)
+
+
+@st.composite
+def note_texts(draw: st.DrawFn) -> bytes:
+    """Return the text of a note."""
+    try:
+        return note_text(draw(topics()), draw(documents()))
+    except ValueError:  # too deep or too long
+        return note_text(draw(topics()), {})
+
+
 @st.composite
 def event_rows(draw: st.DrawFn, kind: EventKind, manifest: Manifest) -> np.ndarray:
     """Return the canonical rows of one event of a kind, with seq 0."""
@@ -121,6 +148,12 @@ def event_rows(draw: st.DrawFn, kind: EventKind, manifest: Manifest) -> np.ndarr
     row["instrument_index"] = index
     for field in (*TIMES, *entry.fields):
         row[field.column] = draw(field_values(field, scale))
+    if entry.shape is Shape.NOTE:
+        columns = columns_of(draw(note_texts()), draw(st.integers(1, POLICY_ROOM - 1)))
+        part = draw(st.integers(0, len(columns["code"]) - 1))
+        for column, values_of_parts in columns.items():
+            row[column] = values_of_parts[part]
+        return row
     row["flags"] |= sum(int(flag) for _, flag in entry.bits if draw(st.booleans()))
     if entry.shape is Shape.SINGLE:
         return row
