@@ -1,8 +1,8 @@
 """The audit log: effects as hash-chained JSON lines; must never hold a string that came from outside the core.
 
-Records are made of integers, our own enumerations and single words that a manifest was checked for (symbols, the PARAMS
-of a strategy file), so there is nothing to redact. The chain shows edits,
-insertions, removals and swaps; it cannot show a cut at a line's end.
+Records are made of integers, our own enumerations, single words that a manifest was checked for (symbols, the PARAMS
+of a strategy file) and the notes of policies, which hold no text from outside, so there is nothing to redact. The chain
+shows edits, insertions, removals and swaps; it cannot show a cut at a line's end.
 Source: spec/core.md 26, spec/reports.md 17.
 """
 
@@ -21,18 +21,20 @@ from mmfold.engine.limits import NS_PER_S
 from mmfold.engine.manifest import Manifest, canonical_json
 from mmfold.engine.params import audit_scale, param_name
 from mmfold.engine.policy.layers import OPERATOR, split_aux
+from mmfold.engine.policy.note import ToldNote, notes_in
 from mmfold.engine.policy.registry import author_name
 from mmfold.engine.records import NO_ORDER_ID, NO_PRICE_TICKS, NO_TS_NS, NO_VALUE
 from mmfold.journal.files.outputs import writing
 from mmfold.journal.log.rows import EventRow, plain_rows
 from mmfold.reports.money import Units, instrument_units, shifted_text
+from mmfold.reports.notes import note_document
 
 GENESIS = "GENESIS"
 SYMBOL_KEY = b',"symbol":'
 PARAM_DECIMALS = 9  # of a float PARAM, whose audit values are x 1e9
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Plain integers: an enum member costs a call each time it is named, and there may be millions of effects.
-PLACE, AUDIT, ALERT = int(EventKind.PLACE), int(EventKind.AUDIT), int(EventKind.ALERT)
+PLACE, AUDIT, ALERT, NOTE = (int(EventKind[name]) for name in ("PLACE", "AUDIT", "ALERT", "NOTE"))
 POST_ONLY = int(Flag.POST_ONLY)
 KIND_NAMES = {
     PLACE: "PLACE",
@@ -123,9 +125,17 @@ def audit_record(row: EventRow, manifest: Manifest, units: list[Units]) -> dict[
     else:
         name, fields = KIND_NAMES[kind], order_fields(row, units[index])
     fields["seq"] = row.seq
-    ts_ns = row.ts_receive_ns
-    ts = utc_text(ts_ns if ts_ns != NO_TS_NS else row.ts_exchange_ns)
-    return {"fields": fields, "kind": name, "symbol": symbol or "-", "ts": ts}
+    return {"fields": fields, "kind": name, "symbol": symbol or "-", "ts": ts_text(row)}
+
+
+def note_record(row: EventRow, told: ToldNote) -> dict[str, Any]:
+    """Return the audit record of a note, without its place in the chain; `row` is its first part."""
+    return {"fields": note_document(told), "kind": "NOTE", "symbol": "-", "ts": ts_text(row)}
+
+
+def ts_text(row: EventRow) -> str:
+    """Return when a row was decided."""
+    return utc_text(row.ts_receive_ns if row.ts_receive_ns != NO_TS_NS else row.ts_exchange_ns)
 
 
 def seal_record(record: dict[str, Any], prev: str) -> tuple[str, bytes]:
@@ -149,11 +159,17 @@ class AuditChain:
         self.prev = GENESIS
 
     def lines(self, effect_rows: np.ndarray) -> Iterator[bytes]:
-        """Yield the lines of effects; DIGEST rows are not decisions and are passed over."""
+        """Yield the lines of effects, one for a note; DIGEST rows are not decisions and are passed over."""
+        notes = {told.seq: told for told in notes_in(effect_rows)}
         for row in plain_rows(effect_rows):
             if row.kind in KIND_NAMES:
-                self.prev, line = seal_record(audit_record(row, self.manifest, self.units), self.prev)
-                yield line
+                record = audit_record(row, self.manifest, self.units)
+            elif row.kind == NOTE and row.seq in notes:
+                record = note_record(row, notes[row.seq])
+            else:
+                continue
+            self.prev, line = seal_record(record, self.prev)
+            yield line
 
 
 class AuditWriter:

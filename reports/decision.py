@@ -10,12 +10,15 @@ from mmfold.engine.policy.registry import author_name
 from mmfold.engine.records import NO_VALUE
 from mmfold.reports.audit import enum_name, unit_name
 from mmfold.reports.money import instrument_units
+from mmfold.reports.notes import note_words
 
 
-def decision_text(row: np.void | None, manifest: Manifest) -> str:
-    """Return one effect row as a line, `nothing` for none."""
+def decision_text(row: np.void | None, manifest: Manifest, among: np.ndarray | None = None) -> str:
+    """Return one effect row as a line, `nothing` for none; `among` are effects that may hold the rest of a note."""
     if row is None:
         return "nothing"
+    if row["kind"] == EventKind.NOTE:
+        return f"NOTE {note_words(row, among)}"
     instrument = manifest.instruments[int(row["instrument_index"])]
     units = instrument_units(instrument)
     kind = EventKind(int(row["kind"]))

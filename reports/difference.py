@@ -102,10 +102,15 @@ def side_document(side: debug.Side, end: End) -> dict[str, Any]:
     return {
         "after": place_document(side.after),
         "cause_seq": side.cause_seq,
-        "order_id": None if row is None or row["order_id"] == NO_ORDER_ID else str(int(row["order_id"])),
+        "order_id": None if row is None or is_of_no_order(row) else str(int(row["order_id"])),
         "seq": None if row is None else int(row["seq"]),
-        "text": own_text(row, end),
+        "text": own_text(row, end, side.note),
     }
+
+
+def is_of_no_order(row: np.void) -> bool:
+    """Tell whether a row is of no order."""
+    return bool(row["kind"] == EventKind.NOTE or row["order_id"] == NO_ORDER_ID)
 
 
 def place_document(place: Place) -> dict[str, Any] | None:
@@ -116,10 +121,10 @@ def place_document(place: Place) -> dict[str, Any] | None:
     return {"kind": enum_name(EventKind, place.kind), "seq": place.seq, "symbol": place.symbol, "ts_ns": ts_ns}
 
 
-def own_text(row: np.void | None, end: End) -> str:
+def own_text(row: np.void | None, end: End, note: np.ndarray | None) -> str:
     """Return a decision or an answer as a line, `nothing` for none."""
     if row is None or row["kind"] >= EFFECT_KIND_MIN:
-        return decision_text(row, end.manifest)
+        return decision_text(row, end.manifest, note)
     instrument = end.manifest.instruments[int(row["instrument_index"])]
     words = [EventKind(int(row["kind"])).name, instrument.symbol]
     if row["side"] != Side.NONE:

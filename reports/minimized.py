@@ -21,6 +21,7 @@ from mmfold.replay.minimize.output import JSONL_NAME, OUTPUT_NAMES, TEST_NAME
 from mmfold.replay.minimize.shrink import Minimized, size_words
 from mmfold.reports.decision import decision_text
 from mmfold.reports.figures import BID, Label, Size
+from mmfold.reports.notes import first_parts
 from mmfold.reports.tearsheet.charts import draw
 
 PAGE_NAME, PICTURE_NAME = "MINIMIZE.md", "minimize.svg"
@@ -102,9 +103,10 @@ def chain_lines(minimized: Minimized) -> Iterator[str]:
         yield ""
     for place in range(skipped, len(events)):
         yield f"- {event_words(encoder, events[place])}"
-        decided = minimized.result.decided[place]
+        effects = minimized.result.decided[place]
+        decided = first_parts(effects)
         for row in decided[:DECISIONS_SHOWN_MAX]:
-            yield f"  - seq {int(row['seq']):,} {cell(decision_text(row, minimized.recording.manifest))}"
+            yield f"  - seq {int(row['seq']):,} {cell(decision_text(row, minimized.recording.manifest, effects))}"
         if len(decided) > DECISIONS_SHOWN_MAX:
             yield f"  - and {len(decided) - DECISIONS_SHOWN_MAX:,} more decisions"
 

@@ -11,11 +11,13 @@ import numpy as np
 from mmfold.engine.codes import ConnectionState, Side
 from mmfold.engine.json_text import parse_json
 from mmfold.engine.manifest import Manifest
+from mmfold.engine.policy.note import notes_in
 from mmfold.journal.jsonl.lines import LineEncoder
 from mmfold.replay.debug.moment import Moment
 from mmfold.reports.audit import enum_name
 from mmfold.reports.decision import decision_text
 from mmfold.reports.money import instrument_units
+from mmfold.reports.notes import first_parts, note_document
 from mmfold.reports.parameters import parameters_in_force
 from mmfold.reports.top.frame import symbol_fields, time_text, window_lots
 
@@ -46,8 +48,14 @@ def event_document(rows: np.ndarray, manifest: Manifest) -> dict[str, Any]:
 
 
 def effects_document(effects: np.ndarray, manifest: Manifest) -> list[dict[str, Any]]:
-    """Return what an event decided, in words."""
-    return [{"seq": int(row["seq"]), "text": decision_text(row, manifest)} for row in effects]
+    """Return what an event decided, in words; a note once, as what it says."""
+    notes = {told.seq: note_document(told) for told in notes_in(effects)}
+    found = []
+    for row in first_parts(effects):
+        seq = int(row["seq"])
+        document: dict[str, Any] = {"seq": seq, "text": decision_text(row, manifest, effects)}
+        found.append(document | ({"note": notes[seq]} if seq in notes else {}))
+    return found
 
 
 def symbol_document(moment: Moment, index: int) -> dict[str, Any]:

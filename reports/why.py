@@ -16,6 +16,7 @@ from mmfold.reports.audit import enum_name
 from mmfold.reports.decision import decision_text
 from mmfold.reports.moment import effects_document, event_document, event_text
 from mmfold.reports.money import instrument_units
+from mmfold.reports.notes import first_parts
 from mmfold.reports.parameters import ParameterInForce
 from mmfold.reports.summary import exact
 from mmfold.reports.top.frame import time_text
@@ -158,13 +159,16 @@ def headline(story: Story, manifest: Manifest) -> str:
     place = f"event {story.seq:,}{f' at {when}' if when else ''}"
     mine = story.effects[story.effects["seq"] == story.target]
     if not len(mine) and story.order_id is not None:
-        mine = story.effects[story.effects["order_id"] == story.order_id]
+        mine = story.effects[(story.effects["order_id"] == story.order_id) & (story.effects["kind"] < EventKind.AUDIT)]
     if len(mine):
-        return f"{decision_text(mine[0], manifest)}: decided by {place}, as effect {int(mine[0]['seq']):,}."
+        return (
+            f"{decision_text(mine[0], manifest, story.effects)}: decided by {place}, as effect {int(mine[0]['seq']):,}."
+        )
     if not len(story.effects):
         return f"Nothing was decided by {place}."
-    texts = [decision_text(row, manifest) for row in story.effects[:EFFECT_LINE_MAX]]
-    more = len(story.effects) - len(texts)
+    shown = first_parts(story.effects)
+    texts = [decision_text(row, manifest, story.effects) for row in shown[:EFFECT_LINE_MAX]]
+    more = len(shown) - len(texts)
     return f"Decided by {place}: {'; '.join(texts)}{f'; and {more:,} more' if more else ''}."
 
 

@@ -144,7 +144,7 @@ COMMANDS = {
     ),
     "policies": Entry(
         "mmfold.adapters.cli.policies_command:command",
-        "List the policies: settings, when each is due, what it adjusts.",
+        "List the policies: when each is due, what it adjusts, its last note.",
     ),
     "bench": Entry(
         "mmfold.adapters.cli.bench_command:command",

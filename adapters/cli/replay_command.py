@@ -1,7 +1,7 @@
 """`mm replay`: run the core over a journal, compare, report; must never decide anything itself."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,8 @@ from mmfold.reports.registry import reports_of
 from mmfold.reports.seam import Feed
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from mmfold.engine.core import DigestDiffers, WitnessDiffers
     from mmfold.engine.manifest import Manifest
     from mmfold.replay.result import ReplayResult
@@ -96,8 +98,10 @@ def check_outputs(events: Path, asked: dict[str, Any]) -> None:
     check_places(asked, inputs, asked["force"])
 
 
-def replay_or_refuse(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResult":
-    """Replay, and name the first decision that is not the witnessed one.
+def replay_or_refuse(
+    events: Path, workers: int, asked: dict[str, Any], *listeners: "Callable[[np.ndarray], None]"
+) -> "ReplayResult":
+    """Replay, and name the first decision that is not the witnessed one; `listeners` get the effects.
 
     Raises: GateFailed.
     """
@@ -105,7 +109,7 @@ def replay_or_refuse(events: Path, workers: int, asked: dict[str, Any]) -> "Repl
 
     try:
         with differences_told(events):
-            return run_replay(events, workers, asked)
+            return run_replay(events, workers, asked, *listeners)
     except AuditDiffers as error:
         raise GateFailed(str(error)) from None
 
@@ -126,8 +130,10 @@ def differences_told(events: Path) -> Iterator[None]:
         raise GateFailed(digest_text(error)) from None
 
 
-def run_replay(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResult":
-    """Replay with the outputs that were asked for open beside."""
+def run_replay(
+    events: Path, workers: int, asked: dict[str, Any], *listeners: "Callable[[np.ndarray], None]"
+) -> "ReplayResult":
+    """Replay with the outputs that were asked for open beside; `listeners` get the effects."""
     from mmfold.config.params import unused_settings
     from mmfold.replay.parallel import check_cores, replay_segments
     from mmfold.replay.run import Replay
@@ -148,7 +154,7 @@ def run_replay(events: Path, workers: int, asked: dict[str, Any]) -> "ReplayResu
         run = Replay(events, options)
         if options.config is not None:
             print_warnings(unused_settings(options.config, run.manifest))
-        run.writers = open_writers(asked, run.manifest, outputs)
+        run.writers = [*open_writers(asked, run.manifest, outputs), *listeners]
         if asked.get("check_audit") is not None:
             from mmfold.reports.audit_check import AuditCheck
 

@@ -18,7 +18,7 @@ from mmfold.replay.parity.market import is_market, market_word
 from mmfold.replay.parity.session import ANSWER_KINDS
 
 WINDOWS = (64, 4096)  # units of both sides in which the next common one is looked for, the near ones first
-EFFECT_KINDS = (EventKind.PLACE, EventKind.AMEND, EventKind.CANCEL, EventKind.AUDIT, EventKind.ALERT)
+EFFECT_KINDS = (EventKind.PLACE, EventKind.AMEND, EventKind.CANCEL, EventKind.AUDIT, EventKind.ALERT, EventKind.NOTE)
 HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, bits well spread: 2^64 / golden ratio
 HASH_SHIFT = np.uint64(29)
 ROW_WORDS = EVENT.itemsize // 8

@@ -15,6 +15,7 @@ import numpy as np
 
 from mmfold.engine.codes import AlertCode, EventKind
 from mmfold.engine.manifest import Manifest
+from mmfold.engine.policy.note import chains_of
 from mmfold.engine.records import NO_TS_NS
 from mmfold.engine.state import State
 from mmfold.replay.debug.aligned import EFFECT_KINDS, Run, SideUnits, Units, aligned_runs
@@ -25,6 +26,7 @@ from mmfold.replay.parity.market import market_facts
 if TYPE_CHECKING:
     from mmfold.replay.debug.library import Library
 
+NO_INSTRUMENT = -1  # of a note
 PLACE_SHIFT = 20  # of an order's name: the unit it was placed in above, its number among those of the unit below
 Key = tuple[int, int, int, int]  # unit, shared index of the instrument, kind, side
 
@@ -47,7 +49,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of a first difference.
+    """One side of a first difference; `note` are the effects of the note that `row` is a part of.
 
     Units: `cause_seq` is of the input that decided it, of an answer its own; where there is nothing, of the input after
         which the other side has it.
@@ -56,6 +58,7 @@ class Side:
     row: np.void | None
     cause_seq: int
     after: Place
+    note: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,8 @@ class Difference:
     """What two sides differ in.
 
     `decision` and `answer` are the first of each that differs; `fields` is the state right after `decision`, else after
-    `answer`, else at the end, where settings are no difference. `counts` is by (symbol, kind).
+    `answer`, else at the end, where settings are no difference. `counts` is by (symbol, kind): a note is compared part
+    by part, under a dash.
     """
 
     a: End
@@ -189,14 +193,17 @@ class SideTally:
         self.name_orders(own, units)
         names, kinds = self.names, own["kind"]
         orders = np.array([names.get(one, one) for one in own["order_id"].tolist()], np.int64)
+        is_note = kinds == EventKind.NOTE
+        orders[is_note] = own["order_id"][is_note]
         orders[kinds == EventKind.PLACE] = 0
+        indices = np.where(is_note, NO_INSTRUMENT, self.places[own["instrument_index"]])
         aux = own["aux"].copy()
         aux[~np.isin(kinds, EFFECT_KINDS)] = 0
         for place in np.flatnonzero((kinds == EventKind.ALERT) & (own["code"] == AlertCode.ORDER_UNKNOWN)):
             aux[place] = names.get(int(aux[place]), int(aux[place]))
         flags = own["flags"].astype(np.int64) << 16 | own["code"]
         columns = (
-            units, self.places[own["instrument_index"]], kinds, own["side"], own["price_ticks"], own["qty_lots"],
+            units, indices, kinds, own["side"], own["price_ticks"], own["qty_lots"],
             flags, aux, orders,
         )  # fmt: skip
         return np.stack([column.astype(np.int64) for column in columns], axis=1)
@@ -268,16 +275,16 @@ class Tally:
 
     def pair(self, run: Run, base: int, rank: tuple[int, ...], at_a: int | None, at_b: int | None) -> Pair:
         """Return a first difference from the places of its rows, None where a side has none; `rank` is its own."""
-        units, own, side = (run.a, at_a, self.a) if at_a is not None else (run.b, at_b, self.b)
+        units, own = (run.a, at_a) if at_a is not None else (run.b, at_b)
         assert own is not None, "one side has it"
         unit = int(units.own_units[own])
-        symbol = self.symbols[int(side.places[units.own[own]["instrument_index"]])]
+        symbol = symbol_text(self.symbols, rank[2])
         cause = int(units.own_causes[own])
         sides = []
         for units, at, side in ((run.a, at_a, self.a), (run.b, at_b, self.b)):
             if at is not None:
                 after = self.place(units, int(units.own_units[at]))
-                sides.append(Side(units.own[at].copy(), int(units.own_causes[at]), after))
+                sides.append(Side(units.own[at].copy(), int(units.own_causes[at]), after, note_of(units.own, at)))
             else:
                 after = self.place(units, unit) if run.is_paired else side.last
                 sides.append(Side(None, cause if self.is_one_journal else after.seq, after))
@@ -290,6 +297,18 @@ class Tally:
             return Place()
         symbol = "" if kind == EventKind.TIMER else self.symbols[int(units.instruments[unit])]
         return Place(int(units.seqs[unit]), int(units.ts_ns[unit]), kind, symbol)
+
+
+def symbol_text(symbols: tuple[str, ...], index: int) -> str:
+    """Return the symbol of a shared index, a dash for what is of no instrument."""
+    return "-" if index == NO_INSTRUMENT else symbols[index]
+
+
+def note_of(own: np.ndarray, at: int) -> np.ndarray | None:
+    """Return the parts of the note that a row is one of."""
+    if own["kind"][at] != EventKind.NOTE:
+        return None
+    return next(own[first:end].copy() for first, end in chains_of(own) if first <= at < end)
 
 
 def grouped(facts: np.ndarray) -> dict[Key, list[tuple[list[int], int, int]]]:
@@ -339,7 +358,7 @@ def diff(a: "Library", b: "Library", on_progress: Callable[[int], None] = lambda
 def counts_of(tally: Tally) -> Iterator[tuple[tuple[str, EventKind], Counts]]:
     """Yield the counts by symbol and kind."""
     for (index, kind), counts in sorted(tally.counts.items()):
-        yield (tally.symbols[index], EventKind(kind)), counts
+        yield (symbol_text(tally.symbols, index), EventKind(kind)), counts
 
 
 def state_after(library: "Library", seq: int) -> State:

@@ -12,6 +12,7 @@ from mmfold.engine.limits import AUTHOR_SHIFT, MARKOUT_HORIZONS_MS, NS_PER_MS
 from mmfold.engine.limits import ORDER_ID_SEQ_SHIFT as SEQ_SHIFT
 from mmfold.engine.records import EVENT, NO_PRICE_TICKS, NO_TS_NS
 from mmfold.engine.state import State, make_state
+from mmfold.engine.views import is_effect
 from mmfold.replay.debug.moment import Moment, NoSuchEvent, input_seqs
 from mmfold.replay.debug.trace import Asked, trace
 
@@ -137,8 +138,7 @@ def find_target(library: "Library", target: int, is_order: bool) -> tuple[int, i
         else:
             is_of_order = int(row["kind"]) in ORDER_KINDS and int(row["order_id"]) > 0
             order_id = int(row["order_id"]) if is_of_order else None
-            is_effect = EventKind.PLACE <= row["kind"] <= EventKind.DIGEST
-            return (library.cause_of(target) if is_effect else target), order_id
+            return (library.cause_of(target) if is_effect(row["kind"]) else target), order_id
     seq = target >> SEQ_SHIFT
     try:
         placed = library.at(seq).effects

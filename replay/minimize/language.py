@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from mmfold.engine.codes import AlertCode, AuditKind, EventKind, Reason
+from mmfold.engine.views import is_effect
 from mmfold.replay.minimize.failure import PredicateError
 from mmfold.replay.minimize.fields import FIELDS, FieldWord, Look, Value
 
@@ -37,7 +38,7 @@ ARITHMETIC: dict[str, Callable[[float, float], Value]] = {
     "/": lambda a, b: a / b if b else None,
 }
 FUNCTIONS: dict[str, tuple[int, Callable[..., float]]] = {"abs": (1, abs), "min": (2, min), "max": (2, max)}
-EFFECTS = {kind.name.lower(): kind for kind in EventKind if EventKind.PLACE <= kind < EventKind.DIGEST}
+EFFECTS: dict[str, EventKind] = {k.name.lower(): k for k in EventKind if is_effect(k) and k != EventKind.DIGEST}
 CODES_OF = {EventKind.AUDIT: AuditKind, EventKind.ALERT: AlertCode}
 ANY_CODE = -1
 
@@ -302,13 +303,13 @@ class Parser:
         """
         self.expect("(")
         kind = EFFECTS[self.word(EFFECTS)]
-        code = ANY_CODE
-        if self.is_next(","):
+        code = 0 if kind == EventKind.NOTE else ANY_CODE  # a note counts by its first part; it is of no instrument
+        if kind != EventKind.NOTE and self.is_next(","):
             self.take()
             codes = {each.name.lower(): int(each) for each in CODES_OF.get(kind, Reason)}
             code = codes[self.word(codes)]
         self.expect(")")
-        index_of = self.instrument()
+        index_of = self.instrument() if kind != EventKind.NOTE else lambda look: 0
         self.sees_effects = True
         return Node("number", lambda look: look.counts.get((index_of(look), int(kind), code), 0), token.column)
 

@@ -17,6 +17,7 @@ from mmfold.engine.records import EVENT, NO_VALUE
 from mmfold.journal.log.checkpoints import Checkpoint
 from mmfold.replay.checkpoint import find_checkpoint
 from mmfold.replay.run import Replay, ReplayOptions
+from mmfold.reports.notes import first_parts
 
 DECISION_COUNT = 10
 LATENCY_COUNT = 1000  # requests that the percentiles are of: the last ones
@@ -84,14 +85,14 @@ class Watch:
         return None if found is None else found + waiting
 
     def decisions(self) -> np.ndarray:
-        """Return the last decisions, oldest first."""
+        """Return the last decisions, oldest first; a note by its first part."""
         place = self.core.out[0]
         waiting = place["effects"][: int(place["effect_count"])]  # not compared yet: their witnesses follow
-        return np.concatenate((self._decided, waiting[-DECISION_COUNT:]))[-DECISION_COUNT:]
+        return np.concatenate((self._decided, first_parts(waiting)[-DECISION_COUNT:]))[-DECISION_COUNT:]
 
     def latencies_ns(self) -> list[int]:
         """Return the times of the last answered requests, sorted."""
         return sorted(self._latencies_ns)
 
     def _keep(self, effects: np.ndarray) -> None:
-        self._decided = np.concatenate((self._decided, effects[-DECISION_COUNT:]))[-DECISION_COUNT:]
+        self._decided = np.concatenate((self._decided, first_parts(effects)[-DECISION_COUNT:]))[-DECISION_COUNT:]
