@@ -141,7 +141,9 @@ def edits(draw: st.DrawFn, text: bytes) -> bytes:
 
 
 @settings(FEW, max_examples=100)
-@given(events(kinds=(*HOT_KINDS, EventKind.CONFIG, EventKind.AUDIT), count_max=6), st.booleans(), st.data())
+@given(
+    events(kinds=(*HOT_KINDS, EventKind.CONFIG, EventKind.AUDIT, EventKind.NOTE), count_max=6), st.booleans(), st.data()
+)
 def test_one_wrong_byte_is_an_error_or_says_the_same(
     journal: tuple[Manifest, np.ndarray], sealed: bool, data: st.DataObject
 ) -> None:
