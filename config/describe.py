@@ -107,6 +107,8 @@ def plain(value: Any) -> Any:
     """Return a value with JSON numbers for decimals; 15 digits survive that exactly (config/models.py)."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return list(value)
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return value

@@ -20,13 +20,14 @@ from mmfold.config.renames import PER_SYMBOL, refuse_dropped, rename_keys
 FOLDER = Path(__file__).resolve().parent
 DEFAULTS = FOLDER / "defaults.yaml"
 PROFILES = FOLDER / "profiles"
-COMMON_ONLY = ("live", "guards", "allocator", *POLICY_SECTIONS)  # one account, and one policy lane, serve all symbols
+COMMON_ONLY = ("live", "alerts", "guards", "allocator", *POLICY_SECTIONS)  # one account, one policy lane
 
 # pydantic's error type -> our code and text; `{bounds}` comes from the field.
 PHRASES: dict[str, tuple[Code, str]] = {
     "int_type": ("E_CFG_TYPE", "must be a whole number, not {value}"),
     "missing": ("E_CFG_KEY", "is missing"),
     "string_type": ("E_CFG_TYPE", "must be text, not {value}"),
+    "tuple_type": ("E_CFG_TYPE", "must be a list of texts, such as [a, b], not {value}"),
     "bool_type": ("E_CFG_TYPE", "must be true or false, not {value}"),
     "dict_type": ("E_CFG_TYPE", "must be a section of `key: value` lines, not {value}"),
     "model_type": ("E_CFG_TYPE", "must be a section of `key: value` lines, not {value}"),
@@ -177,13 +178,13 @@ def check(model: type[S], values: dict[str, Any], document: Document, prefix: Ke
         path = tuple(str(part) for part in first["loc"])
         key = ".".join((*prefix, *path))
         where = document.origin((*prefix, *path)) or document.origin(path)
+        named = ".".join(part for part in path if not part.isdigit())  # without the places of a list
         if first["type"] == "extra_forbidden":
-            named = ".".join(part for part in path if not part.isdigit())  # without the places of a list
             guess = unknown_text(named, key_names(model), ".".join(prefix))
             raise ConfigError("E_CFG_KEY", f"{key}: unknown key{guess}{more}", where, hint) from error
         code, phrase = PHRASES.get(first["type"], ("E_CFG_TYPE", "{message}"))
         text = phrase.format(value=show_value(first["input"]), message=first["msg"], bounds=bounds_of(model, path))
-        hint = hint or f"mm config describe {'.'.join(path)} shows what it may be"
+        hint = hint or f"mm config describe {named} shows what it may be"
         key_text = f"{key}: " if key else ""  # what contradicts itself across the sections has no key
         raise ConfigError(code, f"{key_text}{text}{more}", where, hint) from error
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, model_validator
 from pydantic_core import PydanticCustomError
 
+from mmfold.config.alerts import Place, Webhook, Words
 from mmfold.engine.declared import USER_REAL_MAX
 from mmfold.engine.limits import LEVEL_COUNT_MAX, ORDER_COUNT_MAX, THROTTLE_SECOND_COUNT
 from mmfold.engine.manifest import is_plain_decimal
@@ -259,6 +260,34 @@ class JournalSection(Section):
     )
 
 
+class AlertsSection(Section):
+    """How a session's alerts reach a person (docs/alerts.md); the core knows nothing of it."""
+
+    exec: Words = switch(
+        "program that gets each alert on stdin, run without a shell; []: none",
+        "a list of texts: the program and its words",
+    )
+    exec_timeout_s: Number = ranged("time after which that program is ended", "s", "0.1", 60)
+    webhook: Webhook | None = switch(
+        "address that each alert is posted to, or where it stands if it is a secret",
+        "https URL, env:NAME or file:PATH",
+    )
+    webhook_token: Place | None = switch("where the token stands that the webhook asks for", "env:NAME or file:PATH")
+    webhook_timeout_s: Number = ranged("time for one answer of the webhook", "s", "0.1", 60)
+    window_s: Number = ranged("time in which an alert of one kind and symbol is told once", "s", 1, 86_400)
+    min_severity: Literal["info", "warning", "critical"] = switch(
+        "least severity that is told", "info, warning or critical"
+    )
+    venue_down_s: Number = ranged("time without a connection to the venue before it is told", "s", 1, 3600)
+
+    @model_validator(mode="after")
+    def check_token(self) -> Self:
+        """Refuse a token that nobody is told."""
+        if self.webhook_token is not None and self.webhook is None:
+            raise PydanticCustomError("cfg_invariant", "{text}", {"text": "webhook_token without a webhook"})
+        return self
+
+
 class PolicySection(Section):
     """What every policy has; its section is named as the policy is in engine/policy/registry.py."""
 
@@ -310,6 +339,7 @@ class Settings(Section):
     market_data: MarketDataSection
     live: LiveSection
     journal: JournalSection
+    alerts: AlertsSection
     autopolicy: AutopolicySection
     allocator: AllocatorSection
     user: dict[str, UserNumber] = Field(

@@ -123,7 +123,7 @@ def examine(
     report.add(machine.check_environment(mode, os.environ))
     report.add(machine.check_dependencies(os.environ))
     found, config = machine.check_config(config_path)
-    report.add(found)
+    report.add([*found, *machine.check_alerts(config, os.environ)])
     directory, free = machine.check_directory(journal), machine.check_ports(ports)
     report.add([*directory, *free])
     at = native_venue(venue)

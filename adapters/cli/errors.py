@@ -26,6 +26,7 @@ EXIT_INTERRUPTED = 130
 USER_ERRORS = frozenset(
     {
         "mmfold.adapters.bisect.errors.BisectError",
+        "mmfold.adapters.cli.alerts_command.NoChannel",
         "mmfold.adapters.doctor.venue.EndpointError",
         "mmfold.adapters.emulator.codes.VenueSetupError",
         "mmfold.adapters.importers.outcome.ImportFailedError",

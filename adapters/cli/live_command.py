@@ -142,9 +142,11 @@ def make_plan(asked: dict[str, Any]) -> "Plan":
     Raises: click.UsageError, ConfigError, StrategyError, BadEndpoint.
     """
     refused = load_own_strategy(asked)  # first: nothing may have imported the kernels
+    from mmfold.adapters.alerts.opening import open_channels
     from mmfold.adapters.live.runner import Pace
     from mmfold.adapters.live.start import Plan
     from mmfold.adapters.live.venue.endpoints import find_endpoints
+    from mmfold.adapters.secrets.errors import SecretError
     from mmfold.adapters.venues.registry import order_venues, takes_orders
     from mmfold.config.errors import ConfigError
     from mmfold.config.load import load_config
@@ -173,11 +175,12 @@ def make_plan(asked: dict[str, Any]) -> "Plan":
         if refused is not None:
             raise refused
         config = read_config(asked)
-    except (ConfigError, StrategyError, OSError):
+        channels = open_channels(config.alerts, os.environ)
+    except (ConfigError, SecretError, StrategyError, OSError):
         asyncio.run(tell_left(plan))
         raise
     print_warnings(config.warnings)
-    return replace(plan, config=config)
+    return replace(plan, config=config, channels=channels)
 
 
 def load_own_strategy(asked: dict[str, Any]) -> Exception | None:
@@ -246,15 +249,17 @@ async def trade(plan: "Plan", asked: dict[str, Any]) -> dict[str, Any]:
     import aiohttp
 
     from mmfold.adapters.live.anchoring import anchored
+    from mmfold.adapters.live.operator.desk import at_desk, take_desk
     from mmfold.adapters.live.operator.kill_switch import KillSwitch
     from mmfold.adapters.live.start import make_runner
 
-    async with aiohttp.ClientSession() as http:
+    async with aiohttp.ClientSession() as http, at_desk(plan) as desk:
         try:
             runner = await make_runner(plan, http)
         except Exception:
             await tell_left(plan)
             raise
+        take_desk(runner, desk)
         switch, pages = KillSwitch(runner), None
         runner.status.is_live_enabled = os.environ.get(LIVE_ENABLE) == "1"
         try:
@@ -339,6 +344,8 @@ async def reload_config(runner: "Runner", asked: dict[str, Any]) -> None:
         return
     for line in (*config.warnings, *unused_settings(config, runner.session.manifest)):
         runner.log.warning("config_warning", reason=line)
+    if runner.alerts.settings not in (None, config.alerts):
+        runner.log.warning("config_warning", reason="alerts: a change holds from the next start on")
     changed = changed_keys(runner.session.core.document, document)
     refused = sorted({key_text(key) for key in immutable_keys(changed)})
     if refused:

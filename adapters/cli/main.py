@@ -110,6 +110,10 @@ COMMANDS = {
         "mmfold.adapters.cli.resume_command:command",
         "Lift the stop of an account, or list those that are stopped.",
     ),
+    "alerts": Entry(
+        "mmfold.adapters.cli.alerts_command:command",
+        "Try the way that alerts take to you; list their kinds.",
+    ),
     "at": Entry(
         "mmfold.adapters.cli.at_command:command",
         "Show the state of a journal right after one event.",

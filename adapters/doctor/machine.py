@@ -9,10 +9,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from mmfold.adapters.alerts.opening import open_channels
 from mmfold.adapters.doctor.check import Check, fail, ok, warn
 from mmfold.adapters.ports import PortError, take_port
 from mmfold.adapters.requirements import DISTRIBUTION, read_requirements
 from mmfold.adapters.secrets.environment import SECRET_ENV_BY_EXCHANGE_ENV, resolve_environment
+from mmfold.adapters.secrets.errors import SecretError
 from mmfold.adapters.secrets.registry import backend_name
 from mmfold.config.errors import ConfigError
 from mmfold.config.load import load_config
@@ -87,6 +89,20 @@ def check_config(path: Path | None) -> tuple[list[Check], Config | None]:
     place = "the defaults (no --config)" if path is None else str(path)
     own = f", own settings for {', '.join(sorted(config.per_symbol))}" if config.per_symbol else ""
     return found or [ok("config", f"{place}{own}")], config
+
+
+def check_alerts(config: Config | None, environ: Mapping[str, str]) -> list[Check]:
+    """Find out whether every channel of alerts can be opened; nothing is sent, and none is nothing to tell."""
+    if config is None:
+        return []
+    try:
+        channels = open_channels(config.alerts, environ)
+    except (ConfigError, SecretError) as error:
+        return [fail("alerts", "alert_channel", str(error), error.hint or "mm docs alerts")]
+    if not channels:
+        return []
+    names = " and ".join(one.name for one in channels)
+    return [ok("alerts", f"{names}, from {config.alerts.min_severity} on; not tried: mm alerts test")]
 
 
 def check_directory(path: Path) -> list[Check]:

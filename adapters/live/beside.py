@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from mmfold.adapters.live.lag import LagWatch
 from mmfold.adapters.live.operator.control import ControlServer
+from mmfold.adapters.live.operator.desk import watch_alerts
 from mmfold.adapters.live.watch_journal import watch_journal
 
 if TYPE_CHECKING:
@@ -13,4 +14,5 @@ if TYPE_CHECKING:
 
 def beside(runner: "Runner") -> list[Awaitable[None]]:
     """Return the loops, which end with the session."""
-    return [watch_journal(runner), LagWatch(runner).run(), runner.blocks.run(), ControlServer(runner).serve()]
+    looks = [watch_journal(runner), LagWatch(runner).run(), watch_alerts(runner)]
+    return [*looks, runner.blocks.run(), ControlServer(runner).serve()]

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mmfold.adapters.alerts.desk import AlertDesk
 from mmfold.adapters.live.account import day_stop
 from mmfold.adapters.live.account.account import Account
 from mmfold.adapters.live.account.account_stop import AccountStop
-from mmfold.adapters.live.account.thaw import END, ended_symbols, held_symbols
+from mmfold.adapters.live.account.thaw import END, ended_symbols, say_held
 from mmfold.adapters.live.beside import beside
 from mmfold.adapters.live.heap import give_back, settled_heap
-from mmfold.adapters.live.operator.alerts import act_on_alerts
+from mmfold.adapters.live.operator.alerts import act_on_alerts, say_stopping, say_unconfirmed
 from mmfold.adapters.live.operator.blocks import BlockLog
 from mmfold.adapters.live.operator.pins import ConfigOf
 from mmfold.adapters.live.operator.status import LiveStatus
@@ -83,6 +84,7 @@ class Runner:
         self.pace = pace
         self.raw = raw
         self.log = EventLog("live")
+        self.alerts = AlertDesk()  # without a channel
         self.blocks = BlockLog(session.manifest, session.core.state)
         self.gateway: Gateway = NoGateway()
         self.account: Account | None = None
@@ -338,10 +340,8 @@ class Runner:
         for symbol in ended_symbols(self.session.directory, self.session.manifest):
             await self.command({"command": "unfreeze", "symbol": symbol})
         await day_stop.take_up(self)
-        is_held = self.session.core.state.quoters["frozen"].any()
-        held = held_symbols(self.session.directory, self.session.manifest) if is_held else {}
-        for symbol, why in held.items():
-            self.log.warning("still_frozen", symbol=symbol, why=why, hint=f"mm unfreeze {symbol} lifts it")
+        if self.session.core.state.quoters["frozen"].any():
+            say_held(self.session.directory, self.session.manifest, self.log)
         self.status.phase = "reconciling"
         loops: list[Awaitable[None]] = [stream.run() for stream in self.streams]
         loops += [self.timer_loop(), self.health_loop(), self.commit_loop(), *beside(self)]
@@ -373,14 +373,14 @@ class Runner:
         """Cancel every order and wait until the venue has confirmed it, for a bounded time."""
         self.is_stopping = True
         self.status.phase = "stopping"
-        self.log.info("stopping", failed=self.failure is not None)
+        say_stopping(self)
         if self.failure is None:
             await self.command(END)
             if await self.confirm_flat(STOP_S):
                 return
         await self.cancel_all()
         if self.failure is None and not await self.confirm_flat(LAST_STOP_S):
-            self.log.error("orders_unconfirmed", open_orders=len(self.session.open_orders()))
+            say_unconfirmed(self)
 
     async def confirm_flat(self, bound_s: float) -> bool:
         """Wait until no order is open by our books and, with an account, by the venue's word that is asked for now."""

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import orjson
 
+from mmfold.adapters.alerts.channel import Channel
 from mmfold.adapters.live.account.account import Account
 from mmfold.adapters.live.account.account_stop import AccountStop, account_of, check_stop
 from mmfold.adapters.live.account.first_look import FirstLook
@@ -67,6 +68,7 @@ class Plan:
     keep_raw: bool = False
     continue_from: Path | None = None  # a former session's journal that this one takes over from
     adopt_position: bool = False  # a position that a new journal's account has already
+    channels: tuple[Channel, ...] = ()  # that alerts go out by
     share_account: bool = False  # with another session of mm, whose orders rest there
 
     @property

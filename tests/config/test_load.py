@@ -95,6 +95,17 @@ MISTAKES = [
     ("per_symbol.x.mode=off", "E_CFG_RANGE: per_symbol.X.mode: 'off' is not one of: shadow or sent"),
     ("per_symbol.X.mod=sent", "E_CFG_KEY: per_symbol.X.mod: unknown key, did you mean per_symbol.X.mode?"),
     ("per_symbol.X.autopolicy.interval_s=5", "E_CFG_KEY: per_symbol.X.autopolicy: cannot differ by symbol"),
+    ("alerts.exec=notify", "E_CFG_TYPE: alerts.exec: must be a list of texts, such as [a, b], not 'notify'"),
+    ("alerts.exec=[a, 1]", "E_CFG_TYPE: alerts.exec.1: must be text, not 1"),
+    ("alerts.exec=['']", "E_CFG_INVARIANT: alerts.exec: the program's name is empty"),
+    ("alerts.webhook=http://a.example/", "E_CFG_INVARIANT: alerts.webhook: is neither https nor http on this machine"),
+    ("alerts.webhook=https://a.example/?k=v", "E_CFG_INVARIANT: alerts.webhook: a login, a query or a fragment of"),
+    ("alerts.webhook=https://u:p@a.example/", "E_CFG_INVARIANT: alerts.webhook: a login, a query or a fragment of"),
+    ("alerts.webhook=env:9", "E_CFG_INVARIANT: alerts.webhook: is neither env:NAME nor file:PATH"),
+    ("alerts.webhook_token=value", "E_CFG_INVARIANT: alerts.webhook_token: is neither env:NAME nor file:PATH"),
+    ("alerts.webhook_token=env:T", "E_CFG_INVARIANT: alerts: webhook_token without a webhook"),
+    ("alerts.min_severity=low", "E_CFG_RANGE: alerts.min_severity: 'low' is not one of: info, warning or critical"),
+    ("per_symbol.X.alerts.window_s=5", "E_CFG_KEY: per_symbol.X.alerts: cannot differ by symbol"),
     ("strategy.min_spread_bps=30", "E_CFG_INVARIANT: strategy: min_spread_bps 30 is above max_spread_bps 25"),
 ]
 

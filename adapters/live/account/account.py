@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mmfold.adapters.alerts.kinds import Happening
 from mmfold.adapters.live.account.handover import former_runs
 from mmfold.adapters.live.account.left_orders import LeftOrders
 from mmfold.adapters.live.account.reconcile import Reconciler
@@ -227,7 +228,9 @@ class Account:
             for symbol, (ours, theirs) in found.items():
                 if before.get(symbol) != (ours, theirs):
                     continue  # it moves: what explains it is on its way
-                self.runner.status.unexplained[symbol] = f"position {theirs} lots at the venue, {ours} in the journal"
+                why = f"position {theirs} lots at the venue, {ours} in the journal"
+                self.runner.status.unexplained[symbol] = why
+                self.runner.alerts.tell(Happening.SYMBOL_UNEXPLAINED, symbol=symbol, why=why)
                 self.log.error("position_unexplained", symbol=symbol, venue_lots=theirs, journal_lots=ours)
                 await self.runner.command({"command": "freeze", "symbol": symbol, "why": UNEXPLAINED})
             if not found or found == before:

@@ -9,6 +9,7 @@ midnight UTC.
 from typing import TYPE_CHECKING
 
 from mmfold.adapters.live.account.account_stop import AccountStop
+from mmfold.engine.codes import AlertCode
 from mmfold.engine.commands import RESUME
 from mmfold.engine.limits import NS_PER_DAY
 from mmfold.engine.state import State
@@ -47,6 +48,7 @@ async def take_up(runner: "Runner") -> None:
         await runner.command({"command": RESUME})
         runner.account_stop.use_up()
     elif runner.account_stop is not None:
+        runner.alerts.tell(AlertCode.DAILY_LOSS, detail=int(state.clock[0]["day_pnl_micros"]))
         stop(runner)
     else:
         runner.log.warning("still_stopped", why=REASON, hint="midnight UTC ends it, or a person: mm unfreeze")

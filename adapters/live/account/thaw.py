@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mmfold.adapters.live.lag import BEHIND
+from mmfold.adapters.logs import EventLog
 from mmfold.engine.codes import EventKind
 from mmfold.engine.commands import FREEZE_COMMANDS
 from mmfold.engine.json_text import parse_json
@@ -53,6 +54,15 @@ def held_symbols(journal: Path, manifest: Manifest, *, by_name: bool = False) ->
         elif command.get("why") not in OURS and ("symbol" in command or not by_name):
             held |= dict.fromkeys(symbols, command.get("why", COMMANDED))
     return dict(sorted(held.items()))
+
+
+def say_held(journal: Path, manifest: Manifest, log: EventLog) -> None:
+    """Log which symbols stay frozen, why, and what lifts that.
+
+    Raises: JournalError.
+    """
+    for symbol, why in held_symbols(journal, manifest).items():
+        log.warning("still_frozen", symbol=symbol, why=why, hint=f"mm unfreeze {symbol} lifts it")
 
 
 def freezes_of(journal: Path, manifest: Manifest) -> Iterator[tuple[dict[str, Any], set[str]]]:

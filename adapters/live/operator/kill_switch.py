@@ -8,6 +8,7 @@ beside them, so that a lost connection, a full disk or a fault of ours leaves no
 import asyncio
 from typing import TYPE_CHECKING
 
+from mmfold.adapters.alerts.kinds import Happening
 from mmfold.adapters.live.account.thaw import END
 from mmfold.adapters.logs import EventLog
 
@@ -37,6 +38,8 @@ class KillSwitch:
         """Cancel everything now, then end the session; the first reason is the one that is kept."""
         if self.cut is None:
             self.reason = reason
+            if reason == BY_HAND:  # the day's loss has an alert of its own
+                self.runner.alerts.tell(Happening.KILLSWITCH_FIRED, why=reason)
             self.cut = asyncio.ensure_future(self.cancel_and_stop())
 
     async def keep(self) -> None:
@@ -48,6 +51,7 @@ class KillSwitch:
             await asyncio.to_thread(stop.keep, self.reason)
         except OSError as error:  # the session ends as killed all the same
             self.log.error("account_stop_not_kept", account=stop.account, error=error)
+            self.runner.alerts.tell(Happening.ACCOUNT_STOP_NOT_KEPT, why=str(error))
 
     async def cancel_and_stop(self) -> None:
         """Freeze the core and cancel at the venue, side by side; then the session winds down as ever."""

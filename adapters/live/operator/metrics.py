@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from mmfold.adapters.alerts.kinds import KINDS
 from mmfold.adapters.live.operator.status import PHASES, Histogram, LiveStatus
 from mmfold.config.aliases import ALIASES, AliasTable
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S
@@ -53,6 +54,19 @@ def read_last_frame(status: LiveStatus) -> list[Sample]:
 def read_unexplained(status: LiveStatus) -> list[Sample]:
     """Show every symbol, 1 where it is kept flat."""
     return [((one.symbol,), int(one.symbol in status.unexplained)) for one in status.manifest.instruments]
+
+
+def read_raised(status: LiveStatus) -> list[Sample]:
+    """Show every kind."""
+    return [((kind.name,), status.alerts.raised[kind.name]) for kind in KINDS]
+
+
+def read_told(status: LiveStatus) -> list[Sample]:
+    """Show what came of the alerts on every channel that has had one."""
+    counts = status.alerts
+    by_result = {"dropped": counts.dropped, "failed": counts.failed, "sent": counts.sent}
+    routes = sorted({route for count in by_result.values() for route in count})
+    return [((result, route), count[route]) for route in routes for result, count in by_result.items()]
 
 
 def read_order_latency(status: LiveStatus) -> list[tuple[Sequence[str], Histogram]]:
@@ -108,6 +122,14 @@ LIVE_METRICS: tuple[LiveRow, ...] = (
         "1 while an unexplained difference keeps it flat.",
         "unexplained",
         read_unexplained,
+    ),
+    LiveRow("admin_alert_events_total", ("kind",), "Alerts of the session, told or not.", "alerts", read_raised),
+    LiveRow(
+        "mm_alert_deliveries_total",
+        ("result", "route"),
+        "Alerts on each channel: sent, failed, dropped.",
+        "alerts",
+        read_told,
     ),
 )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mmfold.adapters.alerts.counts import AlertCounts
 from mmfold.adapters.venues.connection import StreamStatus
 from mmfold.engine.codes import AuditKind, EventKind, Reason, RequestOutcome
 from mmfold.engine.limits import NS_PER_MS
@@ -64,6 +65,7 @@ class LiveStatus:
     warmup_skips: int = 0
     warmup_until_ns: int = 0
     rate_limited: int = 0
+    alerts: AlertCounts = field(default_factory=AlertCounts)
     freezes: int = 0  # symbols frozen by a command
     behind: set[str] = field(default_factory=set)  # symbols that are frozen while the loop runs behind the venue
     unexplained: dict[str, str] = field(default_factory=dict)  # symbol: why it is kept flat

@@ -31,4 +31,6 @@ def example_status() -> LiveStatus:
     for duration_ms in (1, 4, 30, 400, 9_000):
         status.order_latency[0].add(duration_ms * NS_PER_MS)
     status.tick_to_order.add(25_000)
+    status.alerts.raised["book_gap"], status.alerts.sent["exec"], status.alerts.failed["exec"] = 42, 3, 1
+    status.alerts.begin("webhook")
     return status

@@ -1,0 +1,1 @@
+"""How an alert reaches a person: kinds, document, the rule of once per window, channels; must never touch trading."""

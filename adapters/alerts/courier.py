@@ -1,0 +1,98 @@
+"""The process that delivers a session's alerts: programs and connections are its own; must never hold a session up.
+
+Lines of JSON on stdin: the setup first, then one job at a time per channel, then the end. One line on stdout for each
+job. Where stdin ends without that word the session died: what is under way is finished and the last word told, for a
+bounded time. Whatever ends this process, but kill -9 of it, ends the programs that it runs.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from typing import Any
+
+import orjson
+
+from mmfold.adapters.alerts.channel import Channel, deliver
+from mmfold.adapters.alerts.document import encode, utc_text
+from mmfold.adapters.alerts.opening import from_setup
+from mmfold.adapters.crash import forbid_core_dumps
+
+LAST_WORD_S = 15.0
+LINE_BYTES_MAX = 1 << 20
+
+
+class Courier:
+    """The channels of one session, each with at most one job."""
+
+    def __init__(self, setup: dict[str, Any]) -> None:
+        self.channels: dict[str, Channel] = from_setup(setup["channels"])
+        self.last_word: dict[str, Any] | None = setup["last_word"]
+        self.jobs: dict[str, asyncio.Task[None]] = {}
+
+    def take(self, name: str, document: dict[str, Any]) -> None:
+        """Begin a job; the one before has been answered."""
+        self.jobs[name] = asyncio.ensure_future(self.work(name, document))
+
+    async def work(self, name: str, document: dict[str, Any]) -> None:
+        """Deliver one alert and say what came of it."""
+        outcome = await deliver(self.channels[name], encode(document))
+        with suppress(OSError):  # the session died meanwhile
+            os.write(sys.stdout.fileno(), encode(outcome.document()))
+
+    async def tell_last_word(self) -> None:
+        """Tell each channel that the session died, behind what is under way there."""
+        if self.last_word is None:
+            return
+        document = self.last_word | {"ts": utc_text(time.time_ns())}
+
+        async def tell(name: str) -> None:
+            if name in self.jobs:
+                await asyncio.wait([self.jobs[name]])
+            await self.work(name, document)
+
+        told = asyncio.gather(*(tell(name) for name in self.channels))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(told, LAST_WORD_S)
+
+    async def close(self) -> None:
+        """End what is under way, programs included."""
+        for job in self.jobs.values():
+            job.cancel()
+        await asyncio.gather(*self.jobs.values(), return_exceptions=True)
+
+
+async def serve() -> None:
+    """Take jobs until the session ends or dies."""
+    loop, this = asyncio.get_running_loop(), asyncio.current_task()
+    assert this is not None
+    loop.add_signal_handler(signal.SIGTERM, this.cancel)
+    reader = asyncio.StreamReader(LINE_BYTES_MAX)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    courier = Courier(orjson.loads(await reader.readline()))
+    try:
+        while line := await reader.readline():
+            word = orjson.loads(line)
+            if "end" in word:
+                return
+            if "last_word" in word:
+                courier.last_word = word["last_word"]
+                continue
+            courier.take(word["channel"], word["document"])
+        await courier.tell_last_word()
+    finally:
+        await courier.close()
+
+
+def main() -> None:
+    """Run it."""
+    forbid_core_dumps()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the session's
+    with suppress(asyncio.CancelledError):
+        asyncio.run(serve())
+
+
+if __name__ == "__main__":
+    main()
