@@ -15,12 +15,13 @@ from typing import Any
 
 import orjson
 
-from mmfold.adapters.alerts.channel import Channel, deliver
+from mmfold.adapters.alerts.channel import Channel, Outcome, deliver
 from mmfold.adapters.alerts.document import encode, utc_text
-from mmfold.adapters.alerts.opening import from_setup
+from mmfold.adapters.alerts.setup import from_setup
 from mmfold.adapters.crash import forbid_core_dumps
 
 LAST_WORD_S = 15.0
+UNDER_WAY_S = 4.0  # of that, for what is under way when the session dies
 LINE_BYTES_MAX = 1 << 20
 
 
@@ -38,9 +39,20 @@ class Courier:
 
     async def work(self, name: str, document: dict[str, Any]) -> None:
         """Deliver one alert and say what came of it."""
-        outcome = await deliver(self.channels[name], encode(document))
+        self.say(await deliver(self.channels[name], encode(document)))
+
+    def say(self, outcome: Outcome) -> None:
+        """Say what came of a job."""
         with suppress(OSError):  # the session died meanwhile
             os.write(sys.stdout.fileno(), encode(outcome.document()))
+
+    async def drop(self, name: str) -> None:
+        """End what is under way on a channel: something critical waits behind it."""
+        job = self.jobs[name]
+        if not job.done():
+            job.cancel()
+            await asyncio.wait([job])
+            self.say(Outcome(name, False, 0, 0.0, "made way for what is critical"))
 
     async def tell_last_word(self) -> None:
         """Tell each channel that the session died, behind what is under way there."""
@@ -50,6 +62,8 @@ class Courier:
 
         async def tell(name: str) -> None:
             if name in self.jobs:
+                await asyncio.wait([self.jobs[name]], timeout=UNDER_WAY_S)
+                self.jobs[name].cancel()
                 await asyncio.wait([self.jobs[name]])
             await self.work(name, document)
 
@@ -79,8 +93,10 @@ async def serve() -> None:
                 return
             if "last_word" in word:
                 courier.last_word = word["last_word"]
-                continue
-            courier.take(word["channel"], word["document"])
+            elif "drop" in word:
+                await courier.drop(word["drop"])
+            else:
+                courier.take(word["channel"], word["document"])
         await courier.tell_last_word()
     finally:
         await courier.close()

@@ -25,6 +25,7 @@ from mmfold.journal.errors import JournalFull
 CRITICAL_S = 8.0  # at a session's end, for what is critical
 REST_S = 2.0  # and for what is not
 LOOK_S = 0.05
+GIVE_WAY_S = 2.0  # that what is under way has before something critical takes its place
 TRY_COUNT_MAX = 2  # of one alert whose courier ended under it
 
 
@@ -35,6 +36,7 @@ class Lane:
     backlog: Backlog = field(default_factory=Backlog)
     job: Waiting | None = None
     tries: int = 0
+    begun_s: float = 0.0  # when the job was handed over
 
     def has_critical(self) -> bool:
         """Tell whether something critical is not yet through."""
@@ -97,9 +99,19 @@ class AlertDesk:
             self.tell(of, why=f"{type(error).__name__}: {error}")
 
     def tick(self, now_s: float) -> None:
-        """Tell the counts of the windows that have ended."""
+        """Tell the counts of the windows that have ended, and let nothing that hangs keep back what is critical."""
         for alert, repeats in self.windows.close_due(now_s):
             self.post(alert, repeats)
+        self.make_way(now_s)
+
+    def make_way(self, now_s: float) -> None:
+        """End what is under way for long where something critical waits behind it."""
+        for name, lane in self.lanes.items():
+            is_less = lane.job is not None and lane.job.severity < Severity.CRITICAL
+            if is_less and lane.backlog.has_critical() and now_s >= lane.begun_s + GIVE_WAY_S:
+                lane.begun_s = now_s  # asked once
+                if self.courier is not None and self.courier.is_up:
+                    self.courier.write({"drop": name})
 
     def post(self, alert: Alert, repeats: Repeats | None = None) -> None:
         """Queue an alert for every channel."""
@@ -125,6 +137,7 @@ class AlertDesk:
         lane = self.lanes[name]
         assert lane.job is not None and self.courier is not None
         lane.tries += 1
+        lane.begun_s = time.monotonic()
         self.courier.write({"channel": name, "document": lane.job.document})
 
     def begin(self) -> None:
@@ -178,6 +191,7 @@ class AlertDesk:
                 is_idle = not any(lane.job is not None or len(lane.backlog) for lane in lanes)
                 if is_idle or (waited_s >= REST_S and not any(lane.has_critical() for lane in lanes)):
                     break
+                self.make_way(time.monotonic())
                 await asyncio.sleep(LOOK_S)
         finally:
             await self.courier.stop()

@@ -25,6 +25,7 @@ class Happening(Enum):
     SYMBOL_UNEXPLAINED = "symbol_unexplained"
     VENUE_DOWN = "venue_down"
     VENUE_BACK = "venue_back"
+    LOOP_BEHIND = "loop_behind"
     JOURNAL_FULL = "journal_full"
     SESSION_FAILED = "session_failed"
     SESSION_DIED = "session_died"
@@ -88,6 +89,11 @@ KINDS: tuple[AlertKind, ...] = (
     ),
     AlertKind(Happening.VENUE_DOWN, CRITICAL, "no connection to the venue: {why}", STATUS),
     AlertKind(Happening.VENUE_BACK, INFO, "connected to the venue again: {why}", STATUS),
+    AlertKind(
+        Happening.LOOP_BEHIND, WARNING,
+        "the session reads the market late and quotes nothing until it has caught up: {why}",
+        "give it fewer symbols or a faster machine; " + STATUS,
+    ),
     AlertKind(
         Happening.JOURNAL_FULL, CRITICAL, "the journal cannot grow, the session ends: {why}",
         "free some space and start again; " + RESTING,

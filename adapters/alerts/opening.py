@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mmfold.adapters.alerts.channel import Channel
 from mmfold.adapters.alerts.program import Program
@@ -84,14 +83,3 @@ def read_place(key: str, place: str, environ: Mapping[str, str]) -> Secret:
     if found is None:
         raise SecretError(f"{key}: {name} is not set", f"export {name}, or set {name}_FILE to a file that holds it")
     return Secret(found.text)
-
-
-def from_setup(setup: Mapping[str, Mapping[str, Any]]) -> dict[str, Channel]:
-    """Return channels by name from what their `setup` said."""
-    found: dict[str, Channel] = {}
-    if (one := setup.get(Program.name)) is not None:
-        found[Program.name] = Program(tuple(one["words"]), one["timeout_s"])
-    if (one := setup.get(Webhook.name)) is not None:
-        token = None if one["token"] is None else Secret(one["token"])
-        found[Webhook.name] = Webhook(Secret(one["url"]), token, one["timeout_s"])
-    return found

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mmfold.adapters.alerts.kinds import Happening
 from mmfold.adapters.logs import EventLog
 from mmfold.engine.limits import NS_PER_MS
 from mmfold.engine.records import NO_TS_NS
@@ -65,6 +66,7 @@ class LagWatch:
         behind = self.runner.status.behind
         if self.late_count == LATE_LOOK_COUNT:
             LOG.error("loop_behind", lag_ms=lag_ns // NS_PER_MS, bound_ms=self.bound_ns // NS_PER_MS)
+            self.runner.alerts.tell(Happening.LOOP_BEHIND, why=f"{lag_ns // NS_PER_MS:,} ms late")
             for symbol in self.quoted():
                 behind.add(symbol)
                 await self.runner.command({"command": "freeze", "symbol": symbol, "why": BEHIND})

@@ -4,7 +4,6 @@ import json
 import os
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -36,15 +35,19 @@ def venue() -> Iterator[RunningVenue]:
 class Session:
     """A session whose program hears its alerts."""
 
-    def __init__(self, tmp_path: Path, url: str, mode: str = "paper", body: str = "", **keys: object) -> None:
+    def __init__(
+        self, tmp_path: Path, url: str, mode: str = "paper", *, body: str = "", sets: tuple[str, ...] = (),
+        symbols: str = "BTCUSDT", **keys: object,
+    ) -> None:  # fmt: skip
         program, self.out = hearing(tmp_path, body)
         self.journal, self.place = tmp_path / "journal", tmp_path
         config = tmp_path / "mm.yaml"
         write_config(config, (*WIDE, "live.dead_man_window_s=0"))
         document = yaml.safe_load(config.read_text()) | {"alerts": {"exec": list(program.words), **keys}}
         config.write_text(yaml.safe_dump(document))
-        words = ["live", "--mode", mode, "--endpoint", url, "--symbols", "BTCUSDT", "--port", "0", "--warmup", "0s"]
+        words = ["live", "--mode", mode, "--endpoint", url, "--symbols", symbols, "--port", "0", "--warmup", "0s"]
         words += ["--journal", str(self.journal), "--config", str(config), "--json"]
+        words += [word for one in sets for word in ("--set", one)]
         env = {"XDG_STATE_HOME": str(tmp_path / "state"), "NUMBA_DISABLE_JIT": "1"}
         self.log = (tmp_path / "log").open("wb")
         self.process = subprocess.Popen(
@@ -97,27 +100,34 @@ def test_a_kill_is_one_critical_alert(venue: RunningVenue, tmp_path: Path, mode:
     check_replay(running.journal)
 
 
-def test_ctrl_c_ends_a_session_whose_program_hangs(venue: RunningVenue, tmp_path: Path) -> None:
-    with session(
-        tmp_path, venue.urls["rest"], body="import time; time.sleep(300)", min_severity="info", exec_timeout_s=60
-    ) as running:
+@pytest.mark.parametrize("mode", ["paper", "testnet"])
+def test_the_loss_of_a_day_is_one_critical_alert(venue: RunningVenue, tmp_path: Path, mode: str) -> None:
+    costly = ("guards.intraday_caps.daily_pnl_stop_usd=0.02", "strategy.min_spread_bps=0", "strategy.max_spread_bps=2")
+    with session(tmp_path, venue.urls["rest"], mode, sets=costly) as running:
+        assert running.process.wait(WAIT_S) == 3, running.told()[-2_000:]
+        (alert,) = [one for one in running.heard() if one["severity"] == "critical"]
+        assert (alert["kind"], alert["symbol"]) == ("daily_loss", "BTCUSDT")
+        rows = read_rows(running.journal)
+        assert rows[rows["kind"] == EventKind.ALERT]["seq"].tolist()[-1] == alert["seq"]
+        assert alert["payload"]["detail"] < 0 and "mm resume" in alert["hint"]
+
+
+def test_ctrl_c_ends_a_session_whose_program_hangs(tmp_path: Path) -> None:
+    keys = {"venue_down_s": 1, "exec_timeout_s": 60}
+    with (
+        running_venue() as own,
+        session(tmp_path, own.urls["rest"], body="import time; time.sleep(300)", **keys) as running,
+    ):
         running.until(running.has_placed, "orders")
-        venue_cut(running)
+        own.wait(own.server.close())
         running.until(lambda: bool(running.heard()), "an alert")
         begun_s = time.monotonic()
         os.killpg(running.process.pid, signal.SIGINT)
         assert running.process.wait(WAIT_S) == 0
-        assert time.monotonic() - begun_s < 20
+        assert time.monotonic() - begun_s < 30
         assert not is_running(str(tmp_path)), "an orphan"
-        assert read_seal(running.journal) is not None
+        assert read_seal(running.journal) is not None and '"alert_dropped"' in running.told()
     check_replay(running.journal)
-
-
-def venue_cut(running: Session) -> None:
-    """Stop the session for longer than a connection may be silent: its books have a gap then."""
-    running.process.send_signal(signal.SIGSTOP)
-    time.sleep(12)
-    running.process.send_signal(signal.SIGCONT)
 
 
 def test_a_session_that_is_killed_is_told_by_what_outlives_it(venue: RunningVenue, tmp_path: Path) -> None:
@@ -127,6 +137,20 @@ def test_a_session_that_is_killed_is_told_by_what_outlives_it(venue: RunningVenu
         running.until(lambda: bool(running.heard()), "the last word")
         running.until(lambda: not is_running(str(tmp_path)), "an orphan")
         assert [(one["kind"], one["severity"]) for one in running.heard()] == [("session_died", "critical")]
+
+
+def test_a_venue_that_is_gone_is_told(tmp_path: Path) -> None:
+    with running_venue() as own, session(tmp_path, own.urls["rest"], venue_down_s=2, min_severity="info") as running:
+        running.until(running.has_placed, "orders")
+        own.wait(own.server.close())
+        running.until(lambda: "venue_down" in [one["kind"] for one in running.heard()], "an alert")
+        config = tmp_path / "mm.yaml"
+        config.write_text(config.read_text().replace("venue_down_s: 2", "venue_down_s: 3"))
+        running.until(lambda: "alerts: a change holds from the next start on" in running.told(), "a warning")
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(WAIT_S) == 0
+        down = [one for one in running.heard() if one["kind"] == "venue_down"]
+        assert len(down) == 1 and down[0]["text"].startswith("no connection to the venue: public for")
 
 
 def test_a_full_disk_is_told(venue: RunningVenue, tmp_path: Path) -> None:
@@ -139,13 +163,12 @@ def test_a_full_disk_is_told(venue: RunningVenue, tmp_path: Path) -> None:
         assert [one["kind"] for one in critical] == ["journal_full"] and "cannot grow" in critical[0]["text"]
 
 
-def test_a_start_that_fails_is_told(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        url = f"http://127.0.0.1:{server.getsockname()[1]}"  # it takes connections and never answers
-        with session(tmp_path, url) as running:
-            assert running.process.wait(WAIT_S) == 1
-            assert [one["kind"] for one in running.heard()] == ["session_failed"]
-            assert running.heard()[0]["text"].startswith("the session ended with an error: ")
+def test_a_start_that_fails_is_told(venue: RunningVenue, tmp_path: Path) -> None:
+    with session(tmp_path, venue.urls["rest"], symbols="NOSUCHUSDT") as running:
+        assert running.process.wait(WAIT_S) == 1
+        (alert,) = running.heard()
+        assert (alert["kind"], alert["run_id"], alert["severity"]) == ("session_failed", "", "critical")
+        assert "has no linear instrument NOSUCHUSDT" in alert["text"]
 
 
 def test_a_channel_that_cannot_be_ends_the_start(venue: RunningVenue, tmp_path: Path) -> None:

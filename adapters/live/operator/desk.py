@@ -78,4 +78,5 @@ async def watch_alerts(runner: "Runner") -> None:
         desk.tick(now_s)
         if not runner.is_ending:
             for happening, why in watch.changes(runner.status.streams.values(), now_s):
+                runner.log.warning(happening.value, stream=why)
                 desk.tell(happening, why=why)

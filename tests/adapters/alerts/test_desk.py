@@ -125,6 +125,23 @@ def test_what_is_critical_goes_first_and_is_waited_for(tmp_path: Path) -> None:
     assert made.counts.dropped["exec"] > 10
 
 
+def test_what_hangs_makes_way_for_what_is_critical(tmp_path: Path) -> None:
+    program, out = hearing(tmp_path, "import time; time.sleep(300 * ('order_unknown' in text))")
+    made = make_desk(f"alerts.exec=[{program.words[0]}]", "alerts.exec_timeout_s=60")
+
+    async def run() -> None:
+        made.start(ORIGIN)
+        made.tell(AlertCode.ORDER_UNKNOWN, symbol="BTCUSDT")
+        await until(lambda: bool(heard(out)), "the one that hangs")
+        made.tell(Happening.KILLSWITCH_FIRED, why="kill switch")
+        await made.close()
+
+    asyncio.run(run())
+    assert [one["kind"] for one in heard(out)] == ["order_unknown", "killswitch_fired"]
+    assert (made.counts.sent["exec"], made.counts.failed["exec"], made.counts.dropped["exec"]) == (1, 1, 0)
+    assert not is_running(str(tmp_path)), "an orphan"
+
+
 def test_a_courier_that_dies_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(beside, "RESTART_S", 0.1)
     program, out = hearing(
@@ -182,7 +199,10 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("body", ["", "import time; time.sleep(1)"], ids=["well", "slow"])
+HANGS = "import time; time.sleep(300 * ('order_unknown' in text))"
+
+
+@pytest.mark.parametrize("body", ["", "import time; time.sleep(1)", HANGS], ids=["well", "slow", "hangs"])
 def test_a_session_that_dies_is_told_and_nothing_stays(tmp_path: Path, body: str) -> None:
     program, out = hearing(tmp_path, body)
     child = subprocess.run(

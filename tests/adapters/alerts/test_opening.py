@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from mmfold.adapters.alerts.opening import from_setup, open_channels
+from mmfold.adapters.alerts.opening import open_channels
 from mmfold.adapters.alerts.program import Program
+from mmfold.adapters.alerts.setup import from_setup
 from mmfold.adapters.alerts.webhook import Webhook
 from mmfold.adapters.redact import redact_known
 from mmfold.adapters.secrets.errors import SecretError

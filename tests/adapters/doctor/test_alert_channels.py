@@ -1,4 +1,4 @@
-"""The doctor's line on channels of alerts: there where one is set, a fault where it cannot be opened, no secret told."""
+"""The doctor's line on channels of alerts: there where one is set, a fault where it cannot be, no secret told."""
 
 import pytest
 

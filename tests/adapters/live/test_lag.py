@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mmfold.adapters.alerts.desk import AlertDesk
 from mmfold.adapters.live.lag import BEHIND, CAUGHT_UP_LOOK_COUNT, LATE_LOOK_COUNT, LagWatch
 from mmfold.adapters.live.operator.status import LiveStatus
 from mmfold.adapters.live.runner import Pace
@@ -29,6 +30,7 @@ class Played:
         self.session = Session(directory, MANIFEST)
         self.pace = Pace(lag_ms_max=bound_ms)
         self.commands: list[dict[str, Any]] = []
+        self.alerts = AlertDesk()
         self.status = LiveStatus(
             mode="testnet", venue="bybit", manifest=MANIFEST, state=self.session.core.state, journal="",
             ts_started_ns=0, params_hash="",
@@ -62,6 +64,7 @@ def test_it_is_frozen_and_quoted_again(played: Played) -> None:
     watch = LagWatch(played)  # type: ignore[arg-type]
     assert played.look(watch, [LATE] * (LATE_LOOK_COUNT - 1) + [SOON] + [LATE] * (LATE_LOOK_COUNT - 1)) == []
     assert played.look(watch, [LATE]) == FREEZES
+    assert played.alerts.counts.raised == {"loop_behind": 1}
     assert {one["why"] for one in played.commands} == {BEHIND} and played.session.core.state.quoters["frozen"].all()
     assert "behind_A" in played.status.not_ready()
     assert played.look(watch, [LATE] * 50 + [SOON] * (CAUGHT_UP_LOOK_COUNT - 1) + [SOON + 1] + [SOON]) == []
