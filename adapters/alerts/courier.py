@@ -2,7 +2,7 @@
 
 Lines of JSON on stdin: the setup first, then one job at a time per channel, then the end. One line on stdout for each
 job. Where stdin ends without that word the session died: what is under way is finished and the last word told, for a
-bounded time. Whatever ends this process, but kill -9 of it, ends the programs that it runs.
+bounded time. Signals that end a session, or all of its service at once, do not end this process: its stdin does.
 """
 
 import asyncio
@@ -80,11 +80,8 @@ class Courier:
 
 async def serve() -> None:
     """Take jobs until the session ends or dies."""
-    loop, this = asyncio.get_running_loop(), asyncio.current_task()
-    assert this is not None
-    loop.add_signal_handler(signal.SIGTERM, this.cancel)
     reader = asyncio.StreamReader(LINE_BYTES_MAX)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     courier = Courier(orjson.loads(await reader.readline()))
     try:
         while line := await reader.readline():
@@ -105,9 +102,9 @@ async def serve() -> None:
 def main() -> None:
     """Run it."""
     forbid_core_dumps()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the session's
-    with suppress(asyncio.CancelledError):
-        asyncio.run(serve())
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)  # not SIG_IGN, which the programs would inherit
+    asyncio.run(serve())
 
 
 if __name__ == "__main__":

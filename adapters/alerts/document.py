@@ -4,6 +4,7 @@
 Source: spec/control.md 23.
 """
 
+import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -54,7 +55,7 @@ def make_document(alert: Alert, origin: Origin, repeats: Repeats | None = None) 
     """Return the document of an alert, or of its repeats, redacted."""
     words = {
         "detail": "?" if alert.detail is None else str(alert.detail),
-        "journal": origin.journal or "DIR",
+        "journal": shlex.quote(origin.journal) if origin.journal else "DIR",
         "seq": "SEQ" if alert.seq is None else str(alert.seq),
         "symbol": alert.symbol or "all symbols",
         "why": cut(alert.why),

@@ -76,7 +76,7 @@ KINDS: tuple[AlertKind, ...] = (
     AlertKind(
         AlertCode.DAILY_LOSS, CRITICAL,
         "the day's loss is reached: everything is cancelled, nothing is quoted ({detail} micros)",
-        "look at the account and at the journal {journal}, then lift the stop: mm resume",
+        "look at the account and why: mm why --events {journal} {seq}; then lift the stop: mm resume",
     ),
     AlertKind(
         Happening.KILLSWITCH_FIRED, CRITICAL,

@@ -25,6 +25,7 @@ from tests.adapters.alerts.made import hearing, is_running, settings
 ORIGIN = Origin(run_id="run-1", venue="bybit", mode="paper", journal="out/p")
 REPO = Path(__file__).resolve().parents[3]
 WAIT_S = 30.0
+OUT = "heard.jsonl"
 
 
 def make_desk(*overrides: str) -> AlertDesk:
@@ -144,9 +145,8 @@ def test_what_hangs_makes_way_for_what_is_critical(tmp_path: Path) -> None:
 
 def test_a_courier_that_dies_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(beside, "RESTART_S", 0.1)
-    program, out = hearing(
-        tmp_path, f"\nif len(open({str(tmp_path / 'heard.jsonl')!r}).readlines()) == 1: import time; time.sleep(9)"
-    )
+    count = f"len(open({str(tmp_path / OUT)!r}).readlines())"
+    program, out = hearing(tmp_path, f"\nimport time; time.sleep(3 * ({count} == 1))")
     made = make_desk(f"alerts.exec=[{program.words[0]}]")
 
     async def run() -> None:
@@ -154,13 +154,34 @@ def test_a_courier_that_dies_is_started_again(tmp_path: Path, monkeypatch: pytes
         made.tell(Happening.VENUE_DOWN, why="public for 15 s")
         await until(lambda: len(heard(out)) == 1, "begun")
         assert made.courier is not None and made.courier.process is not None
-        made.courier.process.send_signal(signal.SIGTERM)  # which ends the program as well
+        made.courier.process.kill()
         await until(lambda: made.counts.sent.total() == 1, "sent after all")
         await made.close()
 
     asyncio.run(run())
     assert [one["kind"] for one in heard(out)] == ["venue_down"] * 2
-    assert not is_running(str(tmp_path)), "an orphan"
+
+
+DEAF = "sys.exit(any(signal.getsignal(one) == signal.SIG_IGN for one in (1, 2, 15)))"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_what_ends_a_service_does_not_end_the_courier_first(tmp_path: Path, number: signal.Signals) -> None:
+    program, out = hearing(tmp_path, "import signal, time; time.sleep(0.5)\n" + DEAF)
+    made = make_desk(f"alerts.exec=[{program.words[0]}]")
+
+    async def run() -> None:
+        made.start(ORIGIN)
+        made.tell(Happening.VENUE_DOWN, why="public for 15 s")
+        await until(lambda: len(heard(out)) == 1, "begun")
+        assert made.courier is not None and made.courier.process is not None
+        made.courier.process.send_signal(number)
+        made.tell(Happening.KILLSWITCH_FIRED, why="kill switch")
+        await made.close()
+
+    asyncio.run(run())
+    assert [one["kind"] for one in heard(out)] == ["venue_down", "killswitch_fired"]
+    assert made.counts.sent == {"exec": 2} and not is_running(str(tmp_path))
 
 
 def test_what_ends_the_courier_is_not_tried_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,11 @@ def test_the_form() -> None:
     assert encode(document).count(b"\n") == 1 and json.loads(encode(document)) == document
 
 
+def test_a_hint_can_be_pasted() -> None:
+    assert make_document(alert(seq=7), Origin(journal="my out/j"))["hint"] == "mm why --events 'my out/j' 7"
+    assert make_document(alert(), Origin())["hint"] == "mm why --events DIR SEQ"
+
+
 def test_repeats_are_told_as_a_count() -> None:
     document = make_document(alert(seq=9), ORIGIN, Repeats(41, 60.04))
     assert document["text"].endswith(": and 41 more in 60 s")
