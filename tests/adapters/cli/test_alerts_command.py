@@ -1,6 +1,10 @@
 """`mm alerts`: what it sends, what it says of each channel, its exit codes; and that nothing else sends an alert."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +13,7 @@ from mmfold.adapters.alerts import channel
 from mmfold.adapters.cli.main import run
 from mmfold.engine.codes import AlertCode
 from tests.adapters.alerts.hook import running_hook
-from tests.adapters.alerts.made import hearing
+from tests.adapters.alerts.made import hearing, is_running
 
 REPO = Path(__file__).resolve().parents[3]
 WORD = "Xk3vPq8sLw2ZrT7yBn9m"
@@ -64,6 +68,20 @@ def test_mistakes(words: list[str], said: str, capfd: pytest.CaptureFixture[str]
     assert run(["alerts", "test", *words]) == 1
     err = capfd.readouterr().err
     assert said in err and len(err.splitlines()) == 2, "one line, and what to do next"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_ends_a_program_that_hangs(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    program, out = hearing(tmp_path, "import time; time.sleep(300)")
+    words = ["-m", "mmfold.adapters.cli.main", "alerts", "test", "--set", f"alerts.exec=[{program.words[0]}]"]
+    process = subprocess.Popen([sys.executable, *words], cwd=REPO, stderr=subprocess.PIPE)
+    end_s = time.monotonic() + 60
+    while not out.exists() and time.monotonic() < end_s:
+        time.sleep(0.05)
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    assert process.returncode == code
+    assert not is_running(str(tmp_path)), "an orphan"
 
 
 def test_the_list(capfd: pytest.CaptureFixture[str]) -> None:
