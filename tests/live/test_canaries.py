@@ -7,6 +7,7 @@ import urllib.request
 from pathlib import Path
 
 from mmfold.adapters.ports import take_port
+from mmfold.engine.cache import user_directory
 from tests.live.processes import REPO, run_mm, running_venue
 
 SECONDS = 4
@@ -46,6 +47,7 @@ def test_no_artifact_holds_a_key(tmp_path: Path) -> None:
         ]
         secret = {"SECRETS_BACKEND": "env", "BYBIT_API_KEY": key.key, "BYBIT_API_SECRET": key.secret}
         env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "LOG_LEVEL": "DEBUG", **secret}
+        env["XDG_CACHE_HOME"] = str(user_directory())  # its kernels are compiled once, with those of the other tests
         command = [sys.executable, "-m", "mmfold.adapters.cli.main", *words]
         with subprocess.Popen(command, cwd=REPO, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as session:
             pages = read_pages(port, time.monotonic() + 180)  # its kernels are compiled first

@@ -46,10 +46,10 @@ def copy_packages(directory: Path, edits: list[Edit]) -> Path:
     return names.parent
 
 
-def planted_build(directory: Path, *edits: Edit) -> Build:
-    """Make a build in a directory of its own."""
+def planted_build(directory: Path, *edits: Edit, interpreted: bool = False) -> Build:
+    """Make a build in a directory of its own; interpreted, nothing of it has to be compiled."""
     names = copy_packages(directory, list(edits))
-    python = directory / "python"
-    python.write_text(f'#!/bin/sh\nPYTHONPATH="{names}" PYTHONDONTWRITEBYTECODE=1 exec "{sys.executable}" "$@"\n')
+    python, mode = directory / "python", "NUMBA_DISABLE_JIT=1 " if interpreted else ""
+    python.write_text(f'#!/bin/sh\n{mode}PYTHONPATH="{names}" PYTHONDONTWRITEBYTECODE=1 exec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
     return Build(directory)

@@ -248,7 +248,7 @@ def test_a_journal_cannot_ask_for_a_strategy(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("disabled", ["0", "1"], ids=["compiled", "interpreted"])
 def test_a_fault_is_told_with_its_line(disabled: str) -> None:
-    found = run_child(FAULTS_CHILD, f"{FAULTS}:quote", NUMBA_DISABLE_JIT=disabled)
+    found = run_child(FAULTS_CHILD, f"{FAULTS}:quote", NUMBA_DISABLE_JIT=disabled, MM_KERNEL_DOORS="1")
     assert found["jit"] == (disabled == "0")
     quoted, *told = found["told"]
     assert quoted == "(999, 5)"

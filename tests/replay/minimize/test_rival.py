@@ -55,7 +55,7 @@ def journal(market: Path) -> Path:
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> Build:
     """Return a build that asks for a worse price from its third order on."""
-    return planted_build(tmp_path_factory.mktemp("other"), LATE)
+    return planted_build(tmp_path_factory.mktemp("other"), LATE, interpreted=True)
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ def test_a_record_is_of_the_journal_as_it_is(recorded: Path, market: Path, other
 
 
 def test_a_build_that_raises_differs_there(journal: Path, tmp_path: Path) -> None:
-    build = planted_build(tmp_path, RAISING)
+    build = planted_build(tmp_path, RAISING, interpreted=True)
     signature, seq = first_difference(journal, f"digest_differs: build {build.python}")
     rows = rows_of(journal)
     assert signature is not None and signature.place.startswith("AssertionError:orders.py:apply_order_fill:")

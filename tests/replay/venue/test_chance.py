@@ -107,7 +107,7 @@ def test_compiled_is_interpreted() -> None:
     found = []
     for disabled in ("0", "1"):
         env = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
-        env |= {"NUMBA_DISABLE_JIT": disabled, "PYTHONPATH": os.pathsep.join(["."])}
+        env |= {"NUMBA_DISABLE_JIT": disabled, "MM_KERNEL_DOORS": "1", "PYTHONPATH": os.pathsep.join(["."])}
         command = [sys.executable, "-W", "error", "-c", CHILD]
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=110)
         assert done.returncode == 0 and not done.stderr, done.stderr
