@@ -37,7 +37,8 @@ run: $(STAMP)  ## replay the bundled journal, print the summary, write the repor
 	$(BIN)/mm replay --events $(EVENTS) --report $(REPORT) --force
 
 test: $(STAMP)  ## run every test; those on recorded feeds skip where there are none
-	$(if $(ARGS),,NUMBA_DISABLE_JIT=1 $(BIN)/python -W error -m pytest $(CORE_TESTS))
+	$(if $(ARGS),,$(BIN)/python -m tests.compile_first $(JOBS))
+	$(if $(ARGS),,NUMBA_DISABLE_JIT=1 $(BIN)/python -W error -m pytest -n $(JOBS) $(CORE_TESTS))
 	$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n $(JOBS) --dist loadfile)
 
 lint: $(STAMP)  ## check style and formatting

@@ -19,6 +19,7 @@ from mmfold.replay.parallel import TooFewCores, check_cores, replay_segments
 from mmfold.replay.record import Recorder, market_rows
 from mmfold.replay.result import ReplayResult
 from mmfold.replay.run import Replay, ReplayOptions, replay
+from tests.compile_first import CHECKED
 from tests.differential import modes_child
 from tests.differential.modes_child import DOCUMENT, FULL, Market, events_of, fold, manifest_of
 from tests.engine.rows import book_event, event
@@ -116,7 +117,7 @@ def test_interpreted_with_every_warning_an_error(file: Path, expected: dict[str,
 
 
 def test_compiled_with_bounds_checks(file: Path, expected: dict[str, Any]) -> None:
-    assert run_child(file, NUMBA_DISABLE_JIT="0", NUMBA_BOUNDSCHECK="1") == expected
+    assert run_child(file, NUMBA_DISABLE_JIT="0", **CHECKED) == expected
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import ast
 import os
 import shutil
 from collections.abc import Iterator
+from functools import cache as cache_of_calls
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,7 +23,12 @@ def module_name(path: Path) -> str:
 
 
 MODULES = {module_name(path): path for package in PACKAGES for path in sorted((REPO / package).rglob("*.py"))}
-TREES = {module: ast.parse(path.read_bytes()) for module, path in MODULES.items()}
+
+
+@cache_of_calls
+def trees() -> dict[str, ast.Module]:
+    """Return every module's syntax tree: made when asked for, because each worker of a run imports this file."""
+    return {module: ast.parse(path.read_bytes()) for module, path in MODULES.items()}
 
 
 def imports_by_tree(tree: ast.Module, package: str) -> set[str]:
@@ -47,7 +53,7 @@ def closure_by_tree(modules: tuple[str, ...]) -> set[str]:
         if module in MODULES and module not in found:
             found.add(module)
             package = module if MODULES[module].stem == "__init__" else module.rpartition(".")[0]
-            ahead += [package, module.rpartition(".")[0], *imports_by_tree(TREES[module], package)]
+            ahead += [package, module.rpartition(".")[0], *imports_by_tree(trees()[module], package)]
     return found
 
 
@@ -70,7 +76,7 @@ def test_every_module_is_scanned_as_its_syntax_tree_says() -> None:
     for module, path in MODULES.items():
         package = module if path.stem == "__init__" else module.rpartition(".")[0]
         scanned = closure.imports_of(path.read_bytes(), package) & set(MODULES)
-        assert scanned == imports_by_tree(TREES[module], package) & set(MODULES), module
+        assert scanned == imports_by_tree(trees()[module], package) & set(MODULES), module
 
 
 # Compiled into a strategy's kernels, whose key has their bytes.
@@ -78,7 +84,7 @@ OF_STRATEGIES = {"mmfold.engine.maths", "mmfold.replay.strategy.target"}
 
 
 def test_every_kernel_is_in_the_closure() -> None:
-    marked = {module: marks(tree) & {"entry", "kernel", "user_kernel"} for module, tree in TREES.items()}
+    marked = {module: marks(tree) & {"entry", "kernel", "user_kernel"} for module, tree in trees().items()}
     kernels = {module for module, names in marked.items() if names}
     assert set(cache.ENTRY_MODULES) == {module for module in kernels if "entry" in marked[module]}
     assert len(kernels) > 30 and kernels - OF_STRATEGIES <= set(closure.closure(cache.ENTRY_MODULES))
@@ -86,7 +92,7 @@ def test_every_kernel_is_in_the_closure() -> None:
 
 def test_nothing_is_compiled_past_the_decorators() -> None:
     users = {
-        module for module, tree in TREES.items()
+        module for module, tree in trees().items()
         if any(name.partition(".")[0] in ("numba", "llvmlite") for name in imports_by_tree(tree, "mmfold"))
     }  # fmt: skip
     assert users == {"mmfold.engine.inner", "mmfold.engine.jit", "mmfold.engine.kept"}

@@ -14,6 +14,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from mmfold.journal.log.verify import verify
+from tests.compile_first import CHECKED
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "fixtures" / "demo.mmj"
@@ -22,7 +23,7 @@ LINE_COUNT = 40  # of the long artifacts the first lines are kept as text, the w
 MODES = {
     "compiled": {"NUMBA_DISABLE_JIT": "0"},
     "interpreted": {"NUMBA_DISABLE_JIT": "1", "PYTHONWARNINGS": "error", "PYTHONHASHSEED": "7"},
-    "bounds_checked": {"NUMBA_DISABLE_JIT": "0", "NUMBA_BOUNDSCHECK": "1", "NUMBA_OPT": "1"},
+    "bounds_checked": {"NUMBA_DISABLE_JIT": "0", **CHECKED},
 }
 
 
