@@ -15,14 +15,15 @@ from tempfile import TemporaryDirectory
 REPO = Path(__file__).resolve().parent.parent
 DEMO = "fixtures/demo.mmj"
 CHECKED = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_OPT": "1"}  # the flags of tests that check bounds: one build of kernels
-TAKE = """
-from tests.adapters.importers.take_lines import take
-from tests.adapters.venues.binance.test_message_kernel import GRIDS, USDM, stamped
-from tests.adapters.venues.bybit import made_capture as made
-from mmfold.adapters.importers.frames import Form
-take("binance", stamped(USDM), "usdm", True, Form.STAMPED, GRIDS)
-lines = made.frame_lines(made.messages(40), Form.STAMPED)
-take("bybit", lines, "linear", True, Form.STAMPED, {"ticks": made.TICKS, "lots": made.LOTS})
+IMPORT = """
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from mmfold.adapters.importers import run as run_module
+from tests.adapters.importers.test_told_twice import BINANCE, BYBIT, capture, run, stamped
+run_module.FAST_LANE_BYTES_MIN = 0
+for source, messages in (("binance", BINANCE), ("bybit", BYBIT)):
+    with TemporaryDirectory() as place:
+        run(Path(place), capture(stamped(messages)), source=source)
 """
 MM = ("-m", "mmfold.adapters.cli.main")
 # What takes longest comes first: what is compiled | the words of Python | numba's settings
@@ -30,7 +31,7 @@ RUNS: list[tuple[str, tuple[str, ...], dict[str, str]]] = [
     ("the venue's loop", (*MM, "backtest", "--events", DEMO, "--no-journal"), {}),
     ("the core", (*MM, "replay", "--events", DEMO), {}),
     ("the core with bounds checks", (*MM, "replay", "--events", DEMO), CHECKED),
-    ("the venues' messages", ("-c", TAKE), {}),
+    ("the venues' messages", ("-c", IMPORT), {}),
 ]
 
 

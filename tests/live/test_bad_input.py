@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from mmfold.adapters.cli.main import run
+from mmfold.adapters.live import start
 from mmfold.engine.codes import EventKind
 from mmfold.journal.errors import JournalError
 from mmfold.journal.log.lock import Lock
@@ -22,6 +24,7 @@ from tests.live.laws import check_against_venue, check_journal, check_replay, re
 from tests.live.processes import running_venue
 from tests.live.stage import TIGHT, Stage, stage
 
+WAITED_S = 2.0  # for an emulator, in the place of a minute
 Mm = Callable[..., tuple[int, str]]
 
 
@@ -84,9 +87,12 @@ def test_wrong_words(mm: Mm, running: RunningVenue, tmp_path: Path, more: Any, c
     assert not (tmp_path / "j").exists(), "nothing was begun"
 
 
-def test_nobody_listens(mm: Mm, running: RunningVenue, tmp_path: Path) -> None:
+def test_nobody_listens(mm: Mm, running: RunningVenue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start, "EMULATOR_START_S", WAITED_S)
+    begun_s = time.monotonic()
     code, told = mm(*asked(running, tmp_path / "j", endpoint=f"http://127.0.0.1:{closed_port()}"))
     assert code == 1 and "/v5/market/time" in told and not (tmp_path / "j").exists()
+    assert time.monotonic() - begun_s >= WAITED_S, "an emulator that is about to listen is not waited for"
 
 
 @pytest.mark.parametrize(
