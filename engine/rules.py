@@ -17,7 +17,8 @@ CHANGES = {
     "nothing compounds, who says nothing withdraws; pins",
     5: "the first block of a reason and symbol is an AUDIT row with its figures; the throttle is asked before the caps",
     6: "a daily loss limit of the account, which an absent PARAM leaves off; openings carry the day over",
-    7: "the quoters avellaneda and glft; how far trades reach and the mid moves is counted for every instrument",
+    7: "the quoters avellaneda and glft; how far trades reach and the mid moves is counted for every instrument; "
+    "policies note",
 }
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmfold.adapters.cli.journal_path import DEMO
+from mmfold.adapters.bundled import DEMO
 from mmfold.adapters.cli.output import emit_json, format_number, print_table, print_warnings
 from mmfold.adapters.cli.shared_options import AS_JSON, EVENTS, NumberRange, laid_over
 
