@@ -231,17 +231,19 @@ def grid_params(settings: Settings, instrument: Instrument) -> dict[str, Number]
 
 
 def optimal_params(settings: Settings, instrument: Instrument) -> dict[str, Number]:
-    """Return the PARAMS of the quoters in closed form; the size is 0 when another strategy runs, as the grid's is."""
+    """Return the PARAMS of the quoters in closed form, zeros when another strategy runs, as the grid's are."""
     optimal = settings.optimal
-    return {
+    params: dict[str, Number] = {
         "optimal_gamma": float(optimal.gamma),
         "optimal_sigma": float(optimal.sigma),
         "optimal_a_per_s": float(optimal.a_per_s),
         "optimal_k": float(optimal.k),
         "optimal_horizon_s": float(optimal.horizon_s),
-        "optimal_qty_lots": lots("optimal.qty", optimal.qty, instrument) if settings.strategy.name in OPTIMAL else 0,
         "optimal_quotes_max": optimal.max_quotes,
     }
+    if settings.strategy.name not in OPTIMAL:
+        return {**{name: type(value)(0) for name, value in params.items()}, "optimal_qty_lots": 0}
+    return {**params, "optimal_qty_lots": lots("optimal.qty", optimal.qty, instrument)}
 
 
 def micros(key: str, amount: Decimal) -> int:

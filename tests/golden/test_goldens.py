@@ -26,7 +26,7 @@ HEADS = {
     "rules-4-layout-95b8c2af00b1.mmj": "4478e90b",
     "rules-5-layout-7a91dafe7f07.mmj": "6b3211ed",
     "rules-6-layout-b56c042e2aed.mmj": "84936262",
-    "rules-7-layout-931e878b0c6f.mmj": "c2879ef8",
+    "rules-7-layout-931e878b0c6f.mmj": "b27c0d91",
 }
 NAMES = sorted(path.name for path in GOLDEN.iterdir())
 
