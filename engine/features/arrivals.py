@@ -12,7 +12,7 @@ import numpy as np
 from mmfold.engine.codes import Flag
 from mmfold.engine.features.seam import Feature, FeatureMetric, Read
 from mmfold.engine.jit import kernel
-from mmfold.engine.limits import ARRIVAL_BUCKET_COUNT, NS_PER_S
+from mmfold.engine.limits import ARRIVAL_BUCKET_COUNT, NS_PER_S, PRICE_TICKS_MAX
 from mmfold.engine.maths import exp, log, sqrt
 from mmfold.engine.records import NO_PRICE_TICKS
 from mmfold.engine.signals import decay_pow2
@@ -27,11 +27,13 @@ A_LOG_MAX = 30.0
 
 @kernel
 def on_trade(cell, row):
-    """Count a trade by its distance from the mid; a block trade happens off the book."""
-    mid = cell["signal"]["mid_half_ticks"]
-    if mid == NO_PRICE_TICKS or row["flags"] & Flag.BLOCK != 0:
+    """Count a trade by its distance from the mid; a block trade happens off the book, and a price that no book has is
+    none.
+    """
+    mid, price_ticks = cell["signal"]["mid_half_ticks"], row["price_ticks"]
+    if mid == NO_PRICE_TICKS or row["flags"] & Flag.BLOCK != 0 or not 0 < price_ticks <= PRICE_TICKS_MAX:
         return
-    half_ticks = abs(2 * row["price_ticks"] - mid)
+    half_ticks = abs(2 * price_ticks - mid)
     bucket = 0
     while half_ticks > 0 and bucket < ARRIVAL_BUCKET_COUNT - 1:
         half_ticks >>= 1
@@ -88,7 +90,7 @@ def fitted(arrivals):
             y_sum += beyond * y
             xx_sum += beyond * x * x
             xy_sum += beyond * x * y
-    spread = weight_sum * xx_sum - x_sum * x_sum
+    spread = weight_sum * xx_sum - x_sum * x_sum  # of one edge exactly 0: edges are powers of two
     if beyond < TRADE_COUNT_MIN or spread <= 0.0:
         return 0.0, 0.0
     k = -(weight_sum * xy_sum - x_sum * y_sum) / spread

@@ -38,7 +38,8 @@ def lean_per_quote(gamma, sigma, k, a_per_s):
 
 @kernel
 def distance_far(q, gamma, k, per_quote):
-    """Return the distance from the mid of the quote that adds one to |q| where q > 0 (bid), and of the one that takes
-    one off for -q (ask); `per_quote` is `lean_per_quote`.
+    """Return the bid's distance from the mid at q, far from the horizon's end; the ask's at q is the bid's at -q.
+
+    `per_quote` is `lean_per_quote`.
     """
     return fill_premium(gamma, k) + (2.0 * q + 1.0) / 2.0 * per_quote

@@ -7,6 +7,7 @@ Prices are in ticks, a position in quotes (lots / lots of a quote). sigma, A and
 
 from mmfold.engine.codes import Side, Strategy
 from mmfold.engine.jit import kernel
+from mmfold.engine.limits import PRICE_TICKS_MAX
 from mmfold.engine.quoting.closed_forms import distance_far, lean, lean_per_quote, optimal_spread
 from mmfold.engine.quoting.maker import set_target
 from mmfold.engine.quoting.market import market_of
@@ -38,5 +39,5 @@ def decide_optimal(cell):
     ask = mid_ticks + max(ask_distance, 0.0)
     if q < param["optimal_quotes_max"] and bid >= 1.0:
         set_target(cell, Side.BID, 0, floor_ticks(bid), qty_lots)
-    if q > -param["optimal_quotes_max"] and ask <= 2.0 * mid_ticks:
+    if q > -param["optimal_quotes_max"] and ask <= min(2.0 * mid_ticks, PRICE_TICKS_MAX):
         set_target(cell, Side.ASK, 0, ceil_ticks(ask), qty_lots)

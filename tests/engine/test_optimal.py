@@ -5,6 +5,7 @@ from math import ceil, floor, log, sqrt
 import pytest
 
 from mmfold.engine.codes import EventKind, Reason, Side, Strategy
+from mmfold.engine.limits import PRICE_TICKS_MAX
 from tests.engine.rows import House
 
 BOOK = "book 9999x5 / 10001x5 @10"
@@ -78,6 +79,14 @@ def test_what_is_not_known_is_not_quoted_on(strategy: Strategy, missing: str) ->
     taken = house.play(BOOK)
     assert not prices(house) and int(house.cell["blocked_counts"][Reason.WARMUP]) > 0
     assert not [one for one in taken or house.taken if one["kind"] == EventKind.PLACE]
+
+
+@pytest.mark.parametrize("strategy", [Strategy.AVELLANEDA, Strategy.GLFT])
+def test_no_quote_is_beyond_what_a_book_has(strategy: Strategy) -> None:
+    """At the greatest mid there is room for bids alone."""
+    house = House(strategy=strategy, **GIVEN)
+    house.play(f"book {PRICE_TICKS_MAX - 2}x5 / {PRICE_TICKS_MAX}x5 @10")
+    assert set(prices(house)) == {Side.BID}
 
 
 def test_avellaneda_needs_no_a() -> None:

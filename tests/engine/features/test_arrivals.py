@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from mmfold.engine.codes import EventKind, Flag, Side
-from mmfold.engine.limits import ARRIVAL_BUCKET_COUNT, NS_PER_S
+from mmfold.engine.limits import ARRIVAL_BUCKET_COUNT, NS_PER_S, PRICE_TICKS_MAX
+from mmfold.engine.records import NO_PRICE_TICKS
 from tests.engine.rows import House, book_event, event
 
 MID = 10_000
@@ -45,12 +46,19 @@ def house() -> House:
 
 def test_trades_fall_into_buckets_of_doubled_width(house: House) -> None:
     """0, 1, 2 to 3, 4 to 7 half ticks ...; a block trade and one before the first fold are none."""
-    for distance in (0, 1, 2, -2, 3, 4, 1 << 40):
+    for distance in (0, 1, 2, -2, 3, 4, 1 << 39):
         trade(house, distance)
     trade(house, 1, Flag.BLOCK)
     counts = arrivals(house)["fresh_counts"].tolist()
     assert counts[:5] == [1, 0, 1, 3, 1] and counts[-1] == 1 and sum(counts) == 7
     assert len(counts) == ARRIVAL_BUCKET_COUNT
+
+
+@pytest.mark.parametrize("price_ticks", [NO_PRICE_TICKS, -1, 0, PRICE_TICKS_MAX + 1, 1 << 62])
+def test_a_price_that_no_book_has_is_not_counted(house: House, price_ticks: int) -> None:
+    """Twice such a price would not fit 64 bits."""
+    house.feed(event(EventKind.TRADE, price_ticks=price_ticks, qty_lots=1, side=Side.BID), 0)
+    assert arrivals(house)["fresh_counts"].sum() == 0
 
 
 def test_a_fold_takes_a_second_and_fades(house: House) -> None:
