@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from asyncio.subprocess import Process
 from collections.abc import Callable
 from pathlib import Path
 
@@ -143,6 +144,15 @@ def test_what_hangs_makes_way_for_what_is_critical(tmp_path: Path) -> None:
     assert not is_running(str(tmp_path)), "an orphan"
 
 
+async def begun(made: AlertDesk, out: Path) -> Process:
+    """Start a desk, wait until its first alert is heard of, and return the courier's process."""
+    made.start(ORIGIN)
+    made.tell(Happening.VENUE_DOWN, why="public for 15 s")
+    await until(lambda: len(heard(out)) == 1, "begun")
+    assert made.courier is not None and made.courier.process is not None
+    return made.courier.process
+
+
 def test_a_courier_that_dies_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(beside, "RESTART_S", 0.1)
     count = f"len(open({str(tmp_path / OUT)!r}).readlines())"
@@ -150,11 +160,8 @@ def test_a_courier_that_dies_is_started_again(tmp_path: Path, monkeypatch: pytes
     made = make_desk(f"alerts.exec=[{program.words[0]}]")
 
     async def run() -> None:
-        made.start(ORIGIN)
-        made.tell(Happening.VENUE_DOWN, why="public for 15 s")
-        await until(lambda: len(heard(out)) == 1, "begun")
-        assert made.courier is not None and made.courier.process is not None
-        made.courier.process.kill()
+        process = await begun(made, out)
+        process.kill()
         await until(lambda: made.counts.sent.total() == 1, "sent after all")
         await made.close()
 
@@ -171,11 +178,8 @@ def test_what_ends_a_service_does_not_end_the_courier_first(tmp_path: Path, numb
     made = make_desk(f"alerts.exec=[{program.words[0]}]")
 
     async def run() -> None:
-        made.start(ORIGIN)
-        made.tell(Happening.VENUE_DOWN, why="public for 15 s")
-        await until(lambda: len(heard(out)) == 1, "begun")
-        assert made.courier is not None and made.courier.process is not None
-        made.courier.process.send_signal(number)
+        process = await begun(made, out)
+        process.send_signal(number)
         made.tell(Happening.KILLSWITCH_FIRED, why="kill switch")
         await made.close()
 
