@@ -8,15 +8,16 @@ import click
 from mmfold.adapters.bundled import DEMO
 from mmfold.adapters.cli.output import emit_json, format_number, print_table, print_warnings
 from mmfold.adapters.cli.shared_options import AS_JSON, EVENTS, NumberRange, laid_over
+from mmfold.engine.limits import INSTRUMENT_COUNT_MAX, LEVEL_COUNT_MAX, MICROS_PER_UNIT
+from mmfold.engine.policy.weights import Bounds
 
 if TYPE_CHECKING:
-    from mmfold.engine.policy.weights import Bounds, Weights
+    from mmfold.engine.policy.weights import Weights
 
 MODES = ("manual", "inverse_vol", "risk_parity")
 BUDGET_USD_MAX = 1e9
 SHARE = NumberRange(0, 1)
-MICROS = 1_000_000
-SYMBOL_COUNT_MAX = 256
+DEFAULT = Bounds()
 
 
 def parse_figures(ctx: click.Context, param: click.Parameter, text: str | None) -> dict[str, float]:
@@ -32,8 +33,8 @@ def parse_figures(ctx: click.Context, param: click.Parameter, text: str | None) 
         if symbol in figures:
             raise click.BadParameter(f"{symbol} stands twice", ctx, param)
         figures[symbol] = NumberRange(0, 1e12).convert(figure, param, ctx)
-    if len(figures) > SYMBOL_COUNT_MAX:
-        raise click.BadParameter(f"{len(figures)} symbols, at most {SYMBOL_COUNT_MAX}", ctx, param)
+    if len(figures) > INSTRUMENT_COUNT_MAX:
+        raise click.BadParameter(f"{len(figures)} symbols, at most {INSTRUMENT_COUNT_MAX}", ctx, param)
     return figures
 
 
@@ -51,12 +52,16 @@ def command() -> None:
 @click.option("--weights", metavar="SYMBOL=W,...", callback=parse_figures, help="By hand; who has none gets the least.")
 @click.option("--vola", metavar="SYMBOL=V,...", callback=parse_figures, help="Volatilities, all in one unit.")
 @EVENTS()
-@click.option("--min-weight", type=SHARE, default=0.02, show_default=True, help="Least weight of a symbol.")
-@click.option("--max-weight", type=SHARE, default=0.5, show_default=True, help="Greatest weight of a symbol.")
+@click.option("--min-weight", type=SHARE, default=DEFAULT.least, show_default=True, help="Least weight of a symbol.")
+@click.option("--max-weight", type=SHARE, default=DEFAULT.most, show_default=True, help="Greatest weight of a symbol.")
 @click.option("--alpha", type=SHARE, default=0.3, show_default=True, help="Part of the new weights, beside --before.")
 @click.option("--before", metavar="SYMBOL=W,...", callback=parse_figures, help="Weights of the last rebalancing.")
 @click.option(
-    "--levels", type=click.IntRange(1, 10), default=10, show_default=True, help="Levels at the greatest weight."
+    "--levels",
+    type=click.IntRange(1, LEVEL_COUNT_MAX),
+    default=LEVEL_COUNT_MAX,
+    show_default=True,
+    help="At the greatest weight.",
 )
 @laid_over
 @AS_JSON
@@ -103,7 +108,7 @@ def portfolio_document(asked: dict[str, Any], volatilities: dict[str, float | No
 
     Raises: click.UsageError where the weights cannot sum.
     """
-    from mmfold.engine.policy.weights import Bounds, apportion, level_count, smoothed
+    from mmfold.engine.policy.weights import apportion, level_count, smoothed
 
     bounds = Bounds(asked["min_weight"], asked["max_weight"])
     try:
@@ -112,11 +117,11 @@ def portfolio_document(asked: dict[str, Any], volatilities: dict[str, float | No
             weights = smoothed(weights, asked["before"], asked["alpha"], bounds)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    budget_micros = round(asked["budget_usd"] * MICROS)
+    budget_micros = round(asked["budget_usd"] * MICROS_PER_UNIT)
     targets = apportion(budget_micros, weights)
     kept = bounds.for_count(len(weights))
     return {
-        "budget_usd": budget_micros / MICROS,
+        "budget_usd": budget_micros / MICROS_PER_UNIT,
         "max_weight": kept.most,
         "min_weight": kept.least,
         "mode": asked["mode"],
@@ -124,7 +129,7 @@ def portfolio_document(asked: dict[str, Any], volatilities: dict[str, float | No
             {
                 "max_levels": level_count(weight, bounds, 1, asked["levels"]) if bounds.most > 0 else 1,
                 "symbol": symbol,
-                "target_usd": targets[symbol] / MICROS,
+                "target_usd": targets[symbol] / MICROS_PER_UNIT,
                 "volatility": volatilities[symbol],
                 "weight": weight,
             }
@@ -133,7 +138,7 @@ def portfolio_document(asked: dict[str, Any], volatilities: dict[str, float | No
     }
 
 
-def weights_of(asked: dict[str, Any], volatilities: dict[str, float | None], bounds: "Bounds") -> "Weights":
+def weights_of(asked: dict[str, Any], volatilities: dict[str, float | None], bounds: Bounds) -> "Weights":
     """Return the weights of the mode that was asked for.
 
     Raises: ValueError.
