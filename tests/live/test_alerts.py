@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mmfold.engine.codes import EventKind
+from mmfold.engine.codes import AlertCode, EventKind
 from mmfold.journal.log.reader import Journal
 from mmfold.journal.log.seal import read_seal
 from tests.adapters.alerts.made import hearing, is_running
@@ -108,7 +108,8 @@ def test_the_loss_of_a_day_is_one_critical_alert(venue: RunningVenue, tmp_path: 
         (alert,) = [one for one in running.heard() if one["severity"] == "critical"]
         assert (alert["kind"], alert["symbol"]) == ("daily_loss", "BTCUSDT")
         rows = read_rows(running.journal)
-        assert rows[rows["kind"] == EventKind.ALERT]["seq"].tolist()[-1] == alert["seq"]
+        told = rows[(rows["kind"] == EventKind.ALERT) & (rows["code"] == AlertCode.DAILY_LOSS)]
+        assert told["seq"].tolist() == [alert["seq"]]
         assert alert["payload"]["detail"] < 0 and "mm resume" in alert["hint"]
 
 
