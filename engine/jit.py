@@ -1,7 +1,8 @@
 """The compile decorators of the core; must never change what a kernel computes.
 
 `kernel` marks an inner function (compiled into its callers), `entry` one that Python calls (kept on disk),
-`user_kernel` is for the functions of a user's strategy file.
+`user_kernel` is for the functions of a user's strategy file. Neither of the first two counts references to arrays: the
+caller holds them all, and a kernel that would make one does not compile.
 With NUMBA_DISABLE_JIT=1 numba is not even imported, so a short run starts at once.
 This file and those of the compile cache (cache.py, closure.py, kept.py) alone look at the environment and the disk.
 """
@@ -31,18 +32,19 @@ if JIT_ENABLED:
     from mmfold.engine.kept import KernelCache, open_cache
 
     IS_KEPT = open_cache()
+    UNCOUNTED = {"_nrt": False}
     SHUT = {"pipeline_class": InnerCompiler, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     INNER = {} if DOORS_OPEN else SHUT
     ENTRY = {} if DOORS_OPEN else {"pipeline_class": EntryCompiler}
 
     def kernel(function: F) -> F:
         """Compile an inner function into its callers."""
-        compiled: F = numba.njit(**INNER)(function)
+        compiled: F = numba.njit(**INNER, **UNCOUNTED)(function)
         return compiled
 
     def entry(function: F) -> F:
         """Compile a function that Python calls; kept on disk, releases the GIL."""
-        compiled: F = numba.njit(nogil=True, **ENTRY)(function)
+        compiled: F = numba.njit(nogil=True, **ENTRY, **UNCOUNTED)(function)
         if IS_KEPT and cache.is_kept(function.__code__.co_filename):
             compiled._cache = KernelCache(function)  # type: ignore[attr-defined]  # as its enable_caching() does
         return compiled

@@ -20,6 +20,7 @@ from mmfold.adapters.emulator.synthetic import synthetic_events, synthetic_manif
 from mmfold.engine.codes import EventKind
 from mmfold.engine.manifest import encode_manifest
 from mmfold.engine.payload import payload_rows
+from mmfold.journal.log.verify import verify
 from mmfold.journal.log.writer import Writer
 
 REPO = Path(__file__).resolve().parents[3]
@@ -191,6 +192,13 @@ def test_what_is_no_checkout_is_refused_in_one_line(tmp_path, capsys, there, sai
     error, hint = capsys.readouterr().err.splitlines()
     assert error.startswith("error: ") and str(tree) in error and said in error
     assert "git worktree add" in hint
+
+
+def test_a_market_is_made_by_a_build_of_today(tmp_path, monkeypatch):
+    monkeypatch.setattr(trial, "SYNTHETIC_EVENT_COUNT", 20)
+    trial.make_market(trial.Trial("mmfold.", [], REPO, tmp_path, tmp_path / "market", 1, 1))
+    made = verify(tmp_path / "market")
+    assert made.ok and made.events == 20
 
 
 def test_each_build_runs_its_own_tree(tmp_path, monkeypatch):
