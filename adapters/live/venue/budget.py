@@ -39,6 +39,13 @@ class InTheWay:
     unanswered: deque[Spent] = field(default_factory=deque)  # until they cannot arrive any more; answered ones pass by
     answered: deque[Spent] = field(default_factory=deque)
 
+    def add(self, count: int, now_s: float) -> Spent:
+        """Count requests that leave now."""
+        one = Spent(count, now_s + LOST_S)
+        self.count += count
+        self.unanswered.append(one)
+        return one
+
     def leave(self, now_s: float) -> None:
         """Let go of what is not in the way any more: each is looked at once."""
         while self.answered and self.answered[0].until_s <= now_s:
@@ -87,11 +94,16 @@ class Budget:
         return max(0.0, min(self.spent[operation].end_s() - self.now_s(), RECHECK_S))
 
     def spend(self, operation: str, count: int = 1) -> Spent:
-        """Count requests that leave now."""
-        one, spent = Spent(count, self.now_s() + LOST_S), self.spent[operation]
-        spent.count += count
-        spent.unanswered.append(one)
-        return one
+        """Count requests that leave now, whether there is room for them or not."""
+        return self.spent[operation].add(count, self.now_s())
+
+    def take(self, operation: str, count: int = 1, reserve: int = 0) -> Spent | None:
+        """Count requests that leave now; None where the limit less a reserve has no room for them."""
+        now_s, spent = self.now_s(), self.spent[operation]
+        spent.leave(now_s)
+        if self.limit_of(operation) - reserve - spent.count < count:
+            return None
+        return spent.add(count, now_s)
 
     def settle(self, operation: str, one: Spent, limit: RateLimit | None) -> None:
         """Note the answer to requests, and what the venue says it has counted."""
@@ -109,6 +121,6 @@ class Budget:
 
     async def wait(self, operation: str) -> Spent:
         """Wait until one request of an operation may leave, and count it."""
-        while not self.room(operation):
+        while (one := self.take(operation)) is None:
             await asyncio.sleep(self.wait_s(operation))
-        return self.spend(operation)
+        return one

@@ -184,33 +184,35 @@ class VenueGateway:
         """Send effects as requests, each run of one kind as one; what the venue's limit has no room for waits."""
         late = [effects] if self.waiting else []
         for run in [] if late else self.encoder.split(effects):
-            if self.has_room(run):
-                self.dispatch(run, ts_now_ns)
-            else:
+            path = self.order_path + run.operation
+            spent = self.take_room(run, path)
+            if spent is None:
                 late.append(run.effects)
+            else:
+                self.dispatch(run, path, spent, ts_now_ns)
         if late:
             await self.let_wait(np.concatenate(late))
         if self.outbox and not self.flushing:
             await self.flush()
 
-    def has_room(self, run: Run) -> bool:
-        """Tell whether a run may leave now."""
-        path, count = self.order_path + run.operation, len(run.effects)
-        room = self.rest.budget.room(path)
-        if run.operation not in self.names[CANCEL] or room < count or room - self.reserve(path) >= count:
-            return room >= count
-        return any(is_urgent(effect) for effect in run.effects)
+    def take_room(self, run: Run, path: str) -> Spent | None:
+        """Take the room that a run needs to leave now, None where there is none; a safe cancel leaves the reserve."""
+        budget, count = self.rest.budget, len(run.effects)
+        if run.operation not in self.names[CANCEL]:
+            return budget.take(path, count)
+        spent = budget.take(path, count, self.reserve(path))
+        if spent is None and any(is_urgent(effect) for effect in run.effects):
+            return budget.take(path, count)
+        return spent
 
     def reserve(self, path: str) -> int:
         """Return how much of an operation's limit is kept for cancels that are for safety."""
         return self.rest.budget.limit_of(path) // 2
 
-    def dispatch(self, run: Run, ts_now_ns: int) -> None:
-        """Let a run leave: by the stream, by REST while that is down."""
+    def dispatch(self, run: Run, path: str, spent: Spent, ts_now_ns: int) -> None:
+        """Let a run leave by the room that it took: by the stream, by REST while that is down."""
         self.number += 1
         request_id = f"{run.effects['seq'].item(0)}-{self.number}"
-        path = self.order_path + run.operation
-        spent = self.rest.budget.spend(path, len(run.effects))
         self.paid[request_id] = (path, spent)
         socket = self.stream.socket if self.stream is not None else None
         if socket is None or socket.closed:
@@ -251,7 +253,8 @@ class VenueGateway:
         for kind in KINDS:
             while order_ids := self.next_orders(kind, now_s):
                 for run in self.encoder.split(self.waiting.take(kind, order_ids)):
-                    self.dispatch(run, now_ns)
+                    path = self.order_path + run.operation
+                    self.dispatch(run, path, self.rest.budget.spend(path, len(run.effects)), now_ns)
         await self.take_local([dropped_row(one, now_s, now_ns) for one in overdue])
         if self.outbox and not self.flushing:
             await self.flush()
