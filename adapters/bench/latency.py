@@ -15,11 +15,11 @@ import aiohttp
 import numpy as np
 import orjson
 
-from mmfold.adapters.emulator.clock import Now
-from mmfold.adapters.emulator.market import SymbolMarket
-from mmfold.adapters.emulator.product import make_products
-from mmfold.adapters.emulator.synthetic import synthetic_events, synthetic_manifest
-from mmfold.adapters.emulator.topics import DepthTopic
+from mmfold.adapters.emulator.bybit.topics import DepthTopic
+from mmfold.adapters.emulator.market.clock import Now
+from mmfold.adapters.emulator.market.product import make_products
+from mmfold.adapters.emulator.market.symbol import SymbolMarket
+from mmfold.adapters.emulator.market.synthetic import synthetic_events, synthetic_manifest
 from mmfold.adapters.live.heap import settled_heap
 from mmfold.adapters.live.operator.status import LiveStatus
 from mmfold.adapters.live.raw import RawFrames

@@ -12,13 +12,13 @@ from typing import Any
 
 from aiohttp import web
 
-from mmfold.adapters.emulator.faults import FaultPlan
-from mmfold.adapters.emulator.feed import Subscriber
-from mmfold.adapters.emulator.keys import make_keys
-from mmfold.adapters.emulator.order_entry import OrderEntry
-from mmfold.adapters.emulator.server import Server
-from mmfold.adapters.emulator.source import synthetic_source
-from mmfold.adapters.emulator.venue import Settings, Venue
+from mmfold.adapters.emulator.bybit.keys import make_keys
+from mmfold.adapters.emulator.bybit.order_entry import OrderEntry
+from mmfold.adapters.emulator.bybit.server import Server
+from mmfold.adapters.emulator.bybit.venue import Settings, Venue
+from mmfold.adapters.emulator.market.faults import FaultPlan
+from mmfold.adapters.emulator.market.feed import Subscriber
+from mmfold.adapters.emulator.market.source import synthetic_source
 
 ORDERS_PER_S = 50
 

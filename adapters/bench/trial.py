@@ -25,6 +25,13 @@ TS_START_NS = 1_700_000_000_000_000_000
 BACKTEST = ("--strategy", "grid", "--whole-fills", "--json")
 START = ("replay", "--json", "--events")
 SAME_WORK = ("events", "rows", "effects_digest")  # what two builds have in common that did the same
+# What a module was called in builds before this one, which can be measured all the same.
+NAMES_BEFORE = {
+    "journal.log.writer": "journal.writer",
+    "adapters.emulator.market.synthetic": "adapters.emulator.synthetic",
+    "adapters.emulator.market.product": "adapters.emulator.product",
+    "adapters.emulator.market.symbol": "adapters.emulator.market",
+}
 
 Document = dict[str, Any]
 
@@ -40,12 +47,14 @@ class Trial(NamedTuple):
     repeat: int
     tries: int  # the best one counts
 
-    def module(self, *names: str) -> Any:
-        """Import one of the build's modules, by the first name that this build has; today's name stands last."""
-        for name in names[:-1]:
-            with contextlib.suppress(ModuleNotFoundError):
-                return import_module(self.prefix + name)
-        return import_module(self.prefix + names[-1])
+    def module(self, name: str) -> Any:
+        """Import one of the build's modules, by the name that it had there."""
+        try:
+            return import_module(self.prefix + name)
+        except ModuleNotFoundError:
+            if name not in NAMES_BEFORE:
+                raise
+            return import_module(self.prefix + NAMES_BEFORE[name])
 
     def mm(self, *arguments: object) -> Document:
         """Run a command of the build in this process and return what its --json prints."""
@@ -66,12 +75,12 @@ class Trial(NamedTuple):
 
 def make_market(trial: Trial) -> Document:
     """Write the emulator's market as a journal to `events`: book and trades as its accounts see them."""
-    synthetic, codes = trial.module("adapters.emulator.synthetic"), trial.module("engine.codes")
+    synthetic, codes = trial.module("adapters.emulator.market.synthetic"), trial.module("engine.codes")
     manifest_module, payload = trial.module("engine.manifest"), trial.module("engine.payload")
     manifest = synthetic.synthetic_manifest(SEED, [SYMBOL])
-    product = trial.module("adapters.emulator.product").make_products(manifest)[SYMBOL]
-    market = trial.module("adapters.emulator.market").SymbolMarket(product, product.instrument.continuity)
-    with trial.module("journal.writer", "journal.log.writer").Writer(trial.events) as writer:
+    product = trial.module("adapters.emulator.market.product").make_products(manifest)[SYMBOL]
+    market = trial.module("adapters.emulator.market.symbol").SymbolMarket(product, product.instrument.continuity)
+    with trial.module("journal.log.writer").Writer(trial.events) as writer:
         writer.append(payload.payload_rows(codes.EventKind.MANIFEST, 0, manifest_module.encode_manifest(manifest)))
         for offset_ns, rows in islice(synthetic.synthetic_events(manifest), SYNTHETIC_EVENT_COUNT):
             for told in market.apply(rows, TS_START_NS + offset_ns):

@@ -18,10 +18,10 @@ from mmfold.adapters.cli.shared_options import NumberRange
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mmfold.adapters.emulator.faults import FaultPlan
-    from mmfold.adapters.emulator.keys import ApiKey
-    from mmfold.adapters.emulator.listener import Listener
-    from mmfold.adapters.emulator.source import MarketSource
+    from mmfold.adapters.emulator.bybit.keys import ApiKey
+    from mmfold.adapters.emulator.market.faults import FaultPlan
+    from mmfold.adapters.emulator.market.source import MarketSource
+    from mmfold.adapters.emulator.serving.listener import Listener
 
 ACCOUNT_COUNT_MAX = 16
 PORT_MAX = 65_535
@@ -101,8 +101,8 @@ def read_feed(venue: str, asked: dict[str, Any]) -> "tuple[MarketSource, FaultPl
     feed, synthetic = asked["feed"], asked["synthetic"]
     if feed is not None and synthetic is not None:
         raise click.UsageError("--feed and --synthetic are two markets: give one")
-    from mmfold.adapters.emulator.faults import FaultPlan, load_plan
-    from mmfold.adapters.emulator.source import journal_source, synthetic_source
+    from mmfold.adapters.emulator.market.faults import FaultPlan, load_plan
+    from mmfold.adapters.emulator.market.source import journal_source, synthetic_source
 
     chosen = sorted(asked["symbols"])
     if feed is None:
@@ -133,9 +133,9 @@ def bybit(accounts: int, deposit: Decimal, orders_per_s: int, **asked: Any) -> N
     The market is a recorded journal or made up from a seed; orders are matched by the backtest's simulated venue.
     """
     source, plan = read_feed("bybit", asked)
-    from mmfold.adapters.emulator.keys import KEYS_VARIABLE, make_keys
-    from mmfold.adapters.emulator.server import Server
-    from mmfold.adapters.emulator.venue import Settings, Venue
+    from mmfold.adapters.emulator.bybit.keys import KEYS_VARIABLE, make_keys
+    from mmfold.adapters.emulator.bybit.server import Server
+    from mmfold.adapters.emulator.bybit.venue import Settings, Venue
 
     keys = make_keys(os.environ.get(KEYS_VARIABLE), accounts)
     settings = Settings(

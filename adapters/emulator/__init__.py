@@ -1,1 +1,5 @@
-"""A Bybit v5 venue in one process: the real protocol in front of the simulated venue, for tests and rehearsals."""
+"""Venues on this machine, for tests and rehearsals: the real protocol in front of a market that is played.
+
+market    feed, symbols, products, faults     serving   listening, connections, REST with faults
+bybit     accounts, order entry, streams      binance   the market side
+"""

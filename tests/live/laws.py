@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from mmfold.adapters.emulator.account import Account
+from mmfold.adapters.emulator.bybit.account import Account
 from mmfold.adapters.venues.link_ids import encode_link_id, execution_number, run_tag
 from mmfold.engine.codes import ConnectionState, EventKind, Flag, RequestOutcome
 from mmfold.engine.manifest import Manifest, parse_manifest

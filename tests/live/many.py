@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import numpy as np
 
-from mmfold.adapters.emulator.source import MarketSource
-from mmfold.adapters.emulator.synthetic import SHAPES, Walk, synthetic_manifest, walked
+from mmfold.adapters.emulator.market.source import MarketSource
+from mmfold.adapters.emulator.market.synthetic import SHAPES, Walk, synthetic_manifest, walked
 from mmfold.engine.limits import NS_PER_MS
 
 

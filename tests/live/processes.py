@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
-from mmfold.adapters.emulator.faults import FaultPlan
-from mmfold.adapters.emulator.source import synthetic_source
-from mmfold.adapters.emulator.venue import Settings
+from mmfold.adapters.emulator.bybit.venue import Settings
+from mmfold.adapters.emulator.market.faults import FaultPlan
+from mmfold.adapters.emulator.market.source import synthetic_source
 from tests.adapters.emulator.running import RunningVenue
 from tests.live import session_child
 from tests.live.stage import CONFIG, SPEED, TIGHT

@@ -10,12 +10,12 @@ from typing import Any
 
 import aiohttp
 
-from mmfold.adapters.emulator.account import Account
-from mmfold.adapters.emulator.faults import FaultPlan, parse_plan
-from mmfold.adapters.emulator.keys import make_keys
-from mmfold.adapters.emulator.server import Server
-from mmfold.adapters.emulator.source import synthetic_source
-from mmfold.adapters.emulator.venue import Settings, Venue
+from mmfold.adapters.emulator.bybit.account import Account
+from mmfold.adapters.emulator.bybit.keys import make_keys
+from mmfold.adapters.emulator.bybit.server import Server
+from mmfold.adapters.emulator.bybit.venue import Settings, Venue
+from mmfold.adapters.emulator.market.faults import FaultPlan, parse_plan
+from mmfold.adapters.emulator.market.source import synthetic_source
 from mmfold.adapters.live.runner import Pace, Runner
 from mmfold.adapters.live.start import Plan, make_runner
 from mmfold.adapters.live.venue.endpoints import find_endpoints

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from mmfold.adapters.emulator.faults import Fault
+from mmfold.adapters.emulator.market.faults import Fault
 from tests.live.laws import check_all
 from tests.live.stage import TIGHT, WIDE, stage
 

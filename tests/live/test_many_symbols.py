@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmfold.adapters.emulator.faults import FaultPlan
-from mmfold.adapters.emulator.venue import Settings
+from mmfold.adapters.emulator.bybit.venue import Settings
+from mmfold.adapters.emulator.market.faults import FaultPlan
 from mmfold.adapters.live.pieces import PIECE_EVENT_COUNT_MAX
 from mmfold.adapters.live.runner import Pace, Runner
 from mmfold.adapters.live.session import Session

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmfold.adapters.emulator.codes import VenueCode
-from mmfold.adapters.emulator.faults import FaultPlan
-from mmfold.adapters.emulator.venue import Settings
+from mmfold.adapters.emulator.bybit.codes import VenueCode
+from mmfold.adapters.emulator.bybit.venue import Settings
+from mmfold.adapters.emulator.market.faults import FaultPlan
 from mmfold.adapters.live.runner import Pace, Runner
 from mmfold.engine.codes import EventKind, RequestOutcome
 from mmfold.journal.log.reader import Journal

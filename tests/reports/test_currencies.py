@@ -5,8 +5,8 @@ from fractions import Fraction
 
 import pytest
 
-from mmfold.adapters.emulator.codes import VenueSetupError
-from mmfold.adapters.emulator.product import pick_symbols
+from mmfold.adapters.emulator.errors import VenueSetupError
+from mmfold.adapters.emulator.market.product import pick_symbols
 from mmfold.engine.manifest import COINS, Instrument, Manifest, ManifestError, encode_manifest, parse_manifest
 from mmfold.engine.state import make_state
 from mmfold.replay.result import ReplayResult

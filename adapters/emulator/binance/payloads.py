@@ -6,8 +6,8 @@ Source: Binance USD-M futures docs, market data pages (read 2026-11-30), and rec
 from decimal import Decimal
 
 from mmfold.adapters.emulator.binance.symbol import Symbol
-from mmfold.adapters.emulator.feed import Document
-from mmfold.adapters.emulator.product import PRICE_TICKS_LISTED, Product, plain
+from mmfold.adapters.emulator.market.feed import Document
+from mmfold.adapters.emulator.market.product import PRICE_TICKS_LISTED, Product, plain
 from mmfold.engine.codes import Side
 from mmfold.engine.limits import E9, NS_PER_MS
 

@@ -19,8 +19,8 @@ from mmfold.adapters.emulator.binance.payloads import (
 )
 from mmfold.adapters.emulator.binance.symbol import Symbol
 from mmfold.adapters.emulator.binance.venue import BinanceFeed
-from mmfold.adapters.emulator.candles import end_of
-from mmfold.adapters.emulator.product import plain
+from mmfold.adapters.emulator.market.candles import end_of
+from mmfold.adapters.emulator.market.product import plain
 from mmfold.engine.codes import Side
 from mmfold.engine.limits import NS_PER_MS
 

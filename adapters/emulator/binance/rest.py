@@ -9,8 +9,8 @@ from aiohttp import web
 from mmfold.adapters.emulator.binance.codes import Code, RefusedRequest
 from mmfold.adapters.emulator.binance.queries import QUERIES, weight_of
 from mmfold.adapters.emulator.binance.venue import BinanceFeed
-from mmfold.adapters.emulator.faults import Fault, FaultRule
-from mmfold.adapters.emulator.rest_face import RestFace
+from mmfold.adapters.emulator.market.faults import Fault, FaultRule
+from mmfold.adapters.emulator.serving.rest_face import RestFace
 
 PREFIX = "/fapi/v1/"
 MINUTE_MS = 60_000

@@ -6,7 +6,7 @@ from mmfold.adapters.emulator.binance.rest import BinanceRest
 from mmfold.adapters.emulator.binance.streams import BinanceStream
 from mmfold.adapters.emulator.binance.topics import MARKET, PUBLIC
 from mmfold.adapters.emulator.binance.venue import BinanceFeed
-from mmfold.adapters.emulator.listener import FAULTS_PATH, Listener
+from mmfold.adapters.emulator.serving.listener import FAULTS_PATH, Listener
 
 ROUTES = ("", PUBLIC, MARKET)
 

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from mmfold.adapters.emulator.binance.topics import PUBLIC, route_of
 from mmfold.adapters.emulator.binance.venue import BinanceFeed
-from mmfold.adapters.emulator.session import Session
+from mmfold.adapters.emulator.serving.session import Session
 
 STREAM_COUNT_MAX = 200
 MESSAGES_PER_S = 10

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mmfold.adapters.emulator.market import SymbolMarket
+from mmfold.adapters.emulator.market.symbol import SymbolMarket
 from mmfold.engine.codes import EventKind, Side
 from mmfold.engine.limits import NS_PER_MS
 

@@ -19,8 +19,8 @@ from mmfold.adapters.emulator.binance.payloads import (
     rate_text,
 )
 from mmfold.adapters.emulator.binance.symbol import FIRST_AGGREGATE, Symbol
-from mmfold.adapters.emulator.clock import Now
-from mmfold.adapters.emulator.feed import Document, Topic
+from mmfold.adapters.emulator.market.clock import Now
+from mmfold.adapters.emulator.market.feed import Document, Topic
 from mmfold.engine.codes import Side
 from mmfold.engine.limits import NS_PER_MS
 

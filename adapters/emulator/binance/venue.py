@@ -6,11 +6,11 @@ import numpy as np
 
 from mmfold.adapters.emulator.binance.symbol import Symbol, is_trade
 from mmfold.adapters.emulator.binance.topics import DiffTopic, make_topic
-from mmfold.adapters.emulator.faults import FaultPlan
-from mmfold.adapters.emulator.feed import Feed, FeedSettings, Topic
-from mmfold.adapters.emulator.market import SymbolMarket
-from mmfold.adapters.emulator.product import list_products
-from mmfold.adapters.emulator.source import MarketSource
+from mmfold.adapters.emulator.market.faults import FaultPlan
+from mmfold.adapters.emulator.market.feed import Feed, FeedSettings, Topic
+from mmfold.adapters.emulator.market.product import list_products
+from mmfold.adapters.emulator.market.source import MarketSource
+from mmfold.adapters.emulator.market.symbol import SymbolMarket
 
 WEIGHT_PER_MINUTE = 2_400
 PING_S, PONG_S = 180.0, 600.0

@@ -14,9 +14,9 @@ from mmfold.adapters.bench.against import ALIKE, BEYOND, FASTER, SLOWER, Asked, 
 from mmfold.adapters.bench.builds import PACKAGES, Bench, Build, CannotCompare, find_build, own_build
 from mmfold.adapters.cli import bench_against
 from mmfold.adapters.cli.main import run
-from mmfold.adapters.emulator.market import SymbolMarket
-from mmfold.adapters.emulator.product import make_products
-from mmfold.adapters.emulator.synthetic import synthetic_events, synthetic_manifest
+from mmfold.adapters.emulator.market.product import make_products
+from mmfold.adapters.emulator.market.symbol import SymbolMarket
+from mmfold.adapters.emulator.market.synthetic import synthetic_events, synthetic_manifest
 from mmfold.engine.codes import EventKind
 from mmfold.engine.manifest import encode_manifest
 from mmfold.engine.payload import payload_rows

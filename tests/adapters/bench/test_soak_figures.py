@@ -8,7 +8,7 @@ import pytest
 from mmfold.adapters.bench import soak
 from mmfold.adapters.bench.loopback import ways
 from mmfold.adapters.bench.soak import Sample
-from mmfold.adapters.emulator.synthetic import synthetic_manifest
+from mmfold.adapters.emulator.market.synthetic import synthetic_manifest
 from mmfold.engine.codes import EventKind, Flag
 from mmfold.engine.manifest import Manifest, encode_manifest
 from mmfold.engine.payload import payload_rows

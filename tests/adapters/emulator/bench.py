@@ -4,12 +4,12 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from mmfold.adapters.emulator.account import Account
-from mmfold.adapters.emulator.clock import VenueClock
-from mmfold.adapters.emulator.keys import make_keys
-from mmfold.adapters.emulator.market import SymbolMarket
-from mmfold.adapters.emulator.product import Product
-from mmfold.adapters.emulator.synthetic import make_rows, synthetic_manifest
+from mmfold.adapters.emulator.bybit.account import Account
+from mmfold.adapters.emulator.bybit.keys import make_keys
+from mmfold.adapters.emulator.market.clock import VenueClock
+from mmfold.adapters.emulator.market.product import Product
+from mmfold.adapters.emulator.market.symbol import SymbolMarket
+from mmfold.adapters.emulator.market.synthetic import make_rows, synthetic_manifest
 from mmfold.engine.codes import Continuity, EventKind, Side
 from mmfold.replay.venue.desk import Desk
 from tests.adapters.emulator.running import place

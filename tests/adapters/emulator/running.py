@@ -13,11 +13,11 @@ from urllib.parse import urlencode
 from websockets.sync.client import connect
 
 from mmfold.adapters.emulator.binance.server import BinanceServer
-from mmfold.adapters.emulator.faults import FaultPlan, parse_plan
-from mmfold.adapters.emulator.keys import ApiKey, make_keys, sign
-from mmfold.adapters.emulator.server import Server
-from mmfold.adapters.emulator.source import MarketSource, synthetic_source
-from mmfold.adapters.emulator.venue import Settings, Venue
+from mmfold.adapters.emulator.bybit.keys import ApiKey, make_keys, sign
+from mmfold.adapters.emulator.bybit.server import Server
+from mmfold.adapters.emulator.bybit.venue import Settings, Venue
+from mmfold.adapters.emulator.market.faults import FaultPlan, parse_plan
+from mmfold.adapters.emulator.market.source import MarketSource, synthetic_source
 
 T = TypeVar("T")
 S = TypeVar("S", Server, BinanceServer)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmfold.adapters.emulator.candles import LENGTHS_MS, MINUTE_MS, Candle, Candles, end_of, start_of
+from mmfold.adapters.emulator.market.candles import LENGTHS_MS, MINUTE_MS, Candle, Candles, end_of, start_of
 
 TRADES = st.lists(st.tuples(st.integers(0, 400 * MINUTE_MS), st.integers(1, 100), st.integers(1, 50)), min_size=1)
 T0 = int(datetime(2026, 2, 27, 23, 30, tzinfo=UTC).timestamp()) * 1_000  # a Friday, over a month's end within days

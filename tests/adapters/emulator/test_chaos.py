@@ -8,9 +8,9 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
-from mmfold.adapters.emulator.account import Account
-from mmfold.adapters.emulator.faults import Fault
-from mmfold.adapters.emulator.server import Server
+from mmfold.adapters.emulator.bybit.account import Account
+from mmfold.adapters.emulator.bybit.server import Server
+from mmfold.adapters.emulator.market.faults import Fault
 from mmfold.engine.codes import Side
 from tests.adapters.emulator.running import RawSocket, RunningVenue, order_request, place, rest, run_synthetic
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from mmfold.adapters.emulator.codes import VenueSetupError
-from mmfold.adapters.emulator.faults import FRAME_FAULTS, REQUEST_FAULTS, Fault, Faults, load_plan, parse_plan
+from mmfold.adapters.emulator.errors import VenueSetupError
+from mmfold.adapters.emulator.market.faults import FRAME_FAULTS, REQUEST_FAULTS, Fault, Faults, load_plan, parse_plan
 from tests.adapters.emulator.running import (
     LINEAR,
     RawSocket,

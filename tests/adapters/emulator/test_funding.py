@@ -7,12 +7,12 @@ from typing import Any
 import orjson
 import pytest
 
-from mmfold.adapters.emulator.account import Account
-from mmfold.adapters.emulator.clock import VenueClock
-from mmfold.adapters.emulator.keys import make_keys
-from mmfold.adapters.emulator.market import SymbolMarket
-from mmfold.adapters.emulator.product import Product
-from mmfold.adapters.emulator.synthetic import synthetic_manifest
+from mmfold.adapters.emulator.bybit.account import Account
+from mmfold.adapters.emulator.bybit.keys import make_keys
+from mmfold.adapters.emulator.market.clock import VenueClock
+from mmfold.adapters.emulator.market.product import Product
+from mmfold.adapters.emulator.market.symbol import SymbolMarket
+from mmfold.adapters.emulator.market.synthetic import synthetic_manifest
 from mmfold.adapters.venues.bybit.private import PrivateParser
 from mmfold.adapters.venues.ledger import OrderLedger
 from mmfold.engine.codes import Continuity, Side

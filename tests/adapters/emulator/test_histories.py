@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mmfold.adapters.emulator.synthetic import make_rows
+from mmfold.adapters.emulator.market.synthetic import make_rows
 from mmfold.engine.codes import EventKind, Side
 from tests.adapters.emulator.running import LINEAR, RunningVenue, rest
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mmfold.adapters.emulator.rest import ORDER_PATHS, PRIVATE_ROUTES, PUBLIC_ROUTES
+from mmfold.adapters.emulator.bybit.rest import ORDER_PATHS, PRIVATE_ROUTES, PUBLIC_ROUTES
 from tests.adapters.emulator.running import LINEAR, RawSocket, RunningVenue, order_request, place, rest
 
 NAMES = (

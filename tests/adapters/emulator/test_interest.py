@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mmfold.adapters.emulator.interest import DAY_MS, STEP_COUNT_MAX, STEP_MS, Interest
+from mmfold.adapters.emulator.market.interest import DAY_MS, STEP_COUNT_MAX, STEP_MS, Interest
 from tests.adapters.emulator.running import LINEAR, RunningVenue, place, rest, run_synthetic
 
 PATH = "/v5/market/open-interest"

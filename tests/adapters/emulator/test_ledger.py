@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmfold.adapters.emulator.codes import VenueError
-from mmfold.adapters.emulator.ledger import Position, Wallet, parse_leverage
-from mmfold.adapters.emulator.market import SymbolMarket
-from mmfold.adapters.emulator.product import Product, plain
+from mmfold.adapters.emulator.bybit.codes import VenueError
+from mmfold.adapters.emulator.bybit.ledger import Position, Wallet, parse_leverage
+from mmfold.adapters.emulator.bybit.numbers import parse_price, parse_qty
+from mmfold.adapters.emulator.market.product import Product, plain
+from mmfold.adapters.emulator.market.symbol import SymbolMarket
 from mmfold.engine.codes import Continuity, Side
 from mmfold.engine.manifest import Instrument
 
@@ -50,7 +51,7 @@ def test_money_is_conserved(fills: list[tuple[Side, int, int]], mark_ticks: int)
     "text, lots", [("0.002", 2), ("1", 1_000), (1, 1_000), ("1.500", 1_500), ("0.0020", 2), (0.25, 250)]
 )
 def test_sizes_are_read(text: object, lots: int) -> None:
-    assert PRODUCT.parse_qty(text) == lots
+    assert parse_qty(PRODUCT, text) == lots
 
 
 @pytest.mark.parametrize(
@@ -58,19 +59,19 @@ def test_sizes_are_read(text: object, lots: int) -> None:
 )
 def test_wrong_sizes_are_refused(text: object) -> None:
     with pytest.raises(VenueError):
-        PRODUCT.parse_qty(text)
+        parse_qty(PRODUCT, text)
 
 
 @pytest.mark.parametrize("text", ["0", "0.05", "60000.01", "-60000", "3000000", "inf", "60,000"])
 def test_wrong_prices_are_refused(text: str) -> None:
     with pytest.raises(VenueError):
-        PRODUCT.parse_price(text)
+        parse_price(PRODUCT, text)
 
 
 @given(st.integers(1, 10**7), st.integers(2, 10**6))
 def test_numbers_survive_their_text(ticks: int, lots: int) -> None:
-    assert PRODUCT.parse_price(PRODUCT.price_text(ticks)) == ticks
-    assert PRODUCT.parse_qty(PRODUCT.qty_text(lots)) == lots
+    assert parse_price(PRODUCT, PRODUCT.price_text(ticks)) == ticks
+    assert parse_qty(PRODUCT, PRODUCT.qty_text(lots)) == lots
 
 
 @pytest.mark.parametrize(

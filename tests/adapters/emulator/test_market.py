@@ -5,11 +5,12 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from mmfold.adapters.emulator.market import SymbolMarket
-from mmfold.adapters.emulator.payloads import ticker_fields
-from mmfold.adapters.emulator.product import Product
-from mmfold.adapters.emulator.synthetic import make_rows
-from mmfold.adapters.emulator.topics import instrument_info
+from mmfold.adapters.emulator.bybit.numbers import parse_qty
+from mmfold.adapters.emulator.bybit.payloads import ticker_fields
+from mmfold.adapters.emulator.bybit.topics import instrument_info
+from mmfold.adapters.emulator.market.product import Product
+from mmfold.adapters.emulator.market.symbol import SymbolMarket
+from mmfold.adapters.emulator.market.synthetic import make_rows
 from mmfold.engine.codes import Continuity, EventKind, Side
 from mmfold.engine.manifest import Instrument
 
@@ -127,4 +128,4 @@ def test_any_tick_has_a_ticker(tick: str, lot: str, with_mark: bool) -> None:
     most = Decimal(info["lotSizeFilter"]["maxOrderQty"])
     assert most >= 1_500_000 * Decimal(lot)
     assert most * Decimal(info["priceFilter"]["maxPrice"]) >= 2_900_000_000 or most >= Decimal(lot) * 10**12
-    assert market.product.parse_qty(info["lotSizeFilter"]["maxOrderQty"]) == most / Decimal(lot)
+    assert parse_qty(market.product, info["lotSizeFilter"]["maxOrderQty"]) == most / Decimal(lot)

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmfold.adapters.emulator.codes import VenueCode, VenueError, VenueSetupError
-from mmfold.adapters.emulator.orders import NewOrder, parse_new_order
-from mmfold.adapters.emulator.product import make_products
+from mmfold.adapters.emulator.bybit.codes import VenueCode, VenueError
+from mmfold.adapters.emulator.bybit.orders import NewOrder, parse_new_order
+from mmfold.adapters.emulator.errors import VenueSetupError
+from mmfold.adapters.emulator.market.product import make_products
 from mmfold.engine.codes import Flag, Side
 from mmfold.engine.manifest import Instrument, Manifest
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from mmfold.adapters.emulator.codes import VenueCode, VenueError
-from mmfold.adapters.emulator.paging import DAY_MS, limit_of, range_of
+from mmfold.adapters.emulator.bybit.codes import VenueCode, VenueError
+from mmfold.adapters.emulator.bybit.paging import DAY_MS, limit_of, range_of
 from tests.adapters.emulator.running import LINEAR, RunningVenue, place, price_below, rest
 
 NOW_MS, WEEK_MS = 1_800_000_000_000, 7 * DAY_MS

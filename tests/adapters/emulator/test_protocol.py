@@ -9,10 +9,10 @@ from aiohttp import web
 from websockets.exceptions import ConnectionClosed, InvalidMessage
 from websockets.sync.client import connect
 
-from mmfold.adapters.emulator.keys import sign
-from mmfold.adapters.emulator.listener import BODY_BYTES_MAX
-from mmfold.adapters.emulator.server import PRIVATE_PATH, PUBLIC_PATH, TRADE_PATH
-from mmfold.adapters.emulator.session import FRAME_BYTES_MAX
+from mmfold.adapters.emulator.bybit.keys import sign
+from mmfold.adapters.emulator.bybit.server import PRIVATE_PATH, PUBLIC_PATH, TRADE_PATH
+from mmfold.adapters.emulator.serving.listener import BODY_BYTES_MAX
+from mmfold.adapters.emulator.serving.session import FRAME_BYTES_MAX
 from tests.adapters.emulator.running import (
     LINEAR,
     WAIT_S,

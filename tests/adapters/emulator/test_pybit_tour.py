@@ -14,7 +14,7 @@ import pytest
 from pybit.exceptions import FailedRequestError
 from syrupy.assertion import SnapshotAssertion
 
-from mmfold.adapters.emulator.rest import ORDER_PATHS, PRIVATE_ROUTES, PUBLIC_ROUTES
+from mmfold.adapters.emulator.bybit.rest import ORDER_PATHS, PRIVATE_ROUTES, PUBLIC_ROUTES
 from tests.adapters.emulator.running import LINEAR, WAIT_S, RunningVenue, place, price_below, run_synthetic
 from tests.adapters.emulator.touring import settle, shape_of
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmfold.adapters.emulator.codes import VenueCode, VenueError
+from mmfold.adapters.emulator.bybit.codes import VenueCode, VenueError
 from mmfold.engine.codes import EventKind, Side
 from tests.adapters.emulator.bench import ASK, BID, Bench
 from tests.adapters.emulator.running import LINEAR, place

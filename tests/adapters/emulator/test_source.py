@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmfold.adapters.emulator.codes import VenueSetupError
-from mmfold.adapters.emulator.faults import FaultPlan
-from mmfold.adapters.emulator.source import LOOP_PAUSE_NS, MarketSource, journal_source
-from mmfold.adapters.emulator.synthetic import STEP_NS, make_rows, synthetic_events, synthetic_manifest
-from mmfold.adapters.emulator.venue import Settings, Venue
+from mmfold.adapters.emulator.bybit.venue import Settings, Venue
+from mmfold.adapters.emulator.errors import VenueSetupError
+from mmfold.adapters.emulator.market.faults import FaultPlan
+from mmfold.adapters.emulator.market.source import LOOP_PAUSE_NS, MarketSource, journal_source
+from mmfold.adapters.emulator.market.synthetic import STEP_NS, make_rows, synthetic_events, synthetic_manifest
 from mmfold.engine.codes import EventKind, Side
 from mmfold.engine.manifest import Instrument, Manifest, encode_manifest
 from mmfold.engine.payload import payload_rows

@@ -6,11 +6,11 @@ import socket
 
 import pytest
 
-from mmfold.adapters.emulator.faults import FaultPlan
-from mmfold.adapters.emulator.keys import make_keys
-from mmfold.adapters.emulator.server import Server
-from mmfold.adapters.emulator.source import synthetic_source
-from mmfold.adapters.emulator.venue import Settings, Venue
+from mmfold.adapters.emulator.bybit.keys import make_keys
+from mmfold.adapters.emulator.bybit.server import Server
+from mmfold.adapters.emulator.bybit.venue import Settings, Venue
+from mmfold.adapters.emulator.market.faults import FaultPlan
+from mmfold.adapters.emulator.market.source import synthetic_source
 from mmfold.adapters.ports import PortError, take_port
 
 

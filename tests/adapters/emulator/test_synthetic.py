@@ -5,8 +5,8 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from mmfold.adapters.emulator.codes import VenueSetupError
-from mmfold.adapters.emulator.synthetic import DEPTH, SHAPES, STEP_NS, synthetic_events, synthetic_manifest
+from mmfold.adapters.emulator.errors import VenueSetupError
+from mmfold.adapters.emulator.market.synthetic import DEPTH, SHAPES, STEP_NS, synthetic_events, synthetic_manifest
 from mmfold.engine.codes import EventKind, Flag, Side
 from mmfold.engine.limits import NS_PER_S
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from mmfold.adapters.emulator.candles import MINUTE_MS
-from mmfold.adapters.emulator.clock import Now
-from mmfold.adapters.emulator.topics import KlineTopic
+from mmfold.adapters.emulator.bybit.topics import KlineTopic
+from mmfold.adapters.emulator.market.candles import MINUTE_MS
+from mmfold.adapters.emulator.market.clock import Now
 from mmfold.engine.limits import NS_PER_MS, NS_PER_S
 from tests.adapters.emulator.bench import Bench
 from tests.adapters.emulator.running import RawSocket, RunningVenue

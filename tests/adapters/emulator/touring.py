@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mmfold.adapters.emulator.synthetic import make_rows
+from mmfold.adapters.emulator.market.synthetic import make_rows
 from mmfold.engine.codes import EventKind, Side
 from tests.adapters.emulator.running import RunningVenue
 

@@ -11,8 +11,8 @@ from websockets.sync.client import connect
 
 from mmfold.adapters.emulator.binance.server import BinanceServer
 from mmfold.adapters.emulator.binance.venue import BinanceFeed, MarketSettings
-from mmfold.adapters.emulator.faults import FaultPlan
-from mmfold.adapters.emulator.source import synthetic_source
+from mmfold.adapters.emulator.market.faults import FaultPlan
+from mmfold.adapters.emulator.market.source import synthetic_source
 from tests.adapters.emulator.running import WAIT_S, Answer, Running
 
 
