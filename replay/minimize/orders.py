@@ -1,7 +1,8 @@
 """Recorded answers and their orders: which rows carry an order's id, whether an answer fits; must never invent one.
 
 An answer stays with its order: one for an order that the candidate's core does not hold open is left out, a fill worse
-than its order's price or larger than what is left is made what the order allows. What the journal itself has stays.
+than its order's price or larger than what is left is made what the order allows. The answer that the failure is at may
+be of any order of its side instead. What the journal itself has stays.
 """
 
 from collections.abc import Callable
@@ -47,6 +48,16 @@ class OpenOrders:
         at = self.place_of(row)
         is_fill_of_open = at is not None and row["kind"] == FILL and self.is_open(row, at)
         return self.allowed(row, at) if is_fill_of_open and at is not None else None
+
+    def stand_in(self, row: np.void) -> int | None:
+        """Return the open order of an answer's side that is in the lowest slot, None where there is none."""
+        at = self.place_of(row)
+        if at is None:
+            return None
+        index, start = at[0], at[1] - at[1] % SIDE_SLOTS
+        statuses = self.statuses[index, start : start + SIDE_SLOTS]
+        is_open = (statuses >= FIRST_OPEN) & (statuses <= LAST_OPEN)
+        return int(self.ids[index, start + np.argmax(is_open)]) if is_open.any() else None
 
     def place_of(self, row: np.void) -> tuple[int, int] | None:
         """Return where the order of an answer would be, None for a RATE of no order."""

@@ -183,7 +183,7 @@ def settled(session: Session) -> tuple[Renumbered, bool]:
         outcome = trial.run(found.inputs)
         trial.exempt = exempt
         is_alike = outcome.signature == session.signature and outcome.failed_at == len(found.inputs) - 1
-        if is_alike and not outcome.dropped and not outcome.mended:
+        if is_alike and not outcome.dropped and not outcome.mended and outcome.stand_in is None:
             return found, place > 0
     raise AssertionError("the journal itself does not fail under seqs of its own")
 

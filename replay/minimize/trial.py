@@ -58,6 +58,7 @@ class Outcome:
     failed_at: int = -1  # event
     dropped: list[int] = field(default_factory=list)  # answers that were left out, by event
     mended: dict[int, tuple[int, int]] = field(default_factory=dict)  # fills by event: price and lots that they got
+    stand_in: int | None = None  # the order that the last event answers here
     misfits: list[int] = field(default_factory=list)  # answers that fit no order and were taken, by seq
     faults: np.ndarray | None = None  # of the books: gaps and crossings by instrument
     error: BaseException | None = None  # of the core
@@ -67,10 +68,13 @@ class Outcome:
 
     def result(self, candidate: Candidate) -> Candidate:
         """Return what of a failing candidate was needed: up to the failure, answers mended or left out."""
-        if self.mended:
+        if self.mended or self.stand_in is not None:
             rows = candidate.rows.copy()
-            places = candidate.bounds[list(self.mended)]
-            rows["price_ticks"][places], rows["qty_lots"][places] = np.array(list(self.mended.values())).T
+            if self.stand_in is not None:
+                rows["order_id"][candidate.bounds[-2]] = self.stand_in
+            for event, terms in self.mended.items():
+                place = candidate.bounds[event]
+                rows["price_ticks"][place], rows["qty_lots"][place] = terms
             candidate = Candidate(rows, candidate.bounds)
         keep = np.ones(len(candidate), bool)
         keep[self.failed_at + 1 :] = False
@@ -167,14 +171,18 @@ class Run:
 
     def take_answer(self, event: int) -> bool:
         """Fold what stands before an answer and tell whether the answer belongs to an order; else it is left out."""
-        row = self.candidate.first[event]
         if self.feed(event, looks=False):
             return False
+        row = self.rows[self.candidate.bounds[event]]
         if int(row["seq"]) in self.trial.exempt or self.orders.fits(row):
             return True
         if self.trial.takes_all:
             self.outcome.misfits.append(int(row["seq"]))
             return True
+        if event == len(self.candidate) - 1 and (stand_in := self.orders.stand_in(row)) is not None:
+            row = self.answer_of(event, stand_in)
+            if self.orders.fits(row):
+                return True
         if (terms := self.orders.mended(row)) is not None:
             self.mend(event, terms)
             return True
@@ -182,10 +190,21 @@ class Run:
         self.event = event + 1
         return False
 
+    def answer_of(self, event: int, order_id: int) -> np.void:
+        """Make an answer that of another order and return it."""
+        self.own_rows()
+        row: np.void = self.rows[self.candidate.bounds[event]]
+        row["order_id"] = self.outcome.stand_in = order_id
+        return row
+
+    def own_rows(self) -> None:
+        """Write into a copy of the candidate's rows from now on."""
+        if self.rows is self.candidate.rows:
+            self.rows = self.rows.copy()
+
     def mend(self, event: int, terms: tuple[int, int]) -> None:
         """Give a fill the price and lots that its order allows."""
-        if not self.outcome.mended:
-            self.rows = self.rows.copy()
+        self.own_rows()
         place = self.candidate.bounds[event]
         self.rows["price_ticks"][place], self.rows["qty_lots"][place] = terms
         self.outcome.mended[event] = terms

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mmfold.engine.codes import EventKind
-from mmfold.engine.limits import ORDER_ID_SEQ_SHIFT
+from mmfold.engine.limits import ORDER_COUNT_MAX, ORDER_ID_SEQ_SHIFT
 from mmfold.journal.log.reader import Journal
 from mmfold.journal.log.verify import verify
 from mmfold.replay.minimize import groups
@@ -215,3 +215,27 @@ def test_subsets_shrink_to_single_elements(count: int) -> None:
     found = sizes(count)
     assert found[-1] == 1 and found == sorted(set(found), reverse=True)
     assert found[0] == max(1, count // 2) and len(found) < 30
+
+
+@pytest.mark.parametrize("kind", [EventKind.CANCELED, EventKind.FILL])
+def test_the_answer_that_fails_may_be_of_any_order_of_its_side(journals: dict, kind: EventKind) -> None:
+    recording = read_recording(journals["ladder", False])
+    inputs, seqs = recording.inputs, recording.inputs.first["seq"]
+    stood_in = 0
+    for last in np.flatnonzero(inputs.first["kind"] == kind).tolist():
+        order_id = int(inputs.first["order_id"][last])
+        predicate = parse_predicate(f"kind == '{kind.name.lower()}' and seq == {int(seqs[last])}", recording.manifest)
+        trial = Trial(recording.manifest, predicate)
+        candidate = inputs.cut(last + 1)
+        candidate = candidate.kept(candidate.first["seq"] != order_id >> ORDER_ID_SEQ_SHIFT)
+        outcome = trial.run(candidate)
+        if outcome.stand_in is None or outcome.signature is None:
+            continue
+        stood_in += 1
+        found = outcome.result(candidate)
+        assert int(found.first["order_id"][-1]) == outcome.stand_in != order_id
+        assert (outcome.stand_in ^ order_id) & (ORDER_COUNT_MAX // 2) == 0, "the other side"
+        after = trial.run(found)
+        assert after.signature == outcome.signature and after.failed_at == len(found) - 1
+        assert after.stand_in is None and not after.mended and not after.dropped
+    assert stood_in > 0
