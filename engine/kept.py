@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.runtime import rtsys
 
 from mmfold.engine import cache
 from mmfold.engine.closure import ROOT
@@ -71,9 +72,14 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
     _impl_class = KernelCacheImpl
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return what was compiled for a signature, None when it was not, or cannot be read any more."""
+        """Return what was compiled for a signature, None when it was not, or cannot be read any more.
+
+        numba's own first loads all that its compiler knows of types, at each start, which machine code has no use for;
+        where something must be compiled the compiler loads it itself.
+        """
         try:
-            return super().load_overload(sig, target_context)
+            rtsys.initialize(target_context)
+            return self._load_overload(sig, target_context)
         except Exception:  # a pickle that is torn raises anything
             with suppress(OSError):
                 self.flush()
