@@ -61,6 +61,13 @@ KEY_OF_PARAM = {
     "optimal_horizon_s": "optimal.horizon_s",
     "optimal_qty_lots": "optimal.qty",
     "optimal_quotes_max": "optimal.max_quotes",
+    "liquidity_levels": "liquidity_by_side.levels",
+    "liquidity_alpha_ppm": "liquidity_by_side.alpha",
+    "leverage_ppm": "risk.leverage",
+    "mmr_ppm": "risk.mmr",
+    "assumed_sl_ppm": "risk.assumed_sl_pct",
+    "sl_buffer_ppm": "risk.near_liq_guard.sl_buffer_multiplier",
+    "flip_cooldown_ns": "flip_cooldown.cooldown_ms",
     "daily_loss_micros_max": "guards.intraday_caps.daily_pnl_stop_usd",
 }
 

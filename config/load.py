@@ -13,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 from mmfold.config.aliases import ALIASES, AliasTable
 from mmfold.config.document import Document, KeyPath, leaves, merge, merge_values, parse_value, read_document
 from mmfold.config.errors import Code, ConfigError, nearest_text
-from mmfold.config.models import POLICY_SECTIONS, Config, Layers, Section, Settings
+from mmfold.config.fields import Section
+from mmfold.config.models import POLICY_SECTIONS, Config, Layers, Settings
 from mmfold.config.own import FROM_FILE, SECTION, declared_params, is_declared
 from mmfold.config.renames import PER_SYMBOL, refuse_dropped, rename_keys
 

@@ -253,6 +253,9 @@ class Reason(IntEnum):
     BACKOFF = 26
     WARMUP = 27
     INTRADAY_CAPS = 28
+    NEAR_LIQUIDATION = 29
+    LIQUIDITY_INSUFFICIENT = 30
+    FLIP_COOLDOWN = 31
 
 
 class Stop(IntEnum):

@@ -48,7 +48,6 @@ COUNTER_ROOM = 64  # counters of an instrument, named or not yet
 assert max(Reason) < REASON_ROOM
 BOOK_BLOCK_COUNT = BOOK_WINDOW_TICKS // BOOK_BLOCK_TICKS
 
-
 EVENT = record(
     ROW_BYTES,
     [
@@ -218,13 +217,14 @@ QUOTER = record(
 )
 
 QUOTE_SIDE = record(
-    40,
+    48,
     [
         ("pause_until_ns", I8),
         ("paused", I8),
         ("open_lots", I8),
         ("open_order_count", I8),
         ("backoff_until_ns", I8),  # the venue refused an order of this side: none is placed before
+        ("ts_fill_ns", I8),  # of the side's last fill, or the sentinel
     ],
 )
 

@@ -185,6 +185,7 @@ def set_absent(state: State) -> None:
     state.quoters["mid_quote_half_ticks"] = NO_PRICE_TICKS
     state.quote_sides["pause_until_ns"] = NO_TS_NS
     state.quote_sides["backoff_until_ns"] = NO_TS_NS
+    state.quote_sides["ts_fill_ns"] = NO_TS_NS
     state.cells["throttle"]["paused_until_ns"] = NO_TS_NS
     state.positions["venue_position_lots"] = NO_VALUE
     state.positions["ts_fill_ns"] = NO_TS_NS
