@@ -68,6 +68,14 @@ KEY_OF_PARAM = {
     "assumed_sl_ppm": "risk.assumed_sl_pct",
     "sl_buffer_ppm": "risk.near_liq_guard.sl_buffer_multiplier",
     "flip_cooldown_ns": "flip_cooldown.cooldown_ms",
+    "circuit_window_s": "circuit.window_sec",
+    "circuit_samples_min": "circuit.min_samples",
+    "circuit_failed_ppm": "circuit.err_rate_open",
+    "circuit_server_error_ppm": "circuit.http_5xx_rate_open",
+    "circuit_rate_limited_ppm": "circuit.http_429_rate_open",
+    "circuit_open_ns": "circuit.open_duration_sec",
+    "circuit_probes_max": "circuit.half_open_probes",
+    "circuit_probe_gap_ns": "circuit.cooldown_sec",
     "daily_loss_micros_max": "guards.intraday_caps.daily_pnl_stop_usd",
 }
 

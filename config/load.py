@@ -21,7 +21,7 @@ from mmfold.config.renames import PER_SYMBOL, refuse_dropped, rename_keys
 FOLDER = Path(__file__).resolve().parent
 DEFAULTS = FOLDER / "defaults.yaml"
 PROFILES = FOLDER / "profiles"
-COMMON_ONLY = ("live", "alerts", "guards", "allocator", *POLICY_SECTIONS)  # one account, one policy lane
+COMMON_ONLY = ("live", "alerts", "guards", "circuit", "allocator", *POLICY_SECTIONS)  # one account, one policy lane
 
 # pydantic's error type -> our code and text; `{bounds}` comes from the field.
 PHRASES: dict[str, tuple[Code, str]] = {

@@ -22,7 +22,13 @@ from mmfold.config.fields import (
     ranged,
     switch,
 )
-from mmfold.engine.limits import LEVEL_COUNT_MAX, ORDER_COUNT_MAX, THROTTLE_SECOND_COUNT
+from mmfold.engine.limits import (
+    CIRCUIT_PROBE_ROOM,
+    CIRCUIT_SECOND_COUNT,
+    LEVEL_COUNT_MAX,
+    ORDER_COUNT_MAX,
+    THROTTLE_SECOND_COUNT,
+)
 
 QUOTED_USD_MAX = 9_000_000  # the core scales these micros by a million: the product must fit 63 bits
 FIGURE_MAX = 1_000_000_000  # of a rate or a deviation
@@ -179,6 +185,20 @@ class ThrottleSection(Section):
     backoff_max_ms: StrictInt = ranged("longest such pause; each is twice the one before", "ms", 0, MS_MAX)
 
 
+class CircuitSection(Section):
+    """When the account stops sending orders because too many requests fail. Source: spec/core.md 15."""
+
+    enabled: StrictBool = switch("after too many failed requests only cancels are sent for a while, then a few probes")
+    window_sec: StrictInt = ranged("time that results are counted over", "s", 1, CIRCUIT_SECOND_COUNT)
+    min_samples: StrictInt = ranged("least results in the window before it is judged", "results", 1, 1000)
+    err_rate_open: Number = ranged("share of failed requests that opens it", "ratio", 0, 1, above=True)
+    http_5xx_rate_open: Number = ranged("share of server errors that opens it", "ratio", 0, 1, above=True)
+    http_429_rate_open: Number = ranged("share of rate limit refusals that opens it", "ratio", 0, 1, above=True)
+    open_duration_sec: StrictInt = ranged("time before probes are sent", "s", 1, 3600)
+    half_open_probes: StrictInt = ranged("probes whose results close or reopen it", "probes", 1, CIRCUIT_PROBE_ROOM)
+    cooldown_sec: StrictInt = ranged("least time between two probes", "s", 0, 3600)
+
+
 class MarketDataSection(Section):
     """When the market's word is too old to quote on."""
 
@@ -296,6 +316,7 @@ class Settings(Section):
     guards: GuardsSection
     limits: LimitsSection
     throttle: ThrottleSection
+    circuit: CircuitSection
     market_data: MarketDataSection
     live: LiveSection
     journal: JournalSection

@@ -188,7 +188,7 @@ def symbol_params(settings: Settings, instrument: Instrument) -> dict[str, Numbe
 
 def gate_params(settings: Settings) -> dict[str, Number]:
     """Return the PARAMS of the gates that a configuration switches on, zeros of those that are off."""
-    risk, liquidity, flip = settings.risk, settings.liquidity_by_side, settings.flip_cooldown
+    risk, liquidity, flip, circuit = settings.risk, settings.liquidity_by_side, settings.flip_cooldown, settings.circuit
     near = risk.near_liq_guard
     depth = {
         "liquidity_levels": liquidity.levels,
@@ -201,7 +201,22 @@ def gate_params(settings: Settings) -> dict[str, Number]:
         "sl_buffer_ppm": ppm("risk.near_liq_guard.sl_buffer_multiplier", near.sl_buffer_multiplier),
     }
     cooldown = {"flip_cooldown_ns": max(flip.cooldown_ms, flip.cancel_latency_p95_ms) * NS_PER_MS}
-    gates = ((liquidity.enabled, depth), (near.enabled, liquidation), (flip.cooldown_ms > 0, cooldown))
+    breaker = {
+        "circuit_window_s": circuit.window_sec,
+        "circuit_samples_min": circuit.min_samples,
+        "circuit_failed_ppm": ppm("circuit.err_rate_open", circuit.err_rate_open),
+        "circuit_server_error_ppm": ppm("circuit.http_5xx_rate_open", circuit.http_5xx_rate_open),
+        "circuit_rate_limited_ppm": ppm("circuit.http_429_rate_open", circuit.http_429_rate_open),
+        "circuit_open_ns": circuit.open_duration_sec * NS_PER_S,
+        "circuit_probes_max": circuit.half_open_probes,
+        "circuit_probe_gap_ns": circuit.cooldown_sec * NS_PER_S,
+    }
+    gates = (
+        (liquidity.enabled, depth),
+        (near.enabled, liquidation),
+        (flip.cooldown_ms > 0, cooldown),
+        (circuit.enabled, breaker),
+    )
     return {name: value if is_on else 0 for is_on, params in gates for name, value in params.items()}
 
 

@@ -20,7 +20,7 @@ CHANGES = {
     7: "the quoters avellaneda and glft; how far trades reach and the mid moves is counted for every instrument; "
     "policies note",
     8: "gates for the depth of a quote's own side, a liquidation that is near and a flip of the position, "
-    "which absent PARAMS leave off",
+    "and a circuit breaker, which absent PARAMS leave off",
 }
 
 

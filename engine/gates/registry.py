@@ -8,6 +8,7 @@ from typing import Any
 from mmfold.engine.gates import (
     backoff,
     book_live,
+    circuit,
     connection,
     cross_price,
     daily_loss,
@@ -41,7 +42,7 @@ GATES: dict[str, tuple[Any, ...]] = {
     "level": (min_spread, guard_pause),
     "quote": (cross_price, qty_zero, spot_holding, min_qty, near_liquidation, liquidity),
     "change": (min_time_in_book,),
-    "request": (throttled, level_cap, order_cap, backoff),
+    "request": (throttled, level_cap, order_cap, circuit, backoff),
     "exposure": (flip_cooldown, spot_cover, inventory, total_notional),
 }
 REASONS = {gate.REASON for gates in GATES.values() for gate in gates}
@@ -94,6 +95,7 @@ def may_place(clock, cell, ask):
         throttled.passes(clock, cell, ask)
         and level_cap.passes(clock, cell, ask)
         and order_cap.passes(clock, cell, ask)
+        and circuit.passes(clock, cell, ask)
         and backoff.passes(clock, cell, ask)
         and may_expose(clock, cell, ask)
     )

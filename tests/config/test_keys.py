@@ -21,6 +21,7 @@ OTHERS = {
     "risk.max_position_base": "1",
     "strategy.imbalance_cutoff": "0.6",
     "maker.min_qty_pad": "2",
+    "circuit.window_sec": "30",
 }
 
 
@@ -29,6 +30,7 @@ NEAR = "risk.near_liq_guard.enabled=true"
 OWNERS = {
     "grid_": "strategy.name=grid",
     "optimal_": "strategy.name=glft",
+    "circuit_": "circuit.enabled=true",
     "liquidity_": "liquidity_by_side.enabled=true",
     **dict.fromkeys(("leverage_", "mmr_", "assumed_sl_", "sl_buffer_"), NEAR),
 }

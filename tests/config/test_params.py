@@ -111,11 +111,18 @@ def test_one_setting_moves_one_param(override: str, name: str, value: float) -> 
 
 DEPTH = {"liquidity_levels": 3, "liquidity_alpha_ppm": 1_500_000}
 LIQUIDATION = {"leverage_ppm": 10_000_000, "mmr_ppm": 4_000, "assumed_sl_ppm": 3_000, "sl_buffer_ppm": 1_500_000}
-# override | the PARAMS that it moves, from 0; spec/core.md 10
+CIRCUIT = {
+    "circuit_window_s": 60, "circuit_samples_min": 5, "circuit_failed_ppm": 500_000,
+    "circuit_server_error_ppm": 200_000, "circuit_rate_limited_ppm": 200_000, "circuit_open_ns": 30_000_000_000,
+    "circuit_probes_max": 5, "circuit_probe_gap_ns": 5_000_000_000,
+}  # fmt: skip
+# override | the PARAMS that it moves, from 0; spec/core.md 10 and 15
 GATES: list[tuple[str, dict[str, int]]] = [
     ("liquidity_by_side.enabled=true", DEPTH),
     ("risk.near_liq_guard.enabled=true", LIQUIDATION),
     ("flip_cooldown.cancel_latency_p95_ms=9", {}),
+    ("circuit.enabled=true", CIRCUIT),
+    ("circuit.window_sec=9", {}),
 ]
 
 

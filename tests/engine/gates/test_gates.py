@@ -58,6 +58,9 @@ CASES: dict[str, tuple[dict[str, int | float], dict[str, Any], str]] = {
                   + PULLED.format("reprice") + "; block bid level_cap 1/1 count"),
     "order_cap": ({"active_per_symbol_max": 1}, {},
                   BOOK.strip() + " | place #1 bid 9990 x 5; block ask order_cap 1/1 count"),
+    "circuit": ({"mode": 1, "circuit_window_s": 60, "circuit_samples_min": 1, "circuit_open_ns": 30 * NS_PER_S}, {},
+                BOOK + "rate #9 server_error | circuit closed>open\n"
+                "canceled #1 | block bid circuit_open 29999000000/0 ns"),
     "backoff": ({"mode": 1, "reject_backoff_ns": NS_PER_S}, {}, BOOK + "reject #1 | block bid backoff 1000000000/0 ns"),
     "flip_cooldown": ({"flip_cooldown_ns": 2 * NS_PER_S}, {},
                       BOOK + "fill #1 9990x5\nfill #2 10011x5 | block ask flip_cooldown 1999000000/0 ns"),
