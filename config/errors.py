@@ -26,8 +26,12 @@ class ConfigError(ValueError):
 
 
 def nearest_text(word: str, known: list[str]) -> str:
-    """Return `, did you mean ...?` for the known word nearest to a mistyped one, or nothing."""
+    """Return `, did you mean ...?` for the known word nearest to a mistyped one, or nothing.
+
+    One that the word begins is nearer than one of the same name in another section.
+    """
     known = [key for key in known if not word.startswith(f"{key}.")]
-    same_name = [key for key in known if key.rpartition(".")[2] == word.rpartition(".")[2]]
-    close = get_close_matches(word, same_name or known, n=1, cutoff=0.0 if same_name else 0.6)
+    begun = [key for key in known if key.startswith(f"{word}_")]
+    like = begun or [key for key in known if key.rpartition(".")[2] == word.rpartition(".")[2]]
+    close = get_close_matches(word, like or known, n=1, cutoff=0.0 if like else 0.6)
     return f", did you mean {close[0]}?" if close else ""

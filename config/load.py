@@ -13,14 +13,15 @@ from pydantic import BaseModel, ValidationError
 from mmfold.config.aliases import ALIASES, AliasTable
 from mmfold.config.document import Document, KeyPath, leaves, merge, merge_values, parse_value, read_document
 from mmfold.config.errors import Code, ConfigError, nearest_text
-from mmfold.config.models import POLICY_SECTIONS, Config, Layers, Section, Settings
+from mmfold.config.fields import Section
+from mmfold.config.models import POLICY_SECTIONS, Config, Layers, Settings
 from mmfold.config.own import FROM_FILE, SECTION, declared_params, is_declared
 from mmfold.config.renames import PER_SYMBOL, refuse_dropped, rename_keys
 
 FOLDER = Path(__file__).resolve().parent
 DEFAULTS = FOLDER / "defaults.yaml"
 PROFILES = FOLDER / "profiles"
-COMMON_ONLY = ("live", "alerts", "guards", "allocator", *POLICY_SECTIONS)  # one account, one policy lane
+COMMON_ONLY = ("live", "alerts", "guards", "circuit", "allocator", *POLICY_SECTIONS)  # one account, one policy lane
 
 # pydantic's error type -> our code and text; `{bounds}` comes from the field.
 PHRASES: dict[str, tuple[Code, str]] = {

@@ -1,102 +1,38 @@
 """Every setting: its kind, range, unit and meaning; must never hold a default (config/defaults.yaml does).
 
-Source: spec/core.md 0, 5, 8, 9, 11, 27. What may change at run time: spec/core.md 27.
+Source: spec/core.md 0, 5, 8 to 11, 27. What may change at run time: spec/core.md 27.
 """
 
 from collections.abc import Iterator
-from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, model_validator
+from pydantic import BaseModel, Field, StrictBool, StrictInt, model_validator
 from pydantic_core import PydanticCustomError
 
 from mmfold.config.alerts import Place, Webhook, Words
-from mmfold.engine.declared import USER_REAL_MAX
-from mmfold.engine.limits import LEVEL_COUNT_MAX, ORDER_COUNT_MAX, THROTTLE_SECOND_COUNT
-from mmfold.engine.manifest import is_plain_decimal
+from mmfold.config.fields import (
+    BPS_MAX,
+    MS_MAX,
+    UNREAD,
+    USD_MAX,
+    USER_RANGE,
+    Number,
+    Section,
+    UserNumber,
+    ranged,
+    switch,
+)
+from mmfold.engine.limits import (
+    CIRCUIT_PROBE_ROOM,
+    CIRCUIT_SECOND_COUNT,
+    LEVEL_COUNT_MAX,
+    ORDER_COUNT_MAX,
+    THROTTLE_SECOND_COUNT,
+)
 
-DIGIT_COUNT_MAX = 15  # a decimal of 15 significant digits survives JSON numbers in both directions
-USD_MAX = 1_000_000_000
 QUOTED_USD_MAX = 9_000_000  # the core scales these micros by a million: the product must fit 63 bits
-BPS_MAX = 1000
 FIGURE_MAX = 1_000_000_000  # of a rate or a deviation
-MS_MAX = 3_600_000
-USER_NUMBER_MAX = int(USER_REAL_MAX)
-USER_RANGE = f"(-{USER_REAL_MAX:g}, {USER_REAL_MAX:g})"
-UNREAD = "unread"  # marks a setting that a file may hold and nothing reads yet
 DEAD_MAN_S_MIN = 3  # Bybit v5 docs, set disconnect cancel all
-
-
-def parse_number(value: Any) -> Decimal:
-    """Return a YAML number or a decimal text as the exact number it is written as.
-
-    Raises: PydanticCustomError for anything else: booleans, floats, NaN, exponents in text.
-    """
-    if isinstance(value, str) and is_plain_decimal(value.removeprefix("-")):
-        value = Decimal(value)
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise PydanticCustomError("cfg_type", "must be a number")
-    number = Decimal(value)
-    if len(number.normalize().as_tuple().digits) > DIGIT_COUNT_MAX:
-        raise PydanticCustomError("cfg_range", "has more than 15 digits")
-    return number
-
-
-Number = Annotated[Decimal, BeforeValidator(parse_number)]
-
-
-def parse_user_number(value: Any) -> Decimal:
-    """Return a parameter of a strategy file: a YAML number or a decimal text, which the core keeps as a float.
-
-    Raises: PydanticCustomError for anything else, and for what is too large.
-    """
-    if isinstance(value, str) and is_plain_decimal(value.removeprefix("-")):
-        value = Decimal(value)
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise PydanticCustomError("cfg_type", "must be a number")
-    if not -USER_NUMBER_MAX < value < USER_NUMBER_MAX:
-        raise PydanticCustomError("cfg_range", "is out of range {bounds}", {"bounds": USER_RANGE})
-    return Decimal(value)
-
-
-UserNumber = Annotated[Decimal, BeforeValidator(parse_user_number)]
-
-
-def ranged(
-    meaning: str,
-    unit: str,
-    low: int | str,
-    high: int | str,
-    *,
-    above: bool = False,
-    live: bool = False,
-    optional: bool = False,
-    read: bool = True,
-) -> Any:
-    """Return the field of a number in [low, high], or (low, high] with `above`; `live` = may change at run time.
-
-    An `optional` one is None where it is not said; one that is not `read` does nothing in this build.
-    """
-    floor, ceiling = (Decimal(bound) if isinstance(bound, str) else bound for bound in (low, high))
-    text = f"{'(' if above else '['}{low}, {high}]"
-    extra: dict[str, Any] = {"unit": unit, "range": text, "runtime_mutable": live}
-    bounds: dict[str, Any] = {"gt" if above else "ge": floor, "le": ceiling}
-    if optional:
-        bounds["default"] = None
-    if not read:
-        extra[UNREAD] = True
-    return Field(description=meaning, json_schema_extra=extra, **bounds)
-
-
-def switch(meaning: str, values: str = "true or false", *, live: bool = False) -> Any:
-    """Return the field of a choice between named values."""
-    return Field(description=meaning, json_schema_extra={"unit": "-", "range": values, "runtime_mutable": live})
-
-
-class Section(BaseModel):
-    """A group of settings: frozen, and strict about unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class StrategySection(Section):
@@ -172,8 +108,17 @@ class MakerSection(Section):
     min_qty_pad: Number = ranged("least order size, in minimum sizes of the venue", "x min_qty", 1, 10)
 
 
+class NearLiqGuard(Section):
+    """What may be bought long. Source: spec/core.md 10, addendum.md 1."""
+
+    enabled: StrictBool = switch("nothing is bought long whose liquidation price is too near to its entry")
+    sl_buffer_multiplier: Number = ranged(
+        "least distance of the liquidation price from the entry, in distances of the stop-loss", "x", 0, 100
+    )
+
+
 class RiskSection(Section):
-    """Pre-trade limits. Source: spec/core.md 9."""
+    """Pre-trade limits. Source: spec/core.md 9 and 10."""
 
     # A limit of 0 is refused: the core reads 0 as no limit, a person as hold nothing (that is enabled: false).
     max_inv_usd_per_symbol: Number = ranged(
@@ -182,6 +127,25 @@ class RiskSection(Section):
     max_total_notional_usd: Number = ranged("limit of the positions of all symbols", "USD", 0, USD_MAX, above=True)
     max_position_base: Number | None = ranged("limit of |position|; null: none", "base units", 0, USD_MAX, above=True)
     equity_usd: Number = ranged("equity that inventory skew is measured against", "USD", 0, USD_MAX, above=True)
+    leverage: Number = ranged("leverage that the venue has for the symbol", "x", 1, 1000)
+    mmr: Number = ranged("maintenance margin of the symbol, of the notional", "ratio", 0, 1, above=True)
+    assumed_sl_pct: Number = ranged("distance of a stop-loss from the entry, 0.003 for 0.3 %", "ratio", 0, 1)
+    near_liq_guard: NearLiqGuard
+
+
+class LiquiditySection(Section):
+    """How deep the book has to be beside a quote. Source: spec/core.md 10."""
+
+    enabled: StrictBool = switch("a quote is shown only where its own side of the book is deep enough")
+    alpha: Number = ranged("least depth of the quote's own side, in sizes of the quote", "x size", 0, 1000, above=True)
+    levels: StrictInt = ranged("best levels of the side that count", "levels", 1, 20)
+
+
+class FlipSection(Section):
+    """How long after a fill nothing opens a position on the other side. Source: spec/core.md 10."""
+
+    cooldown_ms: StrictInt = ranged("time after a fill of the other side; 0: none", "ms", 0, MS_MAX)
+    cancel_latency_p95_ms: StrictInt = ranged("least such time: what a cancel may take", "ms", 0, MS_MAX)
 
 
 class IntradayCaps(Section):
@@ -219,6 +183,20 @@ class ThrottleSection(Section):
     )
     backoff_base_ms: StrictInt = ranged("first pause after the venue refused a request for its rate", "ms", 0, MS_MAX)
     backoff_max_ms: StrictInt = ranged("longest such pause; each is twice the one before", "ms", 0, MS_MAX)
+
+
+class CircuitSection(Section):
+    """When the account stops sending orders because too many requests fail. Source: spec/core.md 15."""
+
+    enabled: StrictBool = switch("after too many failed requests only cancels are sent for a while, then a few probes")
+    window_sec: StrictInt = ranged("time that results are counted over", "s", 1, CIRCUIT_SECOND_COUNT)
+    min_samples: StrictInt = ranged("least results in the window before it is judged", "results", 1, 1000)
+    err_rate_open: Number = ranged("share of failed requests that opens it", "ratio", 0, 1, above=True)
+    http_5xx_rate_open: Number = ranged("share of server errors that opens it", "ratio", 0, 1, above=True)
+    http_429_rate_open: Number = ranged("share of rate limit refusals that opens it", "ratio", 0, 1, above=True)
+    open_duration_sec: StrictInt = ranged("time before probes are sent", "s", 1, 3600)
+    half_open_probes: StrictInt = ranged("probes whose results close or reopen it", "probes", 1, CIRCUIT_PROBE_ROOM)
+    cooldown_sec: StrictInt = ranged("least time between two probes", "s", 0, 3600)
 
 
 class MarketDataSection(Section):
@@ -333,9 +311,12 @@ class Settings(Section):
     optimal: OptimalSection
     maker: MakerSection
     risk: RiskSection
+    liquidity_by_side: LiquiditySection
+    flip_cooldown: FlipSection
     guards: GuardsSection
     limits: LimitsSection
     throttle: ThrottleSection
+    circuit: CircuitSection
     market_data: MarketDataSection
     live: LiveSection
     journal: JournalSection

@@ -180,10 +180,44 @@ def symbol_params(settings: Settings, instrument: Instrument) -> dict[str, Numbe
         "min_qty_pad": float(maker.min_qty_pad),
         "daily_loss_micros_max": micros("guards.intraday_caps.daily_pnl_stop_usd", caps.daily_pnl_stop_usd),
     }
-    params |= grid_params(settings, instrument) | optimal_params(settings, instrument)
+    params |= grid_params(settings, instrument) | optimal_params(settings, instrument) | gate_params(settings)
     params |= {param: float(settings.user[name]) for param, name in zip(USER_PARAMS, declared_params(), strict=False)}
     check_room(settings, instrument)
     return params
+
+
+def gate_params(settings: Settings) -> dict[str, Number]:
+    """Return the PARAMS of the gates that a configuration switches on, zeros of those that are off."""
+    risk, liquidity, flip, circuit = settings.risk, settings.liquidity_by_side, settings.flip_cooldown, settings.circuit
+    near = risk.near_liq_guard
+    depth = {
+        "liquidity_levels": liquidity.levels,
+        "liquidity_alpha_ppm": ppm("liquidity_by_side.alpha", liquidity.alpha),
+    }
+    liquidation = {
+        "leverage_ppm": ppm("risk.leverage", risk.leverage),
+        "mmr_ppm": ppm("risk.mmr", risk.mmr),
+        "assumed_sl_ppm": ppm("risk.assumed_sl_pct", risk.assumed_sl_pct),
+        "sl_buffer_ppm": ppm("risk.near_liq_guard.sl_buffer_multiplier", near.sl_buffer_multiplier),
+    }
+    cooldown = {"flip_cooldown_ns": max(flip.cooldown_ms, flip.cancel_latency_p95_ms) * NS_PER_MS}
+    breaker = {
+        "circuit_window_s": circuit.window_sec,
+        "circuit_samples_min": circuit.min_samples,
+        "circuit_failed_ppm": ppm("circuit.err_rate_open", circuit.err_rate_open),
+        "circuit_server_error_ppm": ppm("circuit.http_5xx_rate_open", circuit.http_5xx_rate_open),
+        "circuit_rate_limited_ppm": ppm("circuit.http_429_rate_open", circuit.http_429_rate_open),
+        "circuit_open_ns": circuit.open_duration_sec * NS_PER_S,
+        "circuit_probes_max": circuit.half_open_probes,
+        "circuit_probe_gap_ns": circuit.cooldown_sec * NS_PER_S,
+    }
+    gates = (
+        (liquidity.enabled, depth),
+        (near.enabled, liquidation),
+        (flip.cooldown_ms > 0, cooldown),
+        (circuit.enabled, breaker),
+    )
+    return {name: value if is_on else 0 for is_on, params in gates for name, value in params.items()}
 
 
 def check_room(settings: Settings, instrument: Instrument) -> None:
@@ -249,6 +283,11 @@ def optimal_params(settings: Settings, instrument: Instrument) -> dict[str, Numb
 def micros(key: str, amount: Decimal) -> int:
     """Return an amount of money in micros."""
     return whole(key, amount, MICROS_PER_UNIT, "micros")
+
+
+def ppm(key: str, ratio: Decimal) -> int:
+    """Return a ratio in millionths."""
+    return whole(key, ratio, PPM, "millionths")
 
 
 def lots(key: str, qty: Decimal, instrument: Instrument) -> int:

@@ -13,8 +13,8 @@ from pydantic_core import PydanticCustomError
 
 from mmfold.config.document import Document, read_bounded, read_document
 from mmfold.config.errors import ConfigError
+from mmfold.config.fields import BPS_MAX, MS_MAX, USD_MAX, Number, Section, ranged
 from mmfold.config.load import check
-from mmfold.config.models import BPS_MAX, MS_MAX, USD_MAX, Number, Section, ranged
 
 LATENCY_MS_MAX = 60_000
 LIFETIME_MS_MAX = 30 * 86_400_000

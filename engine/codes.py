@@ -161,6 +161,14 @@ class RequestOutcome(IntEnum):
     SERVER_ERROR = 4
 
 
+class CircuitState(IntEnum):
+    """State of the circuit breaker."""
+
+    CLOSED = 0
+    OPEN = 1  # nothing but cancels is sent
+    HALF_OPEN = 2  # a few orders are sent as probes
+
+
 class ConnectionState(IntEnum):
     """`code` of a CONNECTION event."""
 
@@ -178,6 +186,7 @@ class AuditKind(IntEnum):
     ORDER = 4
     RECONCILE = 5
     BLOCK = 6  # the first time that a gate has refused for a reason
+    CIRCUIT = 7  # the circuit breaker's state, before and after
 
 
 class Unit(IntEnum):
@@ -253,6 +262,10 @@ class Reason(IntEnum):
     BACKOFF = 26
     WARMUP = 27
     INTRADAY_CAPS = 28
+    NEAR_LIQUIDATION = 29
+    LIQUIDITY_INSUFFICIENT = 30
+    FLIP_COOLDOWN = 31
+    CIRCUIT_OPEN = 32
 
 
 class Stop(IntEnum):

@@ -16,7 +16,7 @@ CHAIN_BLOCK_EVENT_COUNT = 1024  # events between two restarts of the chain's has
 
 INSTRUMENT_COUNT_MAX = 256
 LEVEL_COUNT_MAX = 10  # quoted levels of one side
-ADJUST_COUNT_MAX = 96  # adjustments of one instrument's PARAMS: a pin of each, and those of policies
+ADJUST_COUNT_MAX = 128  # adjustments of one instrument's PARAMS: a pin of each, and those of policies
 ARRIVAL_BUCKET_COUNT = 24  # of trades by their distance from the mid: 0, 1, 2 to 3, 4 to 7 half ticks ...
 USER_MEMORY_COUNT = 16  # real and whole numbers that a user's strategy may remember of an instrument, of each
 FIRST_BLOCK_ROOM = 48  # reasons that one event may be the first to be blocked for
@@ -25,6 +25,8 @@ AUTHOR_SHIFT = 32  # of `aux` of an AUDIT row: the reason below, the policy that
 NOTE_BYTES_MAX = 1 << 12  # of a policy's note, as text
 NOTE_PART_BYTES = 24  # of it in one effect
 NOTE_PART_COUNT_MAX = -(-NOTE_BYTES_MAX // NOTE_PART_BYTES)
+CIRCUIT_SECOND_COUNT = 60  # longest window of the circuit breaker
+CIRCUIT_PROBE_ROOM = 16  # most probes of it
 THROTTLE_OP_COUNT = 3  # place, amend, cancel
 THROTTLE_SECOND_COUNT = 16  # longest window of the throttle
 ORDER_COUNT_MAX = 64  # own orders of one instrument, both sides, any status

@@ -8,15 +8,28 @@ from typing import Any, NamedTuple
 from mmfold.engine.codes import Mode, Strategy
 from mmfold.engine.declared import params_in_words
 from mmfold.engine.json_text import parse_json
-from mmfold.engine.limits import E9, LEVEL_COUNT_MAX
+from mmfold.engine.limits import CIRCUIT_PROBE_ROOM, CIRCUIT_SECOND_COUNT, E9, LEVEL_COUNT_MAX, PPM
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.schema import F8, PARAM_BY_ID, PARAM_FIELDS
 from mmfold.engine.state import State
 
 PARAM_NAMES = tuple(field.name for field in PARAM_FIELDS)
 FLOAT_PARAMS = frozenset(field.name for field in PARAM_FIELDS if field.type == F8)
-# The kernels multiply these by a million: beyond, 64 bits overflow.
-MICROS_MAX = {"target_micros": 9_000_000_000_000, "inventory_micros_max": 9_000_000_000_000}
+# The kernels multiply these, by a million or by each other, or have so much room: beyond, 64 bits or a ring overflow.
+WHOLE_MAX = {
+    "target_micros": 9_000_000_000_000,
+    "inventory_micros_max": 9_000_000_000_000,
+    "liquidity_alpha_ppm": 1_000 * PPM,
+    "leverage_ppm": 1_000 * PPM,
+    "mmr_ppm": PPM,
+    "assumed_sl_ppm": PPM,
+    "sl_buffer_ppm": 100 * PPM,
+    "circuit_window_s": CIRCUIT_SECOND_COUNT,
+    "circuit_failed_ppm": PPM,
+    "circuit_server_error_ppm": PPM,
+    "circuit_rate_limited_ppm": PPM,
+    "circuit_probes_max": CIRCUIT_PROBE_ROOM,
+}
 ENUM_PARAMS = {"strategy": Strategy, "mode": Mode}
 
 
@@ -76,8 +89,8 @@ def check_value(name: str, value: Any) -> None:
         raise ConfigPayloadError(f"param {name}: {value!r} is not an integer")
     if not -(1 << 62) < value < 1 << 62:
         raise ConfigPayloadError(f"param {name}: {value!r} is out of range")
-    if name in MICROS_MAX and not 0 <= value <= MICROS_MAX[name]:
-        raise ConfigPayloadError(f"param {name}: {value!r} is not within 0..{MICROS_MAX[name]}")
+    if name in WHOLE_MAX and not 0 <= value <= WHOLE_MAX[name]:
+        raise ConfigPayloadError(f"param {name}: {value!r} is not within 0..{WHOLE_MAX[name]}")
     if name in ENUM_PARAMS and value not in list(ENUM_PARAMS[name]):
         raise ConfigPayloadError(f"param {name}: {value!r} is not a code")
     if name == "active_per_side_max" and value < 1:

@@ -4,9 +4,10 @@ gate.
 
 import numpy as np
 
+from mmfold.engine.circuit import reserve_probe
 from mmfold.engine.codes import EventKind, Mode, OrderEvent, OrderStatus, Reason, Side
 from mmfold.engine.effects import emit_guard, emit_order
-from mmfold.engine.gates import min_time_in_book
+from mmfold.engine.gates import circuit, min_time_in_book
 from mmfold.engine.gates.registry import may_expose, may_place, may_quote, may_request
 from mmfold.engine.gates.seam import begin_ask, count_block
 from mmfold.engine.jit import kernel
@@ -73,6 +74,7 @@ def decide_place(clock, cell, out, slot, target):
     effect["price_ticks"] = price_ticks
     effect["qty_lots"] = qty_lots
     effect["code"] = Reason.QUOTE
+    reserve_probe(clock, cell, order["order_id"])
     if cell["param"]["mode"] == Mode.SHADOW:
         order["status"] = OrderStatus.LIVE
 
@@ -89,6 +91,7 @@ def decide_amend(clock, cell, out, slot, target):
     effect["qty_lots"] = target["qty_lots"]
     effect["aux"] = order["filled_lots"]
     effect["code"] = Reason.REPRICE if target["price_ticks"] != order["price_ticks"] else Reason.RESIZE
+    reserve_probe(clock, cell, order["order_id"])
     order["pending_price_ticks"] = target["price_ticks"]
     order["amend_count"] += 1
     set_quantity(cell, slot, order["qty_lots"], target["qty_lots"])
@@ -102,7 +105,9 @@ def decide_amend(clock, cell, out, slot, target):
 
 @kernel
 def can_amend(clock, cell, slot, target):
-    """Tell whether an order may be amended to its target: near enough in price and size, and within limits."""
+    """Tell whether an order may be amended to its target: near enough in price and size, within limits, and the venue
+    is taking amends.
+    """
     param = cell["param"]
     order = cell["orders"][slot]
     price_bps = abs(target["price_ticks"] - order["price_ticks"]) * BPS / order["price_ticks"]
@@ -112,7 +117,8 @@ def can_amend(clock, cell, slot, target):
     side = Side.BID if slot < SLOTS_PER_SIDE else Side.ASK
     added_lots = max(0, target["qty_lots"] - order["qty_lots"])
     ask = begin_ask(cell, side, target["price_ticks"], added_lots)
-    return order["status"] == OrderStatus.LIVE and may_expose(clock, cell, ask)
+    ask["kind"] = EventKind.AMEND
+    return order["status"] == OrderStatus.LIVE and circuit.passes(clock, cell, ask) and may_expose(clock, cell, ask)
 
 
 @kernel

@@ -75,6 +75,7 @@ def apply_fill(clock, cell, event):
     position["sold_lots"] += qty_lots if sign < 0 else 0
     position["ts_fill_ns"] = clock["ts_now_ns"]
     position["price_fill_ticks"] = price_ticks
+    cell["quote_sides"][Side.BID if sign > 0 else Side.ASK]["ts_fill_ns"] = clock["ts_now_ns"]
 
 
 @kernel

@@ -6,7 +6,11 @@ docs/data.md; sentinels stand for absence, never 0, -1 or NaN.
 
 import numpy as np
 
-from mmfold.engine.codes import EventKind, Reason
+from mmfold.engine.clock_records import CIRCUIT as CIRCUIT
+from mmfold.engine.clock_records import CLOCK as CLOCK
+from mmfold.engine.clock_records import KIND_COUNT as KIND_COUNT
+from mmfold.engine.clock_records import SCHEDULE as SCHEDULE
+from mmfold.engine.codes import Reason
 from mmfold.engine.features.records import FEATURE_SET
 from mmfold.engine.limits import (
     ADJUST_COUNT_MAX,
@@ -19,7 +23,6 @@ from mmfold.engine.limits import (
     LEVEL_COUNT_MAX,
     ORDER_COUNT_MAX,
     PAYLOAD_ROW_BYTES,
-    POLICY_ROOM,
     ROW_BYTES,
     THROTTLE_OP_COUNT,
     THROTTLE_SECOND_COUNT,
@@ -42,12 +45,10 @@ NO_FEE_CODE = 0  # `code` of a FILL whose fee rate the venue did not tell
 FEE_CODE_ZERO = 1 << 15  # `code` of a FILL that cost 0 ppm; a rate stands as its distance from here
 
 SIDE_COUNT = 2
-KIND_COUNT = int(EventKind.FRAME) + 1
 REASON_ROOM = 128  # counts by Reason; a new one changes no layout
 COUNTER_ROOM = 64  # counters of an instrument, named or not yet
 assert max(Reason) < REASON_ROOM
 BOOK_BLOCK_COUNT = BOOK_WINDOW_TICKS // BOOK_BLOCK_TICKS
-
 
 EVENT = record(
     ROW_BYTES,
@@ -102,43 +103,6 @@ INSTRUMENT = record(
         ("contract", I8),
         ("continuity", I8),
         ("venue", I8),
-    ],
-)
-
-SCHEDULE = record(
-    48,
-    [
-        ("active", I8),  # 1: the policy runs
-        ("interval_ns", I8),
-        ("due_ns", I8),  # it runs on the first TIMER from here on
-        ("wake_kind", I8),  # and when there were `wake_count` events of this kind, or the sentinel
-        ("wake_count", I8),
-        ("run_count", I8),
-    ],
-)
-
-CLOCK = record(
-    136 + 8 * KIND_COUNT + SCHEDULE.itemsize * POLICY_ROOM,
-    [
-        ("seq_last", I8),
-        ("ts_now_ns", I8),  # the greatest receive time seen: the core's only clock
-        ("kind_now", I8),  # of the event under way
-        ("event_count", I8),
-        ("row_count", I8),
-        ("effect_count", I8),
-        ("effect_slot", I8),  # effects decided by the current event so far
-        ("policy_due_ns", I8),  # of the active policies the first one's
-        ("policy_active", I8),  # 1: some policy is switched on, due timers stop for the policy lane
-        ("connection_state", I8),
-        ("cash_micros", I8),  # as the venue last reported it, or the sentinel
-        ("rss_bytes", I8),
-        ("policy_run_count", I8),
-        ("gross_micros", I8),  # sum over symbols of |position| x last mid
-        ("day_end_ns", I8),  # midnight UTC after the event under way (engine/day.py)
-        ("day_pnl_micros", I8),  # sum over symbols of what they made since the day began, in quote
-        ("day_stopped", I8),  # 1: the day's loss has reached its limit, nothing is quoted
-        ("kind_counts", I8, (KIND_COUNT,)),  # events by kind
-        ("schedules", SCHEDULE, (POLICY_ROOM,)),  # of policies, by their ids
     ],
 )
 
@@ -218,13 +182,14 @@ QUOTER = record(
 )
 
 QUOTE_SIDE = record(
-    40,
+    48,
     [
         ("pause_until_ns", I8),
         ("paused", I8),
         ("open_lots", I8),
         ("open_order_count", I8),
         ("backoff_until_ns", I8),  # the venue refused an order of this side: none is placed before
+        ("ts_fill_ns", I8),  # of the side's last fill, or the sentinel
     ],
 )
 

@@ -4,7 +4,7 @@ It is raised by hand in the commit that changes what the core decides, or counts
 the same lines with the reasons; a test compares the two.
 """
 
-RULES = 7
+RULES = 8
 
 # rules -> what the core does otherwise than under the rules before.
 CHANGES = {
@@ -19,6 +19,8 @@ CHANGES = {
     6: "a daily loss limit of the account, which an absent PARAM leaves off; openings carry the day over",
     7: "the quoters avellaneda and glft; how far trades reach and the mid moves is counted for every instrument; "
     "policies note",
+    8: "gates for the depth of a quote's own side, a liquidation that is near and a flip of the position, "
+    "and a circuit breaker, which absent PARAMS leave off",
 }
 
 

@@ -85,6 +85,21 @@ PARAM_FIELDS = (
     ParamField(68, "optimal_horizon_s", F8),
     ParamField(69, "optimal_qty_lots", I8),
     ParamField(70, "optimal_quotes_max", I8),
+    ParamField(71, "liquidity_levels", I8),  # 0: no gate; so for leverage and flip cooldown
+    ParamField(72, "liquidity_alpha_ppm", I8),  # sizes of the quote that its own side of the book has to hold
+    ParamField(73, "leverage_ppm", I8),
+    ParamField(74, "mmr_ppm", I8),  # maintenance margin, of the notional
+    ParamField(75, "assumed_sl_ppm", I8),  # distance of a stop-loss from the entry
+    ParamField(76, "sl_buffer_ppm", I8),  # how many such distances a liquidation keeps away
+    ParamField(77, "flip_cooldown_ns", I8),
+    ParamField(78, "circuit_window_s", I8),  # 0: no circuit breaker
+    ParamField(79, "circuit_samples_min", I8),
+    ParamField(80, "circuit_failed_ppm", I8),  # shares of results that open it
+    ParamField(81, "circuit_server_error_ppm", I8),
+    ParamField(82, "circuit_rate_limited_ppm", I8),
+    ParamField(83, "circuit_open_ns", I8),
+    ParamField(84, "circuit_probes_max", I8),
+    ParamField(85, "circuit_probe_gap_ns", I8),
 )
 PARAM_BY_ID = {field.id: field for field in PARAM_FIELDS}
 PARAM_BY_NAME = {field.name: field for field in PARAM_FIELDS}

@@ -12,6 +12,7 @@ from mmfold.engine.pages import pack_pages, unpack_pages, zeros_by_page
 from mmfold.engine.records import (
     CELL,
     CLOCK,
+    NO_ORDER_ID,
     NO_PRICE_TICKS,
     NO_SEQ,
     NO_TS_NS,
@@ -164,6 +165,8 @@ def set_absent(state: State) -> None:
     clock["connection_state"] = ConnectionState.UP
     clock["cash_micros"] = NO_VALUE
     clock["day_end_ns"] = NO_TS_NS
+    clock["circuit"]["ts_state_ns"] = clock["circuit"]["ts_probe_ns"] = NO_TS_NS
+    clock["circuit"]["probe_ids"] = NO_ORDER_ID
     books = state.books
     books["status"] = BookStatus.EMPTY
     for name in ("venue_seq", "stream_seq", "late_seq"):
@@ -185,6 +188,7 @@ def set_absent(state: State) -> None:
     state.quoters["mid_quote_half_ticks"] = NO_PRICE_TICKS
     state.quote_sides["pause_until_ns"] = NO_TS_NS
     state.quote_sides["backoff_until_ns"] = NO_TS_NS
+    state.quote_sides["ts_fill_ns"] = NO_TS_NS
     state.cells["throttle"]["paused_until_ns"] = NO_TS_NS
     state.positions["venue_position_lots"] = NO_VALUE
     state.positions["ts_fill_ns"] = NO_TS_NS

@@ -7,10 +7,12 @@ through.
 
 import numpy as np
 
+from mmfold.engine.circuit import apply_answer_result, apply_result, turn_circuit
 from mmfold.engine.codes import (
     EFFECT_KIND_MAX,
     EFFECT_KIND_MIN,
     AlertCode,
+    CircuitState,
     EventKind,
     Flag,
     PolicyTask,
@@ -74,10 +76,10 @@ def step(clock, cells, rows, start, end, out):
             apply_worth(clock, cell)
             features_on_fill(clock, cell, row)
         case EventKind.ACK | EventKind.REJECT | EventKind.AMENDED | EventKind.CANCELED | EventKind.EXPIRED:
+            apply_answer_result(clock, cell, out, row)
             apply_answer(clock, cell, out, row)
         case EventKind.RATE:
-            apply_rate(clock, cell, out, row)
-            features_on_rate(cell, row)
+            apply_request(clock, cell, out, row)
         case EventKind.OPEN_ORDERS:
             apply_open_orders(clock, cell, out, rows, start, end)
         case EventKind.MARK | EventKind.SCORE:
@@ -110,6 +112,8 @@ def decide_after(clock, cells, cell, out):
         stop_day(clock, cell, out)
         decide_all(clock, cells, out)
         return
+    if clock["circuit"]["state"] != CircuitState.CLOSED:
+        turn_circuit(clock, cell, out)
     decide_quotes(clock, cell, out)
     audit_blocks(clock, cell, out)
 
@@ -137,6 +141,14 @@ def apply_clock(clock, cells, row, row_count):
         clock["ts_now_ns"] = max(clock["ts_now_ns"], ts_ns)
     if clock["ts_now_ns"] >= clock["day_end_ns"]:
         turn_day(clock, cells)
+
+
+@kernel
+def apply_request(clock, cell, out, row):
+    """Fold a request's outcome: its order follows it, then the circuit breaker and the latencies."""
+    apply_rate(clock, cell, out, row)
+    apply_result(clock, cell, out, row["order_id"], np.int64(row["code"]))
+    features_on_rate(cell, row)
 
 
 @kernel
@@ -225,6 +237,7 @@ def apply_timer(clock, cells, out):
     """Let time pass for every instrument; when the policy lane is due, it runs first and decides with it."""
     for i in range(cells.size):
         features_on_timer(clock, cells[i])
+    turn_circuit(clock, cells[0], out)
     if clock["policy_active"] == 0 or (clock["ts_now_ns"] < clock["policy_due_ns"] and not is_woken(clock)):
         decide_all(clock, cells, out)
         return Stop.END

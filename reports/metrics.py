@@ -9,13 +9,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from prometheus_client import generate_latest
 
 from mmfold.config.aliases import ALIASES, AliasTable
-from mmfold.engine.codes import BookStatus, EventKind, Reason, Side
+from mmfold.engine.clock_records import FAILED, RATE_LIMITED, SERVER_ERROR
+from mmfold.engine.codes import BookStatus, CircuitState, EventKind, Reason, Side
 from mmfold.engine.features.registry import FEATURES
 from mmfold.engine.features.seam import Feature, FeatureMetric
-from mmfold.engine.limits import MICROS_PER_UNIT, NS_PER_MS, NS_PER_S
+from mmfold.engine.limits import CIRCUIT_SECOND_COUNT, MICROS_PER_UNIT, NS_PER_MS, NS_PER_S
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.policy.lane import Member
 from mmfold.engine.policy.registry import POLICIES
@@ -104,11 +106,14 @@ def of_money(name: str, help_text: str, source: str) -> tuple[StateRow, StateRow
 
 
 def of_clock(name: str, help_text: str, source: str, divisor: int = 1) -> StateRow:
-    """Return a metric of the whole run from the clock record."""
-    field = source.split(".")[1]
+    """Return a metric of the whole run from the clock record, or from a record within it."""
+    *records, field = source.split(".")[1:]
 
     def read(now: Snapshot) -> Iterator[Sample]:
-        value = int(now.state.clock[0][field])
+        record = now.state.clock[0]
+        for name in records:
+            record = record[name]
+        value = int(record[field])
         yield (), None if value == NO_VALUE else value if divisor == 1 else Fraction(value, divisor)
 
     return MetricRow(name, (), help_text, source, read)
@@ -176,6 +181,32 @@ def read_frozen(now: Snapshot) -> Iterator[Sample]:
         yield (symbol,), int(now.state.quoters[index]["frozen"] != 0)
 
 
+def read_circuit(now: Snapshot) -> Iterator[Sample]:
+    """Show the circuit breaker's state one-hot."""
+    for state in CircuitState:
+        yield (state.name.lower(),), int(now.state.clock[0]["circuit"]["state"] == state)
+
+
+def read_probes(now: Snapshot) -> Iterator[Sample]:
+    """Show how many probes a half-open circuit breaker may still send."""
+    record = now.state.clock[0]["circuit"]
+    most = max(1, *now.state.params["circuit_probes_max"].tolist())
+    yield (), most - int(record["probe_count"]) if record["state"] == CircuitState.HALF_OPEN else 0
+
+
+def of_results(name: str, help_text: str, kind: int) -> StateRow:
+    """Return the share of the results in the circuit breaker's window that failed in one way (engine/circuit.py)."""
+
+    def read(now: Snapshot) -> Iterator[Sample]:
+        clock, window_s = now.state.clock[0], max((0, *now.state.params["circuit_window_s"].tolist()))
+        newest, record = int(clock["circuit"]["second"]), clock["circuit"]
+        first = max(int(clock["ts_now_ns"]) // NS_PER_S - window_s, newest - CIRCUIT_SECOND_COUNT) + 1
+        counts = record["counts"][:, np.arange(first, newest + 1) % CIRCUIT_SECOND_COUNT].sum(axis=1).tolist()
+        yield (), Fraction(counts[kind], max(1, counts[0]))
+
+    return MetricRow(name, (), help_text, "clock.circuit.counts", read)
+
+
 METRICS: tuple[StateRow, ...] = (
     # The run
     MetricRow("mm_events_total", ("kind",), "Input events reduced.", "kind_counts", read_kinds),
@@ -189,6 +220,17 @@ METRICS: tuple[StateRow, ...] = (
         "intraday_caps_pnl", "PnL of the account since midnight UTC, quote.", "clock.day_pnl_micros", MICROS_PER_UNIT
     ),
     of_clock("intraday_caps_breached", "1 while the day's loss keeps the account from quoting.", "clock.day_stopped"),
+    # The circuit breaker
+    MetricRow("circuit_state", ("state",), "Circuit breaker's state, one-hot.", "clock.circuit.state", read_circuit),
+    of_clock("circuit_breaker_state", "The same: 0 closed, 1 open, 2 half-open.", "clock.circuit.state"),
+    of_clock("circuit_open_total", "Times that the circuit breaker opened.", "clock.circuit.open_count"),
+    of_clock("circuit_transitions_total", "Changes of its state.", "clock.circuit.transition_count"),
+    MetricRow(
+        "circuit_half_open_probes", (), "Probes that it may still send while half-open.", "clock.circuit", read_probes
+    ),
+    of_results("circuit_window_err_rate", "Share of failed requests in its window.", FAILED),
+    of_results("circuit_window_5xx_rate", "Share of server errors in its window.", SERVER_ERROR),
+    of_results("circuit_window_429_rate", "Share of rate limit refusals in its window.", RATE_LIMITED),
     # Book and signals
     of_signal("spread_bps", "Best ask less best bid over mid, bps.", "signals.spread_bps"),
     of_signal("ob_imbalance", "(B - A) / (B + A) over the top imbalance_levels, -1 to 1.", "signals.imbalance"),

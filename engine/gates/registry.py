@@ -8,18 +8,22 @@ from typing import Any
 from mmfold.engine.gates import (
     backoff,
     book_live,
+    circuit,
     connection,
     cross_price,
     daily_loss,
     enabled,
+    flip_cooldown,
     fresh,
     frozen,
     guard_pause,
     inventory,
     level_cap,
+    liquidity,
     min_qty,
     min_spread,
     min_time_in_book,
+    near_liquidation,
     order_cap,
     qty_zero,
     spot_cover,
@@ -36,10 +40,10 @@ from mmfold.engine.limits import FIRST_BLOCK_ROOM
 GATES: dict[str, tuple[Any, ...]] = {
     "instrument": (enabled, frozen, daily_loss, connection, warmup, unknown_orders, book_live, fresh),
     "level": (min_spread, guard_pause),
-    "quote": (cross_price, qty_zero, spot_holding, min_qty),
+    "quote": (cross_price, qty_zero, spot_holding, min_qty, near_liquidation, liquidity),
     "change": (min_time_in_book,),
-    "request": (throttled, level_cap, order_cap, backoff),
-    "exposure": (spot_cover, inventory, total_notional),
+    "request": (throttled, level_cap, order_cap, circuit, backoff),
+    "exposure": (flip_cooldown, spot_cover, inventory, total_notional),
 }
 REASONS = {gate.REASON for gates in GATES.values() for gate in gates}
 assert len(REASONS) <= FIRST_BLOCK_ROOM, "an event may be the first that is blocked for each of them"
@@ -68,6 +72,8 @@ def may_show(cell, ask):
         and qty_zero.passes(cell, ask)
         and spot_holding.passes(cell, ask)
         and min_qty.passes(cell, ask)
+        and near_liquidation.passes(cell, ask)
+        and liquidity.passes(cell, ask)
     )
 
 
@@ -75,7 +81,8 @@ def may_show(cell, ask):
 def may_expose(clock, cell, ask):
     """Tell whether a side may be exposed to more lots, the position taken at its worst."""
     return (
-        spot_cover.passes(clock, cell, ask)
+        flip_cooldown.passes(clock, cell, ask)
+        and spot_cover.passes(clock, cell, ask)
         and inventory.passes(clock, cell, ask)
         and total_notional.passes(clock, cell, ask)
     )
@@ -88,6 +95,7 @@ def may_place(clock, cell, ask):
         throttled.passes(clock, cell, ask)
         and level_cap.passes(clock, cell, ask)
         and order_cap.passes(clock, cell, ask)
+        and circuit.passes(clock, cell, ask)
         and backoff.passes(clock, cell, ask)
         and may_expose(clock, cell, ask)
     )

@@ -21,10 +21,19 @@ OTHERS = {
     "risk.max_position_base": "1",
     "strategy.imbalance_cutoff": "0.6",
     "maker.min_qty_pad": "2",
+    "circuit.window_sec": "30",
 }
 
 
-OWNERS = {"grid_": "grid", "optimal_": "glft"}  # of the PARAMS that are 0 when another strategy runs
+# What the PARAMS of a prefix need, which are 0 when another strategy runs or their gate is off.
+NEAR = "risk.near_liq_guard.enabled=true"
+OWNERS = {
+    "grid_": "strategy.name=grid",
+    "optimal_": "strategy.name=glft",
+    "circuit_": "circuit.enabled=true",
+    "liquidity_": "liquidity_by_side.enabled=true",
+    **dict.fromkeys(("leverage_", "mmr_", "assumed_sl_", "sl_buffer_"), NEAR),
+}
 
 
 def test_every_param_has_a_key_that_there_is() -> None:
@@ -41,7 +50,7 @@ MANIFEST = Manifest(
 @pytest.mark.parametrize("param", sorted(KEY_OF_PARAM))
 def test_the_key_moves_its_param(param: str) -> None:
     key, manifest = KEY_OF_PARAM[param], MANIFEST
-    base = ["mode=sent", *(f"strategy.name={name}" for at, name in OWNERS.items() if param.startswith(at))]
+    base = ["mode=sent", *(said for at, said in OWNERS.items() if param.startswith(at))]
     value = OTHERS.get(key) or moved({one.key: one.default for one in describe()}[key])
     before, after = (
         to_params(load_config(None, None, [*base, *more]), manifest)["BTCUSDT"] for more in ([], [f"{key}={value}"])

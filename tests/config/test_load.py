@@ -54,6 +54,7 @@ def test_profiles_are_what_they_are_named_after() -> None:
     canary = load_config(None, "canary")
     assert (canary.mode, canary.maker.post_only_offset_bps) == ("sent", 2)
     assert canary.maker.min_qty_pad == Decimal("1.2")
+    assert canary.liquidity_by_side.enabled and canary.risk.near_liq_guard.enabled and canary.circuit.enabled
     assert load_config(None, "grid").strategy.name == "grid"
 
 

@@ -97,6 +97,8 @@ VALUES = [
     ("risk.equity_usd=1", "equity_micros", 1_000_000),
     ("risk.max_position_base=0.015", "position_lots_max", 15),
     ("risk.max_position_base=null", "position_lots_max", QTY_LOTS_MAX),
+    ("flip_cooldown.cooldown_ms=2000", "flip_cooldown_ns", 2_000_000_000),
+    ("flip_cooldown.cooldown_ms=1", "flip_cooldown_ns", 1_200_000_000),  # a cancel may take so long
 ]
 
 
@@ -105,6 +107,30 @@ def test_one_setting_moves_one_param(override: str, name: str, value: float) -> 
     before, after = params_of(), params_of(override)
     assert after[name] == value
     assert {key for key in after if after[key] != before[key]} <= {name}
+
+
+DEPTH = {"liquidity_levels": 3, "liquidity_alpha_ppm": 1_500_000}
+LIQUIDATION = {"leverage_ppm": 10_000_000, "mmr_ppm": 4_000, "assumed_sl_ppm": 3_000, "sl_buffer_ppm": 1_500_000}
+CIRCUIT = {
+    "circuit_window_s": 60, "circuit_samples_min": 5, "circuit_failed_ppm": 500_000,
+    "circuit_server_error_ppm": 200_000, "circuit_rate_limited_ppm": 200_000, "circuit_open_ns": 30_000_000_000,
+    "circuit_probes_max": 5, "circuit_probe_gap_ns": 5_000_000_000,
+}  # fmt: skip
+# override | the PARAMS that it moves, from 0; spec/core.md 10 and 15
+GATES: list[tuple[str, dict[str, int]]] = [
+    ("liquidity_by_side.enabled=true", DEPTH),
+    ("risk.near_liq_guard.enabled=true", LIQUIDATION),
+    ("flip_cooldown.cancel_latency_p95_ms=9", {}),
+    ("circuit.enabled=true", CIRCUIT),
+    ("circuit.window_sec=9", {}),
+]
+
+
+@pytest.mark.parametrize(("override", "moved"), GATES, ids=[override for override, _ in GATES])
+def test_a_gate_that_is_off_has_zeros(override: str, moved: dict[str, int]) -> None:
+    before, after = params_of(), params_of(override)
+    assert {key: after[key] for key in after if after[key] != before[key]} == moved
+    assert {before[key] for key in moved} <= {0}
 
 
 def test_the_grid_profile_is_the_peers_rule() -> None:

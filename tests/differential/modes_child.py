@@ -18,6 +18,7 @@ from mmfold.engine.codes import (
     EventKind,
     Flag,
     OrderStatus,
+    Reason,
     RequestOutcome,
     Side,
     Strategy,
@@ -37,8 +38,14 @@ INSTRUMENTS = (
 )
 GRID = {"grid_half_spread_ticks_e6": 1_500_000, "grid_skew_ticks_per_lot_e6": 250_000, "grid_qty_lots": 2,
         "grid_notional_micros_max": 300_000_000_000}  # fmt: skip
+GATE_REASONS = (Reason.LIQUIDITY_INSUFFICIENT, Reason.NEAR_LIQUIDATION, Reason.FLIP_COOLDOWN, Reason.CIRCUIT_OPEN)
+GATES = {"liquidity_levels": 2, "liquidity_alpha_ppm": 1_100_000, "flip_cooldown_ns": 3_000_000,
+         "mmr_ppm": 4_000, "assumed_sl_ppm": 3_000, "sl_buffer_ppm": 1_500_000, "leverage_ppm": 10_000_000,
+         "circuit_window_s": 1, "circuit_samples_min": 5, "circuit_failed_ppm": 250_000, "circuit_probes_max": 2,
+         "circuit_server_error_ppm": 200_000, "circuit_rate_limited_ppm": 200_000, "circuit_open_ns": 40_000_000,
+         "circuit_probe_gap_ns": 2_000_000}  # fmt: skip
 FULL: dict[str, int | float] = {
-    **PLAIN, **GRID, "enable_dynamic_spread": 1, "enable_inventory_skew": 1, "enable_adverse_guard": 1,
+    **PLAIN, **GRID, **GATES, "enable_dynamic_spread": 1, "enable_inventory_skew": 1, "enable_adverse_guard": 1,
     "levels_per_side": 3, "level_spacing_coeff": 0.4, "min_spread_bps": 1.0, "post_only_offset_bps": 0.3,
     "target_micros": 9_000_000_000, "inventory_micros_max": 30_000_000_000, "quote_refresh_ns": 2_000_000,
     "total_notional_micros_max": 60_000_000_000, "amend_size_threshold": 0.6, "md_stale_ns": 400_000_000,
@@ -158,7 +165,8 @@ class Market:
             case 9:
                 return self.command("freeze", i)
             case 10:
-                params = {"min_spread_bps": random.choice((0.5, 1.0, 2.5)), "levels_per_side": random.randint(1, 5)}
+                params = {"min_spread_bps": random.choice((0.5, 1.0, 2.5)), "levels_per_side": random.randint(1, 5),
+                          "leverage_ppm": random.choice((10_000_000, 125_000_000))}  # fmt: skip
                 return payload_rows(EventKind.CONFIG, 0, config_payload({"params": {"ABC"[i]: params}}))
             case 11:
                 return event(EventKind.SCORE, instrument_index=i, aux=random.randint(-(1 << 30), 1 << 30))
@@ -217,6 +225,8 @@ def fold(rows: np.ndarray, batch_event_count: int = 1 << 20) -> dict[str, Any]:
         "effect_bytes": hasher.hexdigest(),
         "effects": {EventKind(kind).name: int(core.effect_kind_counts[kind]) for kind in range(100, 105)},
         "features": feature_counts(core.state.features),
+        "circuit_transition_count": int(core.state.clock[0]["circuit"]["transition_count"]),
+        "blocked": {reason.name: int(core.state.blocked_counts[:, reason].sum()) for reason in GATE_REASONS},
     }
 
 

@@ -101,6 +101,7 @@ def test_the_journal_holds_what_it_is_meant_to_test(rows: np.ndarray, expected: 
     assert all(count > 40 for count in expected["effects"].values()), expected["effects"]
     assert len(events_of(rows)) > 2 * CHAIN_BLOCK_EVENT_COUNT
     assert min(expected["features"].values()) > 0, expected["features"]
+    assert min(expected["blocked"].values()) > 0 and expected["circuit_transition_count"] > 3, expected
 
 
 @pytest.mark.parametrize("event_count", [1, 7, 4096])

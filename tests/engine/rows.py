@@ -14,6 +14,7 @@ from mmfold.engine.codes import (
     AlertCode,
     AuditKind,
     BookStatus,
+    CircuitState,
     ConnectionState,
     EventKind,
     Flag,
@@ -330,6 +331,8 @@ def effect_text(house: House, effect: np.void) -> str:
         unit = name_of(Unit, effect["order_id"]) if effect["order_id"] != NO_ORDER_ID else "none"
         where = "" if effect["side"] == Side.NONE else f"{side} "
         return f"block {where}{name_of(Reason, aux)} {price}/{qty} {unit}"
+    if effect["code"] == AuditKind.CIRCUIT:
+        return f"circuit {name_of(CircuitState, price)}>{name_of(CircuitState, qty)}"
     if aux >> AUTHOR_SHIFT > 0 or aux == Reason.COMMAND:
         return f"frozen {price}>{qty}"
     if effect["side"] != Side.NONE:
@@ -363,8 +366,8 @@ def check_text(house: House, key: str) -> str:
     match section:
         case "blocked":
             return str(int(cell["blocked_counts"][Reason[name.upper()]]))
-        case "clock":
-            return str(int(clock[name]))
+        case "clock" | "circuit":
+            return str(int((clock if section == "clock" else clock["circuit"])[name]))
         case "bid" | "ask":
             record = "sides" if name.startswith("bbo") else "quote_sides"
             return str(int(cell[record][Side[section.upper()]][name]))

@@ -37,6 +37,9 @@ skew_coeff imbalance_cutoff level_spacing_coeff microprice_drift_bps replace_thr
 amend_size_threshold post_only_offset_bps min_qty_pad user_00 user_01 user_02 user_03 user_04 user_05 user_06 user_07
 user_08 user_09 user_10 user_11 user_12 user_13 user_14 user_15 daily_loss_micros_max
 optimal_gamma optimal_sigma optimal_a_per_s optimal_k optimal_horizon_s optimal_qty_lots optimal_quotes_max
+liquidity_levels liquidity_alpha_ppm leverage_ppm mmr_ppm assumed_sl_ppm sl_buffer_ppm flip_cooldown_ns
+circuit_window_s circuit_samples_min circuit_failed_ppm circuit_server_error_ppm circuit_rate_limited_ppm
+circuit_open_ns circuit_probes_max circuit_probe_gap_ns
 """
 PARAM_IDS = PARAM_WORDS.split()
 

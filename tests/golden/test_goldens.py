@@ -27,6 +27,7 @@ HEADS = {
     "rules-5-layout-7a91dafe7f07.mmj": "6b3211ed",
     "rules-6-layout-b56c042e2aed.mmj": "84936262",
     "rules-7-layout-931e878b0c6f.mmj": "b27c0d91",
+    "rules-8-layout-052250f10ee7.mmj": "4f35880b",
 }
 NAMES = sorted(path.name for path in GOLDEN.iterdir())
 

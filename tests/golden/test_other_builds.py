@@ -30,7 +30,7 @@ LAYOUT: Edits = [
     ("engine/records.py", "BOOK = record(\n    200,", "BOOK = record(\n    208,"),
 ]
 CODES: Edits = [
-    ("engine/codes.py", "    INTRADAY_CAPS = 28\n", "    INTRADAY_CAPS = 28\n    NOVEL = 29\n"),
+    ("engine/codes.py", "    CIRCUIT_OPEN = 32\n", "    CIRCUIT_OPEN = 32\n    NOVEL = 33\n"),
     (
         "engine/records.py",
         '("reserved", I8, (COUNTER_ROOM - 14',

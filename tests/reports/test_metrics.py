@@ -8,6 +8,7 @@ from mmfold.engine.codes import BookStatus
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.engine.state import make_state
 from mmfold.reports.metrics import METRICS, Snapshot, render_metrics
+from tests.engine.rows import House
 from tests.reports.examples import MANIFEST, example_state
 
 SPEC_NAMES = {  # spec/core.md 2, 5, 8, 11, 20: those that the state has a source for
@@ -19,6 +20,8 @@ SPEC_NAMES = {  # spec/core.md 2, 5, 8, 11, 20: those that the state has a sourc
     *("markout_up_total", "markout_down_total", "markout_avg_bps", "markout_samples_total"),  # 21
     *("turnover_usd", "rollout_latency_bucket_total", "rollout_latency_p95_ms", "rollout_latency_p99_ms"),  # 18
     "rollout_latency_samples_total",  # spec/control.md 7
+    *("circuit_state", "circuit_open_total", "circuit_half_open_probes", "circuit_window_err_rate"),  # 15
+    *("circuit_window_5xx_rate", "circuit_window_429_rate", "circuit_transitions_total", "circuit_breaker_state"),
 }
 
 
@@ -45,11 +48,13 @@ def test_names_are_unique_and_of_the_spec():
 
 @pytest.mark.parametrize("row", METRICS, ids=lambda row: row.name)
 def test_source_exists(row):
-    array, _, field = row.source.partition(".")
+    array, *fields = row.source.split(".")
     if array in ("amounts", "policies"):
         return
     dtype = getattr(make_state(MANIFEST), array).dtype
-    assert not field or field in (dtype.names or ()), f"{row.source} is not in the state"
+    for field in fields:
+        assert field in (dtype.names or ()), f"{row.source} is not in the state"
+        dtype = dtype[field]
 
 
 @pytest.mark.parametrize(
@@ -146,3 +151,18 @@ def test_a_renamed_metric_is_shown_by_its_old_name_until_it_is_dropped():
     symbols = [line.removeprefix("mm_fees_usd") for line in values if line.startswith("mm_fees_usd{")]
     assert symbols and all(values[f"fees_usd{one}"] == values[f"mm_fees_usd{one}"] for one in symbols)
     assert render_metrics(example(), AliasTable((alias,), "0.3.0")) == render_metrics(example())
+
+
+def test_the_circuit_breaker_shows_its_state_and_window():
+    shares = {f"circuit_{kind}_ppm": 500_000 for kind in ("failed", "server_error", "rate_limited")}
+    house = House(circuit_window_s=60, circuit_samples_min=5, circuit_probes_max=5, circuit_open_ns=10**10, **shares)
+    house.play("rate #9 server_error\n+40000 rate #9 ok\nrate #9 ok\nrate #9 rate_limited\nrate #9 timeout")
+    shown = samples(house.core.state, house.manifest)
+    rates = [shown[f"circuit_window_{kind}_rate{{}}"] for kind in ("err", "5xx", "429")]
+    assert (rates, shown["circuit_state{open}"], shown["circuit_breaker_state{}"]) == ([0.6, 0.2, 0.2], 1, 1)
+    house.play("+21000 timer")
+    shown = samples(house.core.state, house.manifest)
+    rates = [shown[f"circuit_window_{kind}_rate{{}}"] for kind in ("err", "5xx", "429")]
+    assert (rates, shown["circuit_state{half_open}"], shown["circuit_state{open}"]) == ([0.5, 0.0, 0.25], 1, 0)
+    assert (shown["circuit_half_open_probes{}"], shown["circuit_open_total{}"]) == (5, 1)
+    assert shown["circuit_transitions_total{}"] == 2

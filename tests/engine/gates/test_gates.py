@@ -42,6 +42,11 @@ CASES: dict[str, tuple[dict[str, int | float], dict[str, Any], str]] = {
     "qty_zero": ({"target_micros": 9_000_000_000}, {}, BOOK.strip() + " | block bid qty_zero 0/1 lots"),
     "spot_holding": ({}, SPOT, BOOK.strip() + " | place #1 bid 9990 x 5; block ask risk_limit 5/0 lots"),
     "min_qty": ({}, {"min_qty_lots": 6}, BOOK.strip() + " | block bid min_qty 5/6 lots"),
+    "near_liquidation": ({"leverage_ppm": 100_000_000, "mmr_ppm": 4_000, "assumed_sl_ppm": 3_000,
+                          "sl_buffer_ppm": 3_000_000}, {}, BOOK.strip()
+                         + " | place #1 ask 10011 x 5; block bid near_liquidation 60000000/90000000 bps_e6"),
+    "liquidity": ({"liquidity_levels": 1, "liquidity_alpha_ppm": 1_500_000}, {},
+                  BOOK.strip() + " | block bid liquidity_insufficient 5/8 lots"),
     "min_time_in_book": ({"min_time_in_book_ns": 500 * NS_PER_MS}, {}, BOOK
                          + "book 10100x5 / 10101x5 @20 | block bid min_time_in_book 1000000/500000000 ns"),
     "throttled": ({"create_per_s_max": 1, "throttle_window_s": 1}, {},
@@ -53,7 +58,12 @@ CASES: dict[str, tuple[dict[str, int | float], dict[str, Any], str]] = {
                   + PULLED.format("reprice") + "; block bid level_cap 1/1 count"),
     "order_cap": ({"active_per_symbol_max": 1}, {},
                   BOOK.strip() + " | place #1 bid 9990 x 5; block ask order_cap 1/1 count"),
+    "circuit": ({"mode": 1, "circuit_window_s": 60, "circuit_samples_min": 1, "circuit_open_ns": 30 * NS_PER_S}, {},
+                BOOK + "rate #9 server_error | circuit closed>open\n"
+                "canceled #1 | block bid circuit_open 29999000000/0 ns"),
     "backoff": ({"mode": 1, "reject_backoff_ns": NS_PER_S}, {}, BOOK + "reject #1 | block bid backoff 1000000000/0 ns"),
+    "flip_cooldown": ({"flip_cooldown_ns": 2 * NS_PER_S}, {},
+                      BOOK + "fill #1 9990x5\nfill #2 10011x5 | block ask flip_cooldown 1999000000/0 ns"),
     "inventory": ({"inventory_micros_max": 49_000_000_000}, {}, BOOK.strip() + " | block bid risk_limit 5/4 lots"),
     "total_notional": ({"total_notional_micros_max": 99_000_000_000}, {}, BOOK
                        + "fill #1 9990x5 | block bid risk_limit 99952500000/99000000000 micros"),
