@@ -79,7 +79,8 @@ def distinct(array: pa.Array) -> tuple[np.ndarray, list[Any]]:
             for number, exact in zip(values.to_pylist(), values.to_numpy(zero_copy_only=False), strict=True)
         ]
     else:
-        texts = [plain(value) for value in values.to_pylist()]
+        told = values.to_pylist()
+        texts = told if pa.types.is_string(values.type) else [plain(value) for value in told]
     return encoded.indices.to_numpy(zero_copy_only=False), texts
 
 
