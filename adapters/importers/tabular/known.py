@@ -12,7 +12,21 @@ from mmfold.adapters.importers.outcome import ImportFailedError
 from mmfold.adapters.importers.tabular.mapping import Mapping
 
 TARDIS_HEAD = ("exchange", "symbol", "timestamp", "local_timestamp")
-TARDIS: dict[tuple[str, ...], Mapping] = {
+
+
+def tardis_depth(levels: int) -> tuple[tuple[str, ...], Mapping]:
+    """Return the columns of a table of so many levels a side, and their mapping."""
+    values = [(side, value) for side in ("asks", "bids") for value in ("price", "amount")]
+    columns = [f"{side}[{at}].{value}" for at in range(levels) for side, value in values]
+    mapping = Mapping(
+        kind="depth", time="local_timestamp", exchange_time="timestamp", unit="us", symbol="symbol",
+        exchange="exchange", levels=levels, bid_price="bids[{}].price", bid_size="bids[{}].amount",
+        ask_price="asks[{}].price", ask_size="asks[{}].amount",
+    )  # fmt: skip
+    return (*TARDIS_HEAD, *columns), mapping
+
+
+TARDIS: dict[tuple[str, ...], Mapping] = dict([tardis_depth(5), tardis_depth(25)]) | {
     (*TARDIS_HEAD, "is_snapshot", "side", "price", "amount"): Mapping(
         kind="book", time="local_timestamp", exchange_time="timestamp", unit="us", symbol="symbol", exchange="exchange",
         side="side", price="price", size="amount", snapshot="is_snapshot",
@@ -56,7 +70,7 @@ def tardis_mapping(path: Path, columns: Sequence[str]) -> Mapping:
 
     Raises: ImportFailedError for columns that are none of its.
     """
-    mapping = TARDIS.get(tuple(columns))
+    mapping = next((mapping for known, mapping in TARDIS.items() if set(known) == set(columns)), None)
     if mapping is not None:
         return mapping
     near = max(TARDIS, key=lambda known: len(set(known) & set(columns)))
@@ -64,10 +78,12 @@ def tardis_mapping(path: Path, columns: Sequence[str]) -> Mapping:
     if len(columns) == 1:
         what = f"one column, {columns[0][:60]!r}: another delimiter than a comma, or no first line of names"
     elif missing and len(set(near) & set(columns)) > 1:
-        what = f"no column {', '.join(missing)}, which {TARDIS[near].kind} tables have; found {', '.join(columns)}"
+        lacking = ", ".join(missing)[:120]
+        what = f"no column {lacking}, which {TARDIS[near].kind} tables have; found {', '.join(columns)[:200]}"
     else:
         what = f"columns {', '.join(columns)[:120]} are of no table that is known of tardis.dev"
-    hint = "incremental_book_L2, trades and quotes are read; mm import table takes other tables; nothing was written"
+    known = "incremental_book_L2, book_snapshot_5, book_snapshot_25, trades and quotes are read"
+    hint = f"{known}; mm import table takes other tables; nothing was written"
     raise ImportFailedError(f"{path.name} line 1: {what}", hint)
 
 

@@ -21,11 +21,13 @@ NEEDED = {
     "book": ("side", "price", "size", "snapshot"),
     "trade": ("side", "price", "size"),
     "bbo": ("bid_price", "bid_size", "ask_price", "ask_size"),
+    "depth": ("bid_price", "bid_size", "ask_price", "ask_size", "levels"),
 }
 UNUSED = {
-    "book": ("id", "bid_price", "bid_size", "ask_price", "ask_size"),
-    "trade": ("snapshot", "bid_price", "bid_size", "ask_price", "ask_size"),
-    "bbo": ("side", "price", "size", "snapshot", "id"),
+    "book": ("id", "bid_price", "bid_size", "ask_price", "ask_size", "levels"),
+    "trade": ("snapshot", "bid_price", "bid_size", "ask_price", "ask_size", "levels"),
+    "bbo": ("side", "price", "size", "snapshot", "id", "levels"),
+    "depth": ("side", "price", "size", "snapshot", "id"),
 }
 FIX = "correct the mapping (docs/import.md), or start from one that --guess writes; nothing was written"
 
@@ -38,7 +40,7 @@ class Mapping(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["book", "trade", "bbo"]
+    kind: Literal["book", "trade", "bbo", "depth"]
     time: str  # column of the time of receipt, or of the only time there is
     exchange_time: str | None = None
     unit: Literal["s", "ms", "us", "ns"] | None = None
@@ -56,6 +58,7 @@ class Mapping(BaseModel):
     bid_size: str | None = None
     ask_price: str | None = None
     ask_size: str | None = None
+    levels: int | None = Field(default=None, ge=1, le=1_000)  # of a side in a row of depth; {} in a name is its number
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     columns: tuple[str, ...] = ()  # names, where a CSV has no first line of names
 
@@ -66,8 +69,19 @@ class Mapping(BaseModel):
 
     def values(self) -> list[str | bool | None]:
         """Return the columns that the kind needs, and a trade's id."""
+        if self.kind == "depth":
+            return [name for side in self.level_columns() for pair in side for name in pair]
         names = NEEDED[self.kind] + (("id",) if self.kind == "trade" else ())
         return [getattr(self, name) for name in names]
+
+    def level_columns(self) -> list[list[tuple[str, str]]]:
+        """Return the columns of price and size of each level of a row of depth, from the best on: bids, asks."""
+        sides = ((self.bid_price, self.bid_size), (self.ask_price, self.ask_size))
+        numbers = range(self.levels or 0)
+        return [
+            [(str(price).replace("{}", str(at)), str(size).replace("{}", str(at))) for at in numbers]
+            for price, size in sides
+        ]
 
     def fault(self) -> str:
         """Return what is missing or too much, nothing for a mapping that is whole."""

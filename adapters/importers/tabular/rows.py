@@ -69,7 +69,8 @@ class Rows:
             if self.mapping.kind == "book":
                 yield self.messages(rows[taken], bad[taken], is_end=False)
             else:
-                yield rows[np.repeat(taken & ~bad, len(rows) // len(bad))]
+                rows = rows[np.repeat(taken & ~bad, len(rows) // len(bad))]
+                yield rows[rows["price_ticks"] > 0]  # all but the levels that a row of depth does not have
         if len(self.carry[0]):
             yield self.messages(np.empty(0, EVENT), np.empty(0, bool), is_end=True)
 
@@ -96,8 +97,8 @@ class Rows:
         for row in np.flatnonzero(received == NO_TS_NS).tolist():
             faults.setdefault(row, "time is missing")
         heads["ts_receive_ns"], heads["ts_exchange_ns"] = filled(received), filled(exchange)
-        fill = {"book": self.fill_book, "trade": self.fill_trades, "bbo": self.fill_tops}[mapping.kind]
-        return fill(heads, columns, listings, faults), taken, faults
+        fill = {"book": self.fill_book, "trade": self.fill_trades, "bbo": self.fill_tops, "depth": self.fill_depth}
+        return fill[mapping.kind](heads, columns, listings, faults), taken, faults
 
     def listings_of(self, part: Part, faults: Faults) -> np.ndarray:
         """Return the index of each row's listing, PASSED for one that is not taken, REFUSED for what is no symbol."""
@@ -173,6 +174,32 @@ class Rows:
             half["price_ticks"] = self.steps(columns, str(price), read_price, listings, faults)
             half["qty_lots"] = self.steps(columns, str(size), read_qty, listings, faults)
         return rows
+
+    def fill_depth(
+        self, heads: np.ndarray, columns: dict[str, pa.Array], listings: np.ndarray, faults: Faults
+    ) -> np.ndarray:
+        """Return what rows of depth say: the levels of both sides, those that are absent at the price 0."""
+        heads["kind"], heads["flags"] = EventKind.BOOK_SNAPSHOT, 0
+        count = self.mapping.levels or 0
+        rows = np.repeat(heads, 2 * count).reshape(len(heads), 2, count)
+        for side, pairs in zip((Side.BID, Side.ASK), self.mapping.level_columns(), strict=True):
+            for at, (price, size) in enumerate(pairs):
+                level = rows[:, int(side), at]
+                level["side"] = side
+                level["price_ticks"] = self.steps(columns, price, read_shown_price, listings, faults)
+                level["qty_lots"] = self.steps(columns, size, read_shown_qty, listings, faults)
+                for row in np.flatnonzero((level["price_ticks"] > 0) & (level["qty_lots"] == 0)).tolist():
+                    faults.setdefault(row, f"{size} is 0 or missing beside a price")
+        flat = rows.reshape(len(heads), 2 * count)
+        shown = flat["price_ticks"] > 0
+        for row in np.flatnonzero(~shown.any(axis=1)).tolist():
+            faults.setdefault(row, "a book without a level")
+        last = 2 * count - 1 - np.argmax(shown[:, ::-1], axis=1)
+        flat["flags"][np.arange(len(heads)), last] = Flag.LAST
+        symbols = list(self.session.context.table.listings)
+        shown_depths = {symbols[index]: str(count) for index in np.unique(listings[listings >= 0]).tolist()}
+        self.session.context.book_depths.update(shown_depths)
+        return flat.reshape(-1)
 
     def fill_levels(self, rows: np.ndarray, columns: dict[str, pa.Array], listings: np.ndarray, faults: Faults) -> None:
         """Fill side, price and size."""
@@ -259,6 +286,22 @@ def filled(times_ns: np.ndarray) -> np.ndarray:
         return times_ns
     at = np.maximum.accumulate(np.where(times_ns != BAD, np.arange(len(times_ns)), 0))
     return np.where(times_ns[at] == BAD, NO_TS_NS, times_ns[at])
+
+
+def read_shown_price(text: object, listing: Listing) -> int:
+    """Return the price of a level that may be absent, 0 then.
+
+    Raises: RefusedError.
+    """
+    return 0 if text is None or text == "" else read_price(text, listing)
+
+
+def read_shown_qty(text: object, listing: Listing) -> int:
+    """Return the size of a level that may be absent, 0 then.
+
+    Raises: RefusedError.
+    """
+    return 0 if text is None or text == "" else read_qty(text, listing)
 
 
 def read_id(text: object) -> int:

@@ -45,7 +45,9 @@ def no_message(raw: bytes, ts_receive_ns: int, context: Context) -> Parsed:
     return Refusal("no row of a table")
 
 
-TABLES = Captures(venue=GENERIC, markets=tuple(CONTRACT_OF_MARKET), parse_message=no_message, scanner="")
+TABLES = Captures(
+    venue=GENERIC, markets=tuple(CONTRACT_OF_MARKET), parse_message=no_message, scanner="", shown_depth=int
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from mmfold.engine.records import NO_ORDER_ID, NO_VALUE
 from mmfold.journal.log.reader import Journal
 from tests.adapters.importers.tabular.make_tables import (
     BOOK,
+    HEAD,
     L2,
     QUOTES,
     T0_US,
@@ -130,6 +131,18 @@ def test_a_journal_as_tables_and_back_is_the_same_rows(tmp_path):
 
     for kinds in ((S, D), (T,)):
         assert said(after, kinds) == said(before, kinds) != []
+
+
+def test_rows_of_depth_are_whole_books(tmp_path):
+    names = [f"{side}[{at}].{what}" for at in range(5) for side in ("asks", "bids") for what in ("price", "amount")]
+    levels = ["61740.5,1,61740.4,2", "61740.6,3,,", ",,,", ",,,", ",,,"]
+    lines = [f"binance-futures,BTCUSDT,{T0_US + at},{T0_US + at},{','.join(levels)}" for at in (0, 1)]
+    lines.append(lines[0].replace("61740.5,1,", "61740.5,,"))
+    result, rows = take("tardis", write(tmp_path / "d.csv", ",".join([HEAD, *names]), lines), out=tmp_path / "j")
+    assert told(rows) == [
+        (S, BID, 617404, 2000, False), (S, ASK, 617405, 1000, False), (S, ASK, 617406, 3000, True)
+    ] * 2  # fmt: skip
+    assert result.rejected == 1 and Journal(tmp_path / "j").manifest().instruments[0].book_depth == 5
 
 
 def mine(tmp_path, **types):
