@@ -29,6 +29,7 @@ from mmfold.adapters.importers.spool import Spool
 from mmfold.adapters.importers.streams import LinesHash, read_ahead, read_lines
 from mmfold.adapters.importers.table import Context, SymbolTable
 from mmfold.adapters.importers.units import Units
+from mmfold.engine.codes import EventKind
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.journal.files.publish import publish
 
@@ -266,7 +267,7 @@ def write_result(
         messages=session.message_count,
         events=dict(session.events),
         rows=len(session.spool),
-        gaps=gaps.gap_count,
+        gaps=gaps.gap_count + session.events[EventKind.BOOK_GAP.name.lower()],
         rejected=session.quarantine.count,
         skipped=dict(session.skipped),
         units={file.path.name: file.units.names() for file in files},

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from mmfold.adapters.importers.merge import JITTER_NS
+from mmfold.engine.codes import Flag
 from mmfold.engine.records import EVENT
 
 
@@ -29,7 +31,7 @@ class RowFeed:
             following = next(self.parts, None)
             self.ended = following is None
             self.rows, self.taken = np.empty(0, EVENT) if following is None else following, 0
-            self.times_ns = np.maximum.accumulate(np.maximum(self.rows["ts_receive_ns"], self.seen_ns))
+            self.times_ns = np.maximum.accumulate(np.maximum(places_in_time(self.rows), self.seen_ns))
             self.seen_ns = int(self.times_ns[-1]) if len(self.times_ns) else self.seen_ns
         return self.taken < len(self.rows)
 
@@ -38,6 +40,17 @@ class RowFeed:
         start = self.taken
         self.taken += int(np.searchsorted(self.times_ns[start:], cut_ns, side))  # type: ignore[call-overload]
         return self.rows[start : self.taken], self.times_ns[start : self.taken]
+
+
+def places_in_time(rows: np.ndarray) -> np.ndarray:
+    """Return the time of each row's event; one that is far ahead of the next event's is one wrong stamp and has that.
+
+    The last event has nothing behind it to be judged by.
+    """
+    ends = np.flatnonzero(rows["flags"] & Flag.LAST)
+    times_ns = rows["ts_receive_ns"][ends]
+    times_ns[:-1] = np.where(times_ns[:-1] - JITTER_NS > times_ns[1:], times_ns[1:], times_ns[:-1])
+    return np.repeat(times_ns, np.diff(ends, prepend=-1))
 
 
 def merge_rows(feeds: Sequence[RowFeed]) -> Iterator[np.ndarray]:

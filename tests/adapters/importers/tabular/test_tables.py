@@ -99,11 +99,18 @@ def test_a_refused_row_of_a_book_is_a_gap_and_of_a_trade_is_one_less(tmp_path):
     files = write(tmp_path / "l2.csv", L2, wrong), write(tmp_path / "t.csv", TRADES, ticks)
     result, rows = take("tardis", *files, out=tmp_path / "j")
     assert [kind for kind, *_ in told(rows)] == [S, S, S, T, G, D]
-    assert (result.rejected, result.events["book_gap"], result.messages) == (3, 1, 9)
+    assert (result.rejected, result.events["book_gap"], result.gaps, result.messages) == (3, 1, 1, 9)
     text = (tmp_path / "j.quarantine.jsonl").read_text()
     assert (
         '"line":6' in text and "off the grid" in text and "trade of size 0" in text and "2 columns, expected 8" in text
     )
+
+
+def test_one_wrong_stamp_does_not_hold_the_rest_back(tmp_path):
+    ticks = [TICKS[0], trade(T0_US + 3_600_000_000, 70, "buy", "61740.6", "0.002"), *TICKS[1:]]
+    files = write(tmp_path / "l2.csv", L2, BOOK), write(tmp_path / "t.csv", TRADES, ticks)
+    kinds = [kind for kind, *_ in told(take("tardis", *files, out=tmp_path / "j")[1])]
+    assert kinds == [S, S, S, T, D, D, T, T, T, D]
 
 
 def test_what_is_told_twice_counts_once(tmp_path):
