@@ -23,6 +23,7 @@ from mmfold.engine.closure import NAMESPACE, ROOT, closure, cpu_words, source_di
 ENTRY_MODULES = (
     "mmfold.adapters.importers.gaps_kernel",
     "mmfold.adapters.importers.stamp_kernel",
+    "mmfold.adapters.importers.tabular.told_kernel",
     "mmfold.adapters.venues.binance.message_kernel",
     "mmfold.adapters.venues.bybit.message_kernel",
     "mmfold.adapters.venues.bybit.request_kernel",

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mmfold.adapters.importers import IMPORTERS
+from mmfold.adapters.importers import IMPORTERS, TABLES
 
 if TYPE_CHECKING:
-    from mmfold.adapters.importers.outcome import ImportResult
+    from mmfold.adapters.importers.outcome import ImportRequest, ImportResult
 
 USUAL_UNITS = {"receive": "ns", "exchange": "ms"}
 MARKETS = ("linear", "inverse", "spot", "usdm", "coinm")
@@ -46,11 +46,14 @@ def parse_symbols(ctx: click.Context, parameter: click.Parameter, value: str | N
 @click.command(
     name="import",
     epilog="Example: mm import bybit capture.jsonl.zst --out out/b",
-    short_help="Turn raw venue captures into a journal.",
+    short_help="Turn venue captures or tables into a journal.",
 )
 @click.argument("source", type=click.Choice(sorted(IMPORTERS)))
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
-@click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="The journal to write.")
+@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="The journal to write.")
+@click.option("--map", "mapping", metavar="FILE", type=click.Path(path_type=Path), help="What a table's columns are.")
+@click.option("--guess", is_flag=True, help="Write a mapping for a table, to --map or beside it, and import nothing.")
+@click.option("--dry-run", is_flag=True, help="Say what is understood of tables, and import nothing.")
 @click.option("--symbols", callback=parse_symbols, metavar="A,B", help="Take these symbols only.")
 @click.option("--market", type=click.Choice(MARKETS), help="The market, where the content does not show it.")
 @number_option("--tick", "ticks", "A price step.")
@@ -65,7 +68,10 @@ def parse_symbols(ctx: click.Context, parameter: click.Parameter, value: str | N
 def command(
     source: str,
     files: tuple[Path, ...],
-    out: Path,
+    out: Path | None,
+    mapping: Path | None,
+    guess: bool,
+    dry_run: bool,
     symbols: frozenset[str],
     market: str | None,
     ticks: dict[str, str],
@@ -78,10 +84,11 @@ def command(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Turn raw captures of a venue, or our own JSONL, into a journal: all or nothing.
+    """Turn raw captures of a venue, tables, or our own JSONL into a journal: all or nothing.
 
-    Captures may be gzip, zstd or plain; their form is found from the content. Several files become one stream, merged
-    by receive time where they overlap. What is refused goes to DIR.quarantine.jsonl with its reason and place.
+    Captures may be gzip, zstd or plain; their form is found from the content. Tables (tardis.dev, Binance Vision, one's
+    own with --map) are CSV, plain or packed, or Parquet: mm docs import. Several files become one stream, merged by
+    receive time where they overlap. What is refused goes to DIR.quarantine.jsonl with its reason and place.
     """
     import os
     import time
@@ -90,11 +97,18 @@ def command(
     from mmfold.adapters.importers import load_importer
     from mmfold.adapters.importers.outcome import ImportRequest
     from mmfold.adapters.importers.run import FAST_LANE_BYTES_MIN
+    from mmfold.adapters.importers.tabular.files import found_files
 
+    check_usage(source, out, mapping, guess=guess, dry_run=dry_run)
+    files = found_files(files) if source in TABLES else files
     request = ImportRequest(
-        files=files, out=out, symbols=symbols, market=market or "", ticks=ticks, lots=lots, min_qtys=min_qtys,
-        min_notionals=min_notionals, contract_values=contract_values, strict=strict, salvage=salvage, force=force,
+        files=files, out=out or Path(), mapping=mapping, symbols=symbols, market=market or "", ticks=ticks, lots=lots,
+        min_qtys=min_qtys, min_notionals=min_notionals, contract_values=contract_values, strict=strict,
+        salvage=salvage, force=force,
     )  # fmt: skip
+    if guess or dry_run:
+        print_understood(request, source, guess=guess, as_json=as_json)
+        return
     started_s = time.perf_counter()
     total = sum(path.stat().st_size for path in files if path.is_file())
     if total < FAST_LANE_BYTES_MIN:  # done before the kernels are loaded: those that count its gaps are interpreted
@@ -107,6 +121,47 @@ def command(
         emit_json({**result.document(), "run": run})
     else:
         print_summary(result, seconds)
+
+
+def check_usage(source: str, out: Path | None, mapping: Path | None, *, guess: bool, dry_run: bool) -> None:
+    """Refuse options that do not go together.
+
+    Raises: click.UsageError.
+    """
+    if guess and source != "table":
+        raise click.UsageError("--guess is for tables of one's own: mm import table FILE --guess")
+    if mapping is not None and source != "table":
+        raise click.UsageError("--map is for tables of one's own: mm import table FILE --map FILE")
+    if dry_run and source not in TABLES:
+        raise click.UsageError(f"--dry-run is for tables: {', '.join(TABLES)}")
+    if source == "table" and mapping is None and not guess:
+        raise click.UsageError("a table of one's own needs --map FILE; --guess writes one to begin with")
+    if out is None and not (guess or dry_run):
+        raise click.UsageError("Missing option '--out'.")
+
+
+def print_understood(request: "ImportRequest", source: str, *, guess: bool, as_json: bool) -> None:
+    """Print a guessed mapping, or what is understood of tables."""
+    from mmfold.adapters.cli.output import emit_json
+    from mmfold.adapters.importers.tabular.guess import guess as guess_table
+    from mmfold.adapters.importers.tabular.run import describe
+
+    document = guess_table(request) if guess else describe(request, source)
+    if as_json:
+        emit_json(document)
+        return
+    if guess:
+        click.echo(f"mm import  wrote {document['map']}")
+        click.echo("".join(f"  {key}: {value}\n" for key, value in document["mapping"].items()), nl=False)
+        click.echo(f"next      mm import table {request.files[0]} --map {document['map']} --dry-run")
+        return
+    for table in document["tables"]:
+        mapping = table["mapping"]
+        click.echo(f"{table['file']}   {mapping['kind']}   {', '.join(table['symbols'])}   times in {table['unit']}")
+        click.echo("".join(f"  {key}: {value}\n" for key, value in mapping.items() if key != "kind"), nl=False)
+        click.echo(f"  first     {table['first']}")
+        if table["unused_columns"]:
+            click.echo(f"  not read  {', '.join(table['unused_columns'])}")
 
 
 def print_summary(result: "ImportResult", seconds: float) -> None:

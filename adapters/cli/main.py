@@ -44,7 +44,7 @@ class Entry(NamedTuple):
 COMMANDS = {
     "import": Entry(
         "mmfold.adapters.cli.import_command:command",
-        "Turn raw captures of a venue, or our own JSONL, into a journal: all or nothing.",
+        "Turn raw captures of a venue, tables, or our own JSONL into a journal: all or nothing.",
     ),
     "journal": Entry(
         "mmfold.adapters.cli.journal_command:command",

@@ -1,7 +1,8 @@
 """Importers of recorded market data; must stay cheap to import, for the sake of `mm --help`.
 
-A venue's captures are read by `import_captures`, told by one line in the venues' registry. Any other importer is one
-module with a function `(request, on_progress) -> ImportResult` and one line in `IMPORTERS`.
+A venue's captures are read by `import_captures`, told by one line in the venues' registry, tables by `import_tables`,
+told by a name in `TABLES`. Any other importer is one module with a function `(request, on_progress) -> ImportResult`
+and one line in `IMPORTERS`.
 """
 
 from collections.abc import Callable
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
 
     ImportFiles = Callable[[ImportRequest, Callable[[int], None]], ImportResult]
 
+TABLES = ("table", "tardis", "vision")
 IMPORTERS = {
     **dict.fromkeys(CAPTURES, "mmfold.adapters.importers.run:import_captures"),
+    **dict.fromkeys(TABLES, "mmfold.adapters.importers.tabular.run:import_tables"),
     "jsonl": "mmfold.adapters.importers.jsonl:import_jsonl",
 }
 
@@ -27,4 +30,8 @@ def load_importer(name: str) -> "ImportFiles":
     Raises: KeyError for a name that is not in `IMPORTERS`.
     """
     function = load(IMPORTERS[name])
-    return cast("ImportFiles", partial(function, captures=load(CAPTURES[name])) if name in CAPTURES else function)
+    if name in CAPTURES:
+        function = partial(function, captures=load(CAPTURES[name]))
+    elif name in TABLES:
+        function = partial(function, source=name)
+    return cast("ImportFiles", function)

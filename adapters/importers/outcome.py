@@ -95,6 +95,7 @@ class ImportRequest:
     strict: bool = False
     salvage: bool = False  # take a compressed file that is cut short, up to the cut
     force: bool = False
+    mapping: Path | None = None  # of a table of one's own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

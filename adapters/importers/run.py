@@ -8,10 +8,11 @@ the core, trades here (journal/told.py).
 
 import os
 import signal
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -27,12 +28,28 @@ from mmfold.adapters.importers.session import LateListError, Session
 from mmfold.adapters.importers.spool import Spool
 from mmfold.adapters.importers.streams import LinesHash, read_ahead, read_lines
 from mmfold.adapters.importers.table import Context, SymbolTable
+from mmfold.adapters.importers.units import Units
+from mmfold.engine.codes import EventKind
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.journal.files.publish import publish
 
 FAST_LANE_BYTES_MIN = 1 << 19  # a smaller import is done before the kernels are loaded, let alone compiled
 
 OnProgress = Callable[[int], None]
+
+
+class InUnits(Protocol):
+    """A file that was read and the units of its times."""
+
+    @property
+    def path(self) -> Path:
+        """Its path."""
+        ...
+
+    @property
+    def units(self) -> Units:
+        """What its times are told in."""
+        ...
 
 
 def import_captures(request: ImportRequest, on_progress: OnProgress, captures: Captures) -> ImportResult:
@@ -45,10 +62,24 @@ def import_captures(request: ImportRequest, on_progress: OnProgress, captures: C
     if request.market and request.market not in captures.markets:
         raise ImportFailedError(f"--market {request.market}: {captures.venue} has {', '.join(captures.markets)}")
     files = sorted((sniff(path) for path in request.files), key=lambda file: (file.ts_receive_ns, file.start))
+
+    def read(quarantine: Quarantine, spool: Spool) -> tuple[Session, str]:
+        return read_files(files, request, on_progress, captures, quarantine, spool)
+
+    return import_whole(request, files, read)
+
+
+def import_whole(
+    request: ImportRequest, files: Sequence[InUnits], read: Callable[[Quarantine, Spool], tuple[Session, str]]
+) -> ImportResult:
+    """Write the journal of what `read` returns, a finished session and a run id, all or nothing.
+
+    Raises: ImportFailedError.
+    """
     quarantine = Quarantine.beside(request.out)
     with work_directory(request.out) as work:
         try:
-            session, run_id = read_files(files, request, on_progress, captures, quarantine, Spool(work / "spool"))
+            session, run_id = read(quarantine, Spool(work / "spool"))
             quarantine.sync()
             result = write_result(session, run_id, files, request, work)
         except ImportFailedError as error:
@@ -201,7 +232,7 @@ def open_stamper(session: Session) -> StampLines:
 
 
 def write_result(
-    session: Session, run_id: str, files: list[Sniffed], request: ImportRequest, work: Path
+    session: Session, run_id: str, files: Sequence[InUnits], request: ImportRequest, work: Path
 ) -> ImportResult:
     """Write the journal of a finished session and put it in its place.
 
@@ -236,7 +267,7 @@ def write_result(
         messages=session.message_count,
         events=dict(session.events),
         rows=len(session.spool),
-        gaps=gaps.gap_count,
+        gaps=gaps.gap_count + session.events[EventKind.BOOK_GAP.name.lower()],
         rejected=session.quarantine.count,
         skipped=dict(session.skipped),
         units={file.path.name: file.units.names() for file in files},

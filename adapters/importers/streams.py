@@ -26,10 +26,15 @@ SALVAGE = f"take what could be read with --salvage, or {REFETCH}"
 
 OnBytes = Callable[[bytes], None]
 OnCut = Callable[[str], None]  # gets what is told of a file that is cut short, whose lines before the cut are taken
+ReadChunks = Callable[[Path, OnBytes, OnCut | None], Iterator[bytes]]
 
 
-def read_lines(path: Path, on_bytes: OnBytes, on_cut: OnCut | None = None) -> Iterator[bytes]:
+def read_lines(
+    path: Path, on_bytes: OnBytes, on_cut: OnCut | None = None, read: ReadChunks | None = None
+) -> Iterator[bytes]:
     """Yield buffers of whole lines, each ending with LF; a last line without one gets it, unless the file is cut there.
+
+    `read` is what decompresses the file, `read_chunks` where it is not given.
 
     Raises: ImportFailedError for a file that cannot be read, is cut short or has a line without end.
     """
@@ -44,7 +49,7 @@ def read_lines(path: Path, on_bytes: OnBytes, on_cut: OnCut | None = None) -> It
             left = f"; its last line, {carry_bytes:,} bytes without an end, is left out" if carry_bytes else ""
             on_cut(f"{what}: what stands before is taken{left}")
 
-    for chunk in read_chunks(path, on_bytes, None if on_cut is None else note_cut):
+    for chunk in (read or read_chunks)(path, on_bytes, None if on_cut is None else note_cut):
         cut = chunk.rfind(b"\n") + 1
         if cut:
             yield b"".join([*carry, chunk[:cut]]) if carry else chunk[:cut]
