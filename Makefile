@@ -30,7 +30,7 @@ $(STAMP): requirements.lock pyproject.toml
 	$(PIP) install --require-hashes -r requirements.lock
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@mkdir -p $(VENV)/types/mmfold
-	@for package in $(PACKAGES); do ln -sfn ../../../$$package $(VENV)/types/mmfold/$$package; done
+	@for name in __init__.py $(PACKAGES); do ln -sfn ../../../$$name $(VENV)/types/mmfold/$$name; done
 	@touch $@
 
 run: $(STAMP)  ## replay the bundled journal, print the summary, write the report
