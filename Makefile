@@ -30,7 +30,7 @@ $(STAMP): requirements.lock pyproject.toml
 	$(PIP) install --require-hashes -r requirements.lock
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@mkdir -p $(VENV)/types/mmfold
-	@for package in $(PACKAGES); do ln -sfn ../../../$$package $(VENV)/types/mmfold/$$package; done
+	@for name in __init__.py $(PACKAGES); do ln -sfn ../../../$$name $(VENV)/types/mmfold/$$name; done
 	@touch $@
 
 run: $(STAMP)  ## replay the bundled journal, print the summary, write the report
@@ -70,5 +70,5 @@ lock: $(STAMP)  ## renew requirements.lock from pyproject.toml; keeps the pins t
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
 
 clean:  ## remove what was made, except .venv
-	rm -rf out build dist .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf out build dist __pycache__ .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find $(PACKAGES) tests fixtures -name __pycache__ -type d -prune -exec rm -rf {} +

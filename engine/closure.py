@@ -61,7 +61,7 @@ def is_package(module: str, root: str) -> bool:
 def module_path(module: str, root: str) -> str | None:
     """Return the file of a module of ours, None for a name that is none."""
     if module == NAMESPACE:
-        return None  # a namespace has no file
+        return None  # its own module is the door for users: no kernel's business
     place = root + module.removeprefix(NAMESPACE).replace(".", os.sep)
     paths = [os.path.join(place, "__init__.py")] * is_package(module, root) + [f"{place}.py"]
     return next(filter(os.path.isfile, paths), None)

@@ -75,15 +75,18 @@ def export_parquet(chunks: Iterable[np.ndarray], manifest: Manifest, path: Path 
                 check_canonical(rows, scales)
                 chain.update(rows)
                 row_count += len(rows)
-                writer.write_table(_table(rows, manifest), row_group_size=len(rows))
+                writer.write_table(arrow_table(rows, manifest), row_group_size=len(rows))
         metadata = {"version": FORMAT_VERSION, "head": chain.head.hex(), "rows": str(row_count)}
         metadata |= {"manifest": encode_manifest(manifest)}
         writer.add_key_value_metadata({f"mm.{key}": value for key, value in metadata.items()})
     return chain.head
 
 
-def _table(rows: np.ndarray, manifest: Manifest) -> pa.Table:
-    """Return rows as an Arrow table."""
+def arrow_table(rows: np.ndarray, manifest: Manifest) -> pa.Table:
+    """Return rows as an Arrow table.
+
+    Shape: a row per row, columns of SCHEMA.
+    """
     is_payload = np.isin(rows["kind"], PAYLOAD_CODES)
     kinds = np.searchsorted(KIND_CODES, rows["kind"])  # the table is in order of the codes
     columns: dict[str, Any] = {"seq": rows["seq"], "code": rows["code"], "flags": rows["flags"]}

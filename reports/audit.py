@@ -150,6 +150,18 @@ def seal_record(record: dict[str, Any], prev: str) -> tuple[str, bytes]:
     return digest, b"".join((before, b',"sha256":"', digest.encode(), b'"', SYMBOL_KEY, after, b"\n"))
 
 
+def audit_records(
+    effect_rows: np.ndarray, manifest: Manifest, units: list[Units]
+) -> Iterator[tuple[EventRow, dict[str, Any]]]:
+    """Yield effects, each with its record, one for a note; DIGEST rows are not decisions and are passed over."""
+    notes = {told.seq: told for told in notes_in(effect_rows)}
+    for row in plain_rows(effect_rows):
+        if row.kind in KIND_NAMES:
+            yield row, audit_record(row, manifest, units)
+        elif row.kind == NOTE and row.seq in notes:
+            yield row, note_record(row, notes[row.seq])
+
+
 class AuditChain:
     """The lines of an audit log, one effect after the other."""
 
@@ -159,15 +171,8 @@ class AuditChain:
         self.prev = GENESIS
 
     def lines(self, effect_rows: np.ndarray) -> Iterator[bytes]:
-        """Yield the lines of effects, one for a note; DIGEST rows are not decisions and are passed over."""
-        notes = {told.seq: told for told in notes_in(effect_rows)}
-        for row in plain_rows(effect_rows):
-            if row.kind in KIND_NAMES:
-                record = audit_record(row, self.manifest, self.units)
-            elif row.kind == NOTE and row.seq in notes:
-                record = note_record(row, notes[row.seq])
-            else:
-                continue
+        """Yield the lines of effects."""
+        for _, record in audit_records(effect_rows, self.manifest, self.units):
             self.prev, line = seal_record(record, self.prev)
             yield line
 

@@ -19,6 +19,7 @@ from mmfold.adapters.requirements import module_of
 
 REPO = Path(__file__).resolve().parent.parent
 PACKAGES = ("adapters", "config", "engine", "journal", "replay", "reports")
+MODULE = "__init__.py"  # of the one name itself
 BESIDE = ("README.md", "CHANGELOG.md", "docs", "fixtures/demo.mmj")  # what errors name, what the tour runs on
 PROJECT = ("CHANGELOG.md", "LICENSE", "README.md", "pyproject.toml")
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input")
@@ -48,7 +49,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy, out = tmp_path_factory.mktemp("sources"), tmp_path_factory.mktemp("dist")
     for name in (*PACKAGES, "docs", "fixtures", "tests"):
         shutil.copytree(REPO / name, copy / name, ignore=MADE_ELSEWHERE)
-    for name in PROJECT:
+    for name in (MODULE, *PROJECT):
         shutil.copy(REPO / name, copy)
     called(*PIP, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", out, ".", cwd=copy)
     [path] = out.iterdir()
@@ -57,7 +58,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def source_files() -> dict[str, bytes]:
     """Return what the wheel should hold, by the name in it."""
-    tops = [REPO / name for name in (*PACKAGES, *BESIDE)]
+    tops = [REPO / name for name in (MODULE, *PACKAGES, *BESIDE)]
     paths = [path for top in tops for path in (top, *top.rglob("*")) if path.is_file()]
     made = {"__pycache__", ".cache", "checkpoints"}
     return {
@@ -164,7 +165,7 @@ def test_nothing_of_the_checkout_is_there(installed: Installed) -> None:
     assert Path(file) == installed.site / "mmfold/engine/__init__.py"
     assert str(REPO) not in paths.split() and "__editable__" not in paths
     tops = {path.name for path in (installed.site / "mmfold").iterdir()}
-    assert tops == {*PACKAGES, *(name.partition("/")[0] for name in BESIDE)}
+    assert tops - {"__pycache__"} == {MODULE, *PACKAGES, *(name.partition("/")[0] for name in BESIDE)}
     claimed = call(installed.python, "-c", "import config", cwd=installed.cwd)
     assert "the working directory was imported" in claimed.stderr  # the name is everybody's again
 
@@ -182,7 +183,18 @@ def test_the_tour(installed: Installed) -> None:
     assert tested["orders"] > 0
     assert [tested[key] for key in ("head", "state_digest")] == [again[key] for key in ("head", "state_digest")]
     assert "<html" in (installed.cwd / "out/report/report.html").read_text()
+    assert f"{tested['fills']}" in installed.run("sql", "out/bt", "select count(*) as n from fills", "--csv").split()
     assert installed.run("docs", "journal") == (REPO / "docs/journal.md").read_text(encoding="utf-8")
+
+
+def test_the_library(installed: Installed) -> None:
+    program = (
+        "import mmfold as mm, sys; print(mm.__file__, sorted(name for name in sys.modules if 'mmfold.' in name)); "
+    )
+    program += "j = mm.open('demo'); print(j.fills().num_rows, j.trades().num_rows); print(j.fills().to_pandas())"
+    done = call(installed.python, "-c", program, cwd=installed.cwd)
+    assert done.stdout.splitlines() == [f"{installed.site}/mmfold/__init__.py []", "23 356"]
+    assert done.stderr.splitlines()[-1] == "ModuleNotFoundError: No module named 'pandas'"  # Arrow's own word
 
 
 @pytest.mark.parametrize("words", [("journal", "recover", "demo", "--apply"), ("journal", "recover", "./demo")])

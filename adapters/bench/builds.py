@@ -21,6 +21,7 @@ from mmfold.adapters.bench import trial
 
 PACKAGES = ("engine", "config", "journal", "replay", "reports", "adapters")
 NAMESPACE = __name__.partition(".")[0]
+OWN_MODULE = "__init__.py"
 
 
 class CannotCompare(Exception):
@@ -42,10 +43,10 @@ class Build:
     def digest(self) -> str:
         """Return the hash of every source and of the interpreter: what is compiled belongs to exactly these."""
         hasher = hashlib.sha256(f"{sys.version} {sys.executable} {self.namespace}".encode())
-        for package in PACKAGES:
-            for path in sorted((self.tree / package).rglob("*.py")):
-                content = path.read_bytes()
-                hasher.update(f"{path.relative_to(self.tree)} {len(content)} ".encode() + content)
+        sources = [path for package in PACKAGES for path in sorted((self.tree / package).rglob("*.py"))]
+        for path in [*filter(Path.is_file, [self.tree / OWN_MODULE]), *sources]:
+            content = path.read_bytes()
+            hasher.update(f"{path.relative_to(self.tree)} {len(content)} ".encode() + content)
         return hasher.hexdigest()[:16]
 
 
@@ -95,9 +96,15 @@ class Bench:
         """Copy the packages; a copy that was broken off is never taken for a whole one."""
         self.home.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.home.parent) as name:
+            target = Path(name, "home", self.packages.relative_to(self.home))
             for package in PACKAGES:
-                target = Path(name, "home", self.packages.relative_to(self.home), package)
-                shutil.copytree(self.build.tree / package, target, ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(
+                    self.build.tree / package, target / package, ignore=shutil.ignore_patterns("__pycache__")
+                )
+            if self.build.namespace:
+                # A package, of a build from before it was one too: an installed one would go before a bare folder.
+                own = self.build.tree / OWN_MODULE
+                (target / OWN_MODULE).write_bytes(own.read_bytes() if own.is_file() else b"")
             Path(name, "home").rename(self.home)
 
     def environment(self) -> dict[str, str]:

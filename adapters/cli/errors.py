@@ -70,6 +70,7 @@ USER_ERRORS = frozenset(
         "mmfold.adapters.venues.port.VenueError",
         "mmfold.adapters.venues.binance.venue.TooManySymbols",
         "mmfold.replay.ticks.load.TickFileError",
+        "mmfold.reports.tables.sql.QueryError",
         "mmfold.adapters.bench.peer.PeerFailed",
         "mmfold.adapters.cli.runtime.RuntimeSettingError",
     }

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,7 @@ from mmfold.adapters.cli.interpreted import choose_mode, events_bytes
 from mmfold.adapters.cli.journal_path import READ_JOURNAL
 from mmfold.adapters.cli.moments import parse_moment
 from mmfold.adapters.cli.output import progress
+from mmfold.journal.selection import NO_TS_NS, SEQ_MAX, TS_NS_MAX, Selection
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,25 +20,6 @@ if TYPE_CHECKING:
 
 CHUNK_ROW_COUNT = 4096
 WAIT_S = 1.0  # in one call; a commit ends the wait at once
-SEQ_MAX = TS_NS_MAX = 1 << 62
-NO_TS_NS = -(1 << 62)  # as in engine/records.py, which --help does not load
-
-
-class Selection(NamedTuple):
-    """Which events to print; empty names mean all, both ends of the seqs count."""
-
-    kinds: tuple[str, ...]
-    symbols: tuple[str, ...]
-    seq_from: int = 0
-    seq_until: int = SEQ_MAX
-    event_count_max: int = SEQ_MAX
-    ts_from_ns: int = NO_TS_NS
-    ts_until_ns: int = TS_NS_MAX
-
-    @property
-    def is_everything(self) -> bool:
-        """Whether nothing is left out, so that the lines are a sealed journal themselves."""
-        return self == Selection((), ())
 
 
 def parse_names(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
@@ -151,37 +133,23 @@ class Printer:
     """
 
     def __init__(self, path: Path, manifest: "Manifest", selection: Selection) -> None:
-        import numpy as np
-
         from mmfold.journal.errors import Corrupt
         from mmfold.journal.jsonl.decimals import FieldError
-        from mmfold.journal.jsonl.fields import KINDS, WORDS
         from mmfold.journal.jsonl.lines import LineEncoder
         from mmfold.journal.log.chain import Chain
+        from mmfold.journal.selection import Chooser, UnknownName
 
-        known = manifest.symbol_index()
-        check_known(selection.kinds, list(WORDS), "--kind")
-        check_known(selection.symbols, list(known), "--symbol")
+        try:
+            self._chooser = Chooser(manifest, selection)
+        except UnknownName as error:
+            raise click.BadParameter(str(error), param_hint=f"--{error.what}") from error
         self._path = path
-        self._selection = selection
         try:
             self._encoder = LineEncoder(manifest)
         except FieldError as error:
             raise Corrupt(path, f"manifest: {error}", seq=0, hint=error.hint) from error
         self._chain = Chain() if selection.is_everything else None
-        self._left = selection.event_count_max
-        self._ts_ns = NO_TS_NS  # the latest receive time so far
-        codes = [int(WORDS[word].kind) for word in selection.kinds] or list(KINDS)
-        if selection.symbols:
-            codes = [code for code in codes if KINDS[code].has_symbol]
-        self._kinds = np.zeros(256, bool)
-        self._kinds[codes] = True
-        self._indexes = np.array([known[symbol] for symbol in selection.symbols], np.uint16)
-
-    def is_done(self, rows: "np.ndarray") -> bool:
-        """Tell whether nothing behind these rows can be chosen."""
-        is_later = self._ts_ns > self._selection.ts_until_ns
-        return self._left <= 0 or is_later or int(rows["seq"][-1]) >= self._selection.seq_until
+        self.is_done = self._chooser.is_done
 
     def lines(self, rows: "np.ndarray") -> bytes:
         """Return the lines of the chosen events among whole events.
@@ -202,44 +170,13 @@ class Printer:
 
     def _chosen(self, rows: "np.ndarray") -> bytes:
         """Return the lines of some events; those between the first and the last chosen one are spelled as well."""
-        import numpy as np
-
-        from mmfold.engine.codes import Flag
-
-        ends = np.flatnonzero((rows["flags"] & Flag.LAST) != 0) + 1
-        starts = np.concatenate((np.zeros(1, np.int64), ends[:-1]))
-        keep = self._kinds[rows["kind"][starts]] & (rows["seq"][starts] <= self._selection.seq_until)
-        keep &= self._in_time(rows[["kind", "ts_receive_ns"]][starts])
-        if len(self._indexes):
-            keep &= np.isin(rows["instrument_index"][starts], self._indexes)
-        places = np.flatnonzero(keep)[: self._left]
-        if not len(places):
+        starts, ends = self._chooser.places(rows)
+        if not len(starts):
             return b""
-        self._left -= len(places)
-        first, last = int(places[0]), int(places[-1])
-        lines = self._encoder.encode(rows[starts[first] : ends[last]], None, b"")
-        if len(places) == last + 1 - first:
+        span = rows[starts[0] : ends[-1]]
+        lines = self._encoder.encode(span, None, b"")
+        seqs = rows["seq"][starts] - rows["seq"][starts[0]]  # an event is a line, and seqs have no gaps
+        if len(seqs) == int(span["seq"][-1] - span["seq"][0]) + 1:
             return lines
         all_lines = lines.split(b"\n")
-        return b"".join(all_lines[place - first] + b"\n" for place in places.tolist())
-
-    def _in_time(self, events: "np.ndarray") -> "np.ndarray":
-        """Tell which events are within the span of time; the core's clock counts, which never goes back."""
-        import numpy as np
-
-        from mmfold.engine.codes import PAYLOAD_KINDS
-
-        ts_ns = np.where(np.isin(events["kind"], PAYLOAD_KINDS), NO_TS_NS, events["ts_receive_ns"])
-        clock_ns = np.maximum.accumulate(np.concatenate(([self._ts_ns], ts_ns)))[1:]
-        self._ts_ns = int(clock_ns[-1])
-        return (clock_ns >= self._selection.ts_from_ns) & (clock_ns <= self._selection.ts_until_ns)
-
-
-def check_known(names: tuple[str, ...], known: list[str], option: str) -> None:
-    """Check that all names exist.
-
-    Raises: click.BadParameter with those that do.
-    """
-    for name in names:
-        if name not in known:
-            raise click.BadParameter(f'"{name}" is not one of {", ".join(known)}', param_hint=option)
+        return b"".join(all_lines[place] + b"\n" for place in seqs.tolist())

@@ -1,14 +1,11 @@
 """A journal that a command only reads, by its path or by the word for the bundled one; must never name an output."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import click
 
-from mmfold.adapters.bundled import DEMO
-
-WORD = "demo"
+from mmfold.adapters.bundled import WORD, journal_named
 
 
 class JournalPath(click.Path):
@@ -20,7 +17,7 @@ class JournalPath(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path that was meant."""
         path = super().convert(value, param, ctx)
-        return DEMO if value == WORD and not os.path.lexists(WORD) else path
+        return journal_named(WORD) if value == WORD else path
 
 
 READ_JOURNAL = JournalPath()

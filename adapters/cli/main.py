@@ -126,6 +126,18 @@ COMMANDS = {
         "mmfold.adapters.cli.diff_command:command",
         "Show where two journals part, or one under two configurations.",
     ),
+    "orders": Entry(
+        "mmfold.adapters.cli.tables_command:orders",
+        "List own orders: what was asked, what was filled, how they ended.",
+    ),
+    "fills": Entry(
+        "mmfold.adapters.cli.tables_command:fills",
+        "List own fills, with fee, realised PnL and position.",
+    ),
+    "sql": Entry(
+        "mmfold.adapters.cli.tables_command:sql",
+        "Ask a journal in SQL.",
+    ),
     "bisect": Entry(
         "mmfold.adapters.cli.bisect_command:command",
         "Find the commit or the keys that change what a journal gives.",

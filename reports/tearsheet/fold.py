@@ -25,11 +25,14 @@ from mmfold.reports.tearsheet.orders import OrderBook, OrderTally
 
 PERIOD_NS = NS_PER_S
 FILL_NOTE = record(
-    24,
+    48,
     [
         ("mid_half_ticks", I8),  # at the fill, NO_PRICE_TICKS when there was none
         ("realized_micros", I8),  # what the fill realised less its fee, rounded down
         ("closing", I8),  # 1: it closed a part of the position
+        ("realized_ticklots", I8),  # what it realised before its fee, exactly
+        ("fee_micros", I8),  # positive = paid
+        ("position_lots", I8),  # after it
     ],
 )
 
@@ -122,8 +125,6 @@ class TearsheetFold(Replay):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, ReplayOptions(sample=True, checkpoints=False))
-        if not self.manifest.witnessed:
-            raise NotWitnessed(f"{path} holds market data only: a tearsheet is made of a backtest's journal")
         count = len(self.manifest.instruments)
         self.orders = OrderBook(count)
         self.markouts = Markouts()
@@ -132,14 +133,14 @@ class TearsheetFold(Replay):
         self.period = 0
         self.equity: list[tuple[int, ...]] = []  # (second, net PnL per instrument)
         self.before = [(0, 0, 0)] * count  # position, realised ticklots and fees after the fill before
-        self.fill_notes: list[tuple[int, int, int]] = []
+        self.fill_notes: list[tuple[int, ...]] = []
 
     def feed(self, rows: np.ndarray) -> None:
         """Fold a chunk piece by piece."""
         events = chunk_events(rows, self.ts_now_ns)
         first_rows = rows[events.starts]
-        self.orders.take(first_rows, events.times_ns)
         self.take_config(rows, events)
+        self.orders.take(first_rows, events.times_ns)
         fills = np.flatnonzero(events.kinds == EventKind.FILL)
         instruments = first_rows["instrument_index"][fills].astype(np.int64)
         self.markouts.add(events.times_ns[fills], instruments)
@@ -200,9 +201,10 @@ class TearsheetFold(Replay):
         lots_before, realized_before, fees_before = self.before[index]
         self.before[index] = (lots, realized, fees)
         numerator, denominator = int(instrument["tick_value_numerator"]), int(instrument["tick_value_denominator"])
-        realized_micros = (realized - realized_before) * numerator // denominator - (fees - fees_before)
+        realized, fee, mid = realized - realized_before, fees - fees_before, int(state.signals[index]["mid_half_ticks"])
+        realized_micros = realized * numerator // denominator - fee
         closing = int(lots_before * (lots - lots_before) < 0)
-        self.fill_notes.append((int(state.signals[index]["mid_half_ticks"]), realized_micros, closing))
+        self.fill_notes.append((mid, realized_micros, closing, realized, fee, lots))
 
     def tearsheet(self) -> Tearsheet:
         """Replay to the end and return what was found."""
@@ -235,4 +237,7 @@ def fold_backtest(path: Path) -> Tearsheet:
 
     Raises: NotWitnessed, JournalError, WitnessDiffers, DigestDiffers.
     """
-    return TearsheetFold(path).tearsheet()
+    fold = TearsheetFold(path)
+    if not fold.manifest.witnessed:
+        raise NotWitnessed(f"{path} holds market data only: a tearsheet is made of a backtest's journal")
+    return fold.tearsheet()

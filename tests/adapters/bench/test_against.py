@@ -226,6 +226,16 @@ def test_another_build_under_our_name_is_not_us(tmp_path, monkeypatch):
     assert bench.run("feed", small_market(tmp_path / "market"), 1, 1)["version"].startswith("9.")
 
 
+@pytest.mark.parametrize("text", ["", "OWN = 1\n"], ids=["a folder before", "a module"])
+def test_a_copy_is_a_package_whatever_is_installed(tmp_path, text):
+    tree = copy_of(tmp_path / "other")
+    if text:
+        (tree / "__init__.py").write_text(text)
+    bench = Bench(find_build(tree), tmp_path / "work")
+    assert (bench.packages / "__init__.py").read_text() == text
+    assert bench.digest == find_build(tree).digest()
+
+
 def test_a_module_of_another_tree_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
     bench = Bench(Build("other", copy_of(tmp_path / "other"), "mmfold"), tmp_path / "work")

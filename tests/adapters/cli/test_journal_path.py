@@ -13,12 +13,13 @@ from mmfold.adapters.cli.main import cli, run
 # Every parameter that names a journal which is only read. A session's --journal is none: it may be yet to come.
 READ = {
     "mm at events", "mm backtest events", "mm bench events", "mm bisect events", "mm bundle path",
-    "mm config show events", "mm diff a", "mm diff b", "mm fork events", "mm journal anchor path",
+    "mm config show events", "mm diff a", "mm diff b", "mm fills events", "mm fork events", "mm journal anchor path",
     "mm journal cat path",
     "mm journal convert src", "mm journal export path", "mm journal info path", "mm journal prove path",
     "mm journal recover path", "mm journal slice path", "mm journal verify path", "mm minimize events",
-    "mm minimize path", "mm parity a", "mm parity b", "mm policies events",
+    "mm minimize path", "mm orders events", "mm parity a", "mm parity b", "mm policies events",
     "mm portfolio preview events", "mm replay events", "mm replay path",
+    "mm sql path",
     "mm venue binance feed", "mm venue bybit feed", "mm why events",
 }  # fmt: skip
 

@@ -18,10 +18,10 @@ STILL = {"mode": 1, "min_time_in_book_ns": 1 << 60}  # orders are sent, and then
 class Tape(House):
     """A house whose events and decisions are journaled, at times counted in ms from the first event."""
 
-    def __init__(self, path: Path, **instrument: object) -> None:
+    def __init__(self, path: Path, params: dict[str, int] = STILL, **instrument: object) -> None:
         self.manifest = replace(make_manifest(SYMBOL, **{"maker_fee_ppm": 100, **instrument}), source="by hand")
         self.writer = Writer(path)
-        self.recorder = Recorder(self.writer, self.manifest, {"params": {SYMBOL: {**PLAIN, **STILL}}})
+        self.recorder = Recorder(self.writer, self.manifest, {"params": {SYMBOL: {**PLAIN, **params}}})
         self.core = self.recorder.core
         self.core.on_effects = self.take
         self.ts_ns = T0_NS

@@ -68,7 +68,9 @@ def test_money_by_hand(round_trip: Tearsheet) -> None:
     }  # fmt: skip
     assert found["turnover"] == "100000" and found["net_bps"] == 9.0 and found["currency"] == "USDT"
     assert (found["fills"], found["maker_share"], found["closing_fills"], found["hit_rate"]) == (2, 1.0, 1, 1.0)
-    assert round_trip.fill_notes.tolist() == [(20_000, -4_995_000, 0), (20_000, 94_995_000, 1)]
+    told = round_trip.fill_notes[["mid_half_ticks", "realized_micros", "closing"]]
+    assert told.tolist() == [(20_000, -4_995_000, 0), (20_000, 94_995_000, 1)]
+    assert round_trip.fill_notes["position_lots"].tolist() == [5, 0]
 
 
 def test_seconds_by_hand(round_trip: Tearsheet) -> None:
