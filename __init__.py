@@ -1,6 +1,6 @@
 """mm as a library: `import mmfold as mm; mm.open("out/bt").fills()` gives Arrow tables of a journal (docs/python.md).
 
-The folders beside this file are its packages (docs/adr/0018). Every command imports this module: it must never import
+The folders beside this file are its packages (docs/adr/0019). Every command imports this module: it must never import
 one of them before it is asked for a journal.
 """
 
