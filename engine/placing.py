@@ -56,7 +56,7 @@ def decide_place(clock, cell, out, slot, target):
     order = cell["orders"][slot]
     assert not is_open(order["status"])
     order["order_id"] = make_order_id(clock["seq_last"], cell["index"], slot)
-    order["status"] = OrderStatus.NEW
+    order["status"] = OrderStatus.CREATED
     order["price_ticks"] = price_ticks
     order["qty_lots"] = 0
     order["filled_lots"] = 0
@@ -74,14 +74,14 @@ def decide_place(clock, cell, out, slot, target):
     effect["qty_lots"] = qty_lots
     effect["code"] = Reason.QUOTE
     if cell["param"]["mode"] == Mode.SHADOW:
-        order["status"] = OrderStatus.LIVE
+        order["status"] = OrderStatus.ACCEPTED
 
 
 @kernel
 def decide_amend(clock, cell, out, slot, target):
     """Amend one live order to its target's price and quantity."""
     order = cell["orders"][slot]
-    assert order["status"] == OrderStatus.LIVE
+    assert order["status"] == OrderStatus.ACCEPTED
     side = Side.BID if slot < SLOTS_PER_SIDE else Side.ASK
     effect = emit_order(clock, cell, out, EventKind.AMEND, side)
     effect["order_id"] = order["order_id"]
@@ -112,7 +112,7 @@ def can_amend(clock, cell, slot, target):
     side = Side.BID if slot < SLOTS_PER_SIDE else Side.ASK
     added_lots = max(0, target["qty_lots"] - order["qty_lots"])
     ask = begin_ask(cell, side, target["price_ticks"], added_lots)
-    return order["status"] == OrderStatus.LIVE and may_expose(clock, cell, ask)
+    return order["status"] == OrderStatus.ACCEPTED and may_expose(clock, cell, ask)
 
 
 @kernel

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.adapters.live.account.test_first_look import has_placed
 
 from mmfold.adapters.live.account.handover import Place
 from mmfold.adapters.live.account.opening import open_session
@@ -13,7 +14,6 @@ from mmfold.adapters.live.lag import BEHIND
 from mmfold.adapters.live.session import Session
 from mmfold.engine.manifest import Instrument, Manifest
 from tests.adapters.emulator.running import RunningVenue
-from tests.adapters.live.account.test_first_look import has_placed
 from tests.adapters.live.until import plan_session, run_session
 from tests.engine.rows import AUTOPOLICY
 
