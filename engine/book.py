@@ -1,7 +1,7 @@
 """The books: full depth as received, one side = a ring of ticks near the best price plus a sorted far list.
 
 Levels are addressed by key: the price for asks, its negative for bids, so on both sides the best level has the
-smallest key and one body serves both. Must never look at messages: engine/integrity.py says which levels are set.
+smallest key and one body serves both. Must never look at messages: engine/continuity.py says which levels are set.
 """
 
 import numpy as np

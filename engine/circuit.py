@@ -1,8 +1,8 @@
 """The circuit breaker of the account: too many requests fail, so only cancels are sent for a while, then a few probes.
 
 Its state is the process's and is moved by results and by time; engine/gates/circuit.py keeps orders back. A result is
-a RATE, a REJECT (the venue's no), or the ACK of an order whose request nothing else has answered: a simulated venue
-says yes by that alone. A refused cancel is none: mostly the order had ended before. Source: spec/core.md 15.
+a REQUEST_RESULT, a REJECT (the venue's no), or the ACK of an order whose request nothing else has answered: a simulated
+venue says yes by that alone. A refused cancel is none: mostly the order had ended before. Source: spec/core.md 15.
 """
 
 import numpy as np
@@ -155,7 +155,7 @@ def apply_answer_result(clock, cell, out, event):
     if kind == EventKind.REJECT:
         if status != OrderStatus.CANCELLING:
             apply_result(clock, cell, out, order_id, np.int64(RequestOutcome.REFUSED))
-    elif (kind == EventKind.ACK and status == OrderStatus.NEW) or find_probe(clock["circuit"], order_id) >= 0:
+    elif (kind == EventKind.ACK and status == OrderStatus.CREATED) or find_probe(clock["circuit"], order_id) >= 0:
         apply_result(clock, cell, out, order_id, np.int64(RequestOutcome.OK))
 
 

@@ -4,7 +4,7 @@ of one instrument (engine/records.py).
 
 from mmfold.engine.codes import EventKind
 from mmfold.engine.limits import CIRCUIT_PROBE_ROOM, CIRCUIT_SECOND_COUNT, POLICY_ROOM
-from mmfold.engine.packed import record
+from mmfold.engine.record_types import record
 from mmfold.engine.schema import I8
 
 KIND_COUNT = int(EventKind.FRAME) + 1

@@ -29,7 +29,7 @@ class EventKind(IntEnum):
     POSITION = 41
     OPEN_ORDERS = 42
     CONNECTION = 50
-    RATE = 51
+    REQUEST_RESULT = 51
     HEALTH = 52
     SCORE = 53
     PLACE = 100
@@ -107,9 +107,9 @@ class OrderStatus(IntEnum):
     """Life of an own order."""
 
     FREE = 0  # the slot holds no order
-    NEW = 1  # decided, the request is on its way
-    PENDING = 2  # the request left, the venue has not answered
-    LIVE = 3
+    CREATED = 1  # decided, the request is on its way
+    SUBMITTED = 2  # the request left, the venue has not answered
+    ACCEPTED = 3
     AMENDING = 4
     CANCELLING = 5
     UNKNOWN = 6  # a request's outcome is not known: only the venue's word ends this
@@ -152,7 +152,7 @@ class Strategy(IntEnum):
 
 
 class RequestOutcome(IntEnum):
-    """`code` of a RATE event: how a request to the venue ended."""
+    """`code` of a REQUEST_RESULT event: how a request to the venue ended."""
 
     OK = 0
     REFUSED = 1

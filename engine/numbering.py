@@ -1,7 +1,7 @@
 """Where a book message stands in its venue's numbering: forward, told again, late, or of a numbering begun anew.
 
 The newest message of the stream is remembered, whatever became of it; a snapshot beside the stream is never part of
-it. Must never look at levels: engine/integrity.py does what follows.
+it. Must never look at levels: engine/continuity.py does what follows.
 Source: docs/data.md, book integrity.
 """
 

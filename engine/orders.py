@@ -26,9 +26,9 @@ SLOTS_PER_SIDE = ORDER_COUNT_MAX // 2
 assert LEVEL_COUNT_MAX * SLOTS_PER_LEVEL <= SLOTS_PER_SIDE
 STATUS_COUNT = len(OrderStatus)
 ORDER_EVENT_COUNT = len(OrderEvent)
-FIRST_OPEN, LAST_ACTIVE, LAST_OPEN = int(OrderStatus.NEW), int(OrderStatus.AMENDING), int(OrderStatus.UNKNOWN)
+FIRST_OPEN, LAST_ACTIVE, LAST_OPEN = int(OrderStatus.CREATED), int(OrderStatus.AMENDING), int(OrderStatus.UNKNOWN)
 assert list(OrderStatus)[FIRST_OPEN : LAST_ACTIVE + 1] == [
-    OrderStatus.NEW, OrderStatus.PENDING, OrderStatus.LIVE, OrderStatus.AMENDING
+    OrderStatus.CREATED, OrderStatus.SUBMITTED, OrderStatus.ACCEPTED, OrderStatus.AMENDING
 ]  # fmt: skip
 assert list(OrderStatus)[LAST_ACTIVE + 1 : LAST_OPEN + 1] == [OrderStatus.CANCELLING, OrderStatus.UNKNOWN]
 S = OrderStatus
@@ -37,20 +37,21 @@ S = OrderStatus
 # fmt: off
 TRANSITIONS = np.array([
     [S.FREE] * ORDER_EVENT_COUNT,
-    [S.PENDING, S.LIVE, S.DONE, S.NEW, S.NEW, S.CANCELLING, S.DONE, S.DONE, S.LIVE, S.DONE, S.UNKNOWN, S.LIVE, S.NEW],
-    [S.PENDING, S.LIVE, S.DONE, S.PENDING, S.PENDING, S.CANCELLING, S.DONE, S.DONE, S.LIVE, S.DONE, S.UNKNOWN, S.LIVE,
-     S.PENDING],
+    [S.SUBMITTED, S.ACCEPTED, S.DONE, S.CREATED, S.CREATED, S.CANCELLING, S.DONE, S.DONE, S.ACCEPTED, S.DONE,
+     S.UNKNOWN, S.ACCEPTED, S.CREATED],
+    [S.SUBMITTED, S.ACCEPTED, S.DONE, S.SUBMITTED, S.SUBMITTED, S.CANCELLING, S.DONE, S.DONE, S.ACCEPTED, S.DONE,
+     S.UNKNOWN, S.ACCEPTED, S.SUBMITTED],
     # The venue does not list an order that we believe live: its fill or cancel may be on the way.
-    [S.LIVE, S.LIVE, S.LIVE, S.AMENDING, S.LIVE, S.CANCELLING, S.DONE, S.DONE, S.LIVE, S.DONE, S.LIVE, S.LIVE,
-     S.UNKNOWN],
-    [S.AMENDING, S.AMENDING, S.LIVE, S.AMENDING, S.LIVE, S.CANCELLING, S.DONE, S.DONE, S.AMENDING, S.DONE, S.UNKNOWN,
-     S.AMENDING, S.UNKNOWN],
+    [S.ACCEPTED, S.ACCEPTED, S.ACCEPTED, S.AMENDING, S.ACCEPTED, S.CANCELLING, S.DONE, S.DONE, S.ACCEPTED, S.DONE,
+     S.ACCEPTED, S.ACCEPTED, S.UNKNOWN],
+    [S.AMENDING, S.AMENDING, S.ACCEPTED, S.AMENDING, S.ACCEPTED, S.CANCELLING, S.DONE, S.DONE, S.AMENDING, S.DONE,
+     S.UNKNOWN, S.AMENDING, S.UNKNOWN],
     # A refused cancel mostly means that the order ended before: only the venue's word tells how.
     [S.CANCELLING, S.CANCELLING, S.UNKNOWN, S.CANCELLING, S.CANCELLING, S.CANCELLING, S.DONE, S.DONE, S.CANCELLING,
      S.DONE, S.UNKNOWN, S.CANCELLING, S.DONE],
     # A refusal does not say of which request: the order itself may rest all the same.
-    [S.UNKNOWN, S.LIVE, S.UNKNOWN, S.UNKNOWN, S.LIVE, S.UNKNOWN, S.DONE, S.DONE, S.LIVE, S.DONE, S.UNKNOWN, S.LIVE,
-     S.DONE],
+    [S.UNKNOWN, S.ACCEPTED, S.UNKNOWN, S.UNKNOWN, S.ACCEPTED, S.UNKNOWN, S.DONE, S.DONE, S.ACCEPTED, S.DONE,
+     S.UNKNOWN, S.ACCEPTED, S.DONE],
     [S.DONE] * ORDER_EVENT_COUNT,
 ], dtype=np.int64)
 # fmt: on
@@ -104,7 +105,7 @@ def apply_order_event(clock, cell, slot, order_event):
     assert 0 <= before < STATUS_COUNT
     after = TRANSITIONS[before, order_event]
     # A fill or a late ack does not tell how an amend ended: AMENDED and the venue's list do and clear the pending size.
-    if before == OrderStatus.UNKNOWN and after == OrderStatus.LIVE and order["pending_qty_lots"] > 0:
+    if before == OrderStatus.UNKNOWN and after == OrderStatus.ACCEPTED and order["pending_qty_lots"] > 0:
         after = np.int64(OrderStatus.UNKNOWN)
     order["status"] = after
     order["ts_changed_ns"] = clock["ts_now_ns"]
@@ -159,7 +160,7 @@ def apply_settled(clock, cell, slot, order_event):
 def back_off(clock, cell, slot):
     """Keep a side from placing and amending for a while when the venue did not take an order or an amend of it."""
     status, side = cell["orders"][slot]["status"], cell["quote_sides"][side_of_slot(slot)]
-    if status == OrderStatus.NEW or status == OrderStatus.PENDING or status == OrderStatus.AMENDING:
+    if status == OrderStatus.CREATED or status == OrderStatus.SUBMITTED or status == OrderStatus.AMENDING:
         side["backoff_until_ns"] = clock["ts_now_ns"] + cell["param"]["reject_backoff_ns"]
 
 

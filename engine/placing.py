@@ -57,7 +57,7 @@ def decide_place(clock, cell, out, slot, target):
     order = cell["orders"][slot]
     assert not is_open(order["status"])
     order["order_id"] = make_order_id(clock["seq_last"], cell["index"], slot)
-    order["status"] = OrderStatus.NEW
+    order["status"] = OrderStatus.CREATED
     order["price_ticks"] = price_ticks
     order["qty_lots"] = 0
     order["filled_lots"] = 0
@@ -76,14 +76,14 @@ def decide_place(clock, cell, out, slot, target):
     effect["code"] = Reason.QUOTE
     reserve_probe(clock, cell, order["order_id"])
     if cell["param"]["mode"] == Mode.SHADOW:
-        order["status"] = OrderStatus.LIVE
+        order["status"] = OrderStatus.ACCEPTED
 
 
 @kernel
 def decide_amend(clock, cell, out, slot, target):
     """Amend one live order to its target's price and quantity."""
     order = cell["orders"][slot]
-    assert order["status"] == OrderStatus.LIVE
+    assert order["status"] == OrderStatus.ACCEPTED
     side = Side.BID if slot < SLOTS_PER_SIDE else Side.ASK
     effect = emit_order(clock, cell, out, EventKind.AMEND, side)
     effect["order_id"] = order["order_id"]
@@ -118,7 +118,8 @@ def can_amend(clock, cell, slot, target):
     added_lots = max(0, target["qty_lots"] - order["qty_lots"])
     ask = begin_ask(cell, side, target["price_ticks"], added_lots)
     ask["kind"] = EventKind.AMEND
-    return order["status"] == OrderStatus.LIVE and circuit.passes(clock, cell, ask) and may_expose(clock, cell, ask)
+    is_accepted = order["status"] == OrderStatus.ACCEPTED
+    return is_accepted and circuit.passes(clock, cell, ask) and may_expose(clock, cell, ask)
 
 
 @kernel

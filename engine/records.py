@@ -28,7 +28,7 @@ from mmfold.engine.limits import (
     THROTTLE_SECOND_COUNT,
     USER_MEMORY_COUNT,
 )
-from mmfold.engine.packed import record as record
+from mmfold.engine.record_types import record as record
 from mmfold.engine.schema import F8 as F8
 from mmfold.engine.schema import I8 as I8
 from mmfold.engine.schema import PARAM_FIELDS

@@ -19,6 +19,7 @@ from mmfold.engine.codes import (
     Side,
     Stop,
 )
+from mmfold.engine.continuity import News, apply_clear, apply_delta, apply_snapshot
 from mmfold.engine.day import apply_day_pnl, is_day_lost, stop_day, turn_day
 from mmfold.engine.effects import emit_alert, emit_audit, emit_note
 from mmfold.engine.exposure import apply_gross
@@ -31,7 +32,6 @@ from mmfold.engine.features.registry import (
 )
 from mmfold.engine.funding import apply_funding
 from mmfold.engine.gates.seam import audit_blocks
-from mmfold.engine.integrity import News, apply_clear, apply_delta, apply_snapshot
 from mmfold.engine.jit import entry, kernel
 from mmfold.engine.limits import CHAIN_BLOCK_EVENT_COUNT, EFFECT_COUNT_MAX, EFFECT_COUNT_PER_EVENT_MAX, POLICY_ROOM
 from mmfold.engine.opening import apply_opening, note_opening
@@ -78,7 +78,7 @@ def step(clock, cells, rows, start, end, out):
         case EventKind.ACK | EventKind.REJECT | EventKind.AMENDED | EventKind.CANCELED | EventKind.EXPIRED:
             apply_answer_result(clock, cell, out, row)
             apply_answer(clock, cell, out, row)
-        case EventKind.RATE:
+        case EventKind.REQUEST_RESULT:
             apply_request(clock, cell, out, row)
         case EventKind.OPEN_ORDERS:
             apply_open_orders(clock, cell, out, rows, start, end)

@@ -29,7 +29,7 @@ MEANINGS: dict[EventKind, dict[str, str]] = {
     _K.BALANCE: {"aux": "cash_micros"},
     _K.POSITION: {"aux": "average_price_e8", "order_id": "pnl_before_micros"},
     _K.CONNECTION: {"code": "state"},
-    _K.RATE: {"aux": "latency_ns", "code": "outcome"},
+    _K.REQUEST_RESULT: {"aux": "latency_ns", "code": "outcome"},
     _K.HEALTH: {"aux": "resident_bytes", "order_id": "loop_drift_ns"},
     _K.SCORE: {"aux": "score_e9"},
     _K.PLACE: {"code": "reason"},
@@ -118,7 +118,7 @@ def cash_micros_of(row):
 
 @kernel
 def latency_ns_of(row):
-    """Return how long the answer to a RATE's request took, or the sentinel."""
+    """Return how long the answer to a REQUEST_RESULT's request took, or the sentinel."""
     return row["aux"]
 
 

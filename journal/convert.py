@@ -16,7 +16,7 @@ from mmfold.engine.codes import Flag
 from mmfold.journal.errors import Corrupt, JournalError, JournalFull
 from mmfold.journal.files.outputs import check_apart, check_directory, check_file, check_parent
 from mmfold.journal.files.publish import publishing
-from mmfold.journal.forms import JSONL_SUFFIXES, PARQUET_SUFFIX, Events, Form, verify_form
+from mmfold.journal.formats import JSONL_SUFFIXES, PARQUET_SUFFIX, Events, Form, verify_form
 from mmfold.journal.jsonl.decimals import FieldError
 from mmfold.journal.jsonl.file import write_jsonl
 from mmfold.journal.log.canonical import RowError

@@ -18,7 +18,7 @@ from mmfold.engine.manifest import Manifest, encode_manifest, parse_manifest
 from mmfold.engine.records import EVENT, NO_VALUE, PAYLOAD
 from mmfold.journal.files.work import finished_file
 from mmfold.journal.jsonl.decimals import Grid
-from mmfold.journal.jsonl.fields import EMPTY, KINDS, LEVEL_SIDE, PRICE, Shape, scales_of
+from mmfold.journal.jsonl.fields import EMPTY, FORMER_WORDS, KINDS, LEVEL_SIDE, PRICE, WORDS, Shape, scales_of
 from mmfold.journal.log.canonical import check_canonical
 from mmfold.journal.log.chain import Chain
 from mmfold.journal.log.upcast import upcast
@@ -29,6 +29,7 @@ GROUP_ROW_COUNT_MAX, GROUP_BYTES_MAX = 1 << 22, 1 << 29  # of a row group, by th
 INT_COLUMNS = ("ts_exchange_ns", "ts_receive_ns", "price_ticks", "qty_lots", "order_id", "aux")
 KIND_WORDS = [entry.word for entry in KINDS.values()]
 KIND_CODES = np.array(list(KINDS), np.uint8)
+KIND_OF_WORD = {word: int(entry.kind) for word, entry in (WORDS | FORMER_WORDS).items()}
 PAYLOAD_CODES = [int(kind) for kind, entry in KINDS.items() if entry.shape is Shape.PAYLOAD]
 SYMBOL_CODES = [int(kind) for kind, entry in KINDS.items() if entry.has_symbol]
 PRICE_CODES = [int(kind) for kind, entry in KINDS.items() if PRICE in (*entry.fields, *entry.each)]
@@ -150,7 +151,7 @@ def _chunks(file: pq.ParquetFile, path: Path | str) -> Iterator[np.ndarray]:
             manifest = parse_manifest(metadata.get(b"mm.manifest", b""))
             rows = _rows(file.read_row_group(group), [instrument.symbol for instrument in manifest.instruments])
             chain.update(rows)
-        except ValueError as error:  # a word, a payload or a seq that no export has
+        except (KeyError, ValueError) as error:  # a word, a payload or a seq that no export has
             raise ParquetError(f"{path}: row group {group}: {error}") from error
         if len(rows) == 0 or not rows["flags"][-1] & Flag.LAST:
             raise ParquetError(f"{path}: row group {group} does not end with a whole event")
@@ -170,9 +171,9 @@ def _rows(table: pa.Table, symbols: list[str]) -> np.ndarray:
         rows[name] = table[name].to_numpy()
     for name in INT_COLUMNS:
         rows[name] = table[name].fill_null(EMPTY[name]).to_numpy()
-    rows["kind"] = KIND_CODES[_codes(table["kind"], KIND_WORDS, 0)]
-    rows["instrument_index"] = _codes(table["symbol"], symbols, 0)
-    rows["side"] = _codes(table["side"], SIDE_WORDS, int(Side.NONE))
+    rows["kind"] = _codes(table["kind"], KIND_OF_WORD, 0)
+    rows["instrument_index"] = _codes(table["symbol"], places_of(symbols), 0)
+    rows["side"] = _codes(table["side"], places_of(SIDE_WORDS), int(Side.NONE))
     held = table["payload"].drop_null().to_pylist()
     where = np.flatnonzero(table["payload"].is_valid().to_numpy())
     if len(where):
@@ -181,15 +182,20 @@ def _rows(table: pa.Table, symbols: list[str]) -> np.ndarray:
     return rows
 
 
-def _codes(column: pa.ChunkedArray, words: list[str], absent: int) -> np.ndarray:
-    """Return a dictionary column as indexes into `words`.
+def places_of(words: list[str]) -> dict[str, int]:
+    """Return where each word stands."""
+    return {word: place for place, word in enumerate(words)}
 
-    Raises: ValueError for a word that is not there.
+
+def _codes(column: pa.ChunkedArray, code_of: dict[str, int], absent: int) -> np.ndarray:
+    """Return a dictionary column as the codes of its words.
+
+    Raises: KeyError for a word that is not there.
     """
     codes = np.full(len(column), absent, np.int64)
     at = 0
     for chunk in column.chunks:
-        lookup = np.array([words.index(word) for word in chunk.dictionary.to_pylist()], np.int64)
+        lookup = np.array([code_of[word] for word in chunk.dictionary.to_pylist()], np.int64)
         present = chunk.is_valid().to_numpy(zero_copy_only=False)
         codes[at : at + len(chunk)][present] = lookup[chunk.indices.drop_null().to_numpy(zero_copy_only=False)]
         at += len(chunk)

@@ -34,7 +34,7 @@ from mmfold.replay.run import named_counts
 from mmfold.replay.settlements_once import SettlementsOnce
 from mmfold.replay.source import EventSource
 from mmfold.replay.span import ALL, Span, timer_row, untraded
-from mmfold.replay.strategy.blame import strategy_blamed
+from mmfold.replay.strategy.attribution import strategy_blamed
 from mmfold.replay.strategy.file import StrategyMissing, check_configured, loaded, uses_strategy
 from mmfold.replay.venue.fifo import make_queues
 from mmfold.replay.venue.loop import Arrays, begin_schedule, end_control, end_policy, fold_control, simulate

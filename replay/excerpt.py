@@ -21,7 +21,7 @@ from mmfold.engine.records import NO_TS_NS
 from mmfold.engine.views import is_effect
 from mmfold.journal.bundle import JOURNAL_BYTES_MAX
 from mmfold.journal.errors import JournalError
-from mmfold.journal.forms import Events
+from mmfold.journal.formats import Events
 from mmfold.journal.jsonl.notes import with_whole_notes
 from mmfold.journal.log.reader import Journal
 from mmfold.journal.log.writer import Writer

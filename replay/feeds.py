@@ -17,7 +17,7 @@ from mmfold.engine.codes import EventKind, Flag
 from mmfold.engine.limits import NS_PER_S
 from mmfold.engine.manifest import Instrument, Manifest
 from mmfold.engine.records import EVENT, NO_TS_NS
-from mmfold.journal.forms import CHUNK_ROW_COUNT
+from mmfold.journal.formats import CHUNK_ROW_COUNT
 from mmfold.replay.clock import Clock, find_clock, needs_clock
 from mmfold.replay.source import EventSource, read_ahead
 from mmfold.replay.trades_once import TradesOnce

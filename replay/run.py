@@ -11,7 +11,7 @@ import numpy as np
 from mmfold.engine.codes import EventKind
 from mmfold.engine.core import Core
 from mmfold.engine.records import EVENT
-from mmfold.journal.forms import Form
+from mmfold.journal.formats import Form
 from mmfold.journal.log.chain import Chain
 from mmfold.journal.log.checkpoints import Checkpoint
 from mmfold.replay.checkpoint import checkpoint_key, find_checkpoint, load_checkpoint, save_checkpoint
@@ -19,7 +19,7 @@ from mmfold.replay.comparing import ComparingFeed
 from mmfold.replay.result import SAMPLE, ReplayResult
 from mmfold.replay.sampling import Sampler
 from mmfold.replay.source import EventSource
-from mmfold.replay.strategy.blame import strategy_blamed
+from mmfold.replay.strategy.attribution import strategy_blamed
 from mmfold.replay.strategy.file import check_configured, check_recorded
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from mmfold.engine.records import NO_TS_NS
 from mmfold.journal.errors import JournalError
 from mmfold.journal.files.outputs import check_apart, check_directory, check_parent
 from mmfold.journal.files.publish import publishing
-from mmfold.journal.forms import Events
+from mmfold.journal.formats import Events
 from mmfold.journal.jsonl.fields import KINDS
 from mmfold.journal.log.writer import Writer
 from mmfold.replay.feeds import market_mask, utc_text

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mmfold.journal.files.plain_file import open_readable
-from mmfold.journal.forms import CHUNK_ROW_COUNT, Events
+from mmfold.journal.formats import CHUNK_ROW_COUNT, Events
 from mmfold.journal.log.reader import Journal
 from mmfold.journal.log.segment import SEGMENT_HEADER_BYTES, parse_segment_header
 

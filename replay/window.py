@@ -15,7 +15,7 @@ from mmfold.engine.codes import EventKind, Flag
 from mmfold.engine.jit import entry, kernel
 from mmfold.engine.limits import NS_PER_S
 from mmfold.engine.records import EVENT, I8, NO_SEQ, NO_TS_NS, record
-from mmfold.journal.log.ahead import Ahead
+from mmfold.journal.log.background import Ahead
 from mmfold.replay.venue.queue import QueueModel
 from mmfold.replay.venue.records import NEVER_NS, WINDOW_ROW_COUNT
 

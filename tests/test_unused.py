@@ -21,7 +21,7 @@ TEXTS = [REPO / "pyproject.toml", *sorted((REPO / "reports" / "templates").glob(
 
 # What nothing there reads, and why it stays; each pattern has something that it is for.
 ALLOWED = {
-    "adapters/importers/lane.py ODD_LINE": "one of three numbers by place: what is neither END nor ROWS_FULL",
+    "adapters/importers/fast_path.py ODD_LINE": "one of three numbers by place: what is neither END nor ROWS_FULL",
     "engine/features/seam.py HOOKS": "the names that a feature's kernels may have; a test holds the files against it",
     "engine/gates/*.py SAYS": "what a gate's figure is: a test holds the table of docs/gates.md against it",
     "engine/kept.py *_path": "numba asks a cache locator for it",

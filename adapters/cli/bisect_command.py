@@ -124,7 +124,7 @@ def by_revisions(
     from mmfold.adapters.bisect.repository import find_repository
     from mmfold.adapters.bisect.revisions import Search
     from mmfold.journal.bundle import is_bundle, unpacked_journal
-    from mmfold.journal.forms import Events
+    from mmfold.journal.formats import Events
     from mmfold.replay.debug.figures import parse_question
 
     repository = find_repository(asked["repository"])

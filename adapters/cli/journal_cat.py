@@ -87,7 +87,7 @@ def file_lines(path: Path, selection: Selection, report: Any) -> Iterator[bytes]
 
     Raises: JournalError, JsonlError, after the lines before the fault.
     """
-    from mmfold.journal.forms import Events
+    from mmfold.journal.formats import Events
     from mmfold.journal.jsonl.notes import with_whole_notes
 
     source = Events(path)

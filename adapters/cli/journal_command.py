@@ -97,7 +97,7 @@ def verify(
     if vkeys and kept is None:
         raise click.UsageError("--vkey is the key of --anchor FILE")
     choose_mode(path, workers)
-    from mmfold.journal.forms import Form, form_of, verify_form
+    from mmfold.journal.formats import Form, form_of, verify_form
     from mmfold.journal.log.verify import first_bad
     from mmfold.journal.proof.errors import CheckFailed
 

@@ -48,7 +48,7 @@ def describe(path: Path) -> dict[str, Any]:
     Raises: JournalError, JsonlError where not even its start can be read.
     """
     from mmfold.journal.errors import Corrupt, TornTail
-    from mmfold.journal.forms import Events, Form, form_of, read_facts
+    from mmfold.journal.formats import Events, Form, form_of, read_facts
 
     form = form_of(path)
     document: dict[str, Any] = {

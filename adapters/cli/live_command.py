@@ -249,7 +249,7 @@ async def trade(plan: "Plan", asked: dict[str, Any]) -> dict[str, Any]:
     import aiohttp
 
     from mmfold.adapters.live.anchoring import anchored
-    from mmfold.adapters.live.operator.desk import at_desk, take_desk
+    from mmfold.adapters.live.operator.alerting import at_desk, take_desk
     from mmfold.adapters.live.operator.kill_switch import KillSwitch
     from mmfold.adapters.live.start import make_runner
 

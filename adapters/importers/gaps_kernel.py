@@ -3,7 +3,7 @@
 import numpy as np
 
 from mmfold.engine.codes import EventKind
-from mmfold.engine.integrity import apply_delta, apply_snapshot
+from mmfold.engine.continuity import apply_delta, apply_snapshot
 from mmfold.engine.jit import entry
 
 

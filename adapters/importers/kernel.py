@@ -5,8 +5,8 @@ reference, gets such a line, and the two agree on every line that the lane takes
 Every buffer ends with LF, and nothing here reads past a LF: that is what bounds the reads.
 """
 
+from mmfold.adapters.importers.fast_path import ROWS_FULL, SKIP_OTHER_MARKET, SKIP_TOLD
 from mmfold.adapters.importers.frames import Form
-from mmfold.adapters.importers.lane import ROWS_FULL, SKIP_OTHER_MARKET, SKIP_TOLD
 from mmfold.adapters.importers.scan import (
     BRACKET_CLOSE,
     BRACKET_OPEN,

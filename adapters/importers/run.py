@@ -17,9 +17,9 @@ from typing import Protocol
 import numpy as np
 
 from mmfold.adapters.importers.captures import Captures
+from mmfold.adapters.importers.fast_path import FastLane
 from mmfold.adapters.importers.frames import Sniffed, sniff
 from mmfold.adapters.importers.gaps import GapCounter
-from mmfold.adapters.importers.lane import FastLane
 from mmfold.adapters.importers.merge import LineFeed, Merged, StampLines, merge_lines, stamp_lines_slowly
 from mmfold.adapters.importers.outcome import ImportFailedError, ImportRequest, ImportResult, Place
 from mmfold.adapters.importers.output import check_out, work_directory, write_journal

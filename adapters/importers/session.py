@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from mmfold.adapters.importers.captures import Captures
+from mmfold.adapters.importers.fast_path import ROWS_FULL, FastLane, set_units
 from mmfold.adapters.importers.frames import FORM_UNITS, Form, Frame, Origin, market_of_url, parse_frame
-from mmfold.adapters.importers.lane import ROWS_FULL, FastLane, set_units
 from mmfold.adapters.importers.outcome import (
     ImportFailedError,
     Place,

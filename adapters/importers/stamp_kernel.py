@@ -6,9 +6,9 @@ from contextlib import suppress
 
 import numpy as np
 
+from mmfold.adapters.importers.fast_path import new_work
 from mmfold.adapters.importers.frames import Form, Sniffed, parse_frame
 from mmfold.adapters.importers.kernel import CAPTURE_OPEN, CAPTURE_TIME
-from mmfold.adapters.importers.lane import new_work
 from mmfold.adapters.importers.merge import Lines
 from mmfold.adapters.importers.outcome import RefusedError
 from mmfold.adapters.importers.scan import LF, NINE, ZERO, match, scan_receive_time, scan_stamp, scan_string

@@ -4,8 +4,8 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from mmfold.adapters.live.lag import LagWatch
+from mmfold.adapters.live.operator.alerting import watch_alerts
 from mmfold.adapters.live.operator.control import ControlServer
-from mmfold.adapters.live.operator.desk import watch_alerts
 from mmfold.adapters.live.watch_journal import watch_journal
 
 if TYPE_CHECKING:

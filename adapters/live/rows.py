@@ -33,8 +33,8 @@ def health_row(ts_ns: int, loop_drift_ns: int) -> np.ndarray:
 
 
 def timeout_row(index: int, order_id: int, ts_ns: int) -> np.ndarray:
-    """Return the RATE of a request whose outcome a former process took with it."""
-    return plain_row(EventKind.RATE, ts_ns, order_id=order_id, index=index, code=RequestOutcome.TIMEOUT)
+    """Return the REQUEST_RESULT of a request whose outcome a former process took with it."""
+    return plain_row(EventKind.REQUEST_RESULT, ts_ns, order_id=order_id, index=index, code=RequestOutcome.TIMEOUT)
 
 
 def lost_row(index: int, order_id: int, ts_ns: int) -> np.ndarray:

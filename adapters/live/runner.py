@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmfold.adapters.alerts.desk import AlertDesk
+from mmfold.adapters.alerts.dispatch import AlertDesk
 from mmfold.adapters.live.account import day_stop
 from mmfold.adapters.live.account.account import Account
 from mmfold.adapters.live.account.account_stop import AccountStop

@@ -22,15 +22,15 @@ from mmfold.journal.log.segment import segment_paths
 from mmfold.journal.log.writer import Writer
 from mmfold.journal.recovery.recover import recover
 from mmfold.replay.checkpoint import checkpoint_key, find_checkpoint, load_checkpoint, save_checkpoint
-from mmfold.replay.strategy.blame import explain, strategy_blamed
+from mmfold.replay.strategy.attribution import explain, strategy_blamed
 
 UNCOMMITTED_ROW_COUNT_MAX = 16  # market rows that a crash may lose, and that a decision has to write first
 CHECKPOINT_BLOCK_COUNT = 256  # chain blocks between two checkpoints
 OPEN_STATUSES = (
-    OrderStatus.NEW, OrderStatus.PENDING, OrderStatus.LIVE, OrderStatus.AMENDING, OrderStatus.CANCELLING,
+    OrderStatus.CREATED, OrderStatus.SUBMITTED, OrderStatus.ACCEPTED, OrderStatus.AMENDING, OrderStatus.CANCELLING,
     OrderStatus.UNKNOWN,
 )  # fmt: skip
-IN_DOUBT = (OrderStatus.NEW, OrderStatus.PENDING, OrderStatus.AMENDING, OrderStatus.CANCELLING)
+IN_DOUBT = (OrderStatus.CREATED, OrderStatus.SUBMITTED, OrderStatus.AMENDING, OrderStatus.CANCELLING)
 ACK = int(EventKind.ACK)  # from here on kinds are the venue's word on our orders, which no crash may lose
 ORDER_KINDS = bytes((EventKind.PLACE, EventKind.AMEND, EventKind.CANCEL))
 

@@ -13,9 +13,9 @@ import orjson
 from mmfold.adapters.alerts.channel import Channel
 from mmfold.adapters.live.account.account import Account
 from mmfold.adapters.live.account.account_stop import AccountStop, account_of, check_stop
-from mmfold.adapters.live.account.first_look import FirstLook
 from mmfold.adapters.live.account.foreign_orders import check_foreign
 from mmfold.adapters.live.account.handover import Place, find_place, former_runs, own_runs, parent_of, read_seen
+from mmfold.adapters.live.account.initial_position import FirstLook
 from mmfold.adapters.live.account.left_orders import LeftOrders
 from mmfold.adapters.live.account.opening import CannotStart, find_manifest, open_session
 from mmfold.adapters.live.account.position_mode import check_one_way

@@ -2,11 +2,11 @@
 carry out.
 
     the venue says               rows
-    yes                          RATE OK with the latency
+    yes                          REQUEST_RESULT OK with the latency
     no                           REJECT with the low 16 bits of its code
-    too many requests            RATE RATE_LIMITED
-    it failed                    RATE SERVER_ERROR
-    nothing in time, a duplicate RATE TIMEOUT: the order may be there, only the streams or a reconciliation tell
+    too many requests            REQUEST_RESULT RATE_LIMITED
+    it failed                    REQUEST_RESULT SERVER_ERROR
+    nothing in time, a duplicate REQUEST_RESULT TIMEOUT: the order may be there, the streams or a reconciliation tell
 
 An answer to a yes is only that the venue took the request: ACK, AMENDED and CANCELED come by the private stream.
 """
@@ -108,7 +108,7 @@ class PendingRequests(ABC):
         The venue has surely not carried the request out, the stream has confirmed the order, and no other request of it
         is under way.
         """
-        limited = rows[(rows["kind"] == EventKind.RATE) & (rows["code"] == RequestOutcome.RATE_LIMITED)]
+        limited = rows[(rows["kind"] == EventKind.REQUEST_RESULT) & (rows["code"] == RequestOutcome.RATE_LIMITED)]
         return frozenset(order_id for order_id in limited["order_id"].tolist() if not self.is_under_way(order_id))
 
     def is_under_way(self, order_id: int) -> bool:
@@ -140,12 +140,12 @@ class PendingRequests(ABC):
         return Outcome(as_rows(rows), tuple(answers), limit, request_id)
 
     def expire(self, ts_now_ns: int, timeout_ns: int) -> np.ndarray:
-        """Close the requests that were sent `timeout_ns` or longer ago and return their RATE TIMEOUT rows."""
+        """Close the requests that were sent `timeout_ns` or longer ago and return their REQUEST_RESULT TIMEOUT rows."""
         late = [key for key, sent in self.pending.items() if ts_now_ns - sent.ts_sent_ns >= timeout_ns]
         return self.give_up(late, ts_now_ns)
 
     def give_up(self, request_ids: list[str], ts_now_ns: int) -> np.ndarray:
-        """Close requests whose answers will not come, such as those of a lost connection; RATE TIMEOUT rows."""
+        """Close requests whose answers will not come, as of a lost connection; REQUEST_RESULT TIMEOUT rows."""
         outcomes = []
         for request_id in request_ids:
             answers = [Answer(order_id, Verdict.UNKNOWN, 0, "") for _, _, order_id in self.orders_of(request_id)]
@@ -154,9 +154,9 @@ class PendingRequests(ABC):
 
 
 def rate_row(index: int, order_id: int, outcome: RequestOutcome, ts_receive_ns: int, latency_ns: int) -> Row:
-    """Return the RATE of a request."""
+    """Return the REQUEST_RESULT of a request."""
     head = (0, NO_TS_NS, ts_receive_ns, NO_PRICE_TICKS, 0, order_id, latency_ns)
-    return (*head, EventKind.RATE, Side.NONE, Flag.LAST, index, outcome)
+    return (*head, EventKind.REQUEST_RESULT, Side.NONE, Flag.LAST, index, outcome)
 
 
 def reject_row(index: int, order_id: int, code: int, ts_receive_ns: int) -> Row:

@@ -1,7 +1,8 @@
 """Latency: how long the venue took to answer, in buckets; must never count a request that was not answered.
 
-`request` is the answer to a request, as the adapter timed it (RATE); `ack` is from the decision to place an order to
-the venue's ACK, by the core's clock, which a backtest has too. Source: spec/control.md 7, core.md 0 (percentiles).
+`request` is the answer to a request, as the adapter timed it (REQUEST_RESULT); `ack` is from the decision to place an
+order to the venue's ACK, by the core's clock, which a backtest has too.
+Source: spec/control.md 7, core.md 0 (percentiles).
 """
 
 from collections.abc import Iterator
@@ -42,7 +43,7 @@ def on_rate(cell, row):
 @kernel
 def on_order(clock, cell, slot, order_event, before):
     """Count an order that the venue says it has, the first time."""
-    if order_event == OrderEvent.ACK and (before == OrderStatus.NEW or before == OrderStatus.PENDING):
+    if order_event == OrderEvent.ACK and (before == OrderStatus.CREATED or before == OrderStatus.SUBMITTED):
         count_latency(cell, ACK, clock["ts_now_ns"] - cell["orders"][slot]["ts_placed_ns"])
 
 

@@ -39,7 +39,7 @@ def event_of(kind, order_event, before, after):
     # The table has FILL_FULL for an amend that leaves nothing, too: only that of a FILL is one.
     if kind == EventKind.FILL and (order_event == OrderEvent.FILL_PARTIAL or order_event == OrderEvent.FILL_FULL):
         return FILLED
-    if order_event == OrderEvent.AMENDED and after == OrderStatus.LIVE:
+    if order_event == OrderEvent.AMENDED and after == OrderStatus.ACCEPTED:
         return AMENDED
     if after == OrderStatus.DONE and before != OrderStatus.DONE and order_event != OrderEvent.REJECT:
         return ENDED

@@ -13,7 +13,7 @@ from mmfold.engine.limits import (
     TURNOVER_DAY_COUNT,
     TURNOVER_QUARTER_COUNT,
 )
-from mmfold.engine.packed import record
+from mmfold.engine.record_types import record
 from mmfold.engine.schema import F8, I8
 
 MARKOUT_HORIZON = record(

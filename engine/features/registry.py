@@ -41,7 +41,7 @@ def features_on_order(clock, cell, slot, order_event, before):
 
 @kernel
 def features_on_rate(cell, row):
-    """Tell the features of a RATE: how a request ended, of an order that is known or not."""
+    """Tell the features of a REQUEST_RESULT: how a request ended, of an order that is known or not."""
     latency.on_rate(cell, row)
 
 

@@ -372,10 +372,9 @@ _TABLE = (
     KindFields(_K.OPEN_ORDERS, Shape.ORDERS, (), (ORDER, SIDE, PRICE, QTY)),
     _single(_K.CONNECTION, Field("state", "code", _words(ConnectionState))),
     _single(
-        _K.RATE,
+        _K.REQUEST_RESULT,
         Field("outcome", "code", _words(RequestOutcome)),
-        _optional("order_id", "order_id", ANY_INT),
-        _optional("latency_ns", "aux", ANY_INT),
+        *(_optional("order_id", "order_id", ANY_INT), _optional("latency_ns", "aux", ANY_INT)),
     ),
     _single(_K.HEALTH, _optional("resident_bytes", "aux", ANY_INT), _optional("loop_drift_ns", "order_id", ANY_INT)),
     _single(_K.SCORE, Field("score", "aux", RATE_E9)),
@@ -397,4 +396,5 @@ _TABLE = (
 )
 KINDS: dict[int, KindFields] = {int(entry.kind): entry for entry in _TABLE}
 WORDS: dict[Any, KindFields] = {entry.word: entry for entry in _TABLE}
+FORMER_WORDS = {"rate": KINDS[EventKind.REQUEST_RESULT]}  # of files of 0.1.0: read, never written
 assert set(KINDS) == set(EventKind) - {EventKind.FRAME}, "every kind has its fields"

@@ -15,7 +15,7 @@ from mmfold.engine.jit import JIT_ENABLED
 from mmfold.engine.limits import PAYLOAD_ROW_BYTES
 from mmfold.engine.manifest import Manifest, ManifestError, parse_manifest
 from mmfold.engine.records import EVENT, PAYLOAD
-from mmfold.journal.files.packed import PackedWriter, read_pieces
+from mmfold.journal.files.compressed import PackedWriter, read_pieces
 from mmfold.journal.files.work import finished_file
 from mmfold.journal.jsonl.decimals import FieldError
 from mmfold.journal.jsonl.fields import Scale, scales_of

@@ -16,7 +16,19 @@ from mmfold.engine.limits import EVENT_ROW_COUNT_MAX, PAYLOAD_BYTES_MAX, PAYLOAD
 from mmfold.engine.manifest import Manifest, canonical_json
 from mmfold.engine.records import EVENT, PAYLOAD
 from mmfold.journal.jsonl.decimals import FieldError, show
-from mmfold.journal.jsonl.fields import EMPTY, KINDS, TIMES, WORDS, Field, KindFields, Scale, Shape, Whole, scales_of
+from mmfold.journal.jsonl.fields import (
+    EMPTY,
+    FORMER_WORDS,
+    KINDS,
+    TIMES,
+    WORDS,
+    Field,
+    KindFields,
+    Scale,
+    Shape,
+    Whole,
+    scales_of,
+)
 from mmfold.journal.jsonl.notes import KEY_OF_ALL, KEYS_NEEDED, parse_part, put_part, told_notes
 from mmfold.journal.log.canonical import DIGEST_SIZES, DIGEST_TEXT, check_canonical
 
@@ -202,7 +214,7 @@ def parse_line(document: dict[str, Any], scales: Sequence[Scale], symbols: Mappi
     kind = document.get("kind")
     if "kind" not in document:
         raise FieldError('missing key "kind"')
-    entry = WORDS.get(kind) if isinstance(kind, str) else None
+    entry = WORDS.get(kind, FORMER_WORDS.get(kind)) if isinstance(kind, str) else None
     if entry is None:
         raise FieldError(f"unknown kind {show(kind)}", f"the kinds are {', '.join(WORDS)}")
     _check_keys(document, entry)

@@ -17,7 +17,7 @@ from mmfold.engine.manifest import Manifest, ManifestError, parse_manifest
 from mmfold.engine.payload import PayloadError, payload_bytes
 from mmfold.journal.errors import Corrupt, JournalError, NotAJournal, SealDiffers, TornTail
 from mmfold.journal.files.plain_file import open_readable
-from mmfold.journal.log.ahead import Ahead
+from mmfold.journal.log.background import Ahead
 from mmfold.journal.log.chain import GENESIS_BASE, Chain, RowFault, check_rows
 from mmfold.journal.log.lock import is_locked
 from mmfold.journal.log.seal import check_seal, read_seal, seal_bytes

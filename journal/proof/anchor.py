@@ -24,7 +24,7 @@ from mmfold.journal.errors import Locked, NotAJournal
 from mmfold.journal.files.outputs import PROOF_NAME
 from mmfold.journal.files.plain_file import check_own_directory, open_plain, read_plain
 from mmfold.journal.files.work import replace_file
-from mmfold.journal.forms import Form, form_of
+from mmfold.journal.formats import Form, form_of
 from mmfold.journal.log.reader import Journal
 from mmfold.journal.proof.checkpoint import Checkpoint, SignedCheckpoint, parse_checkpoint
 from mmfold.journal.proof.errors import CheckFailed, ProofError

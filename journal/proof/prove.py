@@ -11,7 +11,7 @@ from mmfold.engine.records import EVENT
 from mmfold.journal.errors import NotAJournal
 from mmfold.journal.files.outputs import PROOF_NAME
 from mmfold.journal.files.plain_file import open_readable
-from mmfold.journal.forms import Events
+from mmfold.journal.formats import Events
 from mmfold.journal.log.chain import RowFault, check_rows
 from mmfold.journal.log.reader import Journal
 from mmfold.journal.proof.anchor import CHECKPOINT_NAME, REWRITTEN_HINT, read_newest, read_vkey, root_at

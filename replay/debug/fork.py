@@ -35,7 +35,7 @@ from mmfold.replay.parity.session import ANSWER_KINDS
 from mmfold.replay.result import ReplayResult
 from mmfold.replay.run import Replay, ReplayOptions
 from mmfold.replay.source import EventSource
-from mmfold.replay.strategy.blame import strategy_blamed
+from mmfold.replay.strategy.attribution import strategy_blamed
 from mmfold.replay.strategy.file import check_configured, loaded
 from mmfold.replay.venue.queue import QueueModel
 from mmfold.replay.window import FeedLatency, NoMarket, check_market_orders, feed_latency_of, measure_span

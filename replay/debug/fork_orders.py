@@ -20,7 +20,7 @@ from mmfold.engine.state import State
 
 CHANGES = (EventKind.AMEND, EventKind.CANCEL)
 TOLD = (EventKind.ACK, EventKind.AMENDED, EventKind.FILL, EventKind.OPEN_ORDERS)
-RESTS = (OrderStatus.LIVE, OrderStatus.AMENDING)
+RESTS = (OrderStatus.ACCEPTED, OrderStatus.AMENDING)
 Slot = tuple[int, int]  # instrument_index, slot
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ORDER_KINDS = (
     EventKind.PLACE, EventKind.AMEND, EventKind.CANCEL, EventKind.ACK, EventKind.REJECT, EventKind.AMENDED,
-    EventKind.CANCELED, EventKind.EXPIRED, EventKind.FILL, EventKind.RATE,
+    EventKind.CANCELED, EventKind.EXPIRED, EventKind.FILL, EventKind.REQUEST_RESULT,
 )  # fmt: skip
 MARKED_FILL_COUNT_MAX = 3  # fills of an order whose markouts are looked up
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from mmfold.engine.manifest import canonical_json
 from mmfold.engine.printable import printable
-from mmfold.journal.files.packed import read_pieces
-from mmfold.journal.forms import JSONL_SUFFIXES
+from mmfold.journal.files.compressed import read_pieces
+from mmfold.journal.formats import JSONL_SUFFIXES
 from mmfold.journal.jsonl.decimals import FieldError
 from mmfold.replay.minimize.failure import MinimizeError
 

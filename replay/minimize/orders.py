@@ -16,7 +16,7 @@ from mmfold.engine.orders import FIRST_OPEN, LAST_OPEN
 from mmfold.engine.records import NO_ORDER_ID
 
 K = EventKind
-ANSWERS = (K.ACK, K.REJECT, K.AMENDED, K.CANCELED, K.EXPIRED, K.FILL, K.RATE)
+ANSWERS = (K.ACK, K.REJECT, K.AMENDED, K.CANCELED, K.EXPIRED, K.FILL, K.REQUEST_RESULT)
 HAVE_ORDER_ID = (*ANSWERS, K.OPEN_ORDERS)
 SIDE_SLOTS = ORDER_COUNT_MAX // 2
 FILL, BID, ASK = int(K.FILL), int(Side.BID), int(Side.ASK)
@@ -60,7 +60,7 @@ class OpenOrders:
         return int(self.ids[index, start + np.argmax(is_open)]) if is_open.any() else None
 
     def place_of(self, row: np.void) -> tuple[int, int] | None:
-        """Return where the order of an answer would be, None for a RATE of no order."""
+        """Return where the order of an answer would be, None for a REQUEST_RESULT of no order."""
         order_id = int(row["order_id"])
         return None if order_id == NO_ORDER_ID else (int(row["instrument_index"]), order_id & (ORDER_COUNT_MAX - 1))
 

@@ -23,7 +23,7 @@ from mmfold.engine.manifest import PARENT_ROWS, Manifest, canonical_json, encode
 from mmfold.engine.params import parse_config
 from mmfold.engine.payload import payload_bytes, payload_rows
 from mmfold.engine.views import is_effect
-from mmfold.journal.forms import Events
+from mmfold.journal.formats import Events
 from mmfold.replay.minimize.candidate import Candidate, from_events, from_rows
 from mmfold.replay.minimize.orders import move_orders
 from mmfold.replay.patch import patch_of

@@ -324,4 +324,4 @@ def check_core_error(outcome: Outcome, name: str) -> None:
         )
 
 
-assert EventKind.RATE in ANSWERS
+assert EventKind.REQUEST_RESULT in ANSWERS

@@ -9,7 +9,7 @@ import numpy as np
 
 from mmfold.engine.codes import EventKind
 from mmfold.engine.views import is_effect
-from mmfold.journal.forms import Events
+from mmfold.journal.formats import Events
 from mmfold.replay.minimize.candidate import joined_rows
 from mmfold.replay.minimize.failure import NO_ROWS, DoesNotFail, MinimizeError
 from mmfold.replay.minimize.folding import Fed, Folder

@@ -22,7 +22,7 @@ from mmfold.replay.venue.requests import rest_order
 def count_answers(sim, venue, cell, rows, start, end):
     """Count what the venue told before: its numbers go on from there."""
     kind = rows[start]["kind"]
-    if EventKind.ACK <= kind <= EventKind.FILL or kind == EventKind.OPEN_ORDERS or kind == EventKind.RATE:
+    if EventKind.ACK <= kind <= EventKind.FILL or kind == EventKind.OPEN_ORDERS or kind == EventKind.REQUEST_RESULT:
         sim["answer_count"] += end - start
     elif kind == EventKind.CONNECTION:
         sim["answer_count"] += 1

@@ -4,8 +4,8 @@ import numpy as np
 
 from mmfold.engine.book import key_of, level_qty_lots, next_key, set_level
 from mmfold.engine.codes import EventKind, Flag, Side
+from mmfold.engine.continuity import News, admit_delta, apply_joined, apply_snapshot, set_levels
 from mmfold.engine.funding import pay_computed
-from mmfold.engine.integrity import News, admit_delta, apply_joined, apply_snapshot, set_levels
 from mmfold.engine.jit import kernel
 from mmfold.engine.limits import ORDER_COUNT_MAX
 from mmfold.engine.orders import SLOTS_PER_SIDE, side_of_slot

@@ -245,7 +245,7 @@ def lose_request(sim, cell, request, ts_ns):
         sim["request_count"] += 1
         return
     timeout_ns = ts_ns + sim["rules"]["request_timeout_ns"]
-    row = post_answer(sim, ts_ns, timeout_ns, EventKind.RATE, cell, request["order_id"])
+    row = post_answer(sim, ts_ns, timeout_ns, EventKind.REQUEST_RESULT, cell, request["order_id"])
     row["code"] = RequestOutcome.TIMEOUT
     row["aux"] = sim["rules"]["request_timeout_ns"]
 
@@ -261,7 +261,7 @@ def accept_request(sim, venue, cell, request, ts_ns):
     elif request["kind"] == EventKind.ALERT:
         list_orders(sim, venue, cell, ts_ns)
     elif is_over_budget(sim, ts_ns):
-        row = respond(sim, ts_ns, EventKind.RATE, cell, request["order_id"])
+        row = respond(sim, ts_ns, EventKind.REQUEST_RESULT, cell, request["order_id"])
         row["code"] = RequestOutcome.RATE_LIMITED
     elif request["kind"] == EventKind.PLACE:
         accept_place(sim, venue, cell, request, ts_ns)

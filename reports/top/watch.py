@@ -65,7 +65,7 @@ class Watch:
         """
         self._replay.feed(rows)
         self._refuse_other_decisions()
-        answers = rows[(rows["kind"] == EventKind.RATE) & (rows["aux"] != NO_VALUE)]
+        answers = rows[(rows["kind"] == EventKind.REQUEST_RESULT) & (rows["aux"] != NO_VALUE)]
         self._latencies_ns.extend(answers["aux"][np.isin(answers["code"], ANSWERED)].tolist())
 
     def _refuse_other_decisions(self) -> None:

@@ -115,11 +115,12 @@ class Market:
                                             "flags": Flag.MAKER * (luck < 0.2)})  # fmt: skip
         if luck < 0.4:
             outcome = RequestOutcome.OK if luck < 0.35 else random.choice(list(RequestOutcome))
-            return event(EventKind.RATE, **fields, code=outcome, aux=random.randint(1, 9_000))
+            return event(EventKind.REQUEST_RESULT, **fields, code=outcome, aux=random.randint(1, 9_000))
         if luck < 0.43:
             return event(EventKind.REJECT, **fields, code=7)
         kind = {
-            OrderStatus.NEW: EventKind.ACK, OrderStatus.PENDING: EventKind.ACK, OrderStatus.LIVE: EventKind.EXPIRED,
+            OrderStatus.CREATED: EventKind.ACK, OrderStatus.SUBMITTED: EventKind.ACK,
+            OrderStatus.ACCEPTED: EventKind.EXPIRED,
             OrderStatus.CANCELLING: EventKind.CANCELED, OrderStatus.AMENDING: EventKind.AMENDED,
         }.get(OrderStatus(order["status"]))  # fmt: skip
         if kind is None or luck > 0.98:

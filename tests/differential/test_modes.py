@@ -66,7 +66,7 @@ def witnessed(rows: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """Return the market of the journal as a session recorded it, decisions included."""
     path = tmp_path_factory.mktemp("modes") / "witnessed"
     document = {**DOCUMENT, "params": {name: {**params, "mode": 0} for name, params in DOCUMENT["params"].items()}}
-    answers = (EventKind.ACK, EventKind.AMENDED, EventKind.CANCELED, EventKind.EXPIRED, EventKind.RATE)
+    answers = (EventKind.ACK, EventKind.AMENDED, EventKind.CANCELED, EventKind.EXPIRED, EventKind.REQUEST_RESULT)
     with Writer(path, segment_bytes_max=64) as writer:
         recorder = Recorder(writer, manifest_of(rows), document)
         for part in market_rows([rows[~np.isin(rows["kind"], answers)]]):

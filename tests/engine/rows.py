@@ -255,7 +255,7 @@ def parse_input(house: House, text: str) -> tuple[np.ndarray, int]:
             return parse_order(house, EventKind[word.upper()], words), after_ms
         case "rate":
             fields = {"order_id": house.order_id(words[0]), "code": RequestOutcome[words[1].upper()]}
-            return event(EventKind.RATE, **fields), after_ms
+            return event(EventKind.REQUEST_RESULT, **fields), after_ms
         case "connection":
             return event(EventKind.CONNECTION, code=ConnectionState[words[0].upper()]), after_ms
         case "bbo":
@@ -393,7 +393,7 @@ def check_counts(house: House) -> None:
                 open_lots[side] += max(int(order["qty_lots"]), int(order["pending_qty_lots"]))
                 open_count[side] += 1
                 unknown += int(order["status"] == OrderStatus.UNKNOWN)
-            if order["status"] == OrderStatus.LIVE:
+            if order["status"] == OrderStatus.ACCEPTED:
                 assert order["qty_lots"] > 0 and order["pending_qty_lots"] == 0
         assert open_lots == cell["quote_sides"]["open_lots"].tolist()
         assert open_count == cell["quote_sides"]["open_order_count"].tolist()

@@ -273,6 +273,6 @@ def test_a_broken_invariant_stops_with_its_seq(rows: np.ndarray, seq: int | None
 
 def test_shadow_orders_rest_at_once_and_sent_ones_wait() -> None:
     shadow, sent = House(mode=0), House(mode=1)
-    for house, status in ((shadow, "live"), (sent, "new")):
+    for house, status in ((shadow, "accepted"), (sent, "created")):
         house.play(f"book 10000x5 / 10001x5 @10 | | #1={status} #2={status}")
         assert {int(effect["code"]) for effect in house.taken} == {Reason.QUOTE}

@@ -7,39 +7,39 @@ from mmfold.engine.orders import TRANSITIONS
 from tests.engine.rows import House, check_counts, lines_of, make_manifest
 
 BOOK = "book 10000x5 / 10001x5 @10 | place #1 bid 9990 x 5; place #2 ask 10011 x 5\n"
-LIVE = BOOK + "ack #1 | - | #1=live\nack #2 | - | #2=live\n"
+LIVE = BOOK + "ack #1 | - | #1=accepted\nack #2 | - | #2=accepted\n"
 AMENDING = LIVE + "delta / 10001x0 10002x4 @11<10 | amend #2 ask 10012 x 5 reprice | #2=amending\n"
 LOST = "guard none>order_unknown"
 
 # The table of docs: what a row's status becomes. free and done never change; the rest is spelled out.
 TABLE = """
-              new         pending     live        amending    cancelling  unknown
-sent          pending     pending     live        amending    cancelling  unknown
-ack           live        live        live        amending    cancelling  live
-reject        done        done        live        live        unknown     unknown
-amend         new         pending     amending    amending    cancelling  unknown
-amended       new         pending     live        live        cancelling  live
+              created     submitted   accepted    amending    cancelling  unknown
+sent          submitted   submitted   accepted    amending    cancelling  unknown
+ack           accepted    accepted    accepted    amending    cancelling  accepted
+reject        done        done        accepted    accepted    unknown     unknown
+amend         created     submitted   amending    amending    cancelling  unknown
+amended       created     submitted   accepted    accepted    cancelling  accepted
 cancel        cancelling  cancelling  cancelling  cancelling  cancelling  unknown
 canceled      done        done        done        done        done        done
 expired       done        done        done        done        done        done
-fill_partial  live        live        live        amending    cancelling  live
+fill_partial  accepted    accepted    accepted    amending    cancelling  accepted
 fill_full     done        done        done        done        done        done
-timeout       unknown     unknown     live        unknown     unknown     unknown
-seen_open     live        live        live        amending    cancelling  live
-seen_absent   new         pending     unknown     unknown     done        done
+timeout       unknown     unknown     accepted    unknown     unknown     unknown
+seen_open     accepted    accepted    accepted    amending    cancelling  accepted
+seen_absent   created     submitted   unknown     unknown     done        done
 """
 
 SENT = {
     "an answer to an order that is gone is counted": LIVE + """
         canceled #1 | place #3 bid 9990 x 5
         canceled #1 | - | counter.late_event_count=1
-        ack #1 | - | counter.late_event_count=2 #3=new
+        ack #1 | - | counter.late_event_count=2 #3=created
         amended #1 9000x9 | - | counter.late_event_count=3 #3.price_ticks=9990
         """,
-    "an answer to an order that never was": LIVE + "reject #9 | - | counter.late_event_count=1 #1=live #2=live",
+    "an answer to an order that never was": LIVE + "reject #9 | - | counter.late_event_count=1 #1=accepted #2=accepted",
     "a fill ends an order before its ack": BOOK + """
         fill #1 9990x5 maker | place #3 bid 9990 x 5 | position.position_lots=5 bid.open_lots=5
-        ack #1 | - | counter.late_event_count=1 #3=new
+        ack #1 | - | counter.late_event_count=1 #3=created
         """,
     "a fill of more than was open": LIVE
     + "fill #1 9990x7 | place #3 bid 9990 x 5 | position.position_lots=7 bid.open_lots=5",
@@ -77,13 +77,13 @@ SENT = {
         rate #2 timeout | alert order_unknown #2; {LOST}; cancel #1 bid order_unknown | #2=unknown ask.open_lots=6
         fill #2 10011x1 | - | #2=unknown ask.open_lots=5 #2.qty_lots=4
         ack #2 | - | #2=unknown
-        open #1 bid 9990x5, #2 ask 10012x5 | guard order_unknown>none | #2=live #2.qty_lots=5 #1=cancelling
+        open #1 bid 9990x5, #2 ask 10012x5 | guard order_unknown>none | #2=accepted #2.qty_lots=5 #1=cancelling
         """,
     "a list that was made before an amend does not undo it": LIVE + """
         config target_micros=61000000000 |
         delta / 10001x0 10002x4 @11<10 | amend #2 ask 10012 x 6 reprice
         open #1 bid 9990x5, #2 ask 10011x5 | - | #2=amending #2.pending_qty_lots=6 ask.open_lots=6
-        amended #2 10012x6 | - | #2=live ask.open_lots=6
+        amended #2 10012x6 | - | #2=accepted ask.open_lots=6
         """,
     "a list with an order of size 0": LIVE
     + "open #1 bid 9990x0, #2 ask 10011x5 | place #3 bid 9990 x 5 | bid.open_lots=5",
@@ -101,16 +101,16 @@ SENT = {
         canceled #1 | - | bid.open_lots=0
         """,
     "an order that is new is not expected on the list": BOOK
-    + "open none | - | #1=new #2=new\nrate #1 ok | -\nopen none | - | #1=pending",
+    + "open none | - | #1=created #2=created\nrate #1 ok | -\nopen none | - | #1=submitted",
     "a server error is a timeout": BOOK
     + f"rate #2 server_error | alert order_unknown #2; {LOST}; cancel #1 bid order_unknown | #2=unknown",
-    "an outcome of a request that nobody made": BOOK + "rate #9 timeout | - | #1=new quoter.unknown_order_count=0",
+    "an outcome of a request that nobody made": BOOK + "rate #9 timeout | - | #1=created quoter.unknown_order_count=0",
     "an outcome that comes late": LIVE
-    + "canceled #1 | place #3 bid 9990 x 5\nrate #1 timeout | - | counter.request_timeout_count=0 #3=new",
+    + "canceled #1 | place #3 bid 9990 x 5\nrate #1 timeout | - | counter.request_timeout_count=0 #3=created",
     "an ack ends the doubt": BOOK + f"""
         rate #1 timeout | alert order_unknown #1; {LOST}; cancel #2 ask order_unknown
         canceled #2 | -
-        ack #1 | guard order_unknown>none; place #3 ask 10011 x 5 | #1=live
+        ack #1 | guard order_unknown>none; place #3 ask 10011 x 5 | #1=accepted
         """,
     "expired while cancelling": LIVE + "command freeze |\nexpired #1 | - | bid.open_lots=0 #2=cancelling",
 }  # fmt: skip
@@ -129,7 +129,7 @@ OVERLAP = {
         canceled #2 | -
         canceled #4 | -
         open #1 bid 9990x5, #3 bid 9980x5 | guard order_unknown>none; cancel #1 bid level_dropped; \
-            place #5 ask 10021 x 5 | #3=live #1=cancelling
+            place #5 ask 10021 x 5 | #3=accepted #1=cancelling
         """,
 }  # fmt: skip
 

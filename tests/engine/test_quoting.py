@@ -135,6 +135,6 @@ def test_grid_is_its_rule(bid: int, spread: int, position: int, half_e6: int, sk
     house.feed(book_event(EventKind.BOOK_SNAPSHOT, [(bid, 1)], [(bid + spread, 1)], aux=1))
     found: list[int | None] = [None, None]
     for slot, order in enumerate(house.cell["orders"]):
-        if order["status"] == OrderStatus.LIVE:
+        if order["status"] == OrderStatus.ACCEPTED:
             found[slot // (ORDER_COUNT_MAX // 2)] = int(order["price_ticks"])
     assert found == grid_rule(bid, bid + spread, position, params)

@@ -15,7 +15,7 @@ from tests.engine.noting import make_noter
 from tests.engine.rows import House, check_counts, lines_of
 
 BOOK = "book 10000x5 9999x3 / 10001x5 @10 | place #1 bid 9990 x 5; place #2 ask 10011 x 5\n"
-LIVE = BOOK + "ack #1 | - | #1=live\nack #2 | - | #2=live\n"
+LIVE = BOOK + "ack #1 | - | #1=accepted\nack #2 | - | #2=accepted\n"
 SENT = {"mode": 1}
 SHARES = Note("alloc", {"shares": [0.25, 0.75], "why": "seen"})
 
@@ -164,9 +164,10 @@ SCENARIOS: dict[EventKind, list[Scenario]] = {
     ],
     K.ACK: [
         Scenario(
-            "new, pending, live",
+            "created, submitted, accepted",
             BOOK
-            + "rate #1 ok | - | #1=pending #2=new\nack #1 | - | #1=live counter.acked_count=1\nack #2 | - | #2=live",
+            + "rate #1 ok | - | #1=submitted #2=created\nack #1 | - | #1=accepted counter.acked_count=1\n"
+            + "ack #2 | - | #2=accepted",
             SENT,
         )
     ],
@@ -183,7 +184,7 @@ SCENARIOS: dict[EventKind, list[Scenario]] = {
             "the venue's price and size stand",
             LIVE
             + "delta / 10001x0 10002x4 @11<10 | amend #2 ask 10012 x 5 reprice | #2=amending #2.price_ticks=10011\n"
-            "amended #2 10012x5 | - | #2=live #2.price_ticks=10012 #2.pending_qty_lots=0",
+            "amended #2 10012x5 | - | #2=accepted #2.price_ticks=10012 #2.pending_qty_lots=0",
             SENT,
         )
     ],
@@ -208,7 +209,7 @@ SCENARIOS: dict[EventKind, list[Scenario]] = {
             "moves the position and the order",
             LIVE
             + """
-            fill #1 9990x1 maker | - | position.position_lots=1 position.cost_ticklots=9990 #1=live #1.qty_lots=4 \
+            fill #1 9990x1 maker | - | position.position_lots=1 position.cost_ticklots=9990 #1=accepted #1.qty_lots=4 \
                 bid.open_lots=4
             fill #1 9990x4 | place #3 bid 9990 x 5 | \
                 position.position_lots=5 position.maker_fill_count=1 position.fill_count=2
@@ -272,7 +273,7 @@ SCENARIOS: dict[EventKind, list[Scenario]] = {
         ),
         Scenario(
             "the listed size is the size",
-            LIVE + "open #1 bid 9990x4, #2 ask 10011x5 | - | #1=live #1.qty_lots=4 bid.open_lots=4",
+            LIVE + "open #1 bid 9990x4, #2 ask 10011x5 | - | #1=accepted #1.qty_lots=4 bid.open_lots=4",
             {**SENT, "amend_size_threshold": 0.25},
         ),
     ],
@@ -288,9 +289,9 @@ SCENARIOS: dict[EventKind, list[Scenario]] = {
             """,
             SENT,
         ),
-        Scenario("means nothing where nothing is sent", BOOK + "connection down | - | #1=live"),
+        Scenario("means nothing where nothing is sent", BOOK + "connection down | - | #1=accepted"),
     ],
-    K.RATE: [
+    K.REQUEST_RESULT: [
         Scenario(
             "a request without an answer stops quoting until the venue lists its orders",
             BOOK
@@ -298,7 +299,7 @@ SCENARIOS: dict[EventKind, list[Scenario]] = {
             rate #1 timeout | alert order_unknown #1; guard none>order_unknown; cancel #2 ask order_unknown | \
                 #1=unknown
             book 10000x5 / 10001x5 @11 | - | counter.request_timeout_count=1 bid.open_lots=5
-            open #1 bid 9990x5 | guard order_unknown>none; place #3 ask 10011 x 5 | #1=live
+            open #1 bid 9990x5 | guard order_unknown>none; place #3 ask 10011 x 5 | #1=accepted
             """,
             SENT,
         ),
@@ -313,7 +314,7 @@ SCENARIOS: dict[EventKind, list[Scenario]] = {
         Scenario(
             "a ladder, bids first",
             "book 10000x5 / 10001x5 @10 | place #1 bid 9980 x 2; place #2 bid 9970 x 2; place #3 ask 10021 x 2; "
-            "place #4 ask 10031 x 2 | quoter.quote_count=1 counter.placed_count=4 bid.open_lots=4 #1=live",
+            "place #4 ask 10031 x 2 | quoter.quote_count=1 counter.placed_count=4 bid.open_lots=4 #1=accepted",
             {"levels_per_side": 2, "level_spacing_coeff": 0.5},
         )
     ],

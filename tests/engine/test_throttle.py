@@ -87,7 +87,7 @@ SCENARIOS = {
         ack #2 | -
         config min_spread_bps=40.0 | param min_spread_bps 20>40 config; amend #1 bid 9980 x 5 reprice; \
             amend #2 ask 10021 x 5 reprice
-        reject #1 | - | blocked.backoff=1 #1=live
+        reject #1 | - | blocked.backoff=1 #1=accepted
         +900 timer | - | blocked.backoff=2
         +100 timer | amend #1 bid 9980 x 5 reprice
     """),

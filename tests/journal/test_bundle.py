@@ -13,7 +13,7 @@ import pytest
 from mmfold.journal import bundle
 from mmfold.journal.bundle import EPOCH, JOURNAL_PREFIX, check_end, unpacked_bytes, unpacked_journal, write_bundle
 from mmfold.journal.errors import Corrupt, JournalError, NotAJournal
-from mmfold.journal.forms import Events, Form, verify_form
+from mmfold.journal.formats import Events, Form, verify_form
 from mmfold.journal.log.reader import Journal
 from tests.journal.make_rows import canonical_rows, write_journal
 

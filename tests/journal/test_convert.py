@@ -19,7 +19,7 @@ from mmfold.engine.payload import payload_rows
 from mmfold.journal.convert import check_copy, convert, export_symbols, regrouped, target_form
 from mmfold.journal.errors import Corrupt, JournalError, JournalFull, Locked, NotAJournal, TornTail
 from mmfold.journal.files.publish import publishing
-from mmfold.journal.forms import Events, Form, verify_form
+from mmfold.journal.formats import Events, Form, verify_form
 from mmfold.journal.jsonl.file import JsonlError
 from mmfold.journal.log.seal import read_seal
 from mmfold.journal.log.segment import segment_paths

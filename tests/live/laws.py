@@ -68,7 +68,12 @@ class Walk:
             number, before = int(row["aux"]), order_id
             if number > self.book_number:
                 self.book_number = number if before == self.book_number else None
-        elif kind == EventKind.RATE and row["code"] in LOST and order_id in self.asked and order_id not in self.ended:
+        elif (
+            kind == EventKind.REQUEST_RESULT
+            and row["code"] in LOST
+            and order_id in self.asked
+            and order_id not in self.ended
+        ):
             self.unknown.add(order_id)
         elif kind == EventKind.OPEN_ORDERS:
             self.see_list(set(rows["order_id"].tolist()))

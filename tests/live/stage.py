@@ -123,7 +123,7 @@ class Stage:
 
     def is_quoting(self) -> bool:
         """Tell whether orders rest, and the session and the venue agree on which."""
-        mine = {order for _, order, status in self.playing.session.open_orders() if status == OrderStatus.LIVE}
+        mine = {order for _, order, status in self.playing.session.open_orders() if status == OrderStatus.ACCEPTED}
         theirs = {order.link_id for order in self.account.open.values()}
         known = {encode_link_id(run_tag(self.playing.session.manifest.run_id), order) for order in mine}
         blocked = self.playing.session.core.state.quoters[0]["block_reason"] != Reason.NONE

@@ -55,7 +55,11 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_live_journal_with_faults_in_it_is_looked_into_end_to_end(journal: Path) -> None:
     rows, out = read_rows(journal), journal.parent
     fills = rows[rows["kind"] == EventKind.FILL]
-    assert len(fills) > 2 and (rows["kind"] == EventKind.BOOK_GAP).any() and (rows["kind"] == EventKind.RATE).any()
+    assert (
+        len(fills) > 2
+        and (rows["kind"] == EventKind.BOOK_GAP).any()
+        and (rows["kind"] == EventKind.REQUEST_RESULT).any()
+    )
     fill = fills[0]
     seq, order_id = int(fill["seq"]), int(fill["order_id"])
 

@@ -40,7 +40,7 @@ def test_nothing_is_refused_for_its_rate(
     finally:
         running.close()
     rows = np.concatenate([rows.copy() for rows in Journal(tmp_path / "j").verified_chunks()])
-    rates = rows["code"][rows["kind"] == EventKind.RATE]
+    rates = rows["code"][rows["kind"] == EventKind.REQUEST_RESULT]
     sent = np.isin(rows["kind"], (EventKind.PLACE, EventKind.AMEND)).sum()
     assert sent >= enough / 3, "nothing was asked of the limits"
     refused = [record for record in caplog.records if record.msg == "request_refused"]

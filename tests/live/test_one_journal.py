@@ -58,7 +58,7 @@ def test_an_interrupted_session_is_replayed_the_same_everywhere(tmp_path: Path) 
         check_against_venue(rows, account)
         check_end(rows, account)
     downs = (rows["kind"] == EventKind.CONNECTION) & (rows["code"] == ConnectionState.DOWN)
-    lost = (rows["kind"] == EventKind.RATE) & (rows["code"] == RequestOutcome.TIMEOUT)
+    lost = (rows["kind"] == EventKind.REQUEST_RESULT) & (rows["code"] == RequestOutcome.TIMEOUT)
     configs = len(set(rows["seq"][rows["kind"] == EventKind.CONFIG].tolist()))
     assert downs.sum() >= 3 and lost.sum() and configs == 2
     here = check_replay(journal)

@@ -48,7 +48,7 @@ GOES_ON = """    if order_event == OrderEvent.CANCELED and cell["position"]["pos
 """
 
 BUGS = {
-    "book not cleared on restart": Bug(("engine/integrity.py", CLEARS, KEEPS), {"": "crossed_book"}),
+    "book not cleared on restart": Bug(("engine/continuity.py", CLEARS, KEEPS), {"": "crossed_book"}),
     # Of one whose cancel is under way.
     "fill counted twice": Bug(("engine/orders.py", FILLS, FILLS_TWICE), {"": "cash_identity"}),
     "stale quote after a gap": Bug(("engine/gates/fresh.py", YOUNG, ANY_AGE), {"": "quote_while_stale"}),

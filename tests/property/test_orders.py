@@ -17,7 +17,7 @@ PARAMS: dict[str, Any] = {
     "mode": 1, "levels_per_side": 3, "level_spacing_coeff": 0.3, "position_lots_max": LOTS_MAX,
     "target_micros": 90_000_000_000, "amend_size_threshold": 0.6, "active_per_side_max": 5,
 }  # fmt: skip
-ANSWERS = ("ACK", "REJECT", "AMENDED", "CANCELED", "EXPIRED", "FILL", "RATE")
+ANSWERS = ("ACK", "REJECT", "AMENDED", "CANCELED", "EXPIRED", "FILL", "REQUEST_RESULT")
 seeds = st.integers(0, (1 << 32) - 1)
 
 
@@ -41,7 +41,7 @@ def random_answer(random: Random, order_id: int) -> np.ndarray:
         fields |= {"price_ticks": random.randint(9_900, 10_100), "qty_lots": random.randint(1, 9)}
     if kind == EventKind.FILL:
         fields["side"] = Side.BID if order_id & (ORDER_COUNT_MAX - 1) < ORDER_COUNT_MAX // 2 else Side.ASK
-    if kind == EventKind.RATE:
+    if kind == EventKind.REQUEST_RESULT:
         fields["code"] = random.choice(list(RequestOutcome))
     return event(kind, **fields)
 
@@ -113,7 +113,7 @@ class Venue:
             return
         self.orders[order_id] = [int(effect["side"]), int(effect["price_ticks"]), int(effect["qty_lots"]), 0]
         if luck < 0.2:
-            self.say(EventKind.RATE, order_id, code=RequestOutcome.TIMEOUT)
+            self.say(EventKind.REQUEST_RESULT, order_id, code=RequestOutcome.TIMEOUT)
         else:
             self.say(EventKind.ACK, order_id)
 
@@ -127,14 +127,14 @@ class Venue:
         order = self.orders[order_id]
         order[1:3] = [int(effect["price_ticks"]), remaining]
         if luck < 0.3:
-            self.say(EventKind.RATE, order_id, code=RequestOutcome.TIMEOUT)
+            self.say(EventKind.REQUEST_RESULT, order_id, code=RequestOutcome.TIMEOUT)
         else:
             self.say(EventKind.AMENDED, order_id, price_ticks=order[1], qty_lots=order[2])
 
     def cancel(self, order_id: int, luck: float) -> None:
         """Cancel an order that still rests, or refuse for want of request budget."""
         if order_id not in self.orders or luck < 0.15:
-            self.say(EventKind.RATE, order_id, code=RequestOutcome.RATE_LIMITED)
+            self.say(EventKind.REQUEST_RESULT, order_id, code=RequestOutcome.RATE_LIMITED)
             return
         del self.orders[order_id]
         self.say(EventKind.CANCELED, order_id)
@@ -189,6 +189,6 @@ def test_position_and_open_orders_never_pass_the_limit(seed: int, overlap: bool)
         venue.take(house.feed(venue.answers.pop(0) if venue.answers else venue.list_orders()))
     assert house.cell["position"]["position_lots"] == venue.traded_lots
     core_open = {
-        int(o["order_id"]): int(o["qty_lots"]) for o in house.cell["orders"] if o["status"] == OrderStatus.LIVE
+        int(o["order_id"]): int(o["qty_lots"]) for o in house.cell["orders"] if o["status"] == OrderStatus.ACCEPTED
     }
     assert core_open == {order_id: order[2] for order_id, order in venue.orders.items()}

@@ -41,7 +41,7 @@ ANSWERS = (
     EventKind.CANCELED,
     EventKind.EXPIRED,
     EventKind.FILL,
-    EventKind.RATE,
+    EventKind.REQUEST_RESULT,
 )
 TOLD = (
     "kind", "ts_exchange_ns", "ts_receive_ns", "instrument_index", "order_id", "side", "price_ticks", "qty_lots", "aux",

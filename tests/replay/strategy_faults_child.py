@@ -20,7 +20,7 @@ def tell(fault: int) -> str:
     """Return what a person reads when the strategy meets a fault."""
     from mmfold.engine.quoting.registry import decide_targets  # the kernels come after the strategy
     from mmfold.engine.state import make_out, make_state
-    from mmfold.replay.strategy.blame import explain
+    from mmfold.replay.strategy.attribution import explain
 
     one = Instrument(symbol="A", tick_size="1", lot_size="1")
     state = make_state(Manifest(run_id="r", instruments=(one,), extra=strategy.words()))

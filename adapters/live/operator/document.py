@@ -18,7 +18,7 @@ from mmfold.reports.money import Units, decimal_text, instrument_units
 from mmfold.reports.opening import opening_fields
 from mmfold.reports.position import position_amounts
 
-OPEN = range(OrderStatus.NEW, OrderStatus.DONE)
+OPEN = range(OrderStatus.CREATED, OrderStatus.DONE)
 SIDES = (Side.BID, Side.ASK)
 PERCENTILES = (50, 99)
 

@@ -82,9 +82,9 @@ class LiveStatus:
     def note_answers(self, rows: np.ndarray) -> None:
         """Count the venue's answers to requests: how long each took, and the refusals of its rate limit."""
         for row in plain_rows(rows):
-            if row.kind == EventKind.RATE and row.code == RequestOutcome.OK:
+            if row.kind == EventKind.REQUEST_RESULT and row.code == RequestOutcome.OK:
                 self.order_latency[row.instrument_index].add(row.aux)
-            elif row.kind == EventKind.RATE and row.code == RequestOutcome.RATE_LIMITED:
+            elif row.kind == EventKind.REQUEST_RESULT and row.code == RequestOutcome.RATE_LIMITED:
                 self.rate_limited += 1
 
     def note_audits(self, effects: np.ndarray) -> None:

@@ -43,7 +43,7 @@ def withdrawn_row(effect: np.void, ts_now_ns: int) -> Row:
 
 
 def dropped_row(waiter: Waiter, now_s: float, ts_now_ns: int) -> Row:
-    """Return the RATE of a request that waited too long for room, as the venue would have refused it."""
+    """Return the REQUEST_RESULT of a request that waited too long for room, as the venue would have refused it."""
     effect = waiter.effect[0]
     waited_ns = round((now_s - waiter.since_s) * NS_PER_S)
     index, order_id = int(effect["instrument_index"]), int(effect["order_id"])

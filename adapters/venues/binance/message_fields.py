@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mmfold.adapters.importers.lane import FIELD_COUNT, VALUE_KIND_COUNT
+from mmfold.adapters.importers.fast_path import FIELD_COUNT, VALUE_KIND_COUNT
 
 E, E_TIME, T_TIME, SYMBOL, PAIR, U_FIRST, U_LAST, U_PREVIOUS = range(8)
 LOWER_B, LOWER_A, UPPER_B, UPPER_A, T_NUMBER, PRICE, QTY, X_TYPE, MAKER, M_SPOT, F_FIRST, L_LAST = range(8, 20)

@@ -7,6 +7,7 @@ The laws of adapters/importers/kernel.py hold; the reference is messages.py.
 
 import numpy as np
 
+from mmfold.adapters.importers.fast_path import END, SKIP_AGGREGATE, SKIP_SINGLE
 from mmfold.adapters.importers.kernel import (
     add_level,
     apply_symbol,
@@ -20,7 +21,6 @@ from mmfold.adapters.importers.kernel import (
     scan_price,
     scan_qty,
 )
-from mmfold.adapters.importers.lane import END, SKIP_AGGREGATE, SKIP_SINGLE
 from mmfold.adapters.importers.scan import (
     AT,
     BRACE_CLOSE,

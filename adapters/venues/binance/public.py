@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mmfold.adapters.importers.frame_lane import open_lane
+from mmfold.adapters.importers.fast_frames import open_lane
 from mmfold.adapters.importers.outcome import ImportFailedError, PassedOverError, RefusedError
 from mmfold.adapters.importers.table import TOLD_TWICE, Context
 from mmfold.adapters.venues.binance.books import BookWatch

@@ -8,6 +8,7 @@ price are read to their end and counted: a stream is full of them.
 
 import numpy as np
 
+from mmfold.adapters.importers.fast_path import END, ROWS_FULL, SKIP_KLINE, SKIP_TICKER
 from mmfold.adapters.importers.kernel import (
     add_level,
     apply_symbol,
@@ -23,7 +24,6 @@ from mmfold.adapters.importers.kernel import (
     scan_qty,
     scan_symbol,
 )
-from mmfold.adapters.importers.lane import END, ROWS_FULL, SKIP_KLINE, SKIP_TICKER
 from mmfold.adapters.importers.scan import (
     BRACE_CLOSE,
     COLON,

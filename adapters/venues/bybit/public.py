@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mmfold.adapters.importers.frame_lane import open_lane
+from mmfold.adapters.importers.fast_frames import open_lane
 from mmfold.adapters.importers.outcome import PassedOverError, RefusedError
 from mmfold.adapters.importers.rows import finish_event
 from mmfold.adapters.importers.table import TOLD_TWICE, Context

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from hypothesis import strategies as st
 
+from mmfold.adapters.importers.fast_path import FastLane
 from mmfold.adapters.importers.frames import Form
-from mmfold.adapters.importers.lane import FastLane
 from mmfold.adapters.importers.outcome import ImportFailedError
 from mmfold.adapters.importers.quarantine import Quarantine
 from mmfold.adapters.importers.session import Session

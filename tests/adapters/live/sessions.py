@@ -15,7 +15,7 @@ def example_status() -> LiveStatus:
     for side, key, lots in ((Side.BID, -617_404, 1_500), (Side.ASK, 617_406, 250)):
         cell["sides"][side]["best_key"] = key
         cell["window_qty_lots"][side, key & (BOOK_WINDOW_TICKS - 1)] = lots
-    for slot, status, price in ((0, OrderStatus.LIVE, 617_300), (SLOTS_PER_SIDE, OrderStatus.UNKNOWN, 617_500)):
+    for slot, status, price in ((0, OrderStatus.ACCEPTED, 617_300), (SLOTS_PER_SIDE, OrderStatus.UNKNOWN, 617_500)):
         order = cell["orders"][slot]
         order["order_id"], order["status"], order["price_ticks"] = 0xABC + slot, status, price
         order["qty_lots"], order["filled_lots"], order["ts_placed_ns"] = 3, 1, START_NS

@@ -22,7 +22,7 @@ def test_counts_are_the_journals(running: RunningVenue, tmp_path: Path) -> None:
     plan = plan_session(running, tmp_path / "j", symbols=SYMBOLS)
     status = run_session(plan, has_answers).status
     rows = np.concatenate([rows.copy() for rows in Journal(tmp_path / "j").verified_chunks()])
-    rates = rows[rows["kind"] == EventKind.RATE]
+    rates = rows[rows["kind"] == EventKind.REQUEST_RESULT]
     for index, latency in enumerate(status.order_latency):
         taken = rates[(rates["code"] == RequestOutcome.OK) & (rates["instrument_index"] == index)]
         assert (latency.count, latency.sum_ns) == (len(taken), taken["aux"].sum())

@@ -16,7 +16,7 @@ SETTLE_MS = 60_000  # longer than a stop may take
 
 
 def quotes(runner: Runner) -> bool:
-    return bool((runner.session.core.state.orders["status"] == OrderStatus.LIVE).any())
+    return bool((runner.session.core.state.orders["status"] == OrderStatus.ACCEPTED).any())
 
 
 def test_a_cancel_beyond_the_rate_limit_is_asked_for_again_soon(
@@ -27,7 +27,7 @@ def test_a_cancel_beyond_the_rate_limit_is_asked_for_again_soon(
     plan = plan_session(running, tmp_path / "j", pace=pace)
     runner = run_session(plan, quotes)
     rows = np.concatenate([rows.copy() for rows in Journal(tmp_path / "j").verified_chunks()])
-    limited = rows[(rows["kind"] == EventKind.RATE) & (rows["code"] == RequestOutcome.RATE_LIMITED)]
+    limited = rows[(rows["kind"] == EventKind.REQUEST_RESULT) & (rows["code"] == RequestOutcome.RATE_LIMITED)]
     unknown = rows[(rows["kind"] == EventKind.ALERT) & (rows["code"] == AlertCode.ORDER_UNKNOWN)]
     assert len(limited) and set(unknown["aux"].tolist()) == set(limited["order_id"].tolist())
     again = rows[(rows["kind"] == EventKind.CANCEL) & (rows["seq"] > unknown["seq"][0])]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmfold.adapters.alerts.desk import AlertDesk
+from mmfold.adapters.alerts.dispatch import AlertDesk
 from mmfold.adapters.live.lag import BEHIND, CAUGHT_UP_LOOK_COUNT, LATE_LOOK_COUNT, LagWatch
 from mmfold.adapters.live.operator.status import LiveStatus
 from mmfold.adapters.live.runner import Pace

@@ -62,7 +62,7 @@ def test_decisions_without_their_witness_are_written_not_sent(tmp_path: Path, lo
     effects = np.flatnonzero((rows["kind"] >= EventKind.PLACE) & (rows["kind"] < EventKind.DIGEST))
     cut_to(rows[: effects[-lost]], tmp_path / "cut")
     again = Session(tmp_path / "cut", MANIFEST)
-    assert [status for *_, status in again.open_orders()] == [OrderStatus.NEW] * 2, "the venue will be asked"
+    assert [status for *_, status in again.open_orders()] == [OrderStatus.CREATED] * 2, "the venue will be asked"
     assert again.decided == []
     again.fold(timer_row(3))
     again.close()

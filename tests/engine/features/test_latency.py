@@ -27,7 +27,7 @@ def test_the_bounds_are_those_of_the_spec():
 def test_a_request_is_counted_as_the_adapter_timed_it(ms, bucket):
     house = House(mode=1)
     house.play(QUOTED)
-    house.feed(event(EventKind.RATE, order_id=house.order_id("#1"), aux=round(ms * NS_PER_MS)))
+    house.feed(event(EventKind.REQUEST_RESULT, order_id=house.order_id("#1"), aux=round(ms * NS_PER_MS)))
     counts = house.cell["features"]["latency"]["counts"]
     assert counts[0].tolist() == [int(at == bucket) for at in range(11)] and counts[1].sum() == 0
 
@@ -45,7 +45,7 @@ def test_a_request_is_counted_as_the_adapter_timed_it(ms, bucket):
 def test_which_requests_are_counted(fields, count):
     house = House(mode=1)
     house.play(QUOTED)
-    house.feed(event(EventKind.RATE, **{"order_id": house.order_id("#1"), **fields}))
+    house.feed(event(EventKind.REQUEST_RESULT, **{"order_id": house.order_id("#1"), **fields}))
     assert house.cell["features"]["latency"]["counts"].sum() == count
 
 
@@ -54,7 +54,7 @@ def test_which_requests_are_counted(fields, count):
     [
         f"+20 ack #1 | | {ACK}.3=1\n+600 ack #2 | | {ACK}.8=1\n+9 ack #2 | | {ACK}.8=1 {ACK}.9=0",
         f"rate #1 ok\n+20 ack #1 | | {ACK}.4=1 {REQUEST}.0=0",
-        f"rate #1 timeout\n+20 ack #1 | | {ACK}.4=0 #1=live",
+        f"rate #1 timeout\n+20 ack #1 | | {ACK}.4=0 #1=accepted",
         f"+20 reject #1 | | {ACK}.3=0",
         f"+20 fill #1 9990x1 maker\nack #1 | | {ACK}.4=0",
     ],

@@ -14,7 +14,7 @@ from mmfold.engine.codes import EventKind
 from mmfold.engine.jit import JIT_ENABLED
 from mmfold.engine.policy.note import note_text, notes_in
 from mmfold.journal.convert import convert
-from mmfold.journal.forms import Events
+from mmfold.journal.formats import Events
 from mmfold.journal.jsonl.file import JsonlError, JsonlReader, write_jsonl
 from mmfold.journal.jsonl.notes import with_whole_notes
 from mmfold.journal.log.canonical import RowError

@@ -51,7 +51,7 @@ USUAL = Assumptions()
 LATE = Assumptions(entry_latency_ns=37 * MS, response_latency_ns=13 * MS, queue_model=QueueModel.RISK_AVERSE)
 MET = (EventKind.CONNECTION, EventKind.HEALTH, EventKind.TRADE, EventKind.COMMAND)
 OTHER = Change(overrides=("grid.half_spread=0.3", "strategy.min_spread_bps=1.5"))
-ANSWERS = (*range(EventKind.ACK, EventKind.FILL + 1), EventKind.OPEN_ORDERS, EventKind.CONNECTION, EventKind.RATE)
+ANSWERS = (*range(EventKind.ACK, EventKind.FILL + 1), EventKind.OPEN_ORDERS, *MET[:1], EventKind.REQUEST_RESULT)
 CHILD = """
 import sys; from pathlib import Path
 from mmfold.replay.assumptions import Assumptions
@@ -262,10 +262,10 @@ def test_what_is_on_its_way_arrives_when_its_latency_says_but_not_before_the_for
 @pytest.mark.parametrize(
     ("status", "is_told", "resting", "requests"),
     [
-        (OrderStatus.NEW, False, [], ["place"]),
-        (OrderStatus.PENDING, False, [], ["place"]),
-        (OrderStatus.LIVE, True, ["place"], []),
-        (OrderStatus.LIVE, False, ["place"], []),  # of a session in which nothing was sent
+        (OrderStatus.CREATED, False, [], ["place"]),
+        (OrderStatus.SUBMITTED, False, [], ["place"]),
+        (OrderStatus.ACCEPTED, True, ["place"], []),
+        (OrderStatus.ACCEPTED, False, ["place"], []),  # of a session in which nothing was sent
         (OrderStatus.AMENDING, True, ["place"], ["amend"]),
         (OrderStatus.CANCELLING, True, ["place"], ["cancel"]),
         (OrderStatus.CANCELLING, False, [], ["place", "cancel"]),

@@ -61,9 +61,11 @@ def test_an_order_is_followed_to_its_end(demo: Path) -> None:
     fill = rows[rows["kind"] == EventKind.FILL][0]
     order_id = int(fill["order_id"])
     story = open_journal(demo).why(order_id, is_order=True)
-    mine = rows[(rows["order_id"] == order_id) & (rows["kind"] != EventKind.AUDIT) & (rows["kind"] != EventKind.RATE)]
+    mine = rows[
+        (rows["order_id"] == order_id) & (rows["kind"] != EventKind.AUDIT) & (rows["kind"] != EventKind.REQUEST_RESULT)
+    ]
     assert story.seq == order_id >> 16 and story.order_id == order_id and story.ended
-    assert story.life[story.life["kind"] != EventKind.RATE]["seq"].tolist() == mine["seq"].tolist()
+    assert story.life[story.life["kind"] != EventKind.REQUEST_RESULT]["seq"].tolist() == mine["seq"].tolist()
     assert [(one.fill_seq, one.horizon_ms) for one in story.markouts][:2] == [
         (int(fill["seq"]), ms) for ms in (200, 500)
     ]

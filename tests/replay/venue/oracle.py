@@ -379,7 +379,9 @@ def run_oracle(scenario: Scenario) -> tuple[list[Oracle], list[Answer | Happenin
         second = ts_ns // 1_000_000_000
         seconds[second] = seconds.get(second, 0) + 1
         if 0 < scenario.assumptions.request_per_s_max < seconds[second]:
-            venues[one.instrument].answer(EventKind.RATE, ts_ns, one.order_id, code=RequestOutcome.RATE_LIMITED)
+            venues[one.instrument].answer(
+                EventKind.REQUEST_RESULT, ts_ns, one.order_id, code=RequestOutcome.RATE_LIMITED
+            )
         else:
             venues[one.instrument].request(one)
     for due_ns in sorted({e for v in venues for o in v.orders.values() if (e := o.expiry_ns) and e < end_ns}):

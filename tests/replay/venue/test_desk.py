@@ -109,7 +109,7 @@ def test_an_inverse_position_is_valued_downward(side: Side, value_micros: int) -
 
 def test_a_request_budget() -> None:
     desk = make_desk(request_per_s_max=2)
-    assert [place(desk, number, number, 90, 2, POST) for number in (1, 2, 3)] == [["ack"], ["ack"], ["rate"]]
+    assert [place(desk, number, number, 90, 2, POST) for number in (1, 2, 3)] == [["ack"], ["ack"], ["request_result"]]
 
 
 def test_what_comes_before_an_order_is_what_a_trade_at_its_price_fills_first() -> None:

@@ -26,7 +26,7 @@ BROKEN = Assumptions(
     outage_ns=600 * MS,
     restart_ppm=400_000,
 )
-OPEN = (OrderStatus.LIVE, OrderStatus.AMENDING, OrderStatus.CANCELLING)
+OPEN = (OrderStatus.ACCEPTED, OrderStatus.AMENDING, OrderStatus.CANCELLING)
 ANSWERS = (
     EventKind.ACK, EventKind.REJECT, EventKind.AMENDED, EventKind.CANCELED, EventKind.EXPIRED, EventKind.FILL,
     EventKind.OPEN_ORDERS,
@@ -85,7 +85,7 @@ def test_each_interval_has_its_outage_and_the_connection_comes_back(broken: Brok
 
 def test_a_lost_request_is_asked_for_and_quoting_goes_on(broken: Broken) -> None:
     rows, told = broken.rows, states(broken.rows)
-    lost = np.flatnonzero((rows["kind"] == EventKind.RATE) & (rows["code"] == RequestOutcome.TIMEOUT))
+    lost = np.flatnonzero((rows["kind"] == EventKind.REQUEST_RESULT) & (rows["code"] == RequestOutcome.TIMEOUT))
     unknown = np.flatnonzero((rows["kind"] == EventKind.ALERT) & (rows["code"] == AlertCode.ORDER_UNKNOWN))
     listed = np.flatnonzero(rows["kind"] == EventKind.OPEN_ORDERS)
     placed = np.flatnonzero(rows["kind"] == EventKind.PLACE)

@@ -22,7 +22,7 @@ from mmfold.engine.payload import payload_rows
 from mmfold.engine.records import NO_TS_NS
 from mmfold.journal.convert import convert
 from mmfold.journal.errors import JournalError, NotAJournal
-from mmfold.journal.forms import Events
+from mmfold.journal.formats import Events
 from mmfold.journal.log.writer import Writer
 from mmfold.journal.selection import UnknownName
 from mmfold.replay.run import ReplayOptions, replay
@@ -232,7 +232,7 @@ def test_where_nothing_is_sent_a_decision_is_the_end(tmp_path: Path) -> None:
     path = Tape(tmp_path / "j", MOVING).write(f"0 | book 9999x9 / 10001x9 @1\n{MOVES}\n2500 | timer")
     orders, told = mmfold.open(path).orders().to_pylist(), replay(path, ReplayOptions(checkpoints=False))
     state = told.state.orders[0]
-    held = state[(state["status"] >= OrderStatus.NEW) & (state["status"] < OrderStatus.DONE)]
+    held = state[(state["status"] >= OrderStatus.CREATED) & (state["status"] < OrderStatus.DONE)]
     live = {row["order_id"]: row for row in orders if row["ts_ended"] is None}
     assert len(held) > 0 and sorted(live) == sorted(held["order_id"].tolist())
     assert [live[int(one["order_id"])]["price"] for one in held] == [float(one["price_ticks"]) for one in held]

@@ -93,7 +93,7 @@ def test_own_orders_are_marked_in_the_ladder(
     watch = watch_of(tmp_path, rows)
     for slot, (price_ticks, qty_lots) in enumerate(own):
         order = watch.core.state.orders[0, SLOTS_PER_SIDE * Side.BID + slot]
-        order["status"], order["price_ticks"], order["qty_lots"] = OrderStatus.LIVE, price_ticks, qty_lots
+        order["status"], order["price_ticks"], order["qty_lots"] = OrderStatus.ACCEPTED, price_ticks, qty_lots
     units = instrument_units(MANIFEST.instruments[0])
     shown = ladder(watch.core.state, 0, Side.BID, units)
     assert [(one["price"], one["qty"], one["own"]) for one in shown] == [
@@ -115,11 +115,11 @@ def watch_of(directory: Path, *events: np.ndarray) -> Watch:
 
 
 def rate_rows(answers: list[tuple[RequestOutcome, int]]) -> np.ndarray:
-    """Return one RATE per (outcome, latency in ns), 10 ms apart."""
+    """Return one REQUEST_RESULT per (outcome, latency in ns), 10 ms apart."""
     rows = np.zeros(len(answers), EVENT)
     rows["seq"] = 2 + np.arange(len(answers))
     rows["ts_receive_ns"] = START_NS + 10 * NS_PER_MS * np.arange(len(answers))
-    rows["kind"], rows["side"], rows["flags"] = EventKind.RATE, Side.NONE, Flag.LAST
+    rows["kind"], rows["side"], rows["flags"] = EventKind.REQUEST_RESULT, Side.NONE, Flag.LAST
     rows["price_ticks"], rows["order_id"] = NO_PRICE_TICKS, NO_ORDER_ID
     rows["code"], rows["aux"] = zip(*answers, strict=True)
     return rows

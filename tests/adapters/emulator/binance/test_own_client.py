@@ -13,7 +13,7 @@ from mmfold.adapters.venues.binance.venue import BinanceVenue
 from mmfold.adapters.venues.port import Control, MalformedFrame, NativeVenue, VenueError
 from mmfold.engine.book import levels
 from mmfold.engine.codes import BookStatus, EventKind, Side
-from mmfold.engine.integrity import apply_clear, apply_delta, apply_snapshot
+from mmfold.engine.continuity import apply_clear, apply_delta, apply_snapshot
 from mmfold.engine.manifest import Manifest
 from mmfold.engine.state import make_state
 from tests.adapters.emulator.binance.running import RunningBinance, Socket

@@ -13,7 +13,7 @@ from mmfold.adapters.live.lag import BEHIND
 from mmfold.adapters.live.session import Session
 from mmfold.engine.manifest import Instrument, Manifest
 from tests.adapters.emulator.running import RunningVenue
-from tests.adapters.live.account.test_first_look import has_placed
+from tests.adapters.live.account.test_initial_position import has_placed
 from tests.adapters.live.until import plan_session, run_session
 from tests.engine.rows import AUTOPOLICY
 

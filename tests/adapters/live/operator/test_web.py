@@ -106,7 +106,7 @@ def test_status_shows_the_session() -> None:
     assert btc["book"] == {"ask": ["61740.6", "0.25"], "bid": ["61740.4", "1.5"], "status": "live"}
     assert [{**order, "age_ms": 0} for order in btc["orders"]] == [
         {"age_ms": 0, "filled": "0.001", "order_id": "2748", "price": "61730", "qty": "0.003", "side": "bid",
-         "status": "live"},
+         "status": "accepted"},
         {"age_ms": 0, "filled": "0.001", "order_id": "2780", "price": "61750", "qty": "0.003", "side": "ask",
          "status": "unknown"},
     ]  # fmt: skip

@@ -102,7 +102,7 @@ def play(steps: Any) -> tuple[Wire, np.ndarray]:
 
 
 def outcomes(rows: np.ndarray) -> dict[int, RequestOutcome]:
-    rates = rows[rows["kind"] == EventKind.RATE]
+    rates = rows[rows["kind"] == EventKind.REQUEST_RESULT]
     return {int(row["order_id"]): RequestOutcome(row["code"]) for row in rates}
 
 
@@ -124,8 +124,8 @@ def test_no_second_sees_too_many_and_what_is_old_is_given_up(monkeypatch: pytest
     assert sorted(found) == list(range(1, 61)), "each is answered once"
     limited = [one for one, what in found.items() if what == RequestOutcome.RATE_LIMITED]
     assert len(limited) == 60 - len(wire.ops) and len(wire.ops) >= 2 * LIMIT and limited
-    waits_ns = rows["aux"][(rows["kind"] == EventKind.RATE) & (rows["code"] == RequestOutcome.RATE_LIMITED)]
-    assert (waits_ns >= waiting.WAIT_S * 1e9).all(), "a RATE tells how long it took"
+    waits_ns = rows["aux"][(rows["kind"] == EventKind.REQUEST_RESULT) & (rows["code"] == RequestOutcome.RATE_LIMITED)]
+    assert (waits_ns >= waiting.WAIT_S * 1e9).all(), "a REQUEST_RESULT tells how long it took"
 
 
 def test_every_cancel_leaves_and_those_for_safety_first() -> None:
@@ -138,7 +138,7 @@ def test_every_cancel_leaves_and_those_for_safety_first() -> None:
     assert max(wire.most(op) for op in wire.arrived) <= LIMIT
     found = outcomes(rows)
     assert sorted(found) == [*range(1, 25), *range(101, 111)] and set(found.values()) == {RequestOutcome.OK}
-    order = rows["order_id"][rows["kind"] == EventKind.RATE].tolist()
+    order = rows["order_id"][rows["kind"] == EventKind.REQUEST_RESULT].tolist()
     assert max(order.index(one) for one in range(101, 111)) <= 21, "half of the limit was theirs"
 
 

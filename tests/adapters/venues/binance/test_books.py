@@ -11,7 +11,7 @@ from mmfold.adapters.venues.binance.public import BinanceParser
 from mmfold.adapters.venues.port import MalformedFrame, SnapshotDue, VenueError
 from mmfold.engine.book import levels
 from mmfold.engine.codes import BookStatus, EventKind
-from mmfold.engine.integrity import apply_clear, apply_delta, apply_snapshot
+from mmfold.engine.continuity import apply_clear, apply_delta, apply_snapshot
 from mmfold.engine.state import State, make_state
 from tests.adapters.venues.binance.words import MANIFEST, TS, depth, public, snapshot
 

@@ -12,7 +12,7 @@ from mmfold.adapters.importers.outcome import ImportRequest
 from mmfold.adapters.venues.binance.public import BinanceParser
 from mmfold.adapters.venues.port import Ignored, MalformedFrame
 from mmfold.engine.codes import BookStatus, EventKind
-from mmfold.engine.integrity import apply_delta, apply_snapshot
+from mmfold.engine.continuity import apply_delta, apply_snapshot
 from mmfold.engine.state import make_state
 from mmfold.journal.log.reader import Journal
 

@@ -232,7 +232,7 @@ def test_more_rows_than_the_buffer_holds():
 
 
 def test_a_message_longer_than_the_room_for_one(monkeypatch):
-    monkeypatch.setattr("mmfold.adapters.importers.lane.MESSAGE_BYTES_MAX", len(DELTA) + DELTA.count(b'"') + 9)
+    monkeypatch.setattr("mmfold.adapters.importers.fast_path.MESSAGE_BYTES_MAX", len(DELTA) + DELTA.count(b'"') + 9)
     lines = made.frame_lines([BOOK, DELTA, BOOK, DELTA], Form.CAPTURE)
     slow = note_slow_lines(monkeypatch)
     take("bybit", lines, "linear", True, Form.CAPTURE, TABLE)

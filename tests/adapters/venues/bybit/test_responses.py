@@ -22,7 +22,7 @@ LATENCY = 5_000_000
 
 
 def rate(outcome, order_id=OWN):
-    return ("RATE", None, 0, order_id, LATENCY, int(outcome))
+    return ("REQUEST_RESULT", None, 0, order_id, LATENCY, int(outcome))
 
 
 def reject(code, order_id=OWN):

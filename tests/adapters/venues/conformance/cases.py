@@ -123,7 +123,9 @@ async def fill_once(client: Client) -> None:
 async def fill_missed(client: Client) -> None:
     client.running.set_faults({"fault": "drop", "at": client.target.places["fill"], "count": None})
     order_id = await client.send(client.place(flags=Flag.IOC, takes=True))
-    await client.until(lambda: client.of(EventKind.ACK, order_id) or client.of(EventKind.RATE, order_id), "an answer")
+    await client.until(
+        lambda: client.of(EventKind.ACK, order_id) or client.of(EventKind.REQUEST_RESULT, order_id), "an answer"
+    )
     found: list[np.ndarray] = []
     for _ in range(100):
         rows = await client.reconciler.fills()
@@ -152,7 +154,7 @@ async def cash(client: Client) -> None:
 async def rate_limit(client: Client) -> None:
     client.running.set_faults({"fault": "rate_limited", "at": client.target.places["place"]})
     order_id = await client.send(client.place())
-    answer = await client.told(EventKind.RATE, order_id)
+    answer = await client.told(EventKind.REQUEST_RESULT, order_id)
     assert int(answer["code"]) == RequestOutcome.RATE_LIMITED
     assert await client.open_orders() == [] and not client.of(EventKind.ACK, order_id)
 
@@ -161,9 +163,9 @@ async def lost_answer(client: Client) -> None:
     client.running.set_faults({"fault": "ack_lost", "at": client.target.places["place"]})
     order_id = await client.send(client.place())
     await client.told(EventKind.ACK, order_id)
-    assert not client.of(EventKind.RATE, order_id) and client.parts.requests.pending
+    assert not client.of(EventKind.REQUEST_RESULT, order_id) and client.parts.requests.pending
     await client.gateway.expire(client.rest.now_ns() + 60 * NS_PER_S, 5_500)
-    answer = await client.told(EventKind.RATE, order_id)
+    answer = await client.told(EventKind.REQUEST_RESULT, order_id)
     assert int(answer["code"]) == RequestOutcome.TIMEOUT and await client.open_orders() == [order_id]
 
 
@@ -171,7 +173,7 @@ async def lost_request(client: Client) -> None:
     client.running.set_faults({"fault": "request_lost", "at": client.target.places["place"]})
     order_id = await client.send(client.place())
     await client.gateway.expire(client.rest.now_ns() + 60 * NS_PER_S, 5_500)
-    answer = await client.told(EventKind.RATE, order_id)
+    answer = await client.told(EventKind.REQUEST_RESULT, order_id)
     assert int(answer["code"]) == RequestOutcome.TIMEOUT and await client.open_orders() == []
 
 

@@ -5,7 +5,7 @@ from threading import Event, get_ident
 
 import pytest
 
-from mmfold.journal.log.ahead import Ahead
+from mmfold.journal.log.background import Ahead
 
 
 def test_what_another_thread_has_begun_is_waited_for() -> None:

@@ -274,7 +274,7 @@ def verify_jsonl(source: Events, report: Callable[[int], None]) -> tuple[Counts,
 
 def lines_between(source: Events, seq_from: int, seq_end: int) -> Iterator[np.ndarray]:
     """Yield some events of a file whose lines are known to be good there: a reader hands out whole chunks only."""
-    from mmfold.journal.files.packed import read_pieces
+    from mmfold.journal.files.compressed import read_pieces
     from mmfold.journal.jsonl.fields import scales_of
     from mmfold.journal.jsonl.lines import parse_line, parse_object
 

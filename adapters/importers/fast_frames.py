@@ -4,7 +4,7 @@ import importlib
 
 import numpy as np
 
-from mmfold.adapters.importers.lane import Lane, new_work
+from mmfold.adapters.importers.fast_path import Lane, new_work
 from mmfold.adapters.importers.table import SymbolTable
 from mmfold.adapters.importers.units import STAMPED_UNITS
 from mmfold.engine.limits import ROW_BYTES

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from mmfold.adapters.alerts import beside, desk
-from mmfold.adapters.alerts.desk import AlertDesk
+from mmfold.adapters.alerts import beside, dispatch
+from mmfold.adapters.alerts.dispatch import AlertDesk
 from mmfold.adapters.alerts.document import Origin
 from mmfold.adapters.alerts.kinds import Happening
 from mmfold.adapters.alerts.opening import open_channels
@@ -100,7 +100,7 @@ def test_a_flood_costs_no_time_and_no_room(tmp_path: Path) -> None:
         assert len(made.lanes["exec"].backlog) == 64
         begun_s = time.monotonic()
         await made.close()
-        assert time.monotonic() - begun_s < desk.REST_S + 4, "a program that hangs holds the end up"
+        assert time.monotonic() - begun_s < dispatch.REST_S + 4, "a program that hangs holds the end up"
         assert spent_s < 10
         return worst_s
 
@@ -122,7 +122,7 @@ def test_what_is_critical_goes_first_and_is_waited_for(tmp_path: Path) -> None:
 
     begun_s = time.monotonic()
     asyncio.run(run())
-    assert time.monotonic() - begun_s < desk.CRITICAL_S + 4
+    assert time.monotonic() - begun_s < dispatch.CRITICAL_S + 4
     assert "killswitch_fired" in [one["kind"] for one in heard(out)[:2]]
     assert made.counts.dropped["exec"] > 10
 

@@ -3,7 +3,7 @@
 import pytest
 
 from mmfold.adapters.alerts.kinds import Happening
-from mmfold.adapters.live.operator.desk import VenueWatch
+from mmfold.adapters.live.operator.alerting import VenueWatch
 from mmfold.adapters.venues.connection import StreamStatus
 
 DOWN, BACK = Happening.VENUE_DOWN, Happening.VENUE_BACK

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from mmfold.adapters.alerts.desk import AlertDesk
+from mmfold.adapters.alerts.dispatch import AlertDesk
 from mmfold.adapters.alerts.document import Origin
 from mmfold.adapters.alerts.kinds import Happening
 from mmfold.adapters.live.account.account_stop import AccountStopped
