@@ -76,10 +76,11 @@ def hash_equals(data: bytes | memoryview, starts: np.ndarray, size_bytes: int, p
         first = bytes([prefix])
         found = [sha256(first + data[start : start + size_bytes]).digest() for start in starts.tolist()]
         return np.frombuffer(b"".join(found), HASH_DTYPE)
-    from mmfold.journal.proof.sha256_kernel import hash_messages
+    from mmfold.journal.proof.sha256_kernel import LANE_COUNT, SCRATCH_WORD_COUNT, hash_messages
 
     words = np.frombuffer(data, "<u4")
     words.flags.writeable = False  # one kind of array, so that the kernel is compiled once
     out = np.empty((len(starts), HASH_BYTES // WORD_BYTES), np.uint32)
-    hash_messages(words, starts // WORD_BYTES, size_bytes // ROW_BYTES, prefix, out)
+    scratch = np.empty((SCRATCH_WORD_COUNT, LANE_COUNT), np.uint32)
+    hash_messages(words, starts // WORD_BYTES, size_bytes // ROW_BYTES, prefix, out, scratch)
     return out.view(HASH_DTYPE).reshape(-1)

@@ -13,6 +13,7 @@ LANE_COUNT = 64
 ROUND_COUNT = 64
 BLOCK_WORD_COUNT = 16
 HASH_WORD_COUNT = 8
+SCRATCH_WORD_COUNT = ROUND_COUNT + 2 * HASH_WORD_COUNT + 1
 
 
 def fraction_bits(number: int, root: int) -> int:
@@ -61,7 +62,9 @@ def extend(words):
 def compress(state, work, words):
     """Take one block of each lane into the state."""
     extend(words)
-    work[:] = state
+    for place in range(HASH_WORD_COUNT):
+        for lane in range(LANE_COUNT):
+            work[place, lane] = state[place, lane]
     for step in range(ROUND_COUNT):
         # The eight words move one place a round: their names move instead.
         a, b, c, d = work[(-step) % 8], work[(1 - step) % 8], work[(2 - step) % 8], work[(3 - step) % 8]
@@ -81,15 +84,15 @@ def compress(state, work, words):
 
 
 @entry
-def hash_messages(source, starts, block_count, prefix, out):
+def hash_messages(source, starts, block_count, prefix, out, scratch):
     """Hash prefix || 64 x `block_count` bytes from each start on.
 
-    Shape:  source u4 words little-endian; starts i8, in words; out u4 (len(starts), 8), bytes as a digest has them.
+    Shape:  source u4 words little-endian; starts i8, in words; out u4 (len(starts), 8), bytes as a digest has them;
+            scratch u4 (SCRATCH_WORD_COUNT, LANE_COUNT), whatever is in it.
     """
-    words = np.empty((ROUND_COUNT, LANE_COUNT), np.uint32)
-    state = np.empty((HASH_WORD_COUNT, LANE_COUNT), np.uint32)
-    work = np.empty((HASH_WORD_COUNT, LANE_COUNT), np.uint32)
-    last_words = np.empty(LANE_COUNT, np.uint32)  # the word before, whose last byte begins the next
+    words, state = scratch[:ROUND_COUNT], scratch[ROUND_COUNT : ROUND_COUNT + HASH_WORD_COUNT]
+    work = scratch[ROUND_COUNT + HASH_WORD_COUNT : ROUND_COUNT + 2 * HASH_WORD_COUNT]
+    last_words = scratch[SCRATCH_WORD_COUNT - 1]  # the word before, whose last byte begins the next
     bit_count = np.uint32((block_count * BLOCK_WORD_COUNT * 4 + 1) * 8)
     for first in range(0, starts.size, LANE_COUNT):
         count = min(LANE_COUNT, starts.size - first)
