@@ -209,7 +209,7 @@ def test_what_ends_the_courier_is_not_tried_for_ever(tmp_path: Path, monkeypatch
 DYING = """\
 import asyncio, os, signal, sys
 sys.path.insert(0, {repo!r})
-from tests.adapters.alerts.test_desk import ORIGIN, make_desk
+from tests.adapters.alerts.test_dispatch import ORIGIN, make_desk
 from mmfold.adapters.alerts.document import Origin
 from mmfold.engine.codes import AlertCode
 async def main():
