@@ -28,7 +28,7 @@ USER_ERRORS = frozenset(
         "mmfold.adapters.bisect.errors.BisectError",
         "mmfold.adapters.cli.alerts_command.NoChannel",
         "mmfold.adapters.doctor.venue.EndpointError",
-        "mmfold.adapters.emulator.bybit.codes.VenueSetupError",
+        "mmfold.adapters.emulator.errors.VenueSetupError",
         "mmfold.adapters.importers.outcome.ImportFailedError",
         "mmfold.adapters.secrets.errors.SecretError",
         "mmfold.config.errors.ConfigError",

@@ -44,7 +44,7 @@ KEYS = {
 HEAD = """\
 # What the columns of {name} are, guessed from their names: read it, then
 #   mm import table {name} --map {map} --dry-run
-# Keys: docs/import.md.
+# Keys: mm docs import.
 """
 
 

@@ -29,7 +29,7 @@ UNUSED = {
     "bbo": ("side", "price", "size", "snapshot", "id", "levels"),
     "depth": ("side", "price", "size", "snapshot", "id"),
 }
-FIX = "correct the mapping (docs/import.md), or start from one that --guess writes; nothing was written"
+FIX = "correct the mapping (mm docs import), or start from one that --guess writes; nothing was written"
 
 
 class Mapping(BaseModel):

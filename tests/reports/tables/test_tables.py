@@ -225,7 +225,7 @@ def test_by_hand(by_hand: Tables) -> None:
         ("buy", 9_990, 5, Decimal("4.995"), 0), ("sell", 10_010, 5, Decimal("5.005"), 100)
     ]  # fmt: skip
     statuses = {row["order_id"]: row["status"] for row in by_hand.orders().to_pylist()}
-    assert [status for _, status in sorted(statuses.items())] == ["filled", "filled", "rejected", "new", "new"]
+    assert [status for _, status in sorted(statuses.items())] == ["filled", "filled", "rejected", "created", "created"]
 
 
 def test_where_nothing_is_sent_a_decision_is_the_end(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_taller_window_shows_more_instruments_in_full_then_more_orders(demo: d
     for height, row_count in ((24, 1), (34, 1), (36, 3), (60, 10)):
         lines = [line.plain for line in frame_lines(with_orders(demo, 10), 80, height)]
         first = lines[: next(index for index, line in enumerate(lines) if "ETHUSDT" in line)]
-        rows = [line for line in first if re.match(r"bid .* live ", line)]
+        rows = [line for line in first if re.match(r"bid .* accepted ", line)]
         assert len(rows) == row_count, height
         assert rows[-1].endswith(f"+{10 - row_count}") == (row_count < 10)
 
@@ -79,7 +79,7 @@ def test_orders_beside_the_figures_that_have_no_room_are_counted(
     lines = [line.plain for line in frame_lines(with_orders(demo, 10), 120, height)]
     first = lines[3 : next(index for index, line in enumerate(lines) if "ETHUSDT" in line)]
     beside = [line[82:] for line in first]
-    assert sum(" live " in text for text in beside) == shown
+    assert sum(" accepted " in text for text in beside) == shown
     assert beside[-1].startswith(rest) if rest else "and" not in beside[-1]
 
 
