@@ -37,21 +37,29 @@ if JIT_ENABLED:
     INNER = {} if DOORS_OPEN else SHUT
     ENTRY = {} if DOORS_OPEN else {"pipeline_class": EntryCompiler}
 
+    def compiler(**options: Any) -> Callable[[Any], Any]:
+        """Return numba's decorator. It reads the environment anew with each compile, where a command may have chosen
+        for itself since: what was chosen when this file was imported holds, or half of the kernels would be functions.
+        """
+        numba.config.DISABLE_JIT = False
+        made: Callable[[Any], Any] = numba.njit(**options)
+        return made
+
     def kernel(function: F) -> F:
         """Compile an inner function into its callers."""
-        compiled: F = numba.njit(**INNER, **UNCOUNTED)(function)
+        compiled: F = compiler(**INNER, **UNCOUNTED)(function)
         return compiled
 
     def entry(function: F) -> F:
         """Compile a function that Python calls; kept on disk, releases the GIL."""
-        compiled: F = numba.njit(nogil=True, **ENTRY, **UNCOUNTED)(function)
+        compiled: F = compiler(nogil=True, **ENTRY, **UNCOUNTED)(function)
         if IS_KEPT and cache.is_kept(function.__code__.co_filename):
             compiled._cache = KernelCache(function)  # type: ignore[attr-defined]  # as its enable_caching() does
         return compiled
 
     def user_kernel(function: F) -> F:
         """Compile a function that nobody of ours has read: an index beyond its array raises, as interpreted."""
-        compiled: F = numba.njit(boundscheck=True, **INNER)(function)
+        compiled: F = compiler(boundscheck=True, **INNER)(function)
         return compiled
 else:
     import numpy as np
