@@ -17,7 +17,7 @@ import yaml
 from mmfold.engine.codes import AlertCode, EventKind
 from mmfold.journal.log.reader import Journal
 from mmfold.journal.log.seal import read_seal
-from tests.adapters.alerts.made import hearing, is_running
+from tests.adapters.alerts.made import hearing, is_running, left_running
 from tests.adapters.emulator.running import RunningVenue
 from tests.live.laws import check_replay, read_rows
 from tests.live.processes import REPO, running_venue, write_config
@@ -95,7 +95,7 @@ def test_a_kill_is_one_critical_alert(venue: RunningVenue, tmp_path: Path, mode:
         (alert,) = [one for one in heard if one["severity"] == "critical"]
         assert alert["run_id"] == Journal(running.journal).manifest().run_id
         assert alert["payload"]["mode"] == mode and "mm resume" in alert["hint"]
-        assert not is_running(str(tmp_path)), "an orphan"
+        assert not left_running(str(tmp_path)), "an orphan"
         assert '"alert_sent"' in running.told()
     check_replay(running.journal)
 
@@ -126,7 +126,7 @@ def test_ctrl_c_ends_a_session_whose_program_hangs(tmp_path: Path) -> None:
         os.killpg(running.process.pid, signal.SIGINT)
         assert running.process.wait(WAIT_S) == 0
         assert time.monotonic() - begun_s < 30
-        assert not is_running(str(tmp_path)), "an orphan"
+        assert not left_running(str(tmp_path)), "an orphan"
         assert read_seal(running.journal) is not None and '"alert_dropped"' in running.told()
     check_replay(running.journal)
 

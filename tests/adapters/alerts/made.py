@@ -1,6 +1,7 @@
 """Alerts, settings and programs for the tests of alerts."""
 
 import sys
+import time
 from pathlib import Path
 
 from mmfold.adapters.alerts.document import Alert
@@ -50,4 +51,12 @@ def is_running(mark: str) -> list[int]:
                 found.append(int(entry.name))
         except OSError:
             continue
+    return found
+
+
+def left_running(mark: str, within_s: float = 5.0) -> list[int]:
+    """Return the processes with a mark that have not ended after a while: what was just killed is still to be seen."""
+    end_s = time.monotonic() + within_s
+    while (found := is_running(mark)) and time.monotonic() < end_s:
+        time.sleep(0.02)
     return found

@@ -21,7 +21,7 @@ from mmfold.adapters.alerts.opening import open_channels
 from mmfold.engine.codes import AlertCode
 from mmfold.journal.errors import JournalError, JournalFull
 from tests.adapters.alerts.hook import running_hook
-from tests.adapters.alerts.made import hearing, is_running, settings
+from tests.adapters.alerts.made import hearing, is_running, left_running, settings
 
 ORIGIN = Origin(run_id="run-1", venue="bybit", mode="paper", journal="out/p")
 REPO = Path(__file__).resolve().parents[3]
@@ -62,7 +62,7 @@ def test_an_alert_goes_every_way(tmp_path: Path) -> None:
     assert [json.loads(body) for body in hook.bodies] == [first, first], "refused once, then taken"
     assert made.counts.sent == {"exec": 1, "webhook": 1}
     assert made.counts.failed.total() == made.counts.dropped.total() == 0
-    assert not is_running(str(tmp_path))
+    assert not left_running(str(tmp_path))
 
 
 def test_what_is_told_and_what_only_counted(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_flood_costs_no_time_and_no_room(tmp_path: Path) -> None:
 
     assert asyncio.run(run()) < 0.5
     assert made.counts.dropped["exec"] >= 2_000 - 1 and made.counts.sent.total() == 0
-    assert not is_running(str(tmp_path)), "an orphan"
+    assert not left_running(str(tmp_path)), "an orphan"
 
 
 def test_what_is_critical_goes_first_and_is_waited_for(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_what_hangs_makes_way_for_what_is_critical(tmp_path: Path) -> None:
     asyncio.run(run())
     assert [one["kind"] for one in heard(out)] == ["order_unknown", "killswitch_fired"]
     assert (made.counts.sent["exec"], made.counts.failed["exec"], made.counts.dropped["exec"]) == (1, 1, 0)
-    assert not is_running(str(tmp_path)), "an orphan"
+    assert not left_running(str(tmp_path)), "an orphan"
 
 
 async def begun(made: AlertDesk, out: Path) -> Process:
@@ -185,7 +185,7 @@ def test_what_ends_a_service_does_not_end_the_courier_first(tmp_path: Path, numb
 
     asyncio.run(run())
     assert [one["kind"] for one in heard(out)] == ["venue_down", "killswitch_fired"]
-    assert made.counts.sent == {"exec": 2} and not is_running(str(tmp_path))
+    assert made.counts.sent == {"exec": 2} and not left_running(str(tmp_path))
 
 
 def test_what_ends_the_courier_is_not_tried_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from mmfold.adapters.alerts import channel
 from mmfold.adapters.alerts.channel import Attempt, deliver
 from mmfold.adapters.alerts.program import STDIN_BYTES_MAX, Program, kept_environment
-from tests.adapters.alerts.made import hearing, is_running, write_program
+from tests.adapters.alerts.made import hearing, left_running, write_program
 
 DATA = b'{"kind":"alert_test"}\n'
 
@@ -50,7 +50,7 @@ def test_how_it_may_end(tmp_path: Path, body: str, reason: str) -> None:
 def test_a_flood_that_never_ends_is_ended(tmp_path: Path) -> None:
     program, _ = hearing(tmp_path, "\nwhile True: sys.stdout.write('x' * 65536); sys.stderr.write('y' * 65536)", 1.5)
     assert attempt(program) == Attempt("has not ended within 1.5 s")
-    assert not is_running(str(tmp_path))
+    assert not left_running(str(tmp_path))
 
 
 def test_one_that_does_not_read_is_no_harm(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_one_that_hangs_goes_with_all_that_it_started(tmp_path: Path) -> None:
     start_s = time.monotonic()
     assert attempt(program) == Attempt("has not ended within 1.5 s")
     assert time.monotonic() - start_s < 10 and out.read_bytes() == DATA
-    assert not is_running(str(tmp_path)), "an orphan"
+    assert not left_running(str(tmp_path)), "an orphan"
 
 
 def test_what_it_leaves_in_its_group_does_not_stay(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_what_it_leaves_in_its_group_does_not_stay(tmp_path: Path) -> None:
     program, _ = hearing(tmp_path, body.replace("ITS", str(tmp_path)))
     assert attempt(program) == Attempt()
     time.sleep(0.2)
-    assert not is_running(str(tmp_path)), "an orphan"
+    assert not left_running(str(tmp_path)), "an orphan"
 
 
 def test_ended_while_it_runs_it_is_gone(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_ended_while_it_runs_it_is_gone(tmp_path: Path) -> None:
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(cut_short())
-    assert not is_running(str(tmp_path)), "an orphan"
+    assert not left_running(str(tmp_path)), "an orphan"
 
 
 @pytest.mark.parametrize("kind", ["absent", "directory", "not executable", "no interpreter"])

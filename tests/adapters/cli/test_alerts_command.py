@@ -13,7 +13,7 @@ from mmfold.adapters.alerts import channel
 from mmfold.adapters.cli.main import run
 from mmfold.engine.codes import AlertCode
 from tests.adapters.alerts.hook import running_hook
-from tests.adapters.alerts.made import hearing, is_running
+from tests.adapters.alerts.made import hearing, left_running
 
 REPO = Path(__file__).resolve().parents[3]
 WORD = "Xk3vPq8sLw2ZrT7yBn9m"
@@ -81,7 +81,7 @@ def test_ctrl_c_ends_a_program_that_hangs(tmp_path: Path, number: signal.Signals
     process.send_signal(number)
     process.communicate(timeout=30)
     assert process.returncode == code
-    assert not is_running(str(tmp_path)), "an orphan"
+    assert not left_running(str(tmp_path)), "an orphan"
 
 
 def test_the_list(capfd: pytest.CaptureFixture[str]) -> None:
