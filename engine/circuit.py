@@ -14,6 +14,7 @@ from mmfold.engine.jit import kernel
 from mmfold.engine.limits import CIRCUIT_PROBE_ROOM, CIRCUIT_SECOND_COUNT, NS_PER_S, PPM
 from mmfold.engine.orders import find_slot
 from mmfold.engine.records import NO_ORDER_ID, NO_TS_NS
+from mmfold.engine.rings import window_count
 
 
 @kernel
@@ -27,13 +28,9 @@ def kind_of(outcome):
 
 
 @kernel
-def window_count(circuit, kind, now_s, window_s):
+def result_count(circuit, kind, now_s, window_s):
     """Return how many results of a kind fall into the window that ends now."""
-    count = 0
-    first = max(now_s - window_s, circuit["second"] - CIRCUIT_SECOND_COUNT) + 1
-    for second in range(first, circuit["second"] + 1):
-        count += circuit["counts"][kind, second % CIRCUIT_SECOND_COUNT]
-    return count
+    return window_count(circuit["counts"][kind], circuit["second"], now_s, window_s)
 
 
 @kernel
@@ -63,14 +60,14 @@ def is_failing(param, results, failed, server_errors, limited):
 def is_window_failing(clock, param):
     """Tell whether the window has enough results, and too many of them failed."""
     circuit, now_s, window_s = clock["circuit"], clock["ts_now_ns"] // NS_PER_S, param["circuit_window_s"]
-    results = window_count(circuit, ALL, now_s, window_s)
+    results = result_count(circuit, ALL, now_s, window_s)
     if results < max(param["circuit_samples_min"], 1):
         return False
-    failed = window_count(circuit, FAILED, now_s, window_s)
+    failed = result_count(circuit, FAILED, now_s, window_s)
     if failed == 0:
         return False
-    server_errors = window_count(circuit, SERVER_ERROR, now_s, window_s)
-    return is_failing(param, results, failed, server_errors, window_count(circuit, RATE_LIMITED, now_s, window_s))
+    server_errors = result_count(circuit, SERVER_ERROR, now_s, window_s)
+    return is_failing(param, results, failed, server_errors, result_count(circuit, RATE_LIMITED, now_s, window_s))
 
 
 @kernel

@@ -7,6 +7,7 @@ Source: spec/core.md 12 and 13.
 from mmfold.engine.codes import EventKind
 from mmfold.engine.jit import kernel
 from mmfold.engine.limits import NS_PER_S, THROTTLE_OP_COUNT, THROTTLE_SECOND_COUNT
+from mmfold.engine.rings import window_count
 
 assert list(EventKind)[list(EventKind).index(EventKind.PLACE) :][:THROTTLE_OP_COUNT] == [
     EventKind.PLACE, EventKind.AMEND, EventKind.CANCEL
@@ -16,11 +17,7 @@ assert list(EventKind)[list(EventKind).index(EventKind.PLACE) :][:THROTTLE_OP_CO
 @kernel
 def sent_count(throttle, op, now_s, window_s):
     """Return how many requests of a kind fall into the window that ends now."""
-    count = 0
-    first = max(now_s - window_s, throttle["second"] - THROTTLE_SECOND_COUNT) + 1
-    for second in range(first, throttle["second"] + 1):
-        count += throttle["sent_counts"][op, second % THROTTLE_SECOND_COUNT]
-    return count
+    return window_count(throttle["sent_counts"][op], throttle["second"], now_s, window_s)
 
 
 @kernel
